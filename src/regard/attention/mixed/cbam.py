@@ -1,0 +1,71 @@
+"""The convolutional block attention module."""
+
+from typing import ClassVar
+
+from torch import Tensor
+
+from regard.attention.channel.cbam_channel import CBAMChannel
+from regard.attention.spatial.cbam_spatial import CBAMSpatial
+from regard.core.facts import Facts
+from regard.core.mechanism import Mechanism, Start
+
+
+class CBAM(Mechanism):
+    """Weighs the channels, then the positions of what is left.
+
+    y = spatial(channel(x)), with the two halves `cbam_channel` and `cbam_spatial`; no shortcut of its own.
+
+    Woo, Park, Lee, Kweon: CBAM: Convolutional Block Attention Module, ECCV 2018, equation 1. Where the paper and the
+    authors' code differ, the halves follow the code, whose weights exist; each says how.
+
+    Args:
+        channels: c.
+        reduction: r of the channel half.
+        kernel_size: k of the spatial half, odd.
+        bias: whether the channel half's layers have a bias.
+        dims: position axes of x.
+        strict: raise where batch normalisation would see one value, see `GateNorm`.
+        start: see `Mechanism`; with `identity` each half has its own `strength`.
+
+    Shape:
+        x (b, c, ...) with `dims` position axes; y the same.
+
+    Raises:
+        OptionError: an option out of its range.
+        ShapeError: an x with another number of channels or axes.
+
+    Example:
+        >>> import torch
+        >>> CBAM(64)(torch.randn(2, 64, 7, 5)).shape
+        torch.Size([2, 64, 7, 5])
+        >>> sum(p.numel() for p in CBAM(64).parameters())
+        680
+    """
+
+    facts: ClassVar[Facts] = Facts(
+        name="cbam",
+        family="mixed",
+        paper=CBAMChannel.facts.paper,
+        authors_code=CBAMChannel.facts.authors_code,
+        departures=CBAMChannel.facts.departures + CBAMSpatial.facts.departures,
+    )
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        reduction: int = 16,
+        kernel_size: int = 7,
+        bias: bool = True,
+        dims: int = 2,
+        strict: bool = False,
+        start: Start = "paper",
+    ) -> None:
+        super().__init__(channels)
+        self.channel = CBAMChannel(channels, reduction=reduction, bias=bias, start=start)
+        self.spatial = CBAMSpatial(channels, kernel_size=kernel_size, dims=dims, strict=strict, start=start)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x with every channel and then every position weighed."""
+        self.expect(x, (self.spatial.dims,))
+        return self.spatial(self.channel(x))

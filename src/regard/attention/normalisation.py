@@ -1,0 +1,52 @@
+"""Batch normalisation that also trains where it would see a single value per channel."""
+
+import warnings
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from regard.core.errors import ShapeError
+
+
+class GateNorm(_BatchNorm):
+    """Batch normalisation of (b, c) or (b, c, ...) with any number of position axes.
+
+    In training a batch of one picture whose map has one position gives one value per channel: its variance is 0 and
+    PyTorch refuses it. Here the running statistics are used instead, with one warning; `strict=True` raises.
+
+    Args:
+        features: number of channels.
+        momentum: the weight of the newest statistics in the running ones (PyTorch's sense).
+        strict: raise a `ShapeError` instead of using the running statistics.
+    """
+
+    def __init__(self, features: int, *, momentum: float = 0.1, strict: bool = False) -> None:
+        super().__init__(features, eps=1e-5, momentum=momentum)
+        self.strict = strict
+        self._warned = False
+
+    def _check_input_dim(self, input: Tensor) -> None:
+        if input.ndim < 2:
+            raise ShapeError(f"GateNorm: input has shape {tuple(input.shape)}; it must be (b, c) or (b, c, ...).")
+
+    def forward(self, input: Tensor) -> Tensor:
+        """The normalised features, same shape."""
+        if self.training and input.numel() == input.shape[1]:
+            self._report_single_value(input)
+            return functional.batch_norm(
+                input, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps
+            )
+        return super().forward(input)
+
+    def _report_single_value(self, input: Tensor) -> None:
+        rule = (
+            f"Batch normalisation over {input.shape[1]} channels saw one value per channel (a batch of one picture), "
+            "whose variance is 0"
+        )
+        if self.strict:
+            raise ShapeError(f"{rule}: train with batches of two or more, or build the module with strict=False.")
+        if not self._warned and not torch.compiler.is_compiling():
+            self._warned = True
+            warnings.warn(f"{rule}; it used its running statistics instead.", stacklevel=2)

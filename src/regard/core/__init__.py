@@ -1,0 +1,40 @@
+"""The words that all rooms share: mechanisms and their facts, taps, records, errors, seeds."""
+
+from regard.core.batch import Batch
+from regard.core.errors import (
+    CheckpointError,
+    DataError,
+    DependencyError,
+    OptionError,
+    RegardError,
+    RunError,
+    ShapeError,
+    TrainingError,
+    UnknownNameError,
+)
+from regard.core.facts import Facts, Paper
+from regard.core.mechanism import Mechanism
+from regard.core.records import Map, Maps
+from regard.core.spec import Spec
+from regard.core.tap import Tap, taps
+
+__all__ = [
+    "Batch",
+    "CheckpointError",
+    "DataError",
+    "DependencyError",
+    "Facts",
+    "Map",
+    "Maps",
+    "Mechanism",
+    "OptionError",
+    "Paper",
+    "RegardError",
+    "RunError",
+    "ShapeError",
+    "Spec",
+    "Tap",
+    "TrainingError",
+    "UnknownNameError",
+    "taps",
+]

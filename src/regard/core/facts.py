@@ -1,0 +1,75 @@
+"""The facts of a mechanism: what lists, documentation, conformance and benchmarks are derived from."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+Family = Literal["channel", "spatial", "mixed", "branch", "temporal"]
+Kind = Literal["soft", "hard"]
+Act = Literal["weigh", "select", "resample", "aggregate"]
+Place = Literal["residual", "stage", "conv"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paper:
+    """A publication: `identifier` is an arXiv id (`arXiv:1709.01507`) or a DOI (`doi:10...`)."""
+
+    title: str
+    authors: str
+    year: int
+    venue: str
+    identifier: str
+
+    @property
+    def url(self) -> str:
+        """Where the paper can be read."""
+        scheme, _, rest = self.identifier.partition(":")
+        return f"https://arxiv.org/abs/{rest}" if scheme == "arXiv" else f"https://doi.org/{rest}"
+
+    def bibtex(self, key: str) -> str:
+        """The BibTeX entry under `key`."""
+        scheme, _, rest = self.identifier.partition(":")
+        identity = (
+            f"  eprint = {{{rest}}},\n  archivePrefix = {{arXiv}}," if scheme == "arXiv" else f"  doi = {{{rest}}},"
+        )
+        return (
+            f"@inproceedings{{{key},\n  title = {{{self.title}}},\n  author = {{{self.authors}}},\n"
+            f"  booktitle = {{{self.venue}}},\n  year = {{{self.year}}},\n{identity}\n}}"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Facts:
+    """What is true of a mechanism whatever its options.
+
+    Attributes:
+        name: short and stable, as in `regard.create(name)`.
+        family: what is weighed.
+        kind: `soft` (every component keeps a weight) or `hard` (components are sampled).
+        act: how the map is used.
+        paper: where it was published.
+        authors_code: the repository of the authors' own code, or None.
+        departures: where and why ours differs from the paper or from the authors' code, one sentence each.
+        dims: numbers of position axes it takes: 1 for sound, 2 for images, 3 for clips.
+        at: where it belongs in a network: after the last normalisation of a residual branch, between two stages,
+            or in place of a convolution.
+        keeps_shape: whether y has the shape of x.
+        insertable: whether it can be put into a trained network (it can start as the identity).
+        map_range: the smallest and largest value that a map, as applied with `start="paper"`, can take.
+        neutral: the map that does nothing: 1 for a gate, `uniform` for a softmax over branches.
+        nondeterministic: None, or the operator whose result varies on CUDA.
+    """
+
+    name: str
+    family: Family
+    kind: Kind = "soft"
+    act: Act = "weigh"
+    paper: Paper
+    authors_code: str | None = None
+    departures: tuple[str, ...] = ()
+    dims: tuple[int, ...] = (1, 2, 3)
+    at: Place = "residual"
+    keeps_shape: bool = True
+    insertable: bool = True
+    map_range: tuple[float, float] = (0.0, 1.0)
+    neutral: float | Literal["uniform"] = 1.0
+    nondeterministic: str | None = None

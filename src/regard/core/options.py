@@ -1,0 +1,37 @@
+"""Checks of constructor options: each error names the owner, the option, the value and the rule."""
+
+from collections.abc import Iterable
+
+from regard.core.errors import OptionError
+
+
+def at_least(owner: str, option: str, value: int, minimum: int) -> int:
+    """`value` where it is an integer of at least `minimum`.
+
+    >>> at_least("se", "reduction", 0, 1)
+    Traceback (most recent call last):
+    regard.core.errors.OptionError: se: reduction=0 is not allowed; it must be an integer of at least 1.
+    """
+    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+        raise OptionError(f"{owner}: {option}={value!r} is not allowed; it must be an integer of at least {minimum}.")
+    return value
+
+
+def odd(owner: str, option: str, value: int) -> int:
+    """`value` where it is an odd positive integer, as a kernel that keeps the size must be."""
+    if at_least(owner, option, value, 1) % 2 == 0:
+        raise OptionError(
+            f"{owner}: {option}={value} is not allowed; it must be odd, so that the output keeps the size "
+            f"(try {value - 1} or {value + 1})."
+        )
+    return value
+
+
+def one_of(owner: str, option: str, value: object, allowed: Iterable[object]) -> object:
+    """`value` where it is among `allowed`."""
+    choices = tuple(allowed)
+    if value not in choices:
+        raise OptionError(
+            f"{owner}: {option}={value!r} is not allowed; choose one of {', '.join(repr(c) for c in choices)}."
+        )
+    return value

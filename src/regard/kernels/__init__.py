@@ -1,0 +1,8 @@
+"""Memory-bound primitives that the mechanisms are composed of, each with an oracle in plain PyTorch."""
+
+from regard.kernels.branch_select.api import select_branches
+from regard.kernels.channel_stats.api import squeeze_channels
+from regard.kernels.gate.api import apply_gate
+from regard.kernels.squeeze.api import squeeze_positions
+
+__all__ = ["apply_gate", "select_branches", "squeeze_channels", "squeeze_positions"]

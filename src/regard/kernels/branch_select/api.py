@@ -1,0 +1,33 @@
+"""The weighted sum of branches: how a selective kernel is put together."""
+
+from torch import Tensor
+
+from regard.core.errors import ShapeError
+from regard.kernels.branch_select.impl import reference
+from regard.kernels.choice import Impl, choose
+
+
+def select_branches(branches: tuple[Tensor, ...], map: Tensor, *, impl: Impl = "auto") -> Tensor:
+    """The sum over k branches, each weighed by its part of the map.
+
+    Args:
+        branches: k tensors of one shape (b, c, ...).
+        map: weights (b, k, c, 1, ...), one axis more than a branch.
+        impl: the implementation, see `choose`.
+
+    Returns:
+        (b, c, ...) in the branches' dtype and with their strides.
+
+    Example:
+        >>> import torch
+        >>> a, b = torch.ones(1, 1, 1), 3 * torch.ones(1, 1, 1)
+        >>> select_branches((a, b), torch.full((1, 2, 1, 1), 0.5)).item()
+        2.0
+    """
+    choose("select_branches", impl)
+    if map.ndim != branches[0].ndim + 1 or map.shape[1] != len(branches):
+        raise ShapeError(
+            f"select_branches: map has shape {tuple(map.shape)}; for {len(branches)} branches of shape "
+            f"{tuple(branches[0].shape)} it must be (b, {len(branches)}, c, 1, ...)."
+        )
+    return reference.select_branches(branches, map)

@@ -1,0 +1,1 @@
+"""Statistics of each position over all channels."""

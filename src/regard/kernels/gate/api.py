@@ -1,0 +1,31 @@
+"""The application of a map to features by multiplication."""
+
+from torch import Tensor
+
+from regard.core.errors import ShapeError
+from regard.kernels.choice import Impl, choose
+from regard.kernels.gate.impl import reference
+
+
+def apply_gate(x: Tensor, map: Tensor, *, impl: Impl = "auto") -> Tensor:
+    """x weighed by the map.
+
+    Args:
+        x: features (b, c, ...).
+        map: weights with as many axes as x, each of x's size or 1, for example (b, c, 1, 1) or (b, 1, h, w).
+        impl: the implementation, see `choose`.
+
+    Returns:
+        x * map in x's dtype and with x's strides.
+
+    Example:
+        >>> import torch
+        >>> apply_gate(torch.ones(1, 2, 3), torch.full((1, 2, 1), 0.5)).sum().item()
+        3.0
+    """
+    choose("apply_gate", impl)
+    if map.ndim != x.ndim:
+        raise ShapeError(
+            f"apply_gate: map has shape {tuple(map.shape)} and x {tuple(x.shape)}; the map must have as many axes as x."
+        )
+    return reference.apply_gate(x, map)

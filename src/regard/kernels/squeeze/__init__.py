@@ -1,0 +1,1 @@
+"""Statistics of each channel over all positions."""

@@ -1,0 +1,17 @@
+"""The oracle in plain PyTorch."""
+
+import torch
+from torch import Tensor
+
+from regard.core.precision import wide, widen
+
+
+def squeeze_positions(x: Tensor, statistics: tuple[str, ...]) -> tuple[Tensor, ...]:
+    """See `regard.kernels.squeeze.api.squeeze_positions`."""
+    axes = tuple(range(2, x.ndim))
+    ways = {
+        "mean": lambda: x.mean(axes, dtype=wide(x.dtype)),
+        "max": lambda: widen(x.amax(axes)),
+        "deviation": lambda: torch.var(widen(x), axes, correction=0).sqrt(),
+    }
+    return tuple(ways[statistic]() for statistic in statistics)
