@@ -75,4 +75,4 @@ def create(name: str | Spec, *, channels: int, **options: object) -> Mechanism:
         if option not in allowed:
             error = unknown_name(f"option of {spec.name!r}", option, allowed)
             raise OptionError(str(error))
-    return mechanism(channels, **options)
+    return mechanism(channels, **options)  # type: ignore[arg-type]

@@ -11,9 +11,9 @@ class Batch(NamedTuple):
     Attributes:
         images: (b, c, h, w), floating point, normalised.
         labels: (b,) class numbers, int64; (b, k) of 0 and 1, float32, where a picture may have several classes.
-        index: (b,) each picture's number in its split, int64.
+        indices: (b,) each picture's number in its split, int64.
     """
 
     images: Tensor
     labels: Tensor
-    index: Tensor
+    indices: Tensor

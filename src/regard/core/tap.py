@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
 MapKind = Literal["gate", "spatial", "mixed", "branch", "query", "grid", "glimpse", "alignment", "frame"]
@@ -24,6 +23,7 @@ class Tap(nn.Module):
         high: the largest value.
 
     Example:
+        >>> import torch
         >>> tap = Tap("gate")
         >>> seen = []
         >>> tap.sink = seen.append
@@ -54,6 +54,7 @@ class Tap(nn.Module):
         return map
 
     def extra_repr(self) -> str:
+        """What `print(module)` shows."""
         return f"{self.kind}, neutral={self.neutral:g}"
 
     def __getstate__(self) -> dict[str, object]:
