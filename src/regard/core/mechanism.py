@@ -51,7 +51,7 @@ class Mechanism(nn.Module, ABC):
         return neutral + self.strength.to(map.dtype) * (map - neutral)
 
     def expect(self, x: Tensor, dims: tuple[int, ...] | None = None) -> None:
-        """Raises a `ShapeError` unless x is floating point (b, c, ...) with this module's channels and position axes."""
+        """Raises a `ShapeError` unless x is floating point (b, c, ...) with the module's channels and axes."""
         name, allowed = self.facts.name, dims or self.facts.dims
         if not x.is_floating_point():
             raise ShapeError(f"{name}: x has dtype {x.dtype}; features must be floating point: x.float().")
