@@ -1,0 +1,43 @@
+"""Jobs run in processes of their own threads; errors are outcomes; stopping early ends the processes."""
+
+import math
+import multiprocessing
+import os
+import time
+
+import pytest
+
+from regard.core import RunError
+from regard.recipes.workers import run_jobs
+
+
+def test_every_job_has_an_outcome_and_an_error_stops_no_other():
+    outcomes = {o.job: o for o in run_jobs(math.sqrt, [4.0, -1.0, 9.0], workers=2)}
+    assert outcomes[4.0].result == 2.0
+    assert outcomes[9.0].result == 3.0
+    assert isinstance(outcomes[-1.0].error, ValueError)
+
+
+def test_children_get_their_number_of_threads_and_the_parent_keeps_its_own(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    (outcome,) = run_jobs(os.getenv, ["OMP_NUM_THREADS"], workers=1, threads=3)
+    assert outcome.result == "3"
+    assert os.environ["OMP_NUM_THREADS"] == "7"
+
+
+def test_stopping_early_ends_the_processes():
+    start = time.monotonic()
+    outcomes = run_jobs(time.sleep, [0.0, 60.0], workers=2)
+    next(outcomes)
+    outcomes.close()
+    assert time.monotonic() - start < 30
+    assert not multiprocessing.active_children()
+
+
+def test_a_process_killed_from_outside_is_named_with_a_remedy():
+    with pytest.raises(RunError, match="fewer --workers"):
+        list(run_jobs(os._exit, [1], workers=1))
+
+
+def test_no_jobs_start_no_process():
+    assert list(run_jobs(math.sqrt, [], workers=2)) == []
