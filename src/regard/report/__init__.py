@@ -1,1 +1,45 @@
-"""TODO"""
+"""From records to a page: the schema of results, their statistics, figures and one self-contained report."""
+
+from regard.report.files import read_results, write_results
+from regard.report.pictures import ActiveChannels, Overlay, Picture, Prediction
+from regard.report.results import (
+    SCHEMA,
+    AblationRow,
+    Arm,
+    Choice,
+    Comparison,
+    Data,
+    Epoch,
+    GateProfile,
+    Interval,
+    Memory,
+    Results,
+    Scores,
+    Settings,
+    Timing,
+    Trial,
+)
+
+__all__ = [
+    "SCHEMA",
+    "AblationRow",
+    "ActiveChannels",
+    "Arm",
+    "Choice",
+    "Comparison",
+    "Data",
+    "Epoch",
+    "GateProfile",
+    "Interval",
+    "Memory",
+    "Overlay",
+    "Picture",
+    "Prediction",
+    "Results",
+    "Scores",
+    "Settings",
+    "Timing",
+    "Trial",
+    "read_results",
+    "write_results",
+]

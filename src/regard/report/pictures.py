@@ -1,0 +1,70 @@
+"""The test pictures that a report shows, with what each network saw in them."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """One arm's answer: the class's name, its probability, and whether it is right."""
+
+    arm: str
+    answer: str
+    probability: float
+    right: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Overlay:
+    """A spatial map laid over the picture.
+
+    Attributes:
+        arm: spec of the arm.
+        tap: the tap's path, for example `layer1.0.attention.spatial`.
+        png: the overlay, encoded as PNG.
+        caption: a few words, for example the map's smallest and largest value; may be empty.
+    """
+
+    arm: str
+    tap: str
+    png: bytes
+    caption: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActiveChannels:
+    """The channels that a channel map weighs most on one picture.
+
+    Attributes:
+        arm: spec of the arm.
+        tap: the tap's path.
+        channels: how many there are.
+        top: (number, weight) of the most active ones, the largest weight first.
+        high: the largest weight that the map can take; bars are drawn against it.
+    """
+
+    arm: str
+    tap: str
+    channels: int
+    top: tuple[tuple[int, float], ...]
+    high: float = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Picture:
+    """One test picture.
+
+    Attributes:
+        png: the picture as the network saw it, before normalisation, encoded as PNG.
+        name: the file's name, or its number in the split.
+        label: its true class, or classes.
+        predictions: one for each arm that was asked.
+        overlays: every spatial map, in the order of the layers.
+        channels: every channel map, in the order of the layers.
+    """
+
+    png: bytes
+    name: str
+    label: str
+    predictions: tuple[Prediction, ...] = ()
+    overlays: tuple[Overlay, ...] = ()
+    channels: tuple[ActiveChannels, ...] = ()
