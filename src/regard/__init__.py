@@ -3,24 +3,47 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from regard.attention import CATALOGUE, CONTROLS, create, find, names
-
 if TYPE_CHECKING:
+    from regard.attention import CATALOGUE, CONTROLS, create, find, names
     from regard.explanation import observe
     from regard.recipes.explain import explain
 
 __version__ = "0.1.0"
 
-_LAZY = {"observe": "regard.explanation", "explain": "regard.recipes.explain"}
-_ROOMS = ("core", "cost", "data", "explanation", "kernels", "models", "recipes", "report", "testing", "training")
+_HOMES = {
+    "CATALOGUE": "regard.attention",
+    "CONTROLS": "regard.attention",
+    "create": "regard.attention",
+    "explain": "regard.recipes.explain",
+    "find": "regard.attention",
+    "names": "regard.attention",
+    "observe": "regard.explanation",
+}
+_ROOMS = (
+    "attention",
+    "core",
+    "cost",
+    "data",
+    "explanation",
+    "kernels",
+    "models",
+    "recipes",
+    "report",
+    "testing",
+    "training",
+)
 
 __all__ = ["CATALOGUE", "CONTROLS", "create", "explain", "find", "names", "observe"]
 
 
 def __getattr__(name: str) -> object:
-    """Rooms and the functions that need more than PyTorch are imported when they are first used."""
-    if name in _LAZY:
-        return getattr(import_module(_LAZY[name]), name)
+    """Rooms and functions are imported when they are first used, so that `regard --help` need not load PyTorch."""
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
     if name in _ROOMS:
         return import_module(f"regard.{name}")
     raise AttributeError(f"module 'regard' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_ROOMS})
