@@ -6,11 +6,43 @@ import os
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from regard.core.errors import RunError
-from regard.report.results import PLAIN, Arm, Comparison, Results, Trial
+from regard.report.results import PLAIN, Results, Trial
 
 Cell = str | int | float | bool | None
+
+SCORE_COLUMNS = ("n", "accuracy", "balanced_accuracy", "loss", "ece")
+ARM_COLUMNS = {
+    "arm": "spec",
+    "name": "name",
+    "is_control": "is_control",
+    "parameters": "parameters",
+    "macs": "macs",
+    "sites": "sites",
+    "inference_ms": "inference.milliseconds",
+    "inference_ratio": "inference.ratio",
+    "training_images_per_second": "training.images_per_second",
+    "training_ratio": "training.ratio",
+    "peak_memory_bytes": "memory.bytes",
+    "peak_memory_ratio": "memory.ratio",
+}
+COMPARISON_COLUMNS = {
+    "split": "split",
+    "seeds": "seeds",
+    "accuracy": "accuracy",
+    "accuracy_low": "accuracy_interval.low",
+    "accuracy_high": "accuracy_interval.high",
+    "difference": "difference",
+    "difference_low": "difference_interval.low",
+    "difference_high": "difference_interval.high",
+    "difference_level": "difference_interval.level",
+    "p": "p",
+    "verdict": "verdict",
+    "detectable": "detectable",
+    "seeds_needed": "seeds_needed",
+}
 
 
 def write_results(results: Results, folder: Path | str) -> tuple[Path, ...]:
@@ -75,58 +107,33 @@ def write_whole(path: Path | str, content: bytes) -> Path:
 
 def trials_csv(results: Results) -> str:
     """A row for each trial; accuracies are shares, an empty cell was not measured."""
-    return _csv({**_trial_cells(t), "weights": t.weights} for t in results.trials)
+    return _csv(_trial_cells(trial) for trial in results.trials)
+
+
+def _trial_cells(trial: Trial) -> dict[str, Cell]:
+    last = trial.history[-1] if trial.history else None
+    cells = _cells(trial, {"arm": "arm", "seed": "seed", "epochs": "epochs", "seconds": "seconds"})
+    cells |= _cells(last, {"final_train_loss": "train_loss"})
+    for split in ("val", "test"):
+        cells |= _cells(trial, {f"{split}_{name}": f"{split}.{name}" for name in SCORE_COLUMNS})
+    return cells | {"weights": trial.weights}
 
 
 def arms_csv(results: Results) -> str:
     """A row for each arm: its cost, and its comparison with the plain network."""
     compared = {c.arm: c for c in results.against(PLAIN)}
-    return _csv({**_cost_cells(arm), **_comparison_cells(compared.get(arm.spec))} for arm in results.arms)
+    return _csv(_cells(arm, ARM_COLUMNS) | _cells(compared.get(arm.spec), COMPARISON_COLUMNS) for arm in results.arms)
 
 
-def _trial_cells(trial: Trial) -> dict[str, Cell]:
-    cells: dict[str, Cell] = {"arm": trial.arm, "seed": trial.seed, "epochs": trial.epochs}
-    cells |= {"final_train_loss": trial.history[-1].train_loss if trial.history else None, "seconds": trial.seconds}
-    for split, scores in (("val", trial.val), ("test", trial.test)):
-        for name in ("n", "accuracy", "balanced_accuracy", "loss", "ece"):
-            cells[f"{split}_{name}"] = getattr(scores, name) if scores else None
+def _cells(record: object, columns: dict[str, str]) -> dict[str, Cell]:
+    """What stands at each column's path in `record`; None from the first None on."""
+    cells: dict[str, Cell] = {}
+    for column, path in columns.items():
+        value: Any = record
+        for name in path.split("."):
+            value = None if value is None else getattr(value, name)
+        cells[column] = value
     return cells
-
-
-def _cost_cells(arm: Arm) -> dict[str, Cell]:
-    return {
-        "arm": arm.spec,
-        "name": arm.name,
-        "is_control": arm.is_control,
-        "parameters": arm.parameters,
-        "macs": arm.macs,
-        "sites": arm.sites,
-        "inference_ms": arm.inference and arm.inference.milliseconds,
-        "inference_ratio": arm.inference and arm.inference.ratio,
-        "training_images_per_second": arm.training and arm.training.images_per_second,
-        "training_ratio": arm.training and arm.training.ratio,
-        "peak_memory_bytes": arm.memory and arm.memory.bytes,
-        "peak_memory_ratio": arm.memory and arm.memory.ratio,
-    }
-
-
-def _comparison_cells(found: Comparison | None) -> dict[str, Cell]:
-    own, paired = (found.accuracy_interval, found.difference_interval) if found else (None, None)
-    return {
-        "split": found and found.split,
-        "seeds": found and found.seeds,
-        "accuracy": found and found.accuracy,
-        "accuracy_low": own and own.low,
-        "accuracy_high": own and own.high,
-        "difference": found and found.difference,
-        "difference_low": paired and paired.low,
-        "difference_high": paired and paired.high,
-        "difference_level": paired and paired.level,
-        "p": found and found.p,
-        "verdict": found and found.verdict,
-        "detectable": found and found.detectable,
-        "seeds_needed": found and found.seeds_needed,
-    }
 
 
 def _csv(rows: Iterable[dict[str, Cell]]) -> str:
