@@ -1,0 +1,134 @@
+"""The parts of a residual network: convolutions, the branch, the shortcut, and the block that adds them."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from regard import attention
+from regard.core.facts import Place
+from regard.core.spec import Spec
+
+Shortcut = Literal["projection", "pad"]
+StrideIn = Literal["3x3", "1x1"]
+EXPANSION = 4
+"""A bottleneck gives this many times the channels of its 3x3 convolution."""
+
+
+@dataclass(frozen=True)
+class Style:
+    """What all blocks of a network share.
+
+    Attributes:
+        mechanism: the attention mechanism, or None.
+        stride_in: which convolution of a bottleneck halves the size.
+        shortcut: what carries x past a branch that changes the shape.
+    """
+
+    mechanism: Spec | None = None
+    stride_in: StrideIn = "3x3"
+    shortcut: Shortcut = "projection"
+
+    @property
+    def place(self) -> Place | None:
+        """Where the mechanism stands, as its facts say."""
+        return None if self.mechanism is None else attention.find(self.mechanism.name).facts.at
+
+
+class Residual(nn.Module):
+    """relu(branch(x) + shortcut(x)), the branch being `parts` one after the other.
+
+    Args:
+        parts: the branch's modules with the names under which they are registered, in order.
+        downsample: the shortcut, or None for the identity.
+    """
+
+    def __init__(self, parts: Iterable[tuple[str, nn.Module]], downsample: nn.Module | None) -> None:
+        super().__init__()
+        self.order: list[str] = []
+        for name, part in parts:
+            self.add_module(name, part)
+            self.order.append(name)
+        self.downsample = downsample
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The sum of both paths, (b, c, h, w)."""
+        y = x
+        for name in self.order:
+            y = getattr(self, name)(y)
+        return functional.relu(y + (x if self.downsample is None else self.downsample(x)), inplace=True)
+
+
+class PadShortcut(nn.Module):
+    """He's shortcut without parameters: every `stride`-th position, and new channels that are zero."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.extra = outputs - inputs
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(b, inputs, h, w) to (b, outputs, ceil(h / stride), ceil(w / stride))."""
+        return functional.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.extra))
+
+    def extra_repr(self) -> str:
+        """What `print(module)` shows."""
+        return f"extra={self.extra}, stride={self.stride}"
+
+
+def convolution(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Conv2d:
+    """A size x size convolution without bias that gives ceil(h / stride) positions for any h >= 1."""
+    return nn.Conv2d(inputs, outputs, size, stride=stride, padding=size // 2, bias=False)
+
+
+def shortcut(inputs: int, outputs: int, stride: int, form: Shortcut) -> nn.Module | None:
+    """What carries x past a branch: None (the identity) where the shape stays."""
+    if stride == 1 and inputs == outputs:
+        return None
+    if form == "pad":
+        return PadShortcut(inputs, outputs, stride)
+    return nn.Sequential(convolution(inputs, outputs, 1, stride), nn.BatchNorm2d(outputs))
+
+
+def basic(inputs: int, width: int, stride: int, style: Style) -> Residual:
+    """Two 3x3 convolutions; a mechanism that stands for a convolution takes the place of the first."""
+    parts = [*_wide_unit(1, inputs, width, stride, style), *_unit(2, width, width, 3), *_gate(width, style)]
+    return Residual(parts, shortcut(inputs, width, stride, style.shortcut))
+
+
+def bottleneck(inputs: int, width: int, stride: int, style: Style) -> Residual:
+    """A 1x1, a 3x3 and a 1x1 convolution to four times the width; a mechanism may stand for the middle one."""
+    outputs = EXPANSION * width
+    first, middle = (stride, 1) if style.stride_in == "1x1" else (1, stride)
+    parts = [
+        *_unit(1, inputs, width, 1, first),
+        ("relu1", nn.ReLU(inplace=True)),
+        *_wide_unit(2, width, width, middle, style),
+        *_unit(3, width, outputs, 1),
+        *_gate(outputs, style),
+    ]
+    return Residual(parts, shortcut(inputs, outputs, stride, style.shortcut))
+
+
+def _unit(number: int, inputs: int, outputs: int, size: int, stride: int = 1) -> Iterator[tuple[str, nn.Module]]:
+    yield f"conv{number}", convolution(inputs, outputs, size, stride)
+    yield f"bn{number}", nn.BatchNorm2d(outputs)
+
+
+def _wide_unit(number: int, inputs: int, outputs: int, stride: int, style: Style) -> Iterator[tuple[str, nn.Module]]:
+    """A 3x3 convolution, its normalisation and its ReLU, or the mechanism that stands for the three."""
+    if style.mechanism is None or style.place != "conv":
+        yield from _unit(number, inputs, outputs, 3, stride)
+        yield f"relu{number}", nn.ReLU(inplace=True)
+        return
+    reshape: dict[str, object] = {"out_channels": outputs} if outputs != inputs else {}
+    if stride != 1:
+        reshape["stride"] = stride
+    yield "attention", attention.create(style.mechanism, channels=inputs, **reshape)
+
+
+def _gate(channels: int, style: Style) -> Iterator[tuple[str, nn.Module]]:
+    if style.mechanism is not None and style.place == "residual":
+        yield "attention", attention.create(style.mechanism, channels=channels)

@@ -1,0 +1,64 @@
+"""Initial values that depend on the seed and on a module's name, and on nothing else."""
+
+import torch
+from torch import nn
+
+from regard.core.errors import OptionError
+from regard.core.mechanism import Mechanism
+from regard.core.seeding import seeded
+
+
+@torch.no_grad()
+def initialise(net: nn.Module, seed: int) -> nn.Module:
+    """Gives every parameter and running statistic of `net` its initial value.
+
+    Each module's values are drawn from a generator of its own, seeded by (seed, the module's path). So two networks
+    of one seed share, bit for bit, every parameter that has the same name and shape, whatever else they hold: a gate
+    that one of them has and the other has not shifts nothing.
+
+    The network's convolutions get He's normal initialisation (fan out); every other module what its own
+    `reset_parameters` does, a mechanism after the modules inside it, and its `strength` 0.
+
+    Args:
+        net: a network whose parameters all belong to modules with a `reset_parameters`; changed in place.
+        seed: any integer.
+
+    Returns:
+        `net` itself.
+
+    Raises:
+        OptionError: a module holds parameters and has no `reset_parameters`.
+
+    Example:
+        >>> from regard import models
+        >>> plain, gated = models.create("resnet8", seed=0), models.create("se_resnet8", seed=0)
+        >>> torch.equal(plain.layer3[0].conv2.weight, gated.layer3[0].conv2.weight)
+        True
+    """
+    modules = list(net.named_modules())
+    inside = {path for path, module in modules if isinstance(module, Mechanism)}
+    for path, module in reversed(modules):
+        in_mechanism = any(path == outer or path.startswith(f"{outer}.") for outer in inside)
+        with seeded(seed, path):
+            _reset(path, module, he=not in_mechanism)
+    return net
+
+
+def _reset(path: str, module: nn.Module, *, he: bool) -> None:
+    own = [name for name, _ in module.named_parameters(recurse=False)]
+    strength = getattr(module, "strength", None) if isinstance(module, Mechanism) else None
+    if strength is not None:
+        nn.init.zeros_(strength)
+        own.remove("strength")
+    if he and isinstance(module, nn.Conv2d):
+        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif callable(reset := getattr(module, "reset_parameters", None)):
+        reset()
+    elif own:
+        raise OptionError(
+            f"{path or 'The network'} ({type(module).__name__}) holds the parameters {', '.join(own)} and has no "
+            "reset_parameters method, so it has no initial values by name: give it one, or create the network "
+            "without this step."
+        )

@@ -1,0 +1,160 @@
+"""The networks by name."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from regard import attention as catalogue
+from regard.core.errors import OptionError, UnknownNameError, unknown_name
+from regard.core.options import at_least, one_of
+from regard.core.spec import Spec
+from regard.models import foreign
+from regard.models.blocks import Shortcut, StrideIn, Style
+from regard.models.initialisation import initialise
+from regard.models.resnet import Layout, ResNet
+
+SMALL, LARGE = (16, 32, 64), (64, 128, 256, 512)
+
+LAYOUTS = {
+    **{f"resnet{6 * n + 2}": Layout((n, n, n), SMALL, small=True) for n in (1, 3, 5, 9, 18)},
+    "resnet18": Layout((2, 2, 2, 2), LARGE),
+    "resnet34": Layout((3, 4, 6, 3), LARGE),
+    "resnet50": Layout((3, 4, 6, 3), LARGE, bottlenecks=True),
+    "resnet101": Layout((3, 4, 23, 3), LARGE, bottlenecks=True),
+}
+"""The plain networks: of He et al., section 4.2 (small pictures, 6n + 2 layers) and table 1 (large ones)."""
+
+
+def names() -> tuple[str, ...]:
+    """The names that `create` knows: the plain networks, then each with each mechanism and control.
+
+    >>> names()[:2], "cbam_resnet18" in names()
+    (('resnet8', 'resnet20'), True)
+    """
+    prefixes = [mechanism.facts.name for mechanism in (*catalogue.CATALOGUE, *catalogue.CONTROLS)]
+    return (*LAYOUTS, *(f"{prefix}_{plain}" for prefix in prefixes for plain in LAYOUTS))
+
+
+def create(
+    name: str,
+    *,
+    num_classes: int = 1000,
+    in_channels: int = 3,
+    attention: str | Spec | None = None,
+    seed: int | None = None,
+    width: float | Sequence[int] = 1.0,
+    stride_in: StrideIn = "3x3",
+    shortcut: Shortcut = "projection",
+) -> nn.Module:
+    """A new network with random weights; nothing is ever downloaded.
+
+    Args:
+        name: a plain network (`resnet20`), one with a mechanism before it (`se_resnet20`), or a network of another
+            library, `timm:NAME` or `torchvision:NAME`.
+        num_classes: number of outputs.
+        in_channels: channels of a picture.
+        attention: the mechanism with its options (`cbam:reduction=8`) where the name has none.
+        seed: see `initialise`; without a seed one is drawn from PyTorch's generator.
+        width: a factor for the channels of all stages, or the channels of each stage.
+        stride_in: which convolution of a bottleneck halves the size: `3x3`, or `1x1` as in the Caffe networks.
+        shortcut: where the shape changes, `projection` (1x1 convolution and normalisation) or `pad` (zero channels).
+
+    Returns:
+        The network in training mode; its modules are named as in torchvision.
+
+    Raises:
+        UnknownNameError: no such network or mechanism; says which are nearest.
+        OptionError: an option out of its range, or one that this network has not.
+        DependencyError: the other library is not installed.
+
+    Example:
+        >>> net = create("resnet20", attention="se:reduction=8", num_classes=10)
+        >>> net.layer1[0].attention.reduce.out_features
+        2
+    """
+    seed = int(torch.randint(2**62, ())) if seed is None else at_least("seed", "seed", seed, -(2**63))
+    if ":" in name:
+        _refuse_ours(
+            name,
+            attention=attention,
+            width=None if width == 1.0 else width,
+            stride_in=None if stride_in == "3x3" else stride_in,
+            shortcut=None if shortcut == "projection" else shortcut,
+        )
+        return foreign.build(name, num_classes, in_channels, seed)
+    plain, mechanism = _resolve(name, attention)
+    net = ResNet(
+        plain if mechanism is None else f"{mechanism.name}_{plain}",
+        _widened(plain, width),
+        _style(plain, mechanism, stride_in, shortcut),
+        num_classes=num_classes,
+        in_channels=in_channels,
+    )
+    return initialise(net, seed)
+
+
+def layout_of(name: str) -> Layout:
+    """The layout of a plain network; an unknown name is an error that lists the nearest."""
+    if name not in LAYOUTS:
+        error = unknown_name("network", name, LAYOUTS)
+        raise UnknownNameError(
+            f"{error} A mechanism's name before it adds attention (se_resnet50); timm:NAME and torchvision:NAME are "
+            "the networks of other libraries."
+        )
+    return LAYOUTS[name]
+
+
+def _resolve(name: str, attention: str | Spec | None) -> tuple[str, Spec | None]:
+    """The plain network's name and the mechanism, from the name or from the option."""
+    prefix, _, plain = name.rpartition("_")
+    known = prefix in {mechanism.facts.name for mechanism in (*catalogue.CATALOGUE, *catalogue.CONTROLS)}
+    if not prefix or not (known or plain in LAYOUTS):
+        layout_of(name)
+        return name, None if attention is None else Spec.parse(attention)
+    layout_of(plain)
+    if attention is not None:
+        raise OptionError(
+            f"{name!r} already names its attention, {prefix!r}, and attention={str(attention)!r} names another one: "
+            f"leave one of them out ({plain!r} is the plain network)."
+        )
+    return plain, Spec(catalogue.find(prefix).facts.name)
+
+
+def _style(plain: str, mechanism: Spec | None, stride_in: StrideIn, shortcut: Shortcut) -> Style:
+    one_of(plain, "stride_in", stride_in, ("3x3", "1x1"))
+    one_of(plain, "shortcut", shortcut, ("projection", "pad"))
+    if stride_in == "1x1" and not LAYOUTS[plain].bottlenecks:
+        raise OptionError(
+            f"{plain}: stride_in='1x1' is not allowed, because its blocks have no 1x1 convolution: leave "
+            "stride_in='3x3', or take resnet50 or resnet101."
+        )
+    return Style(mechanism, stride_in, shortcut)
+
+
+def _widened(plain: str, width: float | Sequence[int]) -> Layout:
+    """The layout with its channels multiplied, or replaced stage by stage."""
+    layout = LAYOUTS[plain]
+    if isinstance(width, Sequence):
+        if len(width) != len(layout.widths):
+            raise OptionError(
+                f"{plain}: width={tuple(width)} gives {len(width)} stages their channels, and the network has "
+                f"{len(layout.widths)}: give {len(layout.widths)} integers, for example {layout.widths}."
+            )
+        widths = tuple(at_least(plain, "width", channels, 1) for channels in width)
+    elif isinstance(width, bool) or not isinstance(width, int | float) or not 0 < width < float("inf"):
+        raise OptionError(f"{plain}: width={width!r} is not allowed; it must be a positive factor, for example 1.25.")
+    else:
+        widths = tuple(max(1, round(channels * width)) for channels in layout.widths)
+    return replace(layout, widths=widths)
+
+
+def _refuse_ours(name: str, **options: object) -> None:
+    """A network of another library takes none of the options of our own."""
+    for option, value in options.items():
+        if value is not None:
+            raise OptionError(
+                f"{name}: {option}={value!r} is not allowed, because only regard's own networks have it: leave it "
+                "out, or take one of them, for example resnet50."
+            )
