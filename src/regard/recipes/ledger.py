@@ -1,0 +1,53 @@
+"""The ledger of looks at the test pictures: every one is written down before it happens, and counted in the report."""
+
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+from regard.core.errors import RunError
+
+LEDGER = "test_ledger.jsonl"
+
+
+def record_look(folder: Path, *, command: str, what: str, pictures: int) -> None:
+    """Appends one look to the ledger in `folder`.
+
+    One line is one write, so that several processes may append at once. The ledger is only ever appended to.
+
+    Args:
+        folder: of the run; made where it does not exist.
+        command: what looks, for example `evaluate`.
+        what: the network that is scored.
+        pictures: how many test pictures it is scored on.
+
+    Raises:
+        RunError: the line could not be written; then the test pictures must not be looked at.
+    """
+    look = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "command": command, "what": what}
+    line = json.dumps(look | {"pictures": pictures}) + "\n"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = os.open(folder / LEDGER, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            os.write(file, line.encode())
+        finally:
+            os.close(file)
+    except OSError as error:
+        raise RunError(
+            f"{folder / LEDGER} could not be written ({error.strerror or error}), so the test pictures were not "
+            "looked at: make room or choose another folder, then run the same command again."
+        ) from error
+
+
+def count_looks(folder: Path) -> int:
+    """How often a network of this run was scored on the test pictures.
+
+    >>> count_looks(Path("nowhere"))
+    0
+    """
+    try:
+        with (folder / LEDGER).open() as lines:
+            return sum(1 for line in lines if line.strip())
+    except FileNotFoundError:
+        return 0

@@ -1,0 +1,32 @@
+"""Looks at the test pictures are appended and counted, also from several processes at once."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from regard.core import RunError
+from regard.recipes.ledger import LEDGER, count_looks, record_look
+
+
+def test_looks_are_appended_and_counted(tmp_path):
+    run = tmp_path / "run"
+    assert count_looks(run) == 0
+    record_look(run, command="compare", what="se, seed 0", pictures=2000)
+    record_look(run, command="evaluate", what="weights.safetensors", pictures=2000)
+    rows = [json.loads(line) for line in (run / LEDGER).read_text().splitlines()]
+    assert [row["command"] for row in rows] == ["compare", "evaluate"]
+    assert count_looks(run) == 2
+
+
+def test_simultaneous_looks_are_all_kept_whole(tmp_path):
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda i: record_look(tmp_path, command="compare", what=f"arm {i}", pictures=i), range(200)))
+    rows = [json.loads(line) for line in (tmp_path / LEDGER).read_text().splitlines()]
+    assert sorted(row["pictures"] for row in rows) == list(range(200))
+
+
+def test_a_ledger_that_cannot_be_written_stops_the_look(tmp_path):
+    (tmp_path / LEDGER).mkdir()
+    with pytest.raises(RunError, match="not looked at"):
+        record_look(tmp_path, command="evaluate", what="x", pictures=1)
