@@ -1,1 +1,1 @@
-"""TODO"""
+"""The command `regard`: parse, call a recipe, print what it returns."""

@@ -1,0 +1,96 @@
+"""What a command takes: the recipe's parameters, with those of a settings record laid out flat."""
+
+import inspect
+import types
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+REQUIRED = inspect.Parameter.empty
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One option of a command.
+
+    Attributes:
+        name: of the recipe's parameter, or of a field of one of its records.
+        hint: its type.
+        default: its default, or REQUIRED.
+        record: the recipe's parameter whose field it is, or None.
+    """
+
+    name: str
+    hint: Any
+    default: Any
+    record: str | None = None
+
+    @property
+    def flag(self) -> str:
+        """As it is typed."""
+        return "--" + self.name.replace("_", "-")
+
+    @property
+    def required(self) -> bool:
+        """Whether it has no default."""
+        return self.default is REQUIRED
+
+    @property
+    def optional(self) -> bool:
+        """Whether it may be none."""
+        return type(None) in get_args(self.hint)
+
+    @property
+    def plain(self) -> Any:
+        """The type without `| None`."""
+        if get_origin(self.hint) in (Union, types.UnionType):
+            rest = [a for a in get_args(self.hint) if a is not type(None)]
+            return rest[0] if len(rest) == 1 else self.hint
+        return self.hint
+
+    @property
+    def many(self) -> bool:
+        """Whether it takes several values."""
+        return get_origin(self.plain) in (tuple, list, Sequence, Collection)
+
+    @property
+    def item(self) -> Any:
+        """The type of one value."""
+        return get_args(self.plain)[0] if self.many else self.plain
+
+    @property
+    def choices(self) -> tuple[object, ...]:
+        """The values it allows, where there is a list of them."""
+        return get_args(self.item) if get_origin(self.item) is Literal else ()
+
+
+def settings_of(function: Callable[..., object]) -> dict[str, Any]:
+    """The recipe's parameters that are settings records (dataclasses with defaults), with their defaults."""
+    hints = get_type_hints(function)
+    return {
+        name: parameter.default
+        for name, parameter in inspect.signature(function).parameters.items()
+        if is_dataclass(hints[name]) and is_dataclass(parameter.default)
+    }
+
+
+def parameters_of(function: Callable[..., object]) -> dict[str, Parameter]:
+    """Every option of a recipe by its name, in the order of the signature.
+
+    >>> def recipe(*, data: str, epochs: int = 3, seeds: tuple[int, ...] = (0,)) -> None: ...
+    >>> [(p.flag, p.required, p.many) for p in parameters_of(recipe).values()]
+    [('--data', True, False), ('--epochs', False, False), ('--seeds', False, True)]
+    """
+    hints, records = get_type_hints(function), settings_of(function)
+    found: list[Parameter] = []
+    for name, parameter in inspect.signature(function).parameters.items():
+        if name in records:
+            types_ = get_type_hints(type(records[name]))
+            found += [
+                Parameter(f.name, types_[f.name], getattr(records[name], f.name), name) for f in fields(records[name])
+            ]
+        else:
+            found.append(Parameter(name, hints[name], parameter.default))
+    by_name = {p.name: p for p in found}
+    assert len(by_name) == len(found), f"{function.__name__}: two options have one name"
+    return by_name

@@ -1,0 +1,149 @@
+"""From a recipe's signature to its keyword arguments: jsonargparse reads types, defaults, docstrings and run files."""
+
+import re
+from argparse import ArgumentError
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jsonargparse import ArgumentParser, Namespace
+
+from regard.cli.parameters import Parameter, parameters_of, settings_of
+from regard.cli.words import Typed, UsageError, nearest, read_words
+
+_NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "text", Path: "a path"}
+
+
+@dataclass(frozen=True)
+class Section:
+    """Options that belong together, as the help shows them."""
+
+    title: str
+    options: tuple[tuple[Parameter, str], ...]
+
+
+class CommandParser:
+    """Parses the options of one command.
+
+    Args:
+        command: its name, for messages.
+        recipe: the typed function; a parameter that is a dataclass gives one option for each field.
+        words: the parameter that takes words without an option's name.
+    """
+
+    def __init__(self, command: str, recipe: Callable[..., object], words: str | None = None) -> None:
+        self.command = command
+        self.words = words
+        self.parameters = parameters_of(recipe)
+        self._records = settings_of(recipe)
+        self._parser = ArgumentParser(prog=f"regard {command}", exit_on_error=False, print_config=None)
+        self._parser.add_argument("--config", action="config")
+        self._parser.add_function_arguments(recipe, skip=set(self._records), fail_untyped=False)
+        for name, record in self._records.items():
+            self._parser.add_class_arguments(type(record), skip=None)
+            self._parser.set_defaults({p.name: p.default for p in self.parameters.values() if p.record == name})
+
+    def sections(self) -> list[Section]:
+        """The options in groups: the recipe's own, then each settings record's."""
+        helps = {action.dest: action.help or "" for action in self._parser._actions}
+        found: dict[str | None, list[tuple[Parameter, str]]] = {}
+        for parameter in self.parameters.values():
+            found.setdefault(parameter.record, []).append((parameter, helps[parameter.name]))
+        return [
+            Section("Options" if record is None else _title(type(self._records[record])), tuple(options))
+            for record, options in found.items()
+        ]
+
+    def parse(self, arguments: Sequence[str]) -> dict[str, Any] | str:
+        """The recipe's keyword arguments; with --print-config the settings as YAML instead.
+
+        Raises:
+            UsageError: an option, a value or a run file that cannot be used.
+        """
+        typed = read_words(self.command, arguments, self.parameters, self.words)
+        settings = self._read_run_file(typed.run_file) if typed.run_file is not None else {}
+        for parameter in self.parameters.values():
+            if parameter.required and parameter.name not in typed.values and parameter.name not in settings:
+                raise UsageError(self._missing(parameter))
+        try:
+            parsed = self._parser.parse_args(self._rewrite(typed))
+        except ArgumentError as error:
+            raise UsageError(self._explain(str(error), typed, settings)) from error
+        parsed.pop("config", None)
+        if typed.print_config:
+            return str(self._parser.dump(parsed, skip_unset=False))
+        return self._keywords(self._parser.instantiate(parsed))
+
+    def _rewrite(self, typed: Typed) -> list[str]:
+        """What jsonargparse reads: the run file first, so that what was typed counts."""
+        run_file = [f"--config={typed.run_file}"] if typed.run_file is not None else []
+        return run_file + [f"--{name}={value}" for name, value in typed.values.items()]
+
+    def _keywords(self, parsed: Namespace) -> dict[str, Any]:
+        keywords: dict[str, Any] = {}
+        for parameter in self.parameters.values():
+            value = parsed[parameter.name]
+            value = tuple(value) if parameter.many and isinstance(value, list) else value
+            if parameter.record is None:
+                keywords[parameter.name] = value
+            else:
+                keywords.setdefault(parameter.record, {})[parameter.name] = value
+        for name, record in self._records.items():
+            keywords[name] = type(record)(**keywords[name])
+        return keywords
+
+    def _read_run_file(self, path: Path) -> Mapping[str, object]:
+        """The run file's settings, checked for names that do not exist."""
+        try:
+            settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise UsageError(f"The run file {path} does not exist.") from None
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise UsageError(f"The run file {path} cannot be read as YAML: {' '.join(str(error).split())}.") from None
+        if not isinstance(settings, dict):
+            raise UsageError(f"The run file {path} must hold one `option: value` on each line.")
+        for name in settings:
+            if name not in self.parameters:
+                raise UsageError(
+                    f"The run file {path} sets {name!r}, which regard {self.command} does not have."
+                    f"{nearest(str(name), list(self.parameters))}"
+                )
+        return settings
+
+    def _missing(self, parameter: Parameter) -> str:
+        if parameter.name == self.words:
+            return f"regard {self.command} needs {parameter.name.upper()}; see regard {self.command} --help."
+        return f"regard {self.command} needs {parameter.flag}; see regard {self.command} --help."
+
+    def _explain(self, message: str, typed: Typed, settings: Mapping[str, object]) -> str:
+        """jsonargparse's message in the words of the command line, where it names one of our options."""
+        match = re.search(r'"(\w+)(?:\.\w+)*"', message)
+        if match is None or match[1] not in self.parameters:
+            return f"regard {self.command}: {' '.join(message.split())}"
+        parameter = self.parameters[match[1]]
+        value = str(typed.values.get(parameter.name, settings.get(parameter.name)))
+        choices = [str(c) for c in parameter.choices]
+        hint = nearest(value, choices) if choices else ""
+        return (
+            f"regard {self.command}: {parameter.flag} {value} is not allowed; it must be {describe(parameter)}.{hint}"
+        )
+
+
+def describe(parameter: Parameter) -> str:
+    """What a value must be, in words.
+
+    >>> describe(Parameter("lr", float | None, None))
+    'a number, or none'
+    """
+    if parameter.choices:
+        names = [str(c) for c in parameter.choices]
+        what = " or ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
+    else:
+        what = _NAMES.get(parameter.item, getattr(parameter.item, "__name__", str(parameter.item)))
+    return what + (", several with spaces between" if parameter.many else "") + (", or none" * parameter.optional)
+
+
+def _title(record: type) -> str:
+    return (record.__doc__ or record.__name__).strip().partition("\n")[0].rstrip(".")

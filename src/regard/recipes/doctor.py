@@ -1,0 +1,149 @@
+"""What this machine offers, what `auto` means here, and what to put right."""
+
+import os
+import platform
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from regard import __version__
+from regard.kernels.choice import choose
+
+_EXTRAS = {"timm": ("timm",), "onnx": ("onnx", "onnxscript", "onnxruntime")}
+_PRIMITIVES = ("squeeze_positions", "squeeze_channels", "apply_gate", "select_branches")
+_GIGABYTE = 1e9
+_LITTLE_DISK = 2 * _GIGABYTE
+
+
+@dataclass(frozen=True)
+class Health:
+    """What was found.
+
+    Attributes:
+        findings: what is here, by name.
+        advice: what to put right, a sentence each; empty where all is well.
+    """
+
+    findings: dict[str, str]
+    advice: tuple[str, ...]
+
+    def __rich__(self) -> RenderableType:
+        """A table of the findings, then the advice."""
+        table = Table.grid(padding=(0, 3))
+        for name, text in self.findings.items():
+            table.add_row(Text(name, style="bold"), Text(text))
+        last = Text("\n" + ("\n".join(self.advice) if self.advice else "Nothing to put right."))
+        return Group(table, last)
+
+
+def examine() -> Health:
+    """Reports versions, device, threads, memory, disk and what is installed, and what to put right.
+
+    Returns:
+        The findings and advice.
+    """
+    findings = {
+        "regard": __version__,
+        "Python": f"{platform.python_version()} on {platform.system()} {platform.machine()}",
+        "torch": torch.__version__,
+        "torchvision": _version("torchvision"),
+        "lightning": _version("lightning"),
+        "device": _device(),
+        "threads": f"{torch.get_num_threads()} of {_cores()} cores",
+        "memory": _memory(),
+        "allocator": _allocator(),
+        "free disk": f"{shutil.disk_usage(Path.cwd()).free / _GIGABYTE:.1f} GB in this folder",
+        "kernels": ", ".join(f"{p}: {choose(p, 'auto')}" for p in _PRIMITIVES) + " (the only implementation so far)",
+    }
+    findings |= {f"extra {extra}": _extra(names) for extra, names in _EXTRAS.items()}
+    return Health(findings, tuple(advice for check in _CHECKS if (advice := check())))
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _device() -> str:
+    if torch.cuda.is_available():
+        return f"cuda: {torch.cuda.get_device_name()}, CUDA {torch.version.cuda}"
+    if torch.backends.mps.is_available():
+        return "mps: Apple's GPU"
+    return "cpu: there is no GPU that this PyTorch can use"
+
+
+def _cores() -> int:
+    """The cores that this process may use, which in a container are fewer than the machine's."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _memory() -> str:
+    if not hasattr(os, "sysconf") or "SC_PHYS_PAGES" not in os.sysconf_names:
+        return "unknown"
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return f"{total / _GIGABYTE:.1f} GB"
+
+
+def _allocator() -> str:
+    """Which malloc is loaded: a replacement matters for training on CPU."""
+    maps = Path("/proc/self/maps")
+    loaded = maps.read_text(encoding="utf-8") if maps.exists() else ""
+    for name in ("jemalloc", "tcmalloc", "mimalloc"):
+        if name in loaded:
+            return name
+    return f"the system's ({' '.join(platform.libc_ver()).strip() or platform.system()})"
+
+
+def _extra(names: tuple[str, ...]) -> str:
+    missing = [name for name in names if find_spec(name) is None]
+    return f"not installed: {', '.join(missing)}" if missing else ", ".join(f"{n} {_version(n)}" for n in names)
+
+
+def _torchvision_fits() -> str | None:
+    """A torchvision built for another torch fails only when it is imported."""
+    try:
+        import torchvision  # noqa: F401
+    except (ImportError, RuntimeError, AttributeError) as error:
+        return (
+            f"torchvision {_version('torchvision')} does not work with torch {torch.__version__} "
+            f"({type(error).__name__}): install both together, pip install --upgrade torch torchvision."
+        )
+    return None
+
+
+def _threads_fit() -> str | None:
+    if torch.get_num_threads() > _cores():
+        return (
+            f"PyTorch uses {torch.get_num_threads()} threads on {_cores()} cores, which slows it down: "
+            f"give --threads {_cores()} or set OMP_NUM_THREADS={_cores()}."
+        )
+    return None
+
+
+def _disk_has_room() -> str | None:
+    free = shutil.disk_usage(Path.cwd()).free
+    if free < _LITTLE_DISK:
+        return f"Only {free / _GIGABYTE:.1f} GB are free here: a run's checkpoints may not fit; free some or use --out."
+    return None
+
+
+def _gpu_is_used() -> str | None:
+    if shutil.which("nvidia-smi") and not torch.cuda.is_available():
+        return (
+            f"There is an NVIDIA driver, but torch {torch.__version__} cannot use it: "
+            "install a torch built for its CUDA version, see https://pytorch.org/get-started."
+        )
+    return None
+
+
+_CHECKS: tuple[Callable[[], str | None], ...] = (_torchvision_fits, _threads_fit, _disk_has_room, _gpu_is_used)

@@ -1,0 +1,41 @@
+"""A full disk, missing rights and a full memory are said in a sentence; anything else is a bug."""
+
+import errno
+
+import pytest
+
+from regard.cli.faults import sentence_of
+
+
+class OutOfMemoryError(RuntimeError):
+    """Named as PyTorch's."""
+
+
+def wrapped(error):
+    try:
+        try:
+            raise error
+        except type(error) as inner:
+            raise RuntimeError("while saving") from inner
+    except RuntimeError as outer:
+        return outer
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device", "a.json"), "The disk is full: a.json"),
+        (OSError(errno.EDQUOT, "Disk quota exceeded", "a.json"), "The disk is full: a.json"),
+        (RuntimeError("I/O error: No space left on device (os error 28)"), "The disk is full"),
+        (PermissionError(errno.EACCES, "Permission denied", "/a"), "/a cannot be used: Permission denied"),
+        (OutOfMemoryError("CUDA out of memory"), "--batch-size"),
+    ],
+)
+def test_the_machine_s_faults_are_named_even_under_another_error(error, said):
+    assert said in sentence_of(error)
+    assert said in sentence_of(wrapped(error))
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), FileNotFoundError(errno.ENOENT, "no", "a")])
+def test_a_bug_stays_a_bug(error):
+    assert sentence_of(error) is None

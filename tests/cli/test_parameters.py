@@ -1,0 +1,51 @@
+"""A recipe's signature becomes options; a settings record is laid out flat."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from regard.cli.parameters import Parameter, parameters_of, settings_of
+
+
+@dataclass(frozen=True)
+class Settings:
+    epochs: int = 3
+    clip: float | None = None
+
+
+def recipe(
+    *, data: str, images: tuple[Path, ...] = (), settings: Settings = Settings(epochs=7), mode: Literal["a", "b"] = "a"
+): ...
+
+
+def clash(*, epochs: int = 1, settings: Settings = Settings()): ...
+
+
+def test_fields_of_a_record_stand_beside_the_recipe_s_own_with_the_recipe_s_defaults():
+    found = parameters_of(recipe)
+    assert list(found) == ["data", "images", "epochs", "clip", "mode"]
+    assert found["epochs"].default == 7
+    assert found["epochs"].record == "settings"
+    assert settings_of(recipe) == {"settings": Settings(epochs=7)}
+
+
+def test_types_say_how_many_values_of_what_kind():
+    found = parameters_of(recipe)
+    assert found["images"].many
+    assert found["images"].item is Path
+    assert found["clip"].optional
+    assert found["clip"].plain is float
+    assert found["mode"].choices == ("a", "b")
+    assert found["data"].required
+    assert not found["mode"].required
+
+
+def test_an_option_is_typed_with_dashes():
+    assert Parameter("batch_size", int, 1).flag == "--batch-size"
+
+
+def test_two_options_of_one_name_are_our_bug():
+    with pytest.raises(AssertionError, match="clash"):
+        parameters_of(clash)

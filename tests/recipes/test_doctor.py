@@ -1,0 +1,35 @@
+"""The doctor says what is here and advises only where something is wrong."""
+
+import importlib.util
+import shutil
+from collections import namedtuple
+
+import torch
+
+from regard.recipes import doctor
+from regard.recipes.doctor import examine
+
+
+def test_findings_are_those_of_this_machine():
+    findings = examine().findings
+    assert findings["torch"] == torch.__version__
+    assert findings["threads"].startswith(f"{torch.get_num_threads()} of ")
+    assert ("cuda" in findings["device"]) == torch.cuda.is_available()
+    assert "apply_gate: reference" in findings["kernels"]
+
+
+def test_a_full_disk_is_advised_on(monkeypatch):
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(1e9, 9e8, 1e8))
+    assert any("0.1 GB are free" in advice for advice in examine().advice)
+
+
+def test_more_threads_than_cores_are_advised_on(monkeypatch):
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 10_000)
+    assert any("10000 threads" in advice for advice in examine().advice)
+
+
+def test_a_missing_extra_is_named(monkeypatch):
+    found = importlib.util.find_spec
+    monkeypatch.setattr(doctor, "find_spec", lambda name: None if name == "timm" else found(name))
+    assert examine().findings["extra timm"] == "not installed: timm"
