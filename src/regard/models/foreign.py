@@ -62,11 +62,7 @@ def _torchvision(name: str, num_classes: int, in_channels: int) -> nn.Module:
 
 def _take_channels(net: nn.Module, name: str, in_channels: int) -> None:
     """Puts a new first convolution, for `in_channels`, in place of the one that reads three."""
-    for path, module in net.named_modules():
-        if isinstance(module, nn.Conv2d):
-            break
-    else:
-        raise OptionError(f"{name}: in_channels={in_channels} is not allowed, because the network has no convolution.")
+    path, module = next((path, module) for path, module in net.named_modules() if isinstance(module, nn.Conv2d))
     if module.in_channels != 3 or module.groups != 1:
         raise OptionError(
             f"{name}: in_channels={in_channels} is not allowed, because its first convolution, {path}, does not read "
@@ -95,7 +91,8 @@ def _unknown(library: str, name: str, known: Iterable[str]) -> UnknownNameError:
     near = difflib.get_close_matches(name.lower(), names, n=5, cutoff=0.5)
     hint = f" Did you mean {', '.join(f'{library}:{n}' for n in near)}?" if near else ""
     return UnknownNameError(
-        f"There is no network named '{library}:{name}'.{hint} {library} has {len(names)} networks: see its list_models()."
+        f"There is no network named '{library}:{name}'.{hint} {library} has {len(names)} networks: see its "
+        "list_models()."
     )
 
 

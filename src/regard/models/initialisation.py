@@ -20,14 +20,15 @@ def initialise(net: nn.Module, seed: int) -> nn.Module:
     `reset_parameters` does, a mechanism after the modules inside it, and its `strength` 0.
 
     Args:
-        net: a network whose parameters all belong to modules with a `reset_parameters`; changed in place.
+        net: a network on the CPU (another device's generator gives other numbers) whose parameters all belong to
+            modules with a `reset_parameters`; changed in place.
         seed: any integer.
 
     Returns:
         `net` itself.
 
     Raises:
-        OptionError: a module holds parameters and has no `reset_parameters`.
+        OptionError: the network is not on the CPU, or a module holds parameters and has no `reset_parameters`.
 
     Example:
         >>> from regard import models
@@ -35,11 +36,17 @@ def initialise(net: nn.Module, seed: int) -> nn.Module:
         >>> torch.equal(plain.layer3[0].conv2.weight, gated.layer3[0].conv2.weight)
         True
     """
+    elsewhere = sorted({parameter.device.type for parameter in net.parameters()} - {"cpu"})
+    if elsewhere:
+        raise OptionError(
+            f"initialise: the network is on {', '.join(elsewhere)}, where a seed gives other numbers than on the CPU: "
+            "initialise it first, then move it."
+        )
     modules = list(net.named_modules())
-    inside = {path for path, module in modules if isinstance(module, Mechanism)}
+    mechanisms = [f"{path}." for path, module in modules if isinstance(module, Mechanism)]
     for path, module in reversed(modules):
-        in_mechanism = any(path == outer or path.startswith(f"{outer}.") for outer in inside)
-        with seeded(seed, path):
+        in_mechanism = f"{path}.".startswith(tuple(mechanisms))
+        with seeded(int(seed), path):
             _reset(path, module, he=not in_mechanism)
     return net
 

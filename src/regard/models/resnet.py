@@ -110,9 +110,7 @@ class ResNet(nn.Module):
             )
 
 
-def _stage(
-    inputs: int, width: int, depth: int, stride: int, bottlenecks: bool, style: Style
-) -> Iterator[Residual]:
+def _stage(inputs: int, width: int, depth: int, stride: int, bottlenecks: bool, style: Style) -> Iterator[Residual]:
     build, outputs = (bottleneck, EXPANSION * width) if bottlenecks else (basic, width)
     yield build(inputs, width, stride, style)
     for _ in range(depth - 1):

@@ -74,7 +74,7 @@ def create(
         >>> net.layer1[0].attention.reduce.out_features
         2
     """
-    seed = int(torch.randint(2**62, ())) if seed is None else at_least("seed", "seed", seed, -(2**63))
+    seed = int(torch.randint(2**62, ()) if seed is None else seed)
     if ":" in name:
         _refuse_ours(
             name,

@@ -1,0 +1,112 @@
+"""The plain network with other numbers of channels: the control that has as many parameters and no attention."""
+
+import itertools
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from regard.core.options import at_least
+from regard.models.blocks import Shortcut, StrideIn, Style
+from regard.models.resnet import ResNet
+from regard.models.zoo import create, layout_of
+
+HALVINGS = 12
+"""Of the interval of factors; the last one is under a tenth of a channel for any of our networks."""
+
+
+def width_for(
+    name: str,
+    parameters: int,
+    *,
+    num_classes: int = 1000,
+    in_channels: int = 3,
+    stride_in: StrideIn = "3x3",
+    shortcut: Shortcut = "projection",
+) -> tuple[int, ...]:
+    """The channels of each stage with which the plain network comes nearest to a number of parameters.
+
+    All stages are multiplied by one factor and rounded, then each may move by one channel; none becomes narrower
+    where the number is larger than the plain network's, none wider where it is smaller. Where the number is so little
+    larger that half the smallest step (one more channel in the first stage) is not reached, the nearest is the plain
+    network itself.
+
+    Args:
+        name: a plain network of ours, for example `resnet20`.
+        parameters: the number to come near to.
+        num_classes: as in `create`, and so are the other options.
+
+    Returns:
+        What `create(name, width=...)` takes.
+
+    Raises:
+        UnknownNameError: no such plain network.
+        OptionError: an option out of its range.
+
+    Example:
+        >>> width_for("resnet20", 274_847, num_classes=10)
+        (17, 32, 64)
+    """
+    layout = layout_of(name)
+    style = Style(None, stride_in, shortcut)
+    at_least(name, "parameters", parameters, 1)
+
+    def count(widths: tuple[int, ...]) -> int:
+        with torch.device("meta"):
+            net = ResNet(name, replace(layout, widths=widths), style, num_classes=num_classes, in_channels=in_channels)
+        return sum(parameter.numel() for parameter in net.parameters())
+
+    return _nearest(layout.widths, parameters, count)
+
+
+def widened(
+    name: str,
+    parameters: int,
+    *,
+    num_classes: int = 1000,
+    in_channels: int = 3,
+    seed: int | None = None,
+    stride_in: StrideIn = "3x3",
+    shortcut: Shortcut = "projection",
+) -> nn.Module:
+    """The plain network with the widths that `width_for` finds; `describe` says how many parameters it reached.
+
+    Example:
+        >>> net = widened("resnet8", 100_000, num_classes=10, in_channels=1)
+        >>> sum(parameter.numel() for parameter in net.parameters())
+        100015
+    """
+    options: dict[str, Any] = {
+        "num_classes": num_classes,
+        "in_channels": in_channels,
+        "stride_in": stride_in,
+        "shortcut": shortcut,
+    }
+    return create(name, seed=seed, width=width_for(name, parameters, **options), **options)
+
+
+def _nearest(base: tuple[int, ...], parameters: int, count: Callable[[tuple[int, ...]], int]) -> tuple[int, ...]:
+    """The widths nearest to `parameters` around a multiple of `base`, all on the same side of it."""
+    wider = parameters >= count(base)
+    low, high = (1.0, 2.0) if wider else (0.0, 1.0)
+    while wider and count(_times(base, high)) < parameters:
+        low, high = high, 2 * high
+    for _ in range(HALVINGS):
+        middle = (low + high) / 2
+        low, high = (middle, high) if count(_times(base, middle)) <= parameters else (low, middle)
+    proportional = _times(base, low)
+    choices = (_around(width, start, wider) for width, start in zip(proportional, base, strict=True))
+    candidates = itertools.product(*choices)
+    return min(candidates, key=lambda widths: (abs(count(widths) - parameters), math.dist(widths, proportional)))
+
+
+def _times(base: tuple[int, ...], factor: float) -> tuple[int, ...]:
+    return tuple(max(1, round(width * factor)) for width in base)
+
+
+def _around(width: int, start: int, wider: bool) -> list[int]:
+    """`width` and its neighbours, without those that would narrow a widened network or widen a narrowed one."""
+    return [near for near in (width - 1, width, width + 1) if near >= 1 and (near >= start if wider else near <= start)]
