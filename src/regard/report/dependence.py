@@ -85,9 +85,10 @@ def _sign_test(lost: int, gained: int) -> float:
 def _independent(trained: float, ablated: float, n: int) -> float:
     from scipy import stats
 
-    error = math.sqrt((trained * (1 - trained) + ablated * (1 - ablated)) / n)
-    if trained <= ablated or error == 0:
+    if trained <= ablated:
         return 1.0
+    shares = [(share * n + 1) / (n + 2) for share in (trained, ablated)]
+    error = math.sqrt(math.fsum(share * (1 - share) for share in shares) / n)
     return float(2 * stats.norm.sf((trained - ablated) / error))
 
 

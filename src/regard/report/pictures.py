@@ -21,7 +21,7 @@ class Overlay:
         arm: spec of the arm.
         tap: the tap's path, for example `layer1.0.attention.spatial`.
         png: the overlay, encoded as PNG.
-        caption: a few words, for example the map's smallest and largest value; may be empty.
+        caption: the map's smallest and largest weight, as `0.31 to 0.62`; may be empty.
     """
 
     arm: str

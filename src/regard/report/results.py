@@ -84,6 +84,11 @@ class Settings:
     finished: str
     seconds: float
 
+    @property
+    def barely_trained(self) -> bool:
+        """Whether a longer run is needed before anything can be said about trained networks."""
+        return self.real_run != ""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:

@@ -1,0 +1,224 @@
+"""What stands in the report's tables: rows of finished words, in the order in which they are read."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from regard.report.dependence import depends_on_input
+from regard.report.figures import arm_labels
+from regard.report.map_figures import MODES
+from regard.report.numerals import count, duration, excess, percent, points, probability, ratio, short_count, size
+from regard.report.pictures import ActiveChannels, Overlay, Picture
+from regard.report.results import PLAIN, AblationRow, Arm, Comparison, Interval, Results, Timing
+from regard.report.wording import blind_spot, dependence_sentence
+
+MOST_CLASSES = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """A number, and under it in small what belongs to it."""
+
+    main: str
+    under: str = ""
+    strong: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A row of a table with its head."""
+
+    head: str
+    under: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sight:
+    """What one arm saw in every picture: rows (tap, one entry a picture), entries None where there is no map."""
+
+    label: str
+    maps: tuple[tuple[str, tuple[Overlay | None, ...]], ...]
+    channels: tuple[tuple[str, tuple[ActiveChannels | None, ...]], ...]
+
+
+def result_groups(results: Results) -> tuple[tuple[str, tuple[Row, ...]], ...]:
+    """The main table: the plain network, the mechanisms, the controls, each with its heading."""
+    found = {c.arm: c for c in results.against()}
+    plain = next((arm for arm in results.arms if arm.is_plain), None)
+    groups = {
+        "Plain": [arm for arm in results.arms if arm.is_plain],
+        "Mechanisms": [arm for arm in results.arms if not (arm.is_plain or arm.is_control)],
+        "Controls": [arm for arm in results.arms if arm.is_control],
+    }
+    labels = arm_labels(results)
+    return tuple(
+        (name, tuple(_result_row(arm, labels[arm.spec], found.get(arm.spec), plain) for arm in arms))
+        for name, arms in groups.items()
+        if arms
+    )
+
+
+def _result_row(arm: Arm, label: str, found: Comparison | None, plain: Arm | None) -> Row:
+    more = excess(arm.parameters / plain.parameters) if plain and not arm.is_plain else ""
+    cells = (
+        *_comparison_cells(found),
+        Cell(main=count(arm.parameters), under=more),
+        Cell(main=short_count(arm.macs)),
+        _time_cell(arm.inference, f"{arm.inference.milliseconds:.3g} ms" if arm.inference else ""),
+        _time_cell(arm.training, f"{count(round(arm.training.images_per_second))}/s" if arm.training else ""),
+        Cell(main=ratio(arm.memory.ratio), under=size(arm.memory.bytes)) if arm.memory else Cell(main="–"),
+    )
+    return Row(head=label, under="" if label.lower() in (arm.spec, "plain") else arm.spec, cells=cells)
+
+
+def _comparison_cells(found: Comparison | None) -> tuple[Cell, Cell, Cell]:
+    if found is None:
+        return Cell(main="–"), Cell(main="–"), Cell(main="–")
+    verdict = Cell(main="–")
+    if found.verdict:
+        told = f"p {probability(found.p)}" if found.verdict in ("better", "worse") else blind_spot(found)
+        verdict = Cell(main=found.verdict, under=told, strong=found.verdict in ("better", "worse"))
+    return (
+        Cell(main=percent(found.accuracy), under=_range(found.accuracy_interval, percent)),
+        Cell(main=points(found.difference), under=_range(found.difference_interval, points)),
+        verdict,
+    )
+
+
+def _time_cell(timing: Timing | None, under: str) -> Cell:
+    return Cell(main=ratio(timing.ratio), under=under) if timing else Cell(main="–")
+
+
+def _range(interval: Interval | None, words: object) -> str:
+    if interval is None:
+        return "one seed" if words is percent else ""
+    say = percent if words is percent else points
+    return f"{say(interval.low)} to {say(interval.high)}"
+
+
+def against_controls(results: Results) -> tuple[tuple[str, tuple[Row, ...]], ...]:
+    """For each reference other than the plain network: what is compared with it, as rows of difference and verdict."""
+    labels = arm_labels(results)
+    references = dict.fromkeys(c.reference for c in results.comparisons if c.reference != PLAIN)
+    tables = []
+    for reference in references:
+        found = [c for c in results.against(reference) if c.arm not in (reference, PLAIN)]
+        rows = tuple(Row(head=labels[c.arm], under="", cells=_comparison_cells(c)[1:]) for c in found)
+        tables.append((labels[reference], rows))
+    return tuple(tables)
+
+
+def recalls(results: Results) -> tuple[str, tuple[str, ...], tuple[Row, ...]]:
+    """Recall of each class, the mean over the seeds of each arm.
+
+    Returns:
+        The split's name, the arms' labels, and one row a class: all, or the thirty that the plain network knows least.
+    """
+    split = results.comparisons[0].split if results.comparisons else "val"
+    labels = arm_labels(results)
+    means: dict[str, list[float]] = {}
+    for arm in results.arms:
+        scores = [t.test if split == "test" else t.val for t in results.trials if t.arm == arm.spec]
+        tables = [s.recall for s in scores if s and s.recall]
+        if tables:
+            means[arm.spec] = [math.fsum(column) / len(column) for column in zip(*tables, strict=True)]
+    names = results.settings.data.classes
+    first = next(iter(means.values()), [])
+    order = [k for k in range(len(first)) if not math.isnan(first[k])]
+    kept = set(sorted(order, key=lambda k: first[k])[:MOST_CLASSES])
+    rows = tuple(
+        Row(head=names[k], under="", cells=tuple(Cell(main=percent(column[k])) for column in means.values()))
+        for k in order
+        if k in kept
+    )
+    return split, tuple(labels[spec] for spec in means), rows
+
+
+def sights(results: Results, pictures: Sequence[Picture]) -> tuple[Sight, ...]:
+    """What each arm with maps saw, in the order of the arms."""
+    labels = arm_labels(results)
+    found = []
+    for arm in results.arms:
+        maps = {(p.name, o.tap): o for p in pictures for o in p.overlays if o.arm == arm.spec}
+        channels = {(p.name, a.tap): a for p in pictures for a in p.channels if a.arm == arm.spec}
+        names = [p.name for p in pictures]
+        sight = Sight(
+            label=labels[arm.spec],
+            maps=tuple((tap, tuple(maps.get((n, tap)) for n in names)) for tap in _taps(maps)),
+            channels=tuple((tap, tuple(channels.get((n, tap)) for n in names)) for tap in _taps(channels)),
+        )
+        if sight.maps or sight.channels:
+            found.append(sight)
+    return tuple(found)
+
+
+def _taps(by_place: dict[tuple[str, str], Overlay] | dict[tuple[str, str], ActiveChannels]) -> list[str]:
+    return list(dict.fromkeys(tap for _, tap in by_place))
+
+
+def ablation_table(results: Results) -> tuple[tuple[str, ...], tuple[Row, ...], tuple[str, ...]]:
+    """The modes that were tried, one row an arm (and one with recomputed statistics), and what follows for each arm."""
+    labels = arm_labels(results)
+    modes = tuple(mode for mode in MODES if any(row.mode == mode for row in results.ablations))
+    kinds = dict.fromkeys((row.arm, row.renormalised) for row in results.ablations)
+    rows = []
+    for arm, renormalised in kinds:
+        own = [row for row in results.ablations if row.arm == arm]
+        trained = _mean([r for r in own if r.mode == "trained" and not r.renormalised])
+        cells = tuple(
+            _mode_cell([r for r in own if r.mode == mode and r.renormalised == renormalised], trained, mode)
+            for mode in modes
+        )
+        rows.append(Row(head=labels[arm], under="statistics recomputed" if renormalised else "", cells=cells))
+    said = tuple(dependence_sentence(one, labels[one.arm]) for one in depends_on_input(results.ablations))
+    return modes, tuple(rows), said
+
+
+def _mode_cell(rows: Sequence[AblationRow], trained: float | None, mode: str) -> Cell:
+    accuracy = _mean(rows)
+    if accuracy is None:
+        return Cell(main="–")
+    loss = points(accuracy - trained) if trained is not None and mode != "trained" else ""
+    return Cell(main=percent(accuracy), under=loss)
+
+
+def _mean(rows: Sequence[AblationRow]) -> float | None:
+    values = [a for row in rows for a in row.accuracies]
+    return math.fsum(values) / len(values) if values else None
+
+
+def facts(results: Results) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
+    """Settings and versions as headed lists of (name, value)."""
+    s = results.settings
+    splits = ", ".join(f"{count(s.data.used.get(k, 0))} of {count(n)} {k}" for k, n in s.data.available.items())
+    pictures = [
+        ("Source", s.data.name),
+        ("Pictures used", splits),
+        ("Classes", count(len(s.data.classes))),
+        ("Size", f"{s.size[0]} × {s.size[1]} px"),
+        ("Fingerprint", s.data.fingerprint),
+        ("Left out as unreadable", count(s.data.skipped)),
+    ]
+    pictures += [("Licence", s.data.licence)] * bool(s.data.licence)
+    work = [
+        ("Network", s.model),
+        ("Seeds", ", ".join(str(seed) for seed in s.seeds)),
+        ("Device", s.device),
+        ("Workers × threads", f"{s.workers} × {s.threads}"),
+        ("Started", s.started),
+        ("Finished", s.finished),
+        ("Work", duration(s.seconds)),
+    ]
+    recipe = [(name.replace("_", " "), _plainly(value)) for name, value in s.recipe.items()]
+    return (
+        ("Pictures", tuple(pictures)),
+        ("Run", tuple(work)),
+        ("Recipe", tuple(recipe)),
+        ("Versions", tuple(s.versions.items())),
+    )
+
+
+def _plainly(value: object) -> str:
+    words = {None: "–", True: "yes", False: "no"}
+    return words[value] if value is None or isinstance(value, bool) else str(value)

@@ -1,0 +1,206 @@
+"""The figures of a comparison: differences, accuracy against cost, and training curves.
+
+Blue is the mechanism that is looked at, black the plain network, grey the rest.
+"""
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from regard.report.drawing import (
+    ACCENT,
+    FAINT,
+    GREY,
+    INK,
+    LIGHT,
+    Figure,
+    finish,
+    panel,
+    percent_axis,
+    place_labels,
+    shortened,
+)
+from regard.report.results import Arm, Comparison, Results, Trial
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+
+Limits = tuple[float, float]
+
+
+def arm_labels(results: Results) -> dict[str, str]:
+    """What each arm is called in figures and tables, by spec: its name, or its spec where two arms share a name."""
+    names = [arm.name for arm in results.arms]
+    return {a.spec: "plain" if a.is_plain else a.name if names.count(a.name) == 1 else a.spec for a in results.arms}
+
+
+def arm_colour(arm: Arm) -> str:
+    """Black for the plain network, grey for a control, the accent for a mechanism."""
+    return INK if arm.is_plain else GREY if arm.is_control else ACCENT
+
+
+def paired_differences(results: Results) -> Figure | None:
+    """Each arm's paired difference to the plain network with its interval; None where nothing was compared."""
+    found = [c for c in results.against() if c.difference is not None]
+    if not found:
+        return None
+    labels = arm_labels(results)
+    height = 50 + 30 * len(found)
+    with panel(340, height) as canvas:
+        axes = canvas.add_axes((0.23, 40 / height, 0.73, 1 - 44 / height))
+        axes.axvline(0, color=INK, linewidth=1)
+        for row, one in enumerate(found):
+            _difference(axes, row, one, arm_colour(results.arm(one.arm)))
+        axes.set_ylim(len(found) - 0.5, -0.5)
+        axes.set_yticks(range(len(found)), [shortened(labels[c.arm], 14) for c in found])
+        axes.tick_params(axis="y", length=0, labelcolor=INK)
+        axes.spines["left"].set_visible(False)
+        percent_axis(axes.xaxis)
+        axes.set_xlabel("accuracy minus plain network, points")
+        title = "Difference to the plain network, paired by seed"
+        said = (f"{labels[c.arm]} {100 * (c.difference or 0):+.1f} points, {c.verdict}" for c in found)
+        return finish(canvas, title, "Dots with intervals, one row an arm: " + "; ".join(said) + ".")
+
+
+def _difference(axes: "Axes", row: int, one: Comparison, colour: str) -> None:
+    interval, middle = one.difference_interval, one.difference or 0.0
+    if interval:
+        axes.plot([interval.low, interval.high], [row, row], color=colour, linewidth=1.4)
+    filled = one.verdict in ("better", "worse")
+    axes.plot([middle], [row], "o", color=colour, markerfacecolor=colour if filled else "white", markersize=7)
+
+
+def _time_ratio(arm: Arm) -> float | None:
+    return arm.inference.ratio if arm.inference else None
+
+
+COSTS: tuple[tuple[str, str, Callable[[Arm], float | None]], ...] = (
+    ("Inference time", "time of one batch, relative to plain", _time_ratio),
+    ("Parameters", "parameters, thousands", lambda arm: arm.parameters / 1000),
+    ("Multiply-adds", "multiply-adds of one picture, millions", lambda arm: arm.macs / 1e6),
+)
+
+
+def accuracy_against_cost(results: Results) -> tuple[Figure, ...]:
+    """One panel for each cost that was measured: mean accuracy with its interval over the cost of every arm."""
+    found = {c.arm: c for c in results.against()}
+    arms = [arm for arm in results.arms if arm.spec in found]
+    return tuple(
+        _against(results, arms, found, title, label, [cost(arm) or 0.0 for arm in arms])
+        for title, label, cost in COSTS
+        if len(arms) > 1 and all(cost(arm) is not None for arm in arms)
+    )
+
+
+def _against(
+    results: Results, arms: list[Arm], found: dict[str, Comparison], title: str, label: str, costs: list[float]
+) -> Figure:
+    labels = arm_labels(results)
+    with panel(340, 300) as canvas:
+        axes = canvas.add_axes((0.135, 0.14, 0.855, 0.84))
+        points = [(cost, found[arm.spec].accuracy) for cost, arm in zip(costs, arms, strict=True)]
+        bars = [_bar(axes, arm, found[arm.spec], cost) for arm, cost in zip(arms, costs, strict=True)]
+        for arm, (cost, accuracy) in zip(arms, points, strict=True):
+            if arm.is_plain:
+                axes.axhline(accuracy, color=FAINT, zorder=0)
+                axes.axvline(cost, color=FAINT, zorder=0)
+            marker = "D" if arm.is_plain else "o"
+            face = "white" if arm.is_control else arm_colour(arm)
+            axes.plot([cost], [accuracy], marker, color=arm_colour(arm), markerfacecolor=face, markersize=6.5, zorder=4)
+        low, high = min(costs), max(costs)
+        edge = 0.12 * (high - low) or 0.05 * high or 1.0
+        axes.set_xlim(low - edge, high + 1.4 * edge)
+        axes.margins(y=0.08)
+        percent_axis(axes.yaxis)
+        _few_ticks(axes)
+        axes.set_xlabel(label)
+        axes.set_ylabel(f"{found[arms[0].spec].split} accuracy, %")
+        axes.autoscale_view(scalex=False)
+        texts = [shortened(labels[arm.spec]) for arm in arms]
+        place_labels(axes, points, texts, [arm_colour(arm) for arm in arms], bars)
+        said = (f"{t} {100 * y:.1f} % at {x:.4g}" for t, (x, y) in zip(texts, points, strict=True))
+        return finish(canvas, f"{title}", f"Accuracy over {label}: " + "; ".join(said) + ".")
+
+
+def _bar(axes: "Axes", arm: Arm, one: Comparison, cost: float) -> tuple[float, float, float, float]:
+    interval = one.accuracy_interval
+    low, high = (interval.low, interval.high) if interval else (one.accuracy, one.accuracy)
+    axes.plot([cost, cost], [low, high], color=arm_colour(arm), linewidth=1, alpha=0.55, zorder=3)
+    return (cost, low, cost, high)
+
+
+def _few_ticks(axes: "Axes") -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+
+
+def training_curves(results: Results) -> tuple[Figure, ...]:
+    """One panel an arm: validation accuracy among the other arms above, training and validation loss below."""
+    curves = {arm.spec: [t for t in results.trials if t.arm == arm.spec and t.history] for arm in results.arms}
+    arms = [arm for arm in results.arms if curves[arm.spec]]
+    labels = arm_labels(results)
+    rows = [epoch for trials in curves.values() for trial in trials for epoch in trial.history]
+    limits = (
+        _padded([epoch.val_accuracy for epoch in rows]),
+        _padded([loss for epoch in rows for loss in (epoch.train_loss, epoch.val_loss)]),
+    )
+    return tuple(_curves(arm, curves, labels[arm.spec], limits) for arm in arms)
+
+
+def _curves(arm: Arm, curves: dict[str, list[Trial]], name: str, limits: tuple[Limits, Limits]) -> Figure:
+    colour = arm_colour(arm)
+    with panel(340, 330) as canvas:
+        top, bottom = canvas.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": (3, 2)})
+        canvas.subplots_adjust(left=0.135, right=0.97, top=0.94, bottom=0.125, hspace=0.28)
+        top.set_ylim(*limits[0])
+        bottom.set_ylim(*limits[1])
+        for spec, trials in curves.items():
+            if spec != arm.spec:
+                _line(top, trials, "val_accuracy", INK if spec == "none" else LIGHT, 1.0, zorder=2 + (spec == "none"))
+        for trial in curves[arm.spec]:
+            _line(top, [trial], "val_accuracy", colour, 0.7, alpha=0.6, zorder=4)
+        _line(top, curves[arm.spec], "val_accuracy", colour, 2.2, zorder=5)
+        _line(bottom, curves[arm.spec], "train_loss", colour, 2.0, zorder=3)
+        _line(bottom, curves[arm.spec], "val_loss", colour, 1.4, zorder=3, linestyle=(0, (4, 2)))
+        percent_axis(top.yaxis)
+        _epochs(bottom, max(len(t.history) for t in curves[arm.spec]))
+        _heading(top, "validation accuracy, %")
+        _heading(bottom, "loss: training, validation dashed")
+        bottom.set_xlabel("epoch")
+        last = curves[arm.spec][0].history[-1]
+        said = f"{name}: after {last.epoch} epochs validation accuracy {100 * _final(curves[arm.spec]):.1f} %."
+        return finish(canvas, name, said)
+
+
+def _line(axes: "Axes", trials: list[Trial], name: str, colour: str, width: float, **style: Any) -> None:
+    """The mean over the trials of one field of their histories, over the epochs that all of them have."""
+    rows = list(zip(*(t.history for t in trials), strict=False))
+    if not rows:
+        return
+    means = [sum(getattr(epoch, name) for epoch in row) / len(row) for row in rows]
+    marker = "o" if len(rows) < 6 and width > 1.2 else None
+    axes.plot(
+        [row[0].epoch for row in rows], means, color=colour, linewidth=width, marker=marker, markersize=4, **style
+    )
+
+
+def _padded(values: list[float]) -> Limits:
+    finite = [v for v in values if math.isfinite(v)] or [0.0, 1.0]
+    edge = 0.05 * (max(finite) - min(finite)) or 0.01
+    return min(finite) - edge, max(finite) + edge
+
+
+def _epochs(axes: "Axes", count: int) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(min(count, 6), integer=True))
+
+
+def _heading(axes: "Axes", text: str) -> None:
+    axes.set_title(text, fontsize=11, color=GREY, pad=4)
+
+
+def _final(trials: list[Trial]) -> float:
+    return sum(t.history[-1].val_accuracy for t in trials) / len(trials)

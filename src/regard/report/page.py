@@ -1,0 +1,92 @@
+"""The report: one HTML file that holds everything, asks no network and runs no script."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from regard.report import contents, figures, map_figures, wording
+from regard.report.contents import Sight
+from regard.report.files import write_whole
+from regard.report.numerals import count, percent, plural
+from regard.report.pictures import Picture
+from regard.report.results import Results
+from regard.report.thumbnails import thumbnails
+
+
+def write_page(results: Results, pictures: Sequence[Picture], path: Path | str) -> Path:
+    """Writes the report of a comparison as one self-contained HTML file.
+
+    Args:
+        results: what the comparison found.
+        pictures: test pictures with what each network saw in them; about eight, may be none. Their names differ.
+        path: the file, for example `runs/NAME/report.html`.
+
+    Returns:
+        The path.
+
+    Raises:
+        RunError: the file could not be written; one that was there before is untouched.
+    """
+    return write_whole(Path(path), render(results, pictures).encode())
+
+
+def render(results: Results, pictures: Sequence[Picture] = ()) -> str:
+    """The report's HTML; see `write_page`."""
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup, escape
+
+    environment = Environment(
+        loader=PackageLoader("regard.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(percent=percent, count=count, plural=plural, drawn=Markup)
+    environment.filters["breakable"] = lambda path: escape(path).replace(".", Markup(".<wbr>"))
+    return environment.get_template("page.html.jinja").render(_parts(results, pictures))
+
+
+def _parts(results: Results, pictures: Sequence[Picture]) -> dict[str, Any]:
+    """What the template names, by section."""
+    sights = contents.sights(results, pictures)
+    split, recall_arms, recall_rows = contents.recalls(results)
+    modes, ablation_rows, dependences = contents.ablation_table(results)
+    return {
+        "settings": results.settings,
+        "labels": figures.arm_labels(results),
+        "opening": wording.opening(results),
+        "statistics_notes": wording.statistics_notes(results),
+        "groups": contents.result_groups(results),
+        "controls": contents.against_controls(results),
+        "differences": figures.paired_differences(results),
+        "costs": figures.accuracy_against_cost(results),
+        "curves": figures.training_curves(results),
+        "recall": {"split": split, "arms": recall_arms, "rows": recall_rows},
+        "pictures": pictures,
+        "sights": sights,
+        "uris": thumbnails(_shown(pictures, sights)),
+        "gates": _gates(results),
+        "ablation": {"modes": modes, "rows": ablation_rows, "said": dependences, "texts": wording.MODE_TEXTS},
+        "ablation_panels": map_figures.ablation_panels(results),
+        "ablation_pictures": max((row.n for row in results.ablations), default=0),
+        "choices": results.choices,
+        "looks": wording.looks_sentence(results),
+        "facts": contents.facts(results),
+    }
+
+
+def _shown(pictures: Sequence[Picture], sights: Sequence[Sight]) -> list[bytes]:
+    """Every image as often as the page shows it: each picture once, and once more above each arm's maps."""
+    originals = [p.png for p in pictures] * (1 + sum(bool(s.maps) for s in sights))
+    return originals + [o.png for p in pictures for o in p.overlays]
+
+
+def _gates(results: Results) -> list[dict[str, Any]]:
+    labels = figures.arm_labels(results)
+    found = []
+    for arm, shown in map_figures.shown_profiles(results).items():
+        layers = len({p.tap for p in results.gate_profiles if p.arm == arm})
+        panels = map_figures.gate_panels(results, arm)
+        found.append({"label": labels[arm], "panels": panels, "shown": len(shown), "layers": layers})
+    return found

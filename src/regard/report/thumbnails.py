@@ -1,0 +1,45 @@
+"""Pictures small enough to stand inside the page, as data URIs."""
+
+import base64
+import io
+from collections.abc import Iterable
+
+SIDES = (224, 160, 112, 80, 56)
+BUDGET = 4_000_000
+
+
+def thumbnails(pictures: Iterable[bytes], budget: int = BUDGET) -> dict[bytes, str]:
+    """Every picture as a data URI, all of them together within `budget` letters where the smallest side allows.
+
+    Args:
+        pictures: encoded images; the page repeats some, and each repetition counts.
+        budget: letters for all data URIs.
+
+    Returns:
+        The URI of each distinct picture. All are made with the same largest side, the largest that fits.
+    """
+    wanted = list(pictures)
+    distinct = set(wanted)
+    made: dict[bytes, str] = {}
+    for side in SIDES:
+        made = {picture: _uri(picture, side) for picture in distinct}
+        if sum(len(made[picture]) for picture in wanted) <= budget:
+            break
+    return made
+
+
+def _uri(picture: bytes, side: int) -> str:
+    """The shorter of PNG and JPEG, at most `side` pixels wide and high; never enlarged."""
+    from PIL import Image
+
+    with Image.open(io.BytesIO(picture)) as image:
+        small = image.convert("RGB")
+        if max(small.size) > side:
+            small.thumbnail((side, side), Image.Resampling.LANCZOS)
+        choices = []
+        for kind, options in (("png", {"optimize": True}), ("jpeg", {"quality": 82, "optimize": True})):
+            file = io.BytesIO()
+            small.save(file, kind, **options)
+            choices.append((file.tell(), kind, file.getvalue()))
+    _, kind, content = min(choices)
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

@@ -1,0 +1,148 @@
+"""The sentences of a report, from its numbers. None says "equal": noise hides what it hides."""
+
+from regard.report.dependence import Dependence
+from regard.report.figures import arm_labels
+from regard.report.numerals import count, listed, percent, plural, points, probability
+from regard.report.results import Comparison, Results
+
+MODE_TEXTS = {
+    "trained": ("As trained", "the network as it is."),
+    "mean": (
+        "Frozen at the mean",
+        "every map is replaced by its mean over training pictures. What is lost is what the map gained from looking "
+        "at each picture.",
+    ),
+    "swapped": (
+        "Another picture’s",
+        "every picture gets the maps of another one. The maps are real ones, but belong to the wrong picture.",
+    ),
+    "permuted": (
+        "Shuffled",
+        "the weights of a map are shuffled over channels or positions. The network has never met such maps, so a loss "
+        "here says that it relies on the pattern, not that the pattern follows the picture.",
+    ),
+    "neutral": (
+        "Neutral",
+        "every map is set to the value that does nothing: 1 for a gate, the uniform share for a softmax over branches. "
+        "Constant maps that were learned are lost too.",
+    ),
+}
+
+
+def opening(results: Results) -> str:
+    """The report's first sentence, up to the command of a real run (which `Settings.real_run` holds)."""
+    settings, labels = results.settings, arm_labels(results)
+    used = settings.data.used.get("train", 0)
+    start = (
+        f"After {'only ' if settings.barely_trained else ''}{plural(settings.epochs, 'epoch')} on "
+        f"{plural(used, 'picture')} of {settings.data.name}"
+    )
+    barely = ", so with barely trained networks, " if settings.barely_trained else ", "
+    found = [c for c in results.against() if c.verdict is not None and not results.arm(c.arm).is_control]
+    told = start + barely + finding(found, labels, settings.model)
+    if settings.barely_trained:
+        told += "; what holds for them need not hold for trained ones, for which run"
+    return told
+
+
+def finding(found: list[Comparison], labels: dict[str, str], model: str) -> str:
+    """What the comparisons with the plain network found, as a clause.
+
+    Args:
+        found: comparisons of mechanisms, controls left out.
+        labels: what each arm is called.
+        model: the plain network's name.
+    """
+    by_verdict: dict[str | None, list[Comparison]] = {}
+    for one in found:
+        by_verdict.setdefault(one.verdict, []).append(one)
+    clauses = []
+    for verdict in ("better", "worse"):
+        if by_verdict.get(verdict):
+            names = [f"{labels[c.arm]} ({points(c.difference)} points)" for c in by_verdict[verdict]]
+            clauses.append(f"{listed(names)} {_were(names)} {verdict} than the plain {model}")
+    noise = [labels[c.arm] for c in by_verdict.get("within noise", [])]
+    if noise and not clauses:
+        clauses.append(f"no difference to the plain {model} stands out of the noise for {listed(noise)}")
+    elif noise:
+        clauses.append(f"{listed(noise)} stayed within noise")
+    untested = [labels[c.arm] for c in by_verdict.get("not tested", [])]
+    if untested:
+        clauses.append(f"{listed(untested)} could not be tested")
+    if not clauses:
+        return f"no mechanism was compared with the plain {model}"
+    return ", ".join(clauses[:-1]) + (", while " if len(clauses) > 1 else "") + clauses[-1]
+
+
+def blind_spot(one: Comparison) -> str:
+    """What a comparison could not have seen, or why it was not tested; empty for one with a verdict of its own."""
+    if one.verdict == "not tested":
+        if one.seeds == 0:
+            return "no seed in common with the reference"
+        if one.seeds == 1:
+            return "one seed shows no noise to compare with"
+        return "every seed differs by the same, which shows no noise to compare with"
+    if one.verdict != "within noise" or one.detectable is None:
+        return ""
+    needed = f"about {plural(one.seeds_needed, 'seed')}" if one.seeds_needed else "over 100,000 seeds"
+    return f"{plural(one.seeds, 'seed')} show {percent(one.detectable)} points or more; 0.5 points need {needed}"
+
+
+def statistics_notes(results: Results) -> tuple[str, ...]:
+    """How the table's intervals and verdicts were made, a paragraph each."""
+    found = results.against()
+    tested = [c for c in found if c.p is not None]
+    split = found[0].split if found else "test"
+    scores = [t.test if split == "test" else t.val for t in results.trials]
+    n = max((s.n for s in scores if s), default=0)
+    accuracy = (
+        f"Accuracy is the share of {count(n)} {'test' if split == 'test' else 'validation'} pictures that the last "
+        f"epoch’s weights get right: the mean over {plural(len(results.settings.seeds), 'seed')}, under it its 95 % t "
+        "interval."
+    )
+    if not tested:
+        return (f"{accuracy} Nothing was tested: at least two seeds that differ are needed.",)
+    paired = (
+        " Differences are paired by seed: arms of one seed share their trunk’s first weights and their batches. "
+        f"Verdicts come from paired t tests with Holm’s correction over {plural(len(tested), 'comparison')}, at 5 % for "
+        "all together; an interval excludes 0 exactly where the verdict is better or worse."
+    )
+    noise = (
+        "“Within noise” does not mean the same. Under it stand the smallest true difference that this design would "
+        "show four times out of five, and the seeds that 0.5 points would need; both are rough, since they rest on the "
+        f"spread of {plural(min(c.seeds for c in tested), 'seed')}. All of it is about other seeds with these pictures, "
+        "not about other pictures."
+    )
+    return accuracy + paired, noise
+
+
+def dependence_sentence(one: Dependence, name: str) -> str:
+    """What an ablation says about one arm."""
+    if one.p is None:
+        return f"{name}: not judged, because a mode is missing."
+    losses = (
+        f"frozen maps cost {points(_negated(one.frozen_loss))} points, another picture’s "
+        f"{points(_negated(one.swapped_loss))} (p {probability(one.p)})."
+    )
+    return (
+        f"{name} depends on the input: {losses}" if one.shown else f"{name}: no dependence on the input shown: {losses}"
+    )
+
+
+def looks_sentence(results: Results) -> str:
+    """How often the test pictures were looked at."""
+    times = results.test_looks
+    if times == 0:
+        return "The test pictures were never looked at."
+    return (
+        f"The test pictures were looked at {'once' if times == 1 else f'{count(times)} times'} in all; every look is "
+        "in test_ledger.jsonl. The more often, the less a small test gain means."
+    )
+
+
+def _were(names: list[str]) -> str:
+    return "was" if len(names) == 1 else "were"
+
+
+def _negated(value: float | None) -> float | None:
+    return None if value is None else -value
