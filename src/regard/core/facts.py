@@ -55,7 +55,8 @@ class Facts:
         keeps_shape: whether y has the shape of x.
         insertable: whether it can be put into a trained network (it can start as the identity).
         map_range: the smallest and largest value that a map, as applied with `start="paper"`, can take.
-        neutral: the map that does nothing: 1 for a gate, `uniform` for a softmax over branches.
+        neutral: the map that does nothing: 1 for a gate, 1/2 for each of two gates whose results are added,
+            `uniform` for a softmax over branches.
         nondeterministic: None, or the operator whose result varies on CUDA.
     """
 

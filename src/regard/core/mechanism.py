@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from regard.core.errors import ShapeError
 from regard.core.facts import Facts
 from regard.core.options import at_least, one_of
+from regard.core.precision import widen
 
 Start = Literal["paper", "identity"]
 
@@ -23,7 +24,8 @@ class Mechanism(nn.Module, ABC):
     Args:
         channels: the number of channels c of the features.
         start: `paper` starts as published; `identity` adds one scalar `strength`, zero at first, so that the
-            module changes nothing until it is trained: each map m becomes n + strength (m - n), n its neutral value.
+            module changes nothing until it is trained: each map m becomes n + strength (m - n), n its neutral value;
+            a mechanism that is no gate gives x + strength (y - x) instead.
     """
 
     facts: ClassVar[Facts]
@@ -50,6 +52,19 @@ class Mechanism(nn.Module, ABC):
             return map
         return neutral + self.strength.to(map.dtype) * (map - neutral)
 
+    def blend(self, x: Tensor, y: Tensor) -> Tensor:
+        """What a mechanism returns that is no gate: y with `start="paper"`, else x + strength (y - x), in x's dtype.
+
+        The difference is taken in at least float32: in float16 it may overflow, and zero times infinity is no zero.
+        A y of x's shape gets x's strides too: not every convolution keeps them.
+        """
+        if self.strength is not None:
+            start = widen(x)
+            return (start + self.strength.to(start.dtype) * (y.to(start.dtype) - start)).to(x.dtype)
+        if y.shape != x.shape or _laid_out_alike(x, y):
+            return y.to(x.dtype)
+        return torch.empty_like(x).copy_(y)
+
     def expect(self, x: Tensor, dims: tuple[int, ...] | None = None) -> None:
         """Raises a `ShapeError` unless x is floating point (b, c, ...) with the module's channels and axes."""
         name, allowed = self.facts.name, dims or self.facts.dims
@@ -66,3 +81,10 @@ class Mechanism(nn.Module, ABC):
                 f"{name}: x has shape {tuple(x.shape)}, so {x.shape[1]} channels, but the module was built for "
                 f"{self.channels}: build it with channels={x.shape[1]}."
             )
+        if any(size == 0 for size in x.shape[2:]):
+            raise ShapeError(f"{name}: x has shape {tuple(x.shape)}, so no positions; every size must be at least 1.")
+
+
+def _laid_out_alike(x: Tensor, y: Tensor) -> bool:
+    """Whether two tensors of one shape have the same strides on every axis that has any."""
+    return not any(a != b and size > 1 for a, b, size in zip(x.stride(), y.stride(), x.shape, strict=True))

@@ -1,5 +1,6 @@
 """Checks of constructor options: each error names the owner, the option, the value and the rule."""
 
+import math
 from collections.abc import Iterable
 
 from regard.core.errors import OptionError
@@ -27,10 +28,24 @@ def odd(owner: str, option: str, value: int) -> int:
     return value
 
 
+def positive(owner: str, option: str, value: float) -> float:
+    """`value` where it is a finite number above 0."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise OptionError(f"{owner}: {option}={value!r} is not allowed; it must be a number above 0.")
+    return value
+
+
+def flag(owner: str, option: str, value: bool) -> bool:
+    """`value` where it is True or False: other truths, such as the text 'no', are mistakes."""
+    if not isinstance(value, bool):
+        raise OptionError(f"{owner}: {option}={value!r} is not allowed; it must be True or False.")
+    return value
+
+
 def one_of(owner: str, option: str, value: object, allowed: Iterable[object]) -> object:
-    """`value` where it is among `allowed`."""
+    """`value` where it is among `allowed`, type included: neither True nor 1.0 is the integer 1."""
     choices = tuple(allowed)
-    if value not in choices:
+    if not any(type(value) is type(choice) and value == choice for choice in choices):
         raise OptionError(
             f"{owner}: {option}={value!r} is not allowed; choose one of {', '.join(repr(c) for c in choices)}."
         )

@@ -29,30 +29,49 @@ class Spec:
         name, _, rest = text.strip().partition(":")
         options: dict[str, Value] = {}
         for part in _split(rest):
-            key, equals, value = part.partition("=")
-            if not equals or not key.strip().isidentifier():
+            key, equals, written = (piece.strip() for piece in part.partition("="))
+            if not equals or not written or not key.isidentifier():
                 raise OptionError(
                     f"{text!r} is not a mechanism: {part!r} is no option. Write NAME:option=value,option=value, "
                     "for example cbam:reduction=8."
                 )
-            if key.strip() in options:
-                raise OptionError(f"{text!r} sets {key.strip()!r} twice: keep one of them.")
-            options[key.strip()] = _value(value.strip())
+            if key in options:
+                raise OptionError(f"{text!r} sets {key!r} twice: keep one of them.")
+            try:
+                options[key] = _value(written)
+            except ValueError:
+                raise OptionError(
+                    f"{text!r}: {key}={written} is no value. Write a number, a word, true, false, none, or several "
+                    "in brackets, for example size=(7,7)."
+                ) from None
         if not name:
             raise OptionError(f"{text!r} names no mechanism. Write NAME:option=value, for example cbam:reduction=8.")
         return cls(name, options)
 
     def __str__(self) -> str:
-        options = ",".join(f"{k}={_text(v)}" for k, v in sorted(self.options.items()))
+        options = ",".join(f"{key}={_text(value)}" for key, value in sorted(self.options.items()))
         return f"{self.name}:{options}" if options else self.name
+
+    def __hash__(self) -> int:
+        return hash((self.name, frozenset(self.options.items())))
+
+
+_WORDS: dict[str, Value] = {"true": True, "false": False, "none": None}
 
 
 def _split(text: str) -> list[str]:
-    """The parts between commas that stand outside brackets."""
-    parts, depth, start = [], 0, 0
+    """The parts between commas that stand outside brackets and quotation marks."""
+    parts, depth, start, quote = [], 0, 0, ""
     for place, letter in enumerate(text):
-        depth += (letter in "([") - (letter in ")]")
-        if letter == "," and depth == 0:
+        if quote:
+            quote = "" if letter == quote else quote
+        elif letter in "'\"":
+            quote = letter
+        elif letter in "([":
+            depth += 1
+        elif letter in ")]":
+            depth = max(0, depth - 1)
+        elif letter == "," and depth == 0:
             parts.append(text[start:place])
             start = place + 1
     parts.append(text[start:])
@@ -60,15 +79,30 @@ def _split(text: str) -> list[str]:
 
 
 def _value(text: str) -> Value:
-    words: dict[str, Value] = {"true": True, "false": False, "none": None}
-    if text.lower() in words:
-        return words[text.lower()]
+    """The value that `text` writes; a bare word is itself, and what only looks like a literal a ValueError."""
+    if text.lower() in _WORDS:
+        return _WORDS[text.lower()]
     try:
-        value = ast.literal_eval(text)
-    except (ValueError, SyntaxError):
+        return _plain(ast.literal_eval(text))
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        if text[0] in "([{'\"":
+            raise ValueError(text) from None
         return text
-    return tuple(value) if isinstance(value, list) else value
 
 
-def _text(value: Value) -> str:
-    return str(value).replace(" ", "")
+def _plain(value: object) -> Value:
+    if isinstance(value, list | tuple):
+        return tuple(_plain(item) for item in value)
+    if value is None or isinstance(value, int | float | bool | str):
+        return value
+    raise ValueError(value)
+
+
+def _text(value: Value, *, inside: bool = False) -> str:
+    """`value` as `_value` reads it; `inside` brackets every text stands in quotation marks."""
+    if isinstance(value, tuple):
+        return f"({','.join(_text(item, inside=True) for item in value)}{',' if len(value) == 1 else ''})"
+    if isinstance(value, str):
+        bare = value and value == value.strip() and not set(value) & set("'\"()[]{},") and _value(value) == value
+        return value if bare and not inside else repr(value)
+    return str(value)

@@ -5,6 +5,8 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from regard.core.errors import ShapeError
+
 MapKind = Literal["gate", "spatial", "mixed", "branch", "query", "grid", "glimpse", "alignment", "frame"]
 """What a map is over: `gate` channels (b, c, 1, ...), `spatial` positions (b, 1, h, w), `mixed` both (b, c, h, w),
 `branch` branches (b, k, c, 1, ...); the others belong to mechanisms that aggregate, resample or sample."""
@@ -46,9 +48,9 @@ class Tap(nn.Module):
         self.replace = None
 
     def forward(self, map: Tensor) -> Tensor:
-        """The map, or what `replace` makes of it (broadcast to the same shape, in the same dtype)."""
+        """The map, or what `replace` makes of it (broadcast to the same shape, in the same dtype, on its device)."""
         if self.replace is not None:
-            map = self.replace(map).to(map.dtype).expand_as(map)
+            map = _fitted(self.replace(map), map)
         if self.sink is not None:
             self.sink(map)
         return map
@@ -60,6 +62,16 @@ class Tap(nn.Module):
     def __getstate__(self) -> dict[str, object]:
         """Sinks and replacements belong to whoever set them: a copy or a pickle has none."""
         return self.__dict__ | {"sink": None, "replace": None}
+
+
+def _fitted(other: Tensor, map: Tensor) -> Tensor:
+    aligned = zip(reversed(other.shape), reversed(map.shape), strict=False)
+    if other.ndim > map.ndim or any(given not in (1, size) for given, size in aligned):
+        raise ShapeError(
+            f"Tap: `replace` gave a map of shape {tuple(other.shape)}; it must broadcast to the map's own shape "
+            f"{tuple(map.shape)}."
+        )
+    return other.to(map).expand_as(map)
 
 
 def taps(module: nn.Module) -> dict[str, Tap]:
