@@ -18,6 +18,10 @@ def select_branches(branches: tuple[Tensor, ...], map: Tensor, *, impl: Impl = "
     Returns:
         (b, c, ...) in the branches' dtype and with their strides.
 
+    Raises:
+        ShapeError: no branch, branches of different shapes, or a map that does not fit them.
+        OptionError: an implementation that cannot be had.
+
     Example:
         >>> import torch
         >>> a, b = torch.ones(1, 1, 1), 3 * torch.ones(1, 1, 1)
@@ -25,6 +29,9 @@ def select_branches(branches: tuple[Tensor, ...], map: Tensor, *, impl: Impl = "
         2.0
     """
     choose("select_branches", impl)
+    if not branches or any(branch.shape != branches[0].shape for branch in branches):
+        shapes = ", ".join(str(tuple(branch.shape)) for branch in branches) or "none"
+        raise ShapeError(f"select_branches: branches have shapes {shapes}; there must be at least one, all alike.")
     if map.ndim != branches[0].ndim + 1 or map.shape[1] != len(branches):
         raise ShapeError(
             f"select_branches: map has shape {tuple(map.shape)}; for {len(branches)} branches of shape "

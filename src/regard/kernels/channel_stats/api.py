@@ -23,6 +23,10 @@ def squeeze_channels(x: Tensor, *statistics: Statistic, impl: Impl = "auto") -> 
     Returns:
         One tensor (b, 1, ...) for each statistic, in the order asked for, in at least float32.
 
+    Raises:
+        ShapeError: an x without positions.
+        OptionError: a statistic or an implementation that cannot be had.
+
     Example:
         >>> import torch
         >>> peak, mean = squeeze_channels(torch.tensor([[[1.0], [3.0]]]), "max", "mean")

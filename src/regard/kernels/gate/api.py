@@ -18,14 +18,19 @@ def apply_gate(x: Tensor, map: Tensor, *, impl: Impl = "auto") -> Tensor:
     Returns:
         x * map in x's dtype and with x's strides.
 
+    Raises:
+        ShapeError: a map that does not fit x (one that is larger where x has size 1 would enlarge the features).
+        OptionError: an implementation that cannot be had.
+
     Example:
         >>> import torch
         >>> apply_gate(torch.ones(1, 2, 3), torch.full((1, 2, 1), 0.5)).sum().item()
         3.0
     """
     choose("apply_gate", impl)
-    if map.ndim != x.ndim:
+    if map.ndim != x.ndim or any(given not in (1, size) for given, size in zip(map.shape, x.shape, strict=True)):
         raise ShapeError(
-            f"apply_gate: map has shape {tuple(map.shape)} and x {tuple(x.shape)}; the map must have as many axes as x."
+            f"apply_gate: map has shape {tuple(map.shape)} and x {tuple(x.shape)}; the map must have as many axes as "
+            "x, each of x's size or of size 1."
         )
     return reference.apply_gate(x, map)

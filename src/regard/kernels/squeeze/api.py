@@ -17,11 +17,16 @@ def squeeze_positions(x: Tensor, *statistics: Statistic, impl: Impl = "auto") ->
 
     Args:
         x: features (b, c, ...), at least one position axis, every size at least 1.
-        statistics: `mean`, `max` (a tie shares the gradient evenly) or `deviation` (biased standard deviation).
+        statistics: `mean`, `max` (a tie shares the gradient evenly) or `deviation` (biased standard
+            deviation, whose gradient is 0 where all positions are equal).
         impl: the implementation, see `choose`.
 
     Returns:
         One tensor (b, c) for each statistic, in the order asked for, in at least float32.
+
+    Raises:
+        ShapeError: an x without positions.
+        OptionError: a statistic or an implementation that cannot be had.
 
     Example:
         >>> import torch

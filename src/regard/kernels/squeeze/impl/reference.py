@@ -12,6 +12,12 @@ def squeeze_positions(x: Tensor, statistics: tuple[str, ...]) -> tuple[Tensor, .
     ways = {
         "mean": lambda: x.mean(axes, dtype=wide(x.dtype)),
         "max": lambda: widen(x.amax(axes)),
-        "deviation": lambda: torch.var(widen(x), axes, correction=0).sqrt(),
+        "deviation": lambda: _root(torch.var(widen(x), axes, correction=0)),
     }
     return tuple(ways[statistic]() for statistic in statistics)
+
+
+def _root(variance: Tensor) -> Tensor:
+    """The square root, whose gradient at 0 is taken as 0: a channel of one position varies nowhere."""
+    varies = variance > 0
+    return torch.where(varies, variance, 1).sqrt() * varies
