@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from regard.attention.widths import hidden_width
 from regard.core.facts import Facts, Paper
 from regard.core.mechanism import Mechanism, Start
+from regard.core.options import flag
 from regard.core.precision import widen
 from regard.core.tap import Tap
 from regard.kernels import apply_gate, squeeze_positions
@@ -59,6 +60,7 @@ class SE(Mechanism):
     def __init__(self, channels: int, *, reduction: int = 16, bias: bool = True, start: Start = "paper") -> None:
         super().__init__(channels, start=start)
         hidden = hidden_width("se", channels, reduction)
+        flag("se", "bias", bias)
         self.reduce = nn.Linear(channels, hidden, bias=bias)
         self.expand = nn.Linear(hidden, channels, bias=bias)
         self.gate = Tap("gate")

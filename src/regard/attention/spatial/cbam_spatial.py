@@ -9,7 +9,7 @@ from regard.attention.convolution import convolution
 from regard.attention.normalisation import GateNorm
 from regard.core.facts import Facts, Paper
 from regard.core.mechanism import Mechanism, Start
-from regard.core.options import odd
+from regard.core.options import flag, odd
 from regard.core.precision import widen
 from regard.core.tap import Tap
 from regard.kernels import apply_gate, squeeze_channels
@@ -73,6 +73,7 @@ class CBAMSpatial(Mechanism):
     ) -> None:
         super().__init__(channels, start=start)
         odd("cbam_spatial", "kernel_size", kernel_size)
+        flag("cbam_spatial", "strict", strict)
         self.dims = dims
         self.conv = convolution("cbam_spatial", dims)(2, 1, kernel_size, padding=kernel_size // 2, bias=False)
         self.norm = GateNorm(1, momentum=0.01, strict=strict)
