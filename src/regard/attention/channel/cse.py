@@ -1,0 +1,77 @@
+"""Spatial squeeze and channel excitation, the channel half of scSE."""
+
+from typing import ClassVar
+
+from torch import Tensor, nn, relu, sigmoid
+
+from regard.attention.widths import hidden_width
+from regard.core.facts import Facts, Paper
+from regard.core.mechanism import Mechanism, Start
+from regard.core.options import flag
+from regard.core.precision import widen
+from regard.core.tap import Tap
+from regard.kernels import apply_gate, squeeze_positions
+
+
+class CSE(Mechanism):
+    """Weighs each channel by what all channels' means say about it, through a hidden layer of half the width.
+
+    y = x * sigmoid(W1 relu(W2 mean(x) + b2) + b1), the mean taken over positions: `se` with a reduction of 2.
+
+    Roy, Navab, Wachinger: Concurrent Spatial and Channel Squeeze & Excitation in Fully Convolutional Networks,
+    MICCAI 2018, equations 1 (mean) and 2 (gate). The text leaves the biases out; the authors' code has both.
+
+    Args:
+        channels: c.
+        reduction: r; the hidden layer has max(1, c // r) units.
+        bias: whether both layers have a bias.
+        start: see `Mechanism`.
+
+    Shape:
+        x (b, c, ...) with 1 to 3 position axes; y the same.
+
+    Raises:
+        OptionError: an option out of its range.
+        ShapeError: an x with another number of channels or axes.
+
+    Example:
+        >>> import torch
+        >>> CSE(64)(torch.randn(2, 64, 7, 5)).shape
+        torch.Size([2, 64, 7, 5])
+        >>> sum(p.numel() for p in CSE(64).parameters())
+        4192
+    """
+
+    facts: ClassVar[Facts] = Facts(
+        name="cse",
+        family="channel",
+        paper=Paper(
+            title="Concurrent Spatial and Channel Squeeze & Excitation in Fully Convolutional Networks",
+            authors="Abhijit Guha Roy and Nassir Navab and Christian Wachinger",
+            year=2018,
+            venue="MICCAI",
+            identifier="arXiv:1803.02579",
+        ),
+        authors_code="https://github.com/ai-med/squeeze_and_excitation",
+        departures=("The hidden width is never under 1, so that a narrow layer still sees its input.",),
+    )
+
+    def __init__(self, channels: int, *, reduction: int = 2, bias: bool = True, start: Start = "paper") -> None:
+        super().__init__(channels, start=start)
+        hidden = hidden_width("cse", channels, reduction)
+        flag("cse", "bias", bias)
+        self.reduce = nn.Linear(channels, hidden, bias=bias)
+        self.expand = nn.Linear(hidden, channels, bias=bias)
+        self.gate = Tap("gate")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x with every channel weighed."""
+        return apply_gate(x, self.weights(x))
+
+    def weights(self, x: Tensor) -> Tensor:
+        """The map of x, (b, c, 1, ...), as it is applied."""
+        self.expect(x)
+        (mean,) = squeeze_positions(x, "mean")
+        logits = self.expand(relu(self.reduce(mean.to(self.reduce.weight.dtype))))
+        gate = self.temper(sigmoid(widen(logits)), self.gate.neutral)
+        return self.gate(gate.reshape(*gate.shape, *(1,) * (x.ndim - 2)))

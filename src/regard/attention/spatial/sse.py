@@ -1,0 +1,72 @@
+"""Channel squeeze and spatial excitation, the spatial half of scSE."""
+
+from typing import ClassVar
+
+from torch import Tensor, nn, sigmoid
+
+from regard.core.facts import Facts, Paper
+from regard.core.mechanism import Mechanism, Start
+from regard.core.options import flag
+from regard.core.precision import widen
+from regard.core.tap import Tap
+from regard.kernels import apply_gate
+
+
+class SSE(Mechanism):
+    """Weighs each position by a weighted sum of its channels.
+
+    y = x * sigmoid(w x + b), w x the 1x1 convolution of x to one channel.
+
+    Roy, Navab, Wachinger: Concurrent Spatial and Channel Squeeze & Excitation in Fully Convolutional Networks,
+    MICCAI 2018, equation 3. The text leaves the bias out; the authors' code has it. The convolution runs over the
+    positions laid in a row, so one module serves sound, images and clips.
+
+    Args:
+        channels: c.
+        bias: whether the convolution has a bias.
+        start: see `Mechanism`.
+
+    Shape:
+        x (b, c, ...) with 1 to 3 position axes; y the same.
+
+    Raises:
+        OptionError: an option out of its range.
+        ShapeError: an x with another number of channels or axes.
+
+    Example:
+        >>> import torch
+        >>> SSE(64)(torch.randn(2, 64, 7, 5)).shape
+        torch.Size([2, 64, 7, 5])
+        >>> sum(p.numel() for p in SSE(64).parameters())
+        65
+    """
+
+    facts: ClassVar[Facts] = Facts(
+        name="sse",
+        family="spatial",
+        paper=Paper(
+            title="Concurrent Spatial and Channel Squeeze & Excitation in Fully Convolutional Networks",
+            authors="Abhijit Guha Roy and Nassir Navab and Christian Wachinger",
+            year=2018,
+            venue="MICCAI",
+            identifier="arXiv:1803.02579",
+        ),
+        authors_code="https://github.com/ai-med/squeeze_and_excitation",
+        departures=("The weight is stored for one position axis, (1, c, 1), and serves any number of them.",),
+    )
+
+    def __init__(self, channels: int, *, bias: bool = True, start: Start = "paper") -> None:
+        super().__init__(channels, start=start)
+        self.score = nn.Conv1d(channels, 1, 1, bias=flag("sse", "bias", bias))
+        self.gate = Tap("spatial")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x with every position weighed."""
+        return apply_gate(x, self.weights(x))
+
+    def weights(self, x: Tensor) -> Tensor:
+        """The map of x, (b, 1, ...), as it is applied."""
+        self.expect(x)
+        logits = self.score(x.flatten(2).to(self.score.weight.dtype))
+        gate = self.temper(sigmoid(widen(logits)), self.gate.neutral)
+        return self.gate(gate.reshape(x.shape[0], 1, *x.shape[2:]))
