@@ -1,0 +1,114 @@
+"""The control that every gate has to beat: a learned constant map."""
+
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from regard.core.errors import OptionError
+from regard.core.facts import Facts, Paper
+from regard.core.mechanism import Mechanism, Start
+from regard.core.options import at_least, one_of
+from regard.core.precision import widen
+from regard.core.tap import Tap
+from regard.kernels import apply_gate
+
+Shape = Literal["channel", "spatial"]
+
+
+class Static(Mechanism):
+    """Weighs each channel, or each position, by a learned number that is the same for every input.
+
+    y = x * sigmoid(l), l one logit for each channel, or a grid of logits resampled linearly to the size of x.
+
+    Nobody's invention but a control: what a gate gains over it is due to looking at the input, the rest is a learned
+    scale. Huang, Zhong, Wen, Qin, Lin (ECCV 2024) show that the channel gates of trained networks are nearly such
+    constants. The logits start at 0, so the map at 1/2, as a gate's does on average.
+
+    Args:
+        channels: c.
+        shape: `channel` or `spatial`.
+        size: the grid of `spatial`, one number for each position axis of x, for example (7, 7).
+        start: see `Mechanism`.
+
+    Shape:
+        x (b, c, ...) with 1 to 3 position axes (with a grid, as many as `size` has); y the same.
+
+    Raises:
+        OptionError: an option out of its range, or a `size` that does not go with the `shape`.
+        ShapeError: an x with another number of channels or axes.
+
+    Example:
+        >>> Static(64)(torch.randn(2, 64, 7, 5)).shape
+        torch.Size([2, 64, 7, 5])
+        >>> Static(64, shape="spatial", size=(7, 7)).logits.shape
+        torch.Size([7, 7])
+    """
+
+    facts: ClassVar[Facts] = Facts(
+        name="static",
+        family="channel",
+        paper=Paper(
+            title="Stripe Observation Guided Inference Cost-free Attention Mechanism",
+            authors="Zhongzhan Huang and Shanshan Zhong and Wushao Wen and Jinghui Qin and Liang Lin",
+            year=2024,
+            venue="ECCV",
+            identifier="arXiv:2304.06345",
+        ),
+        departures=("The paper observes that channel gates become constants; learning them directly is ours.",),
+    )
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        shape: Shape = "channel",
+        size: tuple[int, ...] | None = None,
+        start: Start = "paper",
+    ) -> None:
+        super().__init__(channels, start=start)
+        one_of("static", "shape", shape, ("channel", "spatial"))
+        if (shape == "spatial") != (size is not None):
+            raise OptionError(
+                f"static: shape={shape!r} with size={size!r} is not allowed; shape='spatial' needs a size such as "
+                "(7, 7), shape='channel' has none."
+            )
+        self.dims = self.facts.dims if size is None else (_grid(size),)
+        self.logits = nn.Parameter(torch.empty(size or (channels,)))
+        self.gate = Tap("gate" if size is None else "spatial")
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Sets the logits to 0."""
+        nn.init.zeros_(self.logits)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x with every channel, or every position, weighed."""
+        self.expect(x, self.dims)
+        logits = widen(self.logits)
+        if self.gate.kind == "spatial":
+            for axis, count in enumerate(x.shape[2:]):
+                logits = (logits.movedim(axis, -1) @ _resampling(logits.shape[axis], count, logits)).movedim(-1, axis)
+            gate = torch.sigmoid(logits).expand(x.shape[0], 1, *x.shape[2:])
+        else:
+            gate = torch.sigmoid(logits).reshape(1, -1, *(1,) * (x.ndim - 2)).expand(x.shape[0], *(-1,) * (x.ndim - 1))
+        return apply_gate(x, self.gate(self.temper(gate)))
+
+
+def _grid(size: tuple[int, ...]) -> int:
+    """The number of axes of the grid, after a check of its sizes."""
+    if not isinstance(size, tuple) or len(size) not in Static.facts.dims:
+        raise OptionError(f"static: size={size!r} is not allowed; it must be 1 to 3 numbers, for example (7, 7).")
+    for count in size:
+        at_least("static", "size", count, 1)
+    return len(size)
+
+
+def _resampling(given: int, wanted: int, like: Tensor) -> Tensor:
+    """The matrix (given, wanted) of linear interpolation between the centres of cells, constant beyond the outer ones.
+
+    A product with it replaces `interpolate`, whose gradient is not deterministic on CUDA.
+    """
+    centres = (torch.arange(wanted, device=like.device, dtype=like.dtype) + 0.5) * (given / wanted) - 0.5
+    cells = torch.arange(given, device=like.device, dtype=like.dtype)
+    return (1 - (centres.clamp(0, given - 1) - cells[:, None]).abs()).clamp_min(0)
