@@ -2,33 +2,67 @@
 
 import inspect
 
+from regard.attention.branch.sk import SK
 from regard.attention.channel.cbam_channel import CBAMChannel
+from regard.attention.channel.cse import CSE
+from regard.attention.channel.eca import ECA
 from regard.attention.channel.se import SE
+from regard.attention.channel.static import Static
+from regard.attention.mixed.bam import BAM
 from regard.attention.mixed.cbam import CBAM
+from regard.attention.mixed.sca_cnn import SCACNN
+from regard.attention.mixed.scse import SCSE
 from regard.attention.spatial.cbam_spatial import CBAMSpatial
+from regard.attention.spatial.sse import SSE
 from regard.core.errors import OptionError, UnknownNameError, unknown_name
 from regard.core.facts import Family, Kind
 from regard.core.mechanism import Mechanism
 from regard.core.spec import Spec
 
-CATALOGUE: tuple[type[Mechanism], ...] = (SE, CBAMChannel, CBAMSpatial, CBAM)
+CATALOGUE: tuple[type[Mechanism], ...] = (
+    SE,
+    ECA,
+    CSE,
+    CBAMChannel,
+    SSE,
+    CBAMSpatial,
+    CBAM,
+    BAM,
+    SCSE,
+    SCACNN,
+    SK,
+)
 """Every published mechanism, by family."""
 
-CONTROLS: tuple[type[Mechanism], ...] = ()
+CONTROLS: tuple[type[Mechanism], ...] = (Static,)
 """What a mechanism has to beat; found and made by name like the others, but nobody's invention."""
 
-AMBIGUOUS = {
-    "sca": ("sca_cnn (SCA-CNN's channel and spatial attention)", "simple_channel (NAFNet)"),
-    "gct": ("gated_channel (gated channel transformation)", "the Gaussian context transformer, not in the catalogue"),
-    "psa": ("polarized self-attention", "pyramid squeeze attention", "YOLO's partial self-attention"),
-    "ema": (
-        "multiscale_ema (efficient multi-scale attention)",
-        "EMANet's expectation maximisation",
-        "weight averaging",
-    ),
-    "sa": ("shuffle (SA-Net)", "self-attention", "spatial attention, for example cbam_spatial"),
+AMBIGUOUS: dict[str, dict[str, str | None]] = {
+    "sca": {
+        "the spatial and channel-wise attention of SCA-CNN": "sca_cnn",
+        "the simple channel attention of NAFNet": None,
+    },
+    "gct": {
+        "gated channel transformation": None,
+        "the Gaussian context transformer": None,
+    },
+    "psa": {
+        "polarized self-attention": None,
+        "pyramid squeeze attention": None,
+        "YOLO's partial self-attention": None,
+    },
+    "ema": {
+        "efficient multi-scale attention": None,
+        "the expectation maximisation of EMANet": None,
+        "averaging of weights while training": None,
+    },
+    "sa": {
+        "the shuffle attention of SA-Net": None,
+        "self-attention": None,
+        "spatial attention": "cbam_spatial",
+    },
 }
-"""Acronyms that the field uses for several things."""
+"""Acronyms that the field uses for several things, with the name that each has here, or None."""
 
 
 def names(*, family: Family | None = None, kind: Kind | None = None) -> tuple[str, ...]:
@@ -44,7 +78,8 @@ def names(*, family: Family | None = None, kind: Kind | None = None) -> tuple[st
 def find(name: str) -> type[Mechanism]:
     """The class of that name; an unknown name is an error that lists the nearest."""
     if name in AMBIGUOUS:
-        raise UnknownNameError(f"{name!r} means several things: {'; '.join(AMBIGUOUS[name])}. Use the full name.")
+        meanings = (f"{what} ({f'here {here!r}' if here else 'not here'})" for what, here in AMBIGUOUS[name].items())
+        raise UnknownNameError(f"{name!r} means several things: {', '.join(meanings)}. Use the full name.")
     for mechanism in (*CATALOGUE, *CONTROLS):
         if mechanism.facts.name == name:
             return mechanism
