@@ -7,6 +7,7 @@ from typing import Literal
 import pytest
 
 from regard.cli.parameters import Parameter, parameters_of, settings_of
+from regard.cli.parser import CommandParser
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,22 @@ class Settings:
 def recipe(
     *, data: str, images: tuple[Path, ...] = (), settings: Settings = Settings(epochs=7), mode: Literal["a", "b"] = "a"
 ): ...
+
+
+@dataclass(frozen=True)
+class Derived:
+    optimizer: str = "sgd"
+    lr: float | None = None
+
+    def __post_init__(self):
+        if self.lr is None:
+            object.__setattr__(self, "lr", 0.1 if self.optimizer == "sgd" else 0.001)
+
+
+def plain(*, settings: Derived = Derived()): ...
+
+
+def chosen(*, settings: Derived = Derived(lr=0.3)): ...
 
 
 def clash(*, epochs: int = 1, settings: Settings = Settings()): ...
@@ -49,3 +66,10 @@ def test_an_option_is_typed_with_dashes():
 def test_two_options_of_one_name_are_our_bug():
     with pytest.raises(AssertionError, match="clash"):
         parameters_of(clash)
+
+
+def test_a_value_that_a_record_works_out_is_worked_out_again_unless_the_recipe_chose_it():
+    assert parameters_of(plain)["lr"].default is None
+    assert parameters_of(chosen)["lr"].default == 0.3
+    parser = CommandParser("x", plain)
+    assert parser.parse(["--optimizer", "adamw"])["settings"] == Derived("adamw", 0.001)

@@ -123,3 +123,4 @@ def test_options_come_in_groups_with_the_docstring_s_words(parser):
 
 def test_several_choices_are_described():
     assert describe(Parameter("x", tuple[Literal["a", "b", "c"], ...], ())) == "a, b or c, several with spaces between"
+    assert describe(Parameter("x", int | Literal["all"], 1)) == "a whole number or all"

@@ -44,5 +44,6 @@ COMMANDS = (
     Command("list", "regard.recipes.catalogue:list_mechanisms"),
     Command("show", "regard.recipes.catalogue:show", words="mechanism"),
     Command("cite", "regard.recipes.catalogue:cite", words="mechanisms"),
+    Command("compare", "regard.recipes.compare:compare", words="mechanisms"),
     Command("doctor", "regard.recipes.doctor:examine"),
 )

@@ -3,7 +3,7 @@
 import inspect
 import types
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import MISSING, Field, dataclass, fields, is_dataclass, replace
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 REQUIRED = inspect.Parameter.empty
@@ -87,10 +87,22 @@ def parameters_of(function: Callable[..., object]) -> dict[str, Parameter]:
         if name in records:
             types_ = get_type_hints(type(records[name]))
             found += [
-                Parameter(f.name, types_[f.name], getattr(records[name], f.name), name) for f in fields(records[name])
+                Parameter(f.name, types_[f.name], _default(records[name], f), name) for f in fields(records[name])
             ]
         else:
             found.append(Parameter(name, hints[name], parameter.default))
     by_name = {p.name: p for p in found}
     assert len(by_name) == len(found), f"{function.__name__}: two options have one name"
     return by_name
+
+
+def _default(record: Any, field: Field[Any]) -> Any:
+    """The record's value; the field's own default where that gives the same value.
+
+    So a value that a record works out from others (the usual learning rate of its optimizer) is worked out again when
+    one of the others is typed.
+    """
+    value = getattr(record, field.name)
+    if field.default is not MISSING and getattr(replace(record, **{field.name: field.default}), field.name) == value:
+        return field.default
+    return value

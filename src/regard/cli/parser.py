@@ -1,11 +1,12 @@
 """From a recipe's signature to its keyword arguments: jsonargparse reads types, defaults, docstrings and run files."""
 
 import re
+import types
 from argparse import ArgumentError
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Union, get_args, get_origin
 
 import yaml
 from jsonargparse import ArgumentParser, Namespace
@@ -137,12 +138,17 @@ def describe(parameter: Parameter) -> str:
     >>> describe(Parameter("lr", float | None, None))
     'a number, or none'
     """
-    if parameter.choices:
-        names = [str(c) for c in parameter.choices]
-        what = " or ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
-    else:
-        what = _NAMES.get(parameter.item, getattr(parameter.item, "__name__", str(parameter.item)))
+    what = _kind(parameter.item)
     return what + (", several with spaces between" if parameter.many else "") + (", or none" * parameter.optional)
+
+
+def _kind(hint: Any) -> str:
+    if get_origin(hint) is Literal:
+        names = [str(choice) for choice in get_args(hint)]
+        return " or ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else names[0]
+    if get_origin(hint) in (Union, types.UnionType):
+        return " or ".join(_kind(part) for part in get_args(hint) if part is not type(None))
+    return _NAMES.get(hint, getattr(hint, "__name__", str(hint)))
 
 
 def _title(record: type) -> str:
