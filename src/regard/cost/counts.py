@@ -1,0 +1,55 @@
+"""How many parameters a network has and how many multiply-adds it takes."""
+
+import copy
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from regard.cost.step import expect_example
+
+
+def parameters(net: nn.Module, *, trainable_only: bool = False) -> int:
+    """The number of parameters, shared ones counted once.
+
+    >>> parameters(nn.Linear(3, 2))
+    8
+    """
+    return sum(p.numel() for p in net.parameters() if p.requires_grad or not trainable_only)
+
+
+def macs(net: nn.Module, example: Tensor) -> int:
+    """The multiply-adds of one forward pass over `example`, as an inference does it.
+
+    Convolutions and matrix products count (so fully connected layers and dot-product attention do); normalisations,
+    activations, poolings, biases and the application of maps don't, as in the published tables.
+
+    Args:
+        net: any network; it is copied, never changed. The copy's tensors have shapes and no values, so nothing is
+            really computed, unless an operation needs the values.
+        example: pictures (b, c, h, w) on the network's device. The result is for all b; give one for the usual figure.
+
+    Returns:
+        Multiply-adds, half of the floating-point operations.
+
+    Raises:
+        ShapeError: an empty example, or one on another device.
+
+    Example:
+        >>> macs(nn.Conv2d(3, 8, 3, padding=1), torch.zeros(1, 3, 10, 10)) == 3 * 8 * 9 * 100
+        True
+    """
+    expect_example(net, example)
+    for device in ("meta", example.device):
+        try:
+            return _count(copy.deepcopy(net).to(device).eval(), example.to(device))
+        except (NotImplementedError, RuntimeError):
+            if device != "meta":
+                raise
+    raise AssertionError("the loop above returns or raises")
+
+
+def _count(net: nn.Module, example: Tensor) -> int:
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        net(example)
+    return counter.get_total_flops() // 2

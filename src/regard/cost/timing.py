@@ -1,0 +1,160 @@
+"""How long networks take, measured in turns so that a busy machine is busy for all of them."""
+
+import copy
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from regard.core.errors import OptionError
+from regard.core.options import at_least, one_of
+from regard.cost.step import TrainingStep, expect_example
+
+What = Literal["inference", "training"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timing:
+    """What `time_in_turns` measured of one network.
+
+    Attributes:
+        name: the network's, as given.
+        what: `inference` (a forward pass) or `training` (a whole step).
+        pictures: number of pictures in a pass.
+        rounds: number of rounds.
+        seconds: of a pass, the median over rounds.
+        low: the lower quartile of these seconds.
+        high: the upper quartile.
+        ratio: to the first network, the median of each round's own ratio; 1 for the first.
+        ratio_low: the lower quartile of these ratios.
+        ratio_high: the upper quartile.
+    """
+
+    name: str
+    what: What
+    pictures: int
+    rounds: int
+    seconds: float
+    low: float
+    high: float
+    ratio: float
+    ratio_low: float
+    ratio_high: float
+
+    @property
+    def images_per_second(self) -> float:
+        """Pictures in a second, at the median."""
+        return self.pictures / self.seconds
+
+
+def time_in_turns(
+    networks: Mapping[str, nn.Module],
+    example: Tensor,
+    *,
+    what: What = "inference",
+    rounds: int = 11,
+    min_seconds: float = 0.05,
+) -> dict[str, Timing]:
+    """Measures networks against the first of them, one after the other in every round.
+
+    Whatever else the machine does slows all networks of a round alike, so a round's ratios are more trustworthy than
+    its seconds. Every second round goes backwards, so that none always runs after the same other one.
+
+    Args:
+        networks: by name; each is copied, never changed. The first is what the others are compared with.
+        example: pictures (b, c, h, w) on the networks' device, in the memory format that is to be measured.
+        what: `inference` is a forward pass without gradients in evaluation mode; `training` is forward, cross-entropy,
+            backward and a step of SGD with momentum.
+        rounds: number of rounds.
+        min_seconds: a network's turn is repeated until it should last at least this long.
+
+    Returns:
+        A `Timing` for each network, in the order given.
+
+    Raises:
+        OptionError: no network, or an option out of its range.
+        ShapeError: an empty example, one on another device, or in training outputs that are no logits.
+
+    Example:
+        >>> timings = time_in_turns({"plain": nn.Linear(8, 4)}, torch.zeros(2, 8), rounds=3, min_seconds=0.001)
+        >>> timings["plain"].ratio
+        1.0
+    """
+    one_of("time_in_turns", "what", what, ("inference", "training"))
+    at_least("time_in_turns", "rounds", rounds, 1)
+    if not networks or not 0 <= min_seconds < math.inf:
+        raise OptionError(
+            f"time_in_turns: {len(networks)} networks and min_seconds={min_seconds!r} are not allowed; give at least "
+            "one network and a time of 0 seconds or more."
+        )
+    passes = {name: _pass(net, example, what) for name, net in networks.items()}
+    repeats = {name: _repeats(run, example, min_seconds) for name, run in passes.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in passes}
+    for turn in range(rounds):
+        for name in reversed(passes) if turn % 2 else passes:
+            seconds[name].append(_seconds(passes[name], example, repeats[name]) / repeats[name])
+    reference = seconds[next(iter(passes))]
+    return {name: _timing(name, what, example.shape[0], own, reference) for name, own in seconds.items()}
+
+
+def _pass(net: nn.Module, example: Tensor, what: What) -> Callable[[], object]:
+    """What is repeated, on a copy of the network."""
+    if what == "training":
+        return TrainingStep(net, example)
+    expect_example(net, example)
+    measured = copy.deepcopy(net).eval()
+
+    def infer() -> None:
+        with torch.inference_mode():
+            measured(example)
+
+    return infer
+
+
+def _repeats(run: Callable[[], object], example: Tensor, min_seconds: float) -> int:
+    """How often to run for `min_seconds`, after a first run that warms up."""
+    _seconds(run, example, 1)
+    return max(1, math.ceil(min_seconds / max(_seconds(run, example, 1), 1e-6)))
+
+
+def _seconds(run: Callable[[], object], example: Tensor, repeats: int) -> float:
+    _wait(example)
+    start = time.perf_counter()
+    for _ in range(repeats):
+        run()
+    _wait(example)
+    return time.perf_counter() - start
+
+
+def _wait(example: Tensor) -> None:
+    """Until an accelerator has done what it was given."""
+    if example.device.type != "cpu":
+        torch.accelerator.synchronize(example.device)
+
+
+def _timing(name: str, what: What, pictures: int, seconds: list[float], reference: list[float]) -> Timing:
+    low, median, high = _quartiles(seconds)
+    ratio_low, ratio, ratio_high = _quartiles([own / other for own, other in zip(seconds, reference, strict=True)])
+    return Timing(
+        name=name,
+        what=what,
+        pictures=pictures,
+        rounds=len(seconds),
+        seconds=median,
+        low=low,
+        high=high,
+        ratio=ratio,
+        ratio_low=ratio_low,
+        ratio_high=ratio_high,
+    )
+
+
+def _quartiles(values: list[float]) -> tuple[float, float, float]:
+    low, median, high = torch.tensor(values, dtype=torch.float64).quantile(
+        torch.tensor([0.25, 0.5, 0.75], dtype=torch.float64)
+    )
+    return low.item(), median.item(), high.item()
