@@ -1,0 +1,142 @@
+"""Looks at every picture of a folder once, before training, and remembers what it saw.
+
+A file that turns out to be broken in the middle of an epoch would either stop a long run or change its batches
+silently. So every picture is decoded when its source is opened: bad ones are known, listed and left out from the
+start, and sizes, statistics and content hashes come out of the same pass. JPEG files are decoded at an eighth of
+their resolution where that is enough (all bytes are still read), and what was seen is remembered by each file's
+size and time of change, so that the pass is made once and not at each start.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import PIL
+from numpy.typing import NDArray
+
+from regard.data.cache import cache_folder
+from regard.data.reading import BadPictureError, flat, opened, upright_size
+
+REDUCED = 128
+"""Statistics are taken from pictures reduced to about this many pixels on the shorter side."""
+
+_FORMAT = 1
+
+Progress = Callable[[int, int], None]
+"""Is told how many pictures of how many have been looked at."""
+
+
+class Checked(NamedTuple):
+    """What was seen of one picture file.
+
+    Attributes:
+        bytes: its size on disk.
+        modified: when it changed last, in nanoseconds.
+        reason: why it cannot be used, or None; the rest means nothing where there is a reason.
+        digest: a hash of the file's content.
+        height: of the upright picture.
+        width: of the upright picture.
+        grey: whether it has one channel.
+        mean: of each of the channels R, G, B, from 0 to 1.
+        square: the mean of the squared values, of each channel.
+    """
+
+    bytes: int
+    modified: int
+    reason: str | None
+    digest: str = ""
+    height: int = 0
+    width: int = 0
+    grey: bool = False
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    square: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+
+def check_pictures(
+    root: Path, files: Sequence[str], *, max_pixels: int, progress: Progress | None = None
+) -> list[Checked]:
+    """What is to be known of each of the `files` below `root`: from memory where one was good and has not changed."""
+    memory = _memory(root, max_pixels)
+    known = _recall(memory)
+    threads = min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+
+    def look(file: str) -> Checked:
+        old, path = known.get(file), root / file
+        try:
+            state = path.stat()
+        except OSError:
+            return _look(path, 0, 0, max_pixels)
+        if old and (old.bytes, old.modified) == (state.st_size, state.st_mtime_ns):
+            return old
+        return _look(path, state.st_size, state.st_mtime_ns, max_pixels)
+
+    seen: list[Checked] = []
+    with ThreadPoolExecutor(threads) as pool:
+        for checked in pool.map(look, files):
+            seen.append(checked)
+            if progress:
+                progress(len(seen), len(files))
+    now = {file: checked for file, checked in zip(files, seen, strict=True) if checked.reason is None}
+    if any(known.get(file) != checked for file, checked in now.items()):
+        _remember(memory, known | now)
+    return seen
+
+
+def _look(path: Path, size: int, modified: int, max_pixels: int) -> Checked:
+    try:
+        with opened(path, max_pixels) as image:
+            height, width = upright_size(image)
+            image.draft(None, (REDUCED, REDUCED))
+            small = flat(image)
+            small = small.reduce(max(1, min(small.size) // REDUCED))
+            pixels = np.asarray(small.convert("RGB"), np.float64).reshape(-1, 3) / 255
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    except BadPictureError as error:
+        return Checked(size, modified, error.picture.reason if error.picture else str(error))
+    return Checked(
+        size,
+        modified,
+        None,
+        digest,
+        height,
+        width,
+        small.mode == "L",
+        _three(pixels.mean(0)),
+        _three((pixels**2).mean(0)),
+    )
+
+
+def _three(values: NDArray[np.float64]) -> tuple[float, float, float]:
+    red, green, blue = (float(v) for v in values)
+    return red, green, blue
+
+
+def _memory(root: Path, max_pixels: int) -> Path:
+    """The file that remembers; another one after whatever may change an answer."""
+    what = repr((_FORMAT, PIL.__version__, str(root.resolve()), max_pixels))
+    return cache_folder() / "checked" / f"{hashlib.sha256(what.encode()).hexdigest()[:24]}.json"
+
+
+def _recall(memory: Path) -> dict[str, Checked]:
+    try:
+        rows = json.loads(memory.read_text())
+        return {file: Checked(*row) for file, row in rows.items()}
+    except (OSError, ValueError, TypeError, IndexError, AttributeError):
+        return {}
+
+
+def _remember(memory: Path, seen: dict[str, Checked]) -> None:
+    """Written aside and renamed. A cache that cannot be written costs time, not the run."""
+    part = memory.with_suffix(f".{os.getpid()}.part")
+    try:
+        memory.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text(json.dumps(seen))
+        part.replace(memory)
+    except OSError:
+        part.unlink(missing_ok=True)

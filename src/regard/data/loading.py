@@ -1,0 +1,183 @@
+"""Batches whose order and augmentation are functions of (seed, epoch) and (seed, epoch, index) and of nothing else."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from regard.core.batch import Batch
+from regard.core.errors import DataError, OptionError
+from regard.core.options import at_least
+from regard.core.seeding import generator, key, seeded
+from regard.data.augmentation import Augment, Shifted
+from regard.data.pictures import Pictures
+from regard.data.preprocessing import Preprocessing
+
+Key = tuple[int, ...]
+"""(epoch, index), and where balanced sampling takes a picture again in one epoch (epoch, index, how often before)."""
+
+
+def loader(
+    pictures: Pictures,
+    preprocessing: Preprocessing,
+    *,
+    batch_size: int,
+    augment: Augment | None = None,
+    seed: int = 0,
+    shuffle: bool = False,
+    balanced: bool = False,
+    workers: int = 0,
+    drop_last: bool = False,
+    pin_memory: bool = False,
+) -> DataLoader[Batch]:
+    """Batches of the pictures, the same bit for bit for any number of workers.
+
+    Call `loader.sampler.set_epoch(epoch)` before each epoch, as Lightning does.
+
+    Args:
+        pictures: one split of a source.
+        preprocessing: what the network is to see.
+        batch_size: pictures a batch; the last one may be smaller.
+        augment: random changes; None and `none` are those of evaluation.
+        seed: with the epoch it decides the order, with epoch and index how a picture is augmented.
+        shuffle: whether the order is random.
+        balanced: whether every class comes equally often, small ones again and again; an epoch has as many pictures
+            as without.
+        workers: processes that decode and augment; 0 does it in this one.
+        drop_last: whether a smaller last batch is left out.
+        pin_memory: for faster copies to a GPU.
+
+    Raises:
+        DataError: there would be no batch.
+        OptionError: an option out of its range; `balanced` where pictures may have several classes.
+
+    Example:
+        >>> from regard.data import open_source, preprocessing_for
+        >>> source = open_source("mnist-mini")
+        >>> batches = loader(source.splits["val"], preprocessing_for(source), batch_size=100)
+        >>> next(iter(batches)).images.shape
+        torch.Size([100, 1, 28, 28])
+    """
+    at_least("loader", "batch_size", batch_size, 1)
+    at_least("loader", "workers", workers, 0)
+    if not len(pictures) or (drop_last and len(pictures) < batch_size):
+        raise DataError(
+            f"{len(pictures)} pictures make no batch of {batch_size}: choose a smaller batch size or more pictures."
+        )
+    if balanced and pictures.labels.ndim == 2:
+        raise OptionError(
+            "loader: balanced=True is not allowed where a picture may have several classes; use class weights."
+        )
+    sampler = Balanced(pictures.labels, seed) if balanced else Ordered(len(pictures), seed, shuffle)
+    return DataLoader(
+        Prepared(pictures, preprocessing, augment or "none", seed),
+        batch_size=batch_size,
+        sampler=sampler,
+        num_workers=workers,
+        collate_fn=_as_it_is,
+        drop_last=drop_last,
+        pin_memory=pin_memory,
+        persistent_workers=workers > 0,
+        generator=generator(seed, "workers"),
+    )
+
+
+class Prepared(Dataset[Batch]):
+    """Whole batches by their keys: gathered, augmented each under its own seed, then normalised together."""
+
+    def __init__(self, pictures: Pictures, preprocessing: Preprocessing, augment: Augment, seed: int) -> None:
+        self.pictures = pictures
+        self.random: nn.Module | None = None if augment == "none" else preprocessing.augmented(augment)
+        self.fixed = preprocessing.augmented("none")
+        self.normalise = preprocessing.normalise()
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.pictures)
+
+    def __getitem__(self, key: Key) -> Batch:
+        return self.__getitems__([key])
+
+    def __getitems__(self, keys: Sequence[Key]) -> Batch:
+        indices = torch.tensor([key[1] for key in keys])
+        read = self.pictures.gather(indices.tolist())
+        sized = self._evaluated(read) if self.random is None else self._augmented(self.random, read, keys)
+        return Batch(self.normalise(sized), self.pictures.labels[indices], indices)
+
+    def _evaluated(self, read: Tensor | list[Tensor]) -> Tensor:
+        if isinstance(read, Tensor):
+            sized: Tensor = self.fixed(read)
+            return sized
+        return torch.stack([self.fixed(picture) for picture in read])
+
+    def _augmented(self, random: nn.Module, read: Tensor | list[Tensor], keys: Sequence[Key]) -> Tensor:
+        drawn = []
+        with seeded(self.seed):
+            for picture, parts in zip(read, keys, strict=True):
+                torch.default_generator.manual_seed(key(self.seed, *parts))
+                drawn.append(random.draw() if isinstance(random, Shifted) else random(picture))
+        if isinstance(random, Shifted):
+            return random.apply_draws(self._evaluated(read), torch.stack(drawn))
+        return torch.stack(drawn)
+
+
+class Ordered(Sampler[Key]):
+    """Every picture once, in an order that `seed` and the epoch decide, or as they are numbered."""
+
+    def __init__(self, count: int, seed: int, shuffle: bool) -> None:
+        self.count = count
+        self.seed = seed
+        self.shuffle = shuffle
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Says which epoch the next pass is."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[Key]:
+        order = (
+            torch.randperm(self.count, generator=generator(self.seed, self.epoch, "order"))
+            if self.shuffle
+            else torch.arange(self.count)
+        )
+        return ((self.epoch, index) for index in order.tolist())
+
+
+class Balanced(Sampler[Key]):
+    """As many keys as pictures, every class equally often (but for one), each going through its pictures in turn."""
+
+    def __init__(self, labels: Tensor, seed: int) -> None:
+        self.labels = labels
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Says which epoch the next pass is."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __iter__(self) -> Iterator[Key]:
+        rng = generator(self.seed, self.epoch, "order")
+        classes = self.labels.unique()
+        share, more = divmod(len(self), len(classes))
+        favoured = set(torch.randperm(len(classes), generator=rng)[:more].tolist())
+        keys: list[Key] = []
+        for place, label in enumerate(classes.tolist()):
+            members = (self.labels == label).nonzero()[:, 0]
+            wanted, again = share + (place in favoured), 0
+            while wanted:
+                turn = members[torch.randperm(len(members), generator=rng)][:wanted].tolist()
+                keys += [(self.epoch, i, again) if again else (self.epoch, i) for i in turn]
+                wanted, again = wanted - len(turn), again + 1
+        return (keys[i] for i in torch.randperm(len(keys), generator=rng).tolist())
+
+
+def _as_it_is(batch: Any) -> Any:
+    return batch

@@ -1,0 +1,124 @@
+"""Pictures with labels, one split of a source: what they all can do, and those that lie in memory."""
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from regard.data.splits import pick
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Mean and standard deviation of each channel, of values from 0 to 1."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @classmethod
+    def of_moments(cls, mean: Tensor, square: Tensor) -> "Statistics":
+        """From the (c,) means of the values and of their squares."""
+        std = (square - mean**2).clamp_min(0).sqrt()
+        return cls(*(tuple(round(v, 6) for v in x.tolist()) for x in (mean, std)))
+
+
+class Pictures(ABC):
+    """One split: pictures, each known by its number, with their labels.
+
+    Attributes:
+        labels: (n,) class numbers, int64; or (n, k) of 0 and 1, float32, where a picture may have several classes.
+        channels: 1 for grey, 3 for RGB.
+    """
+
+    labels: Tensor
+    channels: int
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def subset(self, count: int, seed: int) -> "Pictures":
+        """`count` of the pictures, every class with its share; they are numbered anew from 0."""
+        return self if count == len(self) else self.take(pick(self.labels, count, seed=seed))
+
+    @abstractmethod
+    def read(self, index: int) -> Tensor:
+        """(c, h, w) uint8."""
+
+    @abstractmethod
+    def gather(self, indices: Sequence[int]) -> Tensor | list[Tensor]:
+        """Several pictures: one tensor (b, c, h, w) where that is cheap, else one tensor a picture."""
+
+    @abstractmethod
+    def names(self, index: int) -> str:
+        """What the picture is called where it comes from: a file, or a number in an array."""
+
+    @abstractmethod
+    def take(self, indices: Tensor) -> "Pictures":
+        """These pictures, numbered anew from 0."""
+
+    @abstractmethod
+    def sizes(self) -> Tensor:
+        """(m, 2) int64: height and width of every picture, or of some where that would mean to decode all."""
+
+    @abstractmethod
+    def statistics(self) -> Statistics:
+        """Of the channels, every picture counting the same."""
+
+    @abstractmethod
+    def contents(self) -> tuple[str, ...] | None:
+        """A hash of each picture's content, or None where that would mean to decode all."""
+
+
+class ArrayPictures(Pictures):
+    """Pictures of one size that lie in memory.
+
+    Args:
+        images: (n, c, h, w) uint8.
+        labels: (n,) int64 or (n, k) float32.
+        origin: what they are called: `origin[number]`.
+        numbers: (n,) the pictures' numbers there; 0 to n - 1 by default.
+    """
+
+    def __init__(self, images: Tensor, labels: Tensor, origin: str, numbers: Tensor | None = None) -> None:
+        self.images = images
+        self.labels = labels
+        self.channels = images.shape[1]
+        self.origin = origin
+        self.numbers = torch.arange(len(images)) if numbers is None else numbers
+
+    def read(self, index: int) -> Tensor:
+        """(c, h, w) uint8."""
+        return self.images[index]
+
+    def gather(self, indices: Sequence[int]) -> Tensor:
+        """(b, c, h, w) uint8."""
+        return self.images[torch.as_tensor(indices)]
+
+    def names(self, index: int) -> str:
+        """For example `x_train[17]`."""
+        return f"{self.origin}[{int(self.numbers[index])}]"
+
+    def take(self, indices: Tensor) -> "ArrayPictures":
+        """These pictures, copied."""
+        return ArrayPictures(self.images[indices], self.labels[indices], self.origin, self.numbers[indices])
+
+    def sizes(self) -> Tensor:
+        """(n, 2), all the same."""
+        return torch.tensor(self.images.shape[2:]).expand(len(self), 2)
+
+    def statistics(self) -> Statistics:
+        """Of all pictures, exactly."""
+        counts = torch.stack(
+            [torch.bincount(self.images[:, c].reshape(-1).int(), minlength=256) for c in range(self.channels)]
+        )
+        shares = counts.double() / counts.sum(1, keepdim=True)
+        values = torch.arange(256).double() / 255
+        return Statistics.of_moments(shares @ values, shares @ values**2)
+
+    def contents(self) -> tuple[str, ...]:
+        """A hash of each picture's values."""
+        rows = self.images.contiguous().numpy()
+        return tuple(hashlib.blake2b(row.tobytes(), digest_size=16).hexdigest() for row in rows)

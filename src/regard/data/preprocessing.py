@@ -1,0 +1,164 @@
+"""What is done to a picture before a network sees it; saved with the weights, so that predicting does the same."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Literal, Self
+
+import torch
+from torch import Tensor, nn
+from torchvision.transforms import v2
+
+from regard.core.errors import DataError, OptionError
+from regard.core.options import at_least
+from regard.data.augmentation import Augment, augmenting, evaluating
+from regard.data.source import Source
+
+LARGEST = 224
+"""The size that photographs are brought to unless the user chooses another."""
+
+SMALL = 96
+"""Pictures that all have one size up to this keep it, whole."""
+
+_LEAST_STD = 1 / 255
+_LUMA = (0.299, 0.587, 0.114)
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """Brings a picture to one size and its values to zero mean and unit deviation.
+
+    Attributes:
+        size: (h, w) that the network sees.
+        channels: 1 for grey or 3 for RGB; a picture of the other kind is converted.
+        mean: of each channel, of values from 0 to 1.
+        std: of each channel.
+        resize: `exact` brings the whole picture to `size`; `crop` brings the shorter side to 8/7 of `size` and cuts
+            the middle out, as is usual with photographs.
+        mirror: whether augmentation may mirror a picture.
+    """
+
+    size: tuple[int, int]
+    channels: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    resize: Literal["exact", "crop"] = "exact"
+    mirror: bool = True
+
+    def __post_init__(self) -> None:
+        fits = (
+            len(self.size) == 2
+            and min(self.size) >= 1
+            and self.channels in (1, 3)
+            and len(self.mean) == len(self.std) == self.channels
+            and min(self.std) > 0
+            and self.resize in ("exact", "crop")
+        )
+        if not fits:
+            raise OptionError(
+                f"{self} is not possible: size is (h, w) of at least 1, channels 1 or 3, mean and std have one number "
+                "a channel, std over 0, resize is 'exact' or 'crop'."
+            )
+
+    def eval(self) -> nn.Module:
+        """A transform of uint8 (c, h, w), or of several pictures of one size (b, c, h, w), to what the network sees."""
+        return v2.Compose([evaluating(self.size, self.resize), self.normalise()])
+
+    def train(self, augment: Augment = "auto") -> nn.Module:
+        """The same for one picture in training; draws from PyTorch's generator."""
+        return v2.Compose([self.augmented(augment), self.normalise()])
+
+    def augmented(self, augment: Augment) -> nn.Module:
+        """The part of `train` that works on one uint8 picture and draws: uint8 (c, h, w) of `size`."""
+        return augmenting(augment, self.size, self.resize, mirror=self.mirror, fill=self.mean)
+
+    def normalise(self) -> nn.Module:
+        """The rest, for one picture or many: channels converted, float32, zero mean and unit deviation."""
+        return Normalise(self.channels, self.mean, self.std)
+
+    def restore(self, images: Tensor) -> Tensor:
+        """What the network sees as a picture for people: (..., c, h, w) uint8."""
+        mean, std = (torch.tensor(v, device=images.device)[:, None, None] for v in (self.mean, self.std))
+        return ((images.float() * std + mean).clamp(0, 1) * 255).round().to(torch.uint8)
+
+    def to_json(self) -> dict[str, object]:
+        """Plain lists, numbers and words."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, object]) -> Self:
+        """What `to_json` gave.
+
+        Raises:
+            DataError: the record is not one of those.
+        """
+        try:
+            values = {k: tuple(v) if isinstance(v, list) else v for k, v in record.items()}
+            return cls(**values)  # type: ignore[arg-type]
+        except (TypeError, ValueError, AttributeError) as error:
+            raise DataError(
+                f"{record!r} describes no preprocessing ({error}): the file was written by another program or version."
+            ) from error
+
+
+class Normalise(nn.Module):
+    """uint8 pictures (..., c, h, w) as float32 with zero mean and unit deviation, in `channels` channels."""
+
+    def __init__(self, channels: int, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+        super().__init__()
+        self.channels = channels
+        scale = 1 / (255 * torch.tensor(std, dtype=torch.float64))
+        self.scale = scale.float()[:, None, None]
+        self.shift = (torch.tensor(mean, dtype=torch.float64) * 255 * scale).float()[:, None, None]
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(..., channels, h, w)."""
+        if images.shape[-3] != self.channels:
+            images = (
+                v2.functional.grayscale_to_rgb(images) if self.channels == 3 else v2.functional.to_grayscale(images)
+            )
+        return images.float() * self.scale - self.shift
+
+
+def preprocessing_for(
+    source: Source, size: int | None = None, *, channels: int | None = None, mirror: bool | None = None
+) -> Preprocessing:
+    """The preprocessing that suits a source, with the statistics of its training pictures.
+
+    Args:
+        source: pictures that all have one size up to 96 pixels are kept whole; others are cropped, at 224 pixels or,
+            where they are smaller, at about their own size.
+        size: of the square that the network sees, instead of the source's own.
+        channels: 3 for a network that wants RGB, 1 for one that wants grey; the source's own by default.
+        mirror: whether augmentation may mirror; by default not for digits and traffic signs.
+
+    Example:
+        >>> from regard.data import open_source
+        >>> preprocessing_for(open_source("fashion-mini")).size
+        (28, 28)
+    """
+    train = source.splits["train"]
+    sizes = train.sizes()
+    whole = bool((sizes == sizes[0]).all()) and int(sizes.max()) <= SMALL
+    own = (int(sizes[0, 0]), int(sizes[0, 1])) if whole else _square(sizes)
+    statistics = train.statistics()
+    mean, std = statistics.mean, tuple(max(s, _LEAST_STD) for s in statistics.std)
+    wanted = source.channels if channels is None else channels
+    if wanted == 3 and len(mean) == 1:
+        mean, std = mean * 3, std * 3
+    elif wanted == 1 and len(mean) == 3:
+        mean, std = ((sum(w * v for w, v in zip(_LUMA, values, strict=True)),) for values in (mean, std))
+    return Preprocessing(
+        size=own if size is None else (at_least("preprocessing_for", "size", size, 1),) * 2,
+        channels=wanted,
+        mean=mean,
+        std=std,
+        resize="exact" if whole else "crop",
+        mirror=source.mirror if mirror is None else mirror,
+    )
+
+
+def _square(sizes: Tensor) -> tuple[int, int]:
+    """The largest usual size that the pictures fill: the middle one's shorter side, in steps of 8."""
+    middle = int(sizes.min(1).values.median())
+    side = min(LARGEST, max(16, middle // 8 * 8))
+    return side, side

@@ -1,0 +1,181 @@
+"""Reads one picture file into a tensor: the only place that decodes pictures."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+from regard.core.errors import DataError
+from regard.core.options import at_least, one_of
+
+PIXEL_LIMIT = 100_000_000
+"""A picture with more pixels is refused, unless `max_pixels` says otherwise."""
+
+PILLOW_LIMIT = 178_956_970
+"""Pillow itself opens no picture with more pixels."""
+
+_GREY = ("1", "L", "LA", "La")
+
+
+@dataclass(frozen=True)
+class BadPicture:
+    """A picture that cannot be used: the file (or the picture's name in its set) and why."""
+
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+class BadPictureError(DataError):
+    """A picture that cannot be used; `picture` says which and why.
+
+    A loader's worker process hands an error over as the text of its traceback: only our sentence is kept of it.
+    """
+
+    def __init__(self, text: str, picture: BadPicture | None = None) -> None:
+        super().__init__(text.rpartition("BadPictureError: ")[2].strip())
+        self.picture = picture
+
+    @classmethod
+    def of(cls, path: str, reason: str) -> "BadPictureError":
+        """The error for the picture at `path`."""
+        return cls(
+            f"The picture {path} cannot be used: {reason}. Repair, replace or remove it.", BadPicture(path, reason)
+        )
+
+
+class _Unusable(Exception):  # noqa: N818 (carries a reason from deep inside to `opened`, never further)
+    """Why a picture that Pillow opened cannot be used."""
+
+
+def read_picture(path: str | Path, channels: int = 3, *, max_pixels: int = PIXEL_LIMIT) -> Tensor:
+    """The picture in a file, upright, opaque, with 8 bits a channel.
+
+    CMYK, palette and other modes become RGB (or grey); 16-bit values are scaled to 8 bits, not clipped;
+    transparent pixels are laid on white; of an animation the first frame counts; the orientation in the file's
+    EXIF block is applied.
+
+    Args:
+        path: a file in any format that Pillow reads.
+        channels: 3 for RGB, 1 for grey.
+        max_pixels: a picture with more pixels is refused before it is decoded.
+
+    Returns:
+        (channels, h, w) uint8.
+
+    Raises:
+        BadPictureError: the file is missing, empty, truncated, over the limit, or no picture.
+
+    Example:
+        >>> import tempfile
+        >>> from PIL import Image
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     Image.new("CMYK", (4, 2)).save(f"{folder}/white.jpg")
+        ...     read_picture(f"{folder}/white.jpg").shape
+        torch.Size([3, 2, 4])
+    """
+    one_of("read_picture", "channels", channels, (1, 3))
+    with opened(path, pixel_limit(max_pixels)) as image:
+        return tensor_of(image, channels)
+
+
+def pixel_limit(max_pixels: int) -> int:
+    """`max_pixels` where it is a limit that Pillow lets us choose."""
+    at_least("read_picture", "max_pixels", max_pixels, 1)
+    return min(max_pixels, PILLOW_LIMIT)
+
+
+@contextmanager
+def opened(path: str | Path, max_pixels: int = PIXEL_LIMIT) -> Iterator[Image.Image]:
+    """The picture file as Pillow opens it; whatever goes wrong inside is a `BadPictureError`.
+
+    Decoders meet hostile bytes and raise almost anything (OSError, SyntaxError, ValueError, struct.error, ...),
+    so every exception inside counts as the picture's fault.
+    """
+    try:
+        if Path(path).stat().st_size == 0:
+            raise _Unusable("the file is empty (0 bytes)")
+        with Image.open(path) as image:
+            if image.width * image.height > max_pixels:
+                raise _Unusable(
+                    f"it has {image.width} x {image.height} = {image.width * image.height:,} pixels, over the limit "
+                    f"of {max_pixels:,} (max_pixels)"
+                )
+            yield image
+    except Exception as error:
+        raise BadPictureError.of(str(path), _reason(error)) from error
+
+
+def tensor_of(image: Image.Image, channels: int) -> Tensor:
+    """(channels, h, w) uint8: the picture as `flat` makes it, as RGB or grey."""
+    pixels = np.array(flat(image).convert("RGB" if channels == 3 else "L"))
+    picture = torch.from_numpy(pixels)
+    return picture.permute(2, 0, 1).contiguous() if channels == 3 else picture[None]
+
+
+def flat(image: Image.Image) -> Image.Image:
+    """The picture upright and opaque, in mode L where it is grey, else in mode RGB."""
+    image.load()
+    image = _upright(image)
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        return _from_16_bits(image)
+    if image.mode == "F":
+        raise _Unusable("its values are floating point, whose range no one knows: save it with 8 or 16 bits")
+    mode = "L" if image.mode in _GREY else "RGB"
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    return image.convert(mode)
+
+
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """(h, w) of the picture once it stands as its EXIF block says."""
+    try:
+        sideways = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+    except Exception:  # as in `_upright`
+        sideways = False
+    return image.size if sideways else (image.height, image.width)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        ImageOps.exif_transpose(image, in_place=True)
+    except Exception:  # a broken EXIF block says nothing against the pixels
+        return image
+    return image
+
+
+def _from_16_bits(image: Image.Image) -> Image.Image:
+    values = np.asarray(image).astype(np.int64)
+    if values.min() < 0 or values.max() > 65535:
+        raise _Unusable("its values need more than 16 bits, whose range no one knows: save it with 8 or 16 bits")
+    return Image.fromarray(((values + 128) // 257).astype(np.uint8), mode="L")
+
+
+def _reason(error: Exception) -> str:
+    """Why, in the words of a sentence without its full stop."""
+    match error:
+        case _Unusable():
+            return str(error)
+        case FileNotFoundError():
+            return "there is no such file"
+        case IsADirectoryError():
+            return "it is a folder, not a file"
+        case PermissionError():
+            return "the file may not be read (permission denied)"
+        case UnidentifiedImageError():
+            return "it is no picture in a format that Pillow reads"
+        case Image.DecompressionBombError() | Image.DecompressionBombWarning():
+            return f"it is over Pillow's own limit of {PILLOW_LIMIT:,} pixels"
+        case MemoryError():
+            return "it does not fit into memory"
+        case OSError() if "trunc" in str(error).lower():
+            return f"the file is truncated ({error})"
+    return f"it cannot be decoded ({type(error).__name__}: {error})".replace("\n", " ")
