@@ -1,1 +1,25 @@
-"""TODO"""
+"""Seeing, replacing and judging the maps of any network with taps."""
+
+from regard.explanation.ablation import ablate
+from regard.explanation.batches import Batches
+from regard.explanation.evidence import Drop
+from regard.explanation.excitation import ClassGates, gates_by_class
+from regard.explanation.observation import observe
+from regard.explanation.places import Paths
+from regard.explanation.replacement import replaced
+from regard.explanation.verdict import MODES, Ablation, Mode, Row
+
+__all__ = [
+    "MODES",
+    "Ablation",
+    "Batches",
+    "ClassGates",
+    "Drop",
+    "Mode",
+    "Paths",
+    "Row",
+    "ablate",
+    "gates_by_class",
+    "observe",
+    "replaced",
+]

@@ -1,0 +1,86 @@
+"""Sets of pictures that are gone through several times, always in one order."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+import torch
+from torch import Tensor, nn
+
+from regard.core.batch import Batch
+from regard.core.errors import DataError, OptionError, ShapeError
+
+Batches = Iterable[Batch] | Callable[[], Iterable[Batch]]
+"""Batches that can be had again and again: a list, a loader that does not shuffle, or a function that makes one."""
+
+
+class PictureSet:
+    """Batches with the place of each picture in the set; every pass must give the pictures in the same order.
+
+    Args:
+        batches: see `Batches`.
+        name: what errors call the set.
+    """
+
+    def __init__(self, batches: Batches, name: str) -> None:
+        if isinstance(batches, Iterator):
+            raise OptionError(
+                f"The {name} batches are an iterator, which gives them only once: pass a list, a loader, or a "
+                "function that makes the iterator."
+            )
+        self.batches = batches
+        self.name = name
+        self._order: list[Tensor] = []
+        self._complete = False
+
+    def __iter__(self) -> Iterator[tuple[range, Batch]]:
+        """One pass: for each batch the places of its pictures, counted from 0, and the batch."""
+        place = 0
+        for number, batch in enumerate(self.batches() if callable(self.batches) else self.batches):
+            self._check(number, batch.indices)
+            yield range(place, place + len(batch.images)), batch
+            place += len(batch.images)
+        if place == 0:
+            raise DataError(f"There are no {self.name} pictures: the batches are empty.")
+        self._complete = True
+
+    def __len__(self) -> int:
+        """The number of pictures that the passes so far have seen."""
+        return sum(len(indices) for indices in self._order)
+
+    def _check(self, number: int, indices: Tensor) -> None:
+        if not self._complete and number >= len(self._order):
+            self._order.append(indices.clone())
+        elif number >= len(self._order) or not torch.equal(indices, self._order[number]):
+            raise DataError(
+                f"The {self.name} pictures came in another order in a second pass (batch {number}); every pass must "
+                "give the same batches: make the loader with shuffle=False."
+            )
+
+
+def device_of(net: nn.Module) -> torch.device:
+    """Where the network's parameters lie; the CPU if it has none."""
+    for tensor in (*net.parameters(), *net.buffers()):
+        return tensor.device
+    return torch.device("cpu")
+
+
+def scores(net: nn.Module, batch: Batch) -> Tensor:
+    """Runs the network on the batch and says for each picture how right it was.
+
+    Returns:
+        (b,) float64 on the CPU: 1 where the class with the largest output is the label, else 0; where a picture may
+        have several classes, the share of classes whose output has the right sign.
+
+    Raises:
+        ShapeError: the network's output is not (b, k).
+    """
+    outputs = net(batch.images.to(device_of(net)))
+    if not isinstance(outputs, Tensor) or outputs.ndim != 2 or len(outputs) != len(batch.images):
+        given = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
+        raise ShapeError(
+            f"{type(net).__name__} returned {given} for {len(batch.images)} pictures; a classifier must return one row "
+            f"of scores for each, ({len(batch.images)}, classes)."
+        )
+    labels = batch.labels.to(outputs.device)
+    if labels.ndim == 1:
+        return (outputs.argmax(1) == labels).cpu().double()
+    return ((outputs > 0) == (labels > 0.5)).cpu().double().mean(1)

@@ -1,0 +1,57 @@
+"""How sure a difference between two ways of running one network is, when both saw the same pictures."""
+
+import math
+from dataclasses import dataclass
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Drop:
+    """A fall in accuracy with its 95 % interval, in percentage points; positive where accuracy was lost."""
+
+    points: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.points:.1f} [{self.low:.1f}, {self.high:.1f}]"
+
+
+def paired_drop(before: Tensor, after: Tensor) -> Drop:
+    """The fall from `before` to `after`, and the interval in which it would lie for other pictures of this kind.
+
+    The differences d of single pictures are averaged, mean(d) +- 1.96 sd(d) / sqrt(n), after adding two imaginary
+    pictures, one lost and one won (Agresti and Min, Statistics in Medicine 2005): without them the interval is too
+    short where few pictures change, and it vanishes where none does. It excludes 0 wherever McNemar's exact test is
+    significant at 5 %, and where that would be with one or two pictures more.
+
+    Args:
+        before: (n,) how right each picture was, from 0 to 1.
+        after: (n,) the same pictures otherwise.
+
+    Example:
+        >>> import torch
+        >>> before = torch.tensor([1.0] * 80 + [0.0] * 20)
+        >>> str(paired_drop(before, torch.tensor([1.0] * 70 + [0.0] * 30)))
+        '10.0 [3.4, 16.2]'
+        >>> str(paired_drop(before, before))
+        '0.0 [-2.7, 2.7]'
+    """
+    differences = before.double() - after.double()
+    n = len(differences) + 2
+    mean = float(differences.sum()) / n
+    square = (float(differences.square().sum()) + 2) / n
+    half = 1.96 * math.sqrt(max(square - mean**2, 0.0) / n)
+    return Drop(100 * float(differences.mean()), 100 * (mean - half), 100 * (mean + half))
+
+
+def sign_test(lost: int, gained: int) -> float:
+    """McNemar's exact two-sided p value: of so uneven a split, if a changed picture is lost or gained equally often.
+
+    >>> sign_test(6, 0), sign_test(3, 3)
+    (0.03125, 1.0)
+    """
+    n, fewer = lost + gained, min(lost, gained)
+    tail = sum(math.comb(n, k) for k in range(fewer + 1))
+    return min(1.0, 2 * tail / 2**n)

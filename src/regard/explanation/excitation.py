@@ -1,0 +1,126 @@
+"""What the channel weights do for the pictures of each class."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from regard.core.errors import DataError
+from regard.core.records import Map
+from regard.explanation.batches import Batches, PictureSet, device_of
+from regard.explanation.observation import observe
+from regard.explanation.places import Paths
+from regard.explanation.recalibration import restoring
+
+
+@dataclass(frozen=True, eq=False)
+class ClassGates:
+    """The channel weights of one tap, by class.
+
+    Attributes:
+        path: the tap's path.
+        branch: which branch they weigh; None unless the map is one over branches.
+        mean: (k, c) the mean over the pictures of each class; NaN for a class without pictures.
+        sd: (k, c) the standard deviation over those pictures (divided by their number).
+        overall: (c,) the mean over all pictures.
+        overall_sd: (c,) the standard deviation over all pictures.
+        counts: (k,) how many pictures each class has.
+        neutral: the weight that does nothing.
+    """
+
+    path: str
+    branch: int | None
+    mean: Tensor
+    sd: Tensor
+    overall: Tensor
+    overall_sd: Tensor
+    counts: Tensor
+    neutral: float
+
+
+def gates_by_class(
+    net: nn.Module, batches: Batches, classes: Sequence[str], *, paths: Paths = None
+) -> dict[str, ClassGates]:
+    """The channel weights averaged over the pictures of each class, as in the SENet paper's figure on excitation.
+
+    The network runs in evaluation mode and is put back as it was. A mixed map is averaged over positions first; a map
+    over branches gives one entry a branch, under `PATH[0]`, `PATH[1]` and so on. Taps without channel weights are
+    left out. A picture with several classes counts for each of them.
+
+    Args:
+        net: any network with taps.
+        batches: pictures with their labels, see `Batches`.
+        classes: the names of the k classes.
+        paths: which taps, see `Paths`; all of them if None.
+
+    Returns:
+        By path, in the order of the network.
+
+    Raises:
+        RegardError: the network has no taps.
+        DataError: no pictures, or a label that is not among the classes.
+    """
+    sums: dict[str, _Sums] = {}
+    with torch.no_grad(), restoring(net):
+        net.eval()
+        for _, batch in PictureSet(batches, "evaluation"):
+            with observe(net, paths=paths, device="cpu") as maps:
+                net(batch.images.to(device_of(net)))
+            members = _members(batch.labels.cpu(), len(classes))
+            for seen in (map for passes in maps.values() for map in passes):
+                for name, branch, weights in _weights(seen):
+                    sums.setdefault(name, _Sums(seen, branch)).add(weights.double(), members)
+    return {name: total.finish() for name, total in sums.items()}
+
+
+def _members(labels: Tensor, classes: int) -> Tensor:
+    """(b, k) 1 where a picture has the class, and a last column of ones for all pictures."""
+    if labels.ndim == 1:
+        for label in labels[(labels < 0) | (labels >= classes)].tolist():
+            raise DataError(f"A label is {label}, but {classes} classes are named: labels must be 0 to {classes - 1}.")
+        labels = nn.functional.one_hot(labels.long(), classes)
+    elif labels.shape[1] != classes:
+        raise DataError(f"The labels have {labels.shape[1]} columns, but {classes} classes are named.")
+    return torch.cat([labels.double(), torch.ones(len(labels), 1, dtype=torch.float64)], 1)
+
+
+def _weights(seen: Map) -> Iterator[tuple[str, int | None, Tensor]]:
+    """Name, branch and (b, c) weights of a map that has weights of channels."""
+    if seen.kind == "branch":
+        for branch, values in enumerate(seen.values.unbind(1)):
+            yield f"{seen.path}[{branch}]", branch, values.flatten(1)
+    elif (channels := seen.channels()) is not None:
+        yield seen.path, None, channels
+
+
+class _Sums:
+    """Sums over pictures for each class, and for all."""
+
+    def __init__(self, seen: Map, branch: int | None) -> None:
+        self.path, self.branch, self.neutral = seen.path, branch, seen.neutral
+        self.first: Tensor | float = 0.0
+        self.second: Tensor | float = 0.0
+        self.count: Tensor | float = 0.0
+
+    def add(self, weights: Tensor, members: Tensor) -> None:
+        weights = weights.expand(len(members), -1)
+        self.first = self.first + members.T @ weights
+        self.second = self.second + members.T @ weights.square()
+        self.count = self.count + members.sum(0)
+
+    def finish(self) -> ClassGates:
+        count = torch.as_tensor(self.count)
+        mean = torch.as_tensor(self.first) / count.unsqueeze(1)
+        variance = torch.as_tensor(self.second) / count.unsqueeze(1) - mean.square()
+        mean, sd = mean.float(), variance.clamp(min=0).sqrt().float()
+        return ClassGates(
+            path=self.path,
+            branch=self.branch,
+            mean=mean[:-1],
+            sd=sd[:-1],
+            overall=mean[-1],
+            overall_sd=sd[-1],
+            counts=count[:-1].long(),
+            neutral=self.neutral,
+        )

@@ -1,0 +1,66 @@
+"""Looking at the maps that a network applies."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+
+from regard.core.records import Map, Maps
+from regard.core.tap import Tap
+from regard.explanation.places import Paths, tapped, uncompiled
+
+
+@contextmanager
+def observe(net: nn.Module, *, paths: Paths = None, device: torch.device | str | None = None) -> Iterator[Maps]:
+    """Collects the maps of every forward pass inside the `with` block, as they were applied.
+
+    The network computes what it would compute unobserved, gradients included. Afterwards, also after an exception,
+    nothing looks at it any more. Observers may be nested: each sees every map. A network that was compiled, before or
+    after, is observed too; inside the block it runs uncompiled (see `uncompiled`).
+
+    Args:
+        net: any network with taps.
+        paths: which taps, see `Paths`; all of them if None. Maps are kept as long as `Maps` is: for many passes of a
+            large network choose some, or take the maps after each pass.
+        device: where the maps are kept; where they were computed if None.
+
+    Returns:
+        The maps by path, each a tuple over the passes, in order. They are detached copies.
+
+    Raises:
+        RegardError: the network has no taps.
+        UnknownNameError: a path that fits no tap.
+
+    Example:
+        >>> from regard.core import Tap
+        >>> net = nn.Sequential(nn.Sigmoid(), Tap("gate"))
+        >>> with observe(net) as maps:
+        ...     _ = net(torch.zeros(1, 2, 1, 1))
+        >>> maps.one("1").values.flatten().tolist()
+        [0.5, 0.5]
+    """
+    chosen = tapped(net, paths)
+    previous = {path: tap.sink for path, tap in chosen.items()}
+    maps = Maps()
+    with uncompiled():
+        try:
+            for path, tap in chosen.items():
+                tap.sink = _sink(path, tap, maps, device, previous[path])
+            yield maps
+        finally:
+            for path, tap in chosen.items():
+                tap.sink = previous[path]
+
+
+def _sink(
+    path: str, tap: Tap, maps: Maps, device: torch.device | str | None, previous: Callable[[Tensor], object] | None
+) -> Callable[[Tensor], object]:
+    def sink(map: Tensor) -> None:
+        if previous is not None:
+            previous(map)
+        # A copy: a view of a parameter would change with the next step of training.
+        values = map.detach().to(device or map.device, copy=True)
+        maps.add(Map(path, tap.kind, values, tap.neutral))
+
+    return sink

@@ -1,0 +1,66 @@
+"""Which taps of a network are meant, by name, and how a compiled network is made to heed them."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+
+import torch
+from torch import nn
+from torch.nn.parallel import DataParallel, DistributedDataParallel
+
+from regard.core.errors import RegardError, unknown_name
+from regard.core.tap import Tap, taps
+
+Paths = str | Sequence[str] | None
+"""Which taps: None for all, else paths, modules that contain them (`layer1`) or patterns (`layer1.*.gate`)."""
+
+
+def tapped(net: nn.Module, paths: Paths = None) -> dict[str, Tap]:
+    """The taps of `net` by their path in the network as it was built, whatever it was wrapped in since.
+
+    Args:
+        net: any network; compiled, parallel or plain.
+        paths: which taps, see `Paths`.
+
+    Raises:
+        RegardError: the network has no taps.
+        UnknownNameError: a path, module or pattern that fits no tap.
+
+    Example:
+        >>> list(tapped(nn.ModuleDict({"a": Tap("gate"), "b": nn.ModuleDict({"c": Tap("gate")})}), "b"))
+        ['b.c']
+    """
+    while isinstance(net, DataParallel | DistributedDataParallel):
+        net = net.module
+    found = {".".join(p for p in path.split(".") if p != "_orig_mod"): tap for path, tap in taps(net).items()}
+    if not found:
+        raise RegardError(
+            f"{type(net).__name__} has no taps, so there are no maps to see or to replace: build it with an attention "
+            "mechanism of regard, or let your own module pass its map through a regard.core.Tap."
+        )
+    if paths is None:
+        return found
+    wanted = (paths,) if isinstance(paths, str) else tuple(paths)
+    for pattern in wanted:
+        if not any(_fits(path, pattern) for path in found):
+            raise unknown_name("tap", pattern, found)
+    return {path: tap for path, tap in found.items() if any(_fits(path, pattern) for pattern in wanted)}
+
+
+def _fits(path: str, pattern: str) -> bool:
+    return fnmatchcase(path, pattern) or path.startswith(f"{pattern}.")
+
+
+@contextmanager
+def uncompiled() -> Iterator[None]:
+    """Inside, what `torch.compile` compiled runs as it was written, and nothing is compiled anew.
+
+    A compiled network would heed a sink too, but it compiles again for every new one, and after eight times it gives
+    up (with `fullgraph=True` by an error); with CUDA graphs the next pass would overwrite the map that was seen.
+    """
+    if "torch._dynamo" not in sys.modules:  # nothing was compiled so far, and importing it takes a second
+        yield
+        return
+    with torch.compiler.set_stance("force_eager"):
+        yield

@@ -1,0 +1,108 @@
+"""A network put back as it was, and running statistics fitted to what it sees now."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from regard.core.batch import Batch
+from regard.explanation.batches import PictureSet, device_of
+
+
+def normalisations(net: nn.Module) -> list[_BatchNorm]:
+    """The batch normalisations of `net` that keep running statistics."""
+    return [m for m in net.modules() if isinstance(m, _BatchNorm) and m.running_mean is not None]
+
+
+@contextmanager
+def restoring(net: nn.Module) -> Iterator[None]:
+    """Afterwards, also after an exception, every module's mode and every running statistic is what it was, bit for bit.
+
+    Example:
+        >>> norm = nn.BatchNorm1d(1)
+        >>> with restoring(norm):
+        ...     _ = norm.eval(), norm.running_mean.fill_(3.0)
+        >>> norm.training, norm.running_mean.item()
+        (True, 0.0)
+    """
+    modes = {module: module.training for module in net.modules()}
+    norms = normalisations(net)
+    momenta = [norm.momentum for norm in norms]
+    own = [buffer.clone() for buffer in _buffers(norms)]
+    try:
+        yield
+    finally:
+        _copy(own, _buffers(norms))
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+        for module, mode in modes.items():
+            module.training = mode
+
+
+@contextmanager
+def carrying(norms: Sequence[_BatchNorm], statistics: Sequence[Tensor]) -> Iterator[None]:
+    """Inside, the normalisations have these running statistics (see `recalibrated`); afterwards their own again."""
+    own = [buffer.clone() for buffer in _buffers(norms)]
+    try:
+        _copy(statistics, _buffers(norms))
+        yield
+    finally:
+        _copy(own, _buffers(norms))
+
+
+@torch.no_grad()
+def recalibrated(
+    net: nn.Module, pictures: PictureSet, perturbed: Callable[[Batch, range], AbstractContextManager[None]]
+) -> list[Tensor]:
+    """The running statistics that the network would have if it always ran perturbed: their average over one pass.
+
+    Each batch counts by its number of pictures. A batch of a single picture after the first is left out: a loader's
+    last batch may be one, and the variance of its pooled features is 0.
+
+    Args:
+        net: in evaluation mode; only normalisations look at their batch, and all is put back.
+        pictures: what the network should see.
+        perturbed: the context in which it runs a batch, from the batch and its pictures' places.
+
+    Returns:
+        The values of all buffers of `normalisations(net)`, in order, for `carrying`.
+    """
+    norms, device, seen = normalisations(net), device_of(net), 0
+    average = [buffer.clone() for buffer in _buffers(norms)]
+    for places, batch in pictures:
+        if len(places) == 1 and seen:
+            continue
+        seen += len(places)
+        with perturbed(batch, places), _looking(norms):
+            net(batch.images.to(device))
+            for mean, buffer in zip(average, _buffers(norms), strict=True):
+                if mean.is_floating_point():
+                    mean.lerp_(buffer, len(places) / seen)
+    return average
+
+
+@contextmanager
+def _looking(norms: Sequence[_BatchNorm]) -> Iterator[None]:
+    """Inside, a normalisation uses its batch's statistics, and its running statistics become just those."""
+    momenta = [norm.momentum for norm in norms]
+    own = [buffer.clone() for buffer in _buffers(norms)]
+    try:
+        for norm in norms:
+            norm.training, norm.momentum = True, 1.0
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.training, norm.momentum = False, momentum
+        _copy(own, _buffers(norms))
+
+
+def _buffers(norms: Sequence[_BatchNorm]) -> list[Tensor]:
+    return [buffer for norm in norms for buffer in norm.buffers(recurse=False)]
+
+
+@torch.no_grad()
+def _copy(values: Sequence[Tensor], buffers: Sequence[Tensor]) -> None:
+    for value, buffer in zip(values, buffers, strict=True):
+        buffer.copy_(value)

@@ -1,0 +1,187 @@
+"""What stands in for a trained network's maps when it is asked whether it needs them."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
+from itertools import count
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from regard.core.errors import DataError, OptionError, ShapeError
+from regard.core.seeding import generator
+from regard.core.tap import MapKind, Tap
+from regard.explanation.batches import device_of
+from regard.explanation.observation import observe
+from regard.explanation.recording import Call, Recording, RunningMean, by_call
+from regard.explanation.replacement import replaced
+
+
+class Substitution(ABC):
+    """Other maps for the pictures of a batch.
+
+    Args:
+        taps: where the maps are replaced.
+    """
+
+    def __init__(self, taps: Mapping[str, Tap]) -> None:
+        self.taps = taps
+
+    @contextmanager
+    def applied(self, net: nn.Module) -> Iterator[None]:
+        """Inside, `net` runs the prepared batch once, with other maps."""
+        with replaced(net, {path: partial(self._next, path, count()) for path in self.taps}):
+            yield
+
+    @abstractmethod
+    def prepare(self, net: nn.Module, images: Tensor, places: Sequence[int]) -> None:
+        """Gets ready for a batch, of the pictures at `places`, while `net` is still as it was trained."""
+
+    @abstractmethod
+    def map(self, call: Call, own: Tensor) -> Tensor:
+        """What stands in for `own`, the map that the network made itself (b, c, ...)."""
+
+    def _next(self, path: str, calls: Iterator[int], own: Tensor) -> Tensor:
+        return self.map((path, next(calls)), own).to(own.dtype).to(own.device)
+
+
+class Neutral(Substitution):
+    """The map that does nothing."""
+
+    def prepare(self, net: nn.Module, images: Tensor, places: Sequence[int]) -> None:
+        """Nothing: the map is the same for every picture."""
+
+    def map(self, call: Call, own: Tensor) -> Tensor:
+        """Full of the tap's neutral value."""
+        return torch.full_like(own[:1], self.taps[call[0]].neutral)
+
+
+class Mean(Substitution):
+    """The mean map over pictures: the same for every picture."""
+
+    def __init__(self, taps: Mapping[str, Tap], mean: RunningMean) -> None:
+        super().__init__(taps)
+        self.mean = mean
+
+    def prepare(self, net: nn.Module, images: Tensor, places: Sequence[int]) -> None:
+        """Nothing: the map is the same for every picture of one size."""
+
+    def map(self, call: Call, own: Tensor) -> Tensor:
+        """The mean map of `own`'s size."""
+        return self.mean.like(call, own)
+
+
+class Swapped(Substitution):
+    """The maps that another picture got in an unperturbed pass.
+
+    Where all pictures' maps are remembered, every picture gives its maps to exactly one other (a random derangement
+    of the whole set); else each picture takes those of a random other one that is remembered.
+    """
+
+    def __init__(self, taps: Mapping[str, Tap], recording: Recording, pictures: int, *seed: int | str) -> None:
+        super().__init__(taps)
+        self.recording = recording
+        self.donors = _donors(pictures, recording.places, generator("swapped", *seed))
+        self._maps: Mapping[Call, Sequence[Tensor]] = {}
+
+    def prepare(self, net: nn.Module, images: Tensor, places: Sequence[int]) -> None:
+        """Looks up the donors' maps."""
+        self._maps = self.recording.maps([self.donors[place] for place in places]) or {}
+
+    def map(self, call: Call, own: Tensor) -> Tensor:
+        """The donors' maps, resized to `own`'s size where that differs."""
+        return torch.stack([_resized(row, own) for row in self._maps[call][: len(own)]])
+
+
+class Permuted(Substitution):
+    """The picture's own maps of an unperturbed pass with channels, positions or both in another order.
+
+    One order for each tap, in which nothing stays in its place, for all pictures: a gate's channels (the same order
+    in all branches), a spatial map's positions, a mixed map's channels and positions.
+    """
+
+    def __init__(self, taps: Mapping[str, Tap], recording: Recording, *seed: int | str) -> None:
+        super().__init__(taps)
+        for path, tap in taps.items():
+            if tap.kind not in PERMUTED:
+                raise OptionError(
+                    f"The tap {path!r} passes a map of kind {tap.kind!r}, which has neither channels nor positions to "
+                    "permute: leave out the mode 'permuted', or choose other taps with paths=."
+                )
+        self.recording = recording
+        self.seed = seed
+        self._maps: Mapping[Call, Sequence[Tensor]] = {}
+
+    def prepare(self, net: nn.Module, images: Tensor, places: Sequence[int]) -> None:
+        """Looks the pictures' maps up, or has the network make them once more."""
+        maps = self.recording.maps(places)
+        if maps is None:
+            with observe(net, paths=tuple(self.taps)) as seen:
+                net(images.to(device_of(net)))
+            maps = {call: list(value) for call, value in by_call(seen).items()}
+        self._maps = maps
+
+    def map(self, call: Call, own: Tensor) -> Tensor:
+        """The pictures' own maps in another order."""
+        path, _ = call
+        channels, positions = PERMUTED[self.taps[path].kind]
+        values = torch.stack(list(self._maps[call][: len(own)])).to(own.device)
+        if channels is not None:
+            values = values.index_select(channels, self._order(path, "channels", values.shape[channels], values))
+        if positions:
+            flat = values.flatten(2)
+            values = flat.index_select(2, self._order(path, "positions", flat.shape[2], flat)).reshape(values.shape)
+        return values
+
+    def _order(self, path: str, what: str, size: int, like: Tensor) -> Tensor:
+        return derangement(size, generator("permuted", path, what, *self.seed)).to(like.device)
+
+
+PERMUTED: dict[MapKind, tuple[int | None, bool]] = {
+    "gate": (1, False),
+    "spatial": (None, True),
+    "mixed": (1, True),
+    "branch": (2, False),
+}
+"""For each kind of map the axis of its channels, and whether it has positions (from axis 2 on)."""
+
+
+def derangement(n: int, random: torch.Generator) -> Tensor:
+    """A random order of 0 .. n - 1, uniform among those in which nothing stays in its place; (0,) for n = 1.
+
+    >>> derangement(2, torch.Generator()).tolist()
+    [1, 0]
+    """
+    while True:
+        order = torch.randperm(n, generator=random)
+        if n < 2 or not (order == torch.arange(n)).any():
+            return order
+
+
+def _donors(pictures: int, remembered: Sequence[int], random: torch.Generator) -> list[int]:
+    """For each picture of the set another one whose maps are remembered."""
+    if pictures < 2:
+        raise DataError("There is one picture only, so it cannot take another picture's maps: give two or more.")
+    if len(remembered) == pictures:
+        return derangement(pictures, random).tolist()
+    place_of = {place: number for number, place in enumerate(remembered)}
+    donors = []
+    for place in range(pictures):
+        number = int(torch.randint(len(remembered) - (place in place_of), (), generator=random))
+        donors.append(remembered[number + (number >= place_of.get(place, len(remembered)))])
+    return donors
+
+
+def _resized(row: Tensor, own: Tensor) -> Tensor:
+    """One picture's map (c, ...) in the size of `own` (b, c, ...), by linear interpolation over positions."""
+    if row.shape == own.shape[1:]:
+        return row
+    if row.ndim != own.ndim - 1 or row.shape[0] != own.shape[1] or not 2 <= row.ndim <= 4:
+        raise ShapeError(
+            f"Two pictures' maps have shapes {tuple(row.shape)} and {tuple(own.shape[1:])}, which no resizing makes "
+            "equal: give pictures of one size."
+        )
+    mode = {2: "linear", 3: "bilinear", 4: "trilinear"}[row.ndim]
+    return functional.interpolate(row.unsqueeze(0), size=own.shape[2:], mode=mode, align_corners=False)[0]

@@ -1,0 +1,151 @@
+"""The record of a gate ablation, and what may be concluded from it."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from regard.core.errors import UnknownNameError
+from regard.explanation.evidence import Drop, sign_test
+
+Mode = Literal["trained", "mean", "swapped", "permuted", "neutral"]
+MODES: tuple[Mode, ...] = ("trained", "mean", "swapped", "permuted", "neutral")
+"""What stands in for the maps.
+
+- `trained`: nothing; the maps as they are.
+- `mean`: each map frozen at its mean over the training pictures. A map of positions whose size no training picture
+  had is frozen at its mean over positions too.
+- `swapped`: another picture's maps, by a random derangement of the whole set, so that the order of the pictures does
+  not matter. A map of positions is resized where the two pictures differ in size.
+- `permuted`: the picture's own maps in another order, one for each tap and draw, in which nothing keeps its place:
+  channels for a gate (the same order in all branches), positions for a spatial map, both for a mixed one.
+- `neutral`: the map that does nothing, `Tap.neutral` (1 for a gate, an equal share for each branch).
+"""
+
+DRAWN: tuple[Mode, ...] = ("swapped", "permuted")
+"""The modes that are drawn at random, so that they are repeated."""
+
+
+EVIDENCE: tuple[Mode, ...] = ("mean", "swapped")
+"""The modes that, against the maps as trained, tell whether the input matters."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """The accuracy of one network with one kind of maps.
+
+    Attributes:
+        mode: what stood in for the maps.
+        renormalised: whether the statistics of batch normalisation were recomputed.
+        draws: accuracy of each draw, from 0 to 1.
+        drop: what was lost against the maps as trained (with the same `renormalised`), averaged over draws, with
+            its 95 % interval over pictures; None for the maps as trained.
+        lost: for each draw the pictures that got worse against the same; empty for the maps as trained.
+        gained: for each draw the pictures that got better.
+    """
+
+    mode: Mode
+    renormalised: bool
+    draws: tuple[float, ...]
+    drop: Drop | None
+    lost: tuple[int, ...] = ()
+    gained: tuple[int, ...] = ()
+
+    @property
+    def accuracy(self) -> float:
+        """The mean over draws, from 0 to 1."""
+        return sum(self.draws) / len(self.draws)
+
+    @property
+    def loses(self) -> bool:
+        """Whether accuracy is lost in every draw, each significantly: McNemar's exact test over pictures, 5 %."""
+        changes = tuple(zip(self.lost, self.gained, strict=True))
+        return bool(changes) and all(lost > gained and sign_test(lost, gained) <= 0.05 for lost, gained in changes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ablation:
+    """What `ablate` measured.
+
+    Attributes:
+        rows: first those without renormalisation, each in the order of `MODES`.
+        pictures: number of evaluated pictures.
+        training_pictures: number of training pictures that were used.
+        taps: path and kind of each map that was replaced; all at once.
+        seed: of the draws.
+    """
+
+    rows: tuple[Row, ...]
+    pictures: int
+    training_pictures: int
+    taps: tuple[tuple[str, str], ...]
+    seed: int
+
+    def row(self, mode: Mode, *, renormalised: bool = False) -> Row:
+        """The row of that mode; an error that lists those that were measured."""
+        for row in self.rows:
+            if (row.mode, row.renormalised) == (mode, renormalised):
+                return row
+        given = ", ".join(r.mode + ", renormalised" * r.renormalised for r in self.rows)
+        asked = mode + ", renormalised" * renormalised
+        raise UnknownNameError(f"The ablation has no row {asked!r}; it has: {given}.")
+
+    @property
+    def depends_on_input(self) -> bool | None:
+        """Whether the accuracy is shown to depend on the maps following the picture.
+
+        True if freezing the maps at their mean *and* swapping them between pictures both lose accuracy, in every draw
+        by McNemar's exact test at 5 %, and also renormalised where that was measured. Both are needed: swapping alone
+        may hurt a network that does as well with constant maps, and a mean map may be one that the network never met.
+        False means that it was not shown, not that it is not so; None that one of the two was not measured.
+        `permuted` and `neutral` say nothing about the input and are not used.
+        """
+        evidence = [row for row in self.rows if row.mode in EVIDENCE]
+        if {row.mode for row in evidence} != set(EVIDENCE):
+            return None
+        return all(row.loses for row in evidence)
+
+    def verdict(self) -> str:
+        """`depends_on_input` as a sentence with its numbers."""
+        shown = self.depends_on_input
+        if shown is None:
+            return "Whether the maps must follow the picture was not examined: that takes the modes mean and swapped."
+        losses = "; ".join(
+            f"{'frozen at their mean' if row.mode == 'mean' else 'taken from another picture'}"
+            f"{' and renormalised' * row.renormalised} {row.drop}"
+            for row in self.rows
+            if row.mode in EVIDENCE
+        )
+        claim = (
+            "The accuracy depends on the maps following the picture"
+            if shown
+            else "It is not shown that the accuracy depends on the maps following the picture"
+        )
+        return f"{claim} (points lost on {self.pictures} pictures, 95 % intervals: {losses})."
+
+    def to_json(self) -> dict[str, Any]:
+        """The record in JSON's types, with the conclusion."""
+        return dataclasses.asdict(self) | {"depends_on_input": self.depends_on_input, "verdict": self.verdict()}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "Ablation":
+        """The record that `to_json` wrote."""
+        lists = ("draws", "lost", "gained")
+        rows = (
+            row | {name: tuple(row[name]) for name in lists} | {"drop": Drop(**row["drop"]) if row["drop"] else None}
+            for row in data["rows"]
+        )
+        return cls(
+            rows=tuple(Row(**row) for row in rows),
+            pictures=data["pictures"],
+            training_pictures=data["training_pictures"],
+            taps=tuple((path, kind) for path, kind in data["taps"]),
+            seed=data["seed"],
+        )
+
+    def __str__(self) -> str:
+        lines = [f"{'maps':<24}{'accuracy %':>12}   lost, points [95 %]"]
+        for row in self.rows:
+            name = row.mode + ", renormalised" * row.renormalised
+            lines.append(f"{name:<24}{100 * row.accuracy:>12.1f}   {row.drop or ''}".rstrip())
+        return "\n".join([*lines, self.verdict()])

@@ -1,0 +1,98 @@
+"""Networks with constructed weights, for which the right answer is known."""
+
+import torch
+from torch import nn
+
+from regard.attention import create
+from regard.core import Batch, Tap
+
+CLASSES = 4
+
+
+class GateAlone(nn.Module):
+    """Scores are the gate, and the gate says the picture's class (its brightest channel): no other path exists."""
+
+    def __init__(self, kind="gate"):
+        super().__init__()
+        self.tap = Tap(kind)
+
+    def forward(self, images):
+        classes = images.mean((2, 3)).argmax(1)
+        return self.tap(nn.functional.one_hot(classes, CLASSES).to(images)[..., None, None]).flatten(1)
+
+
+class Identity(nn.Module):
+    """Says class 1 if the gate is that of this very picture, else 0; the picture's number is its brightness."""
+
+    def __init__(self):
+        super().__init__()
+        self.tap = Tap("gate")
+
+    def forward(self, images):
+        number = images[:, 0, 0, 0]
+        own = (self.tap(number[:, None, None, None])[:, 0, 0, 0] - number).abs() < 0.5
+        return torch.stack([~own, own], 1).float()
+
+
+class Scaled(nn.Module):
+    """Class 0 is dark, class 1 bright; a constant gate of 0.1 and a normalisation that expects it."""
+
+    def __init__(self):
+        super().__init__()
+        self.tap = Tap("gate")
+        self.norm = nn.BatchNorm2d(1)
+        self.norm.running_mean.fill_(0.5)
+        self.norm.running_var.fill_(0.01)
+
+    def forward(self, images):
+        weighed = images * self.tap(images.new_full((len(images), 1, 1, 1), 0.1))
+        bright = self.norm(weighed).mean((1, 2, 3))
+        return torch.stack([-bright, bright], 1)
+
+
+class Twice(nn.Module):
+    """Uses one tap twice in a pass, with another constant map each time."""
+
+    def __init__(self):
+        super().__init__()
+        self.tap = Tap("gate")
+
+    def forward(self, images):
+        first = images * self.tap(images.new_full((len(images), 1, 1, 1), 0.2))
+        return (first * self.tap(images.new_full((len(images), 1, 1, 1), 0.9))).mean((2, 3))
+
+
+def classifier(mechanism, *, channels=8, seed=0):
+    """A small convolutional classifier with the mechanism inside."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        net = nn.Sequential(
+            nn.Conv2d(CLASSES, channels, 3, padding=1),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(),
+            create(mechanism, channels=channels),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(channels, CLASSES),
+        )
+        for module in net.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                nn.init.uniform_(module.weight, 0.5, 2.0)
+                nn.init.normal_(module.running_mean, std=0.3)
+                nn.init.uniform_(module.running_var, 0.5, 2.0)
+    return net.eval()
+
+
+def pictures(n, size=(6, 5), *, batch=8, seed=0, channels=CLASSES):
+    """Batches of noise in which the channel of the picture's class is brighter; classes in turn."""
+    random = torch.Generator().manual_seed(seed)
+    labels = torch.arange(n) % CLASSES
+    images = torch.randn(n, channels, *size, generator=random)
+    images += 3 * nn.functional.one_hot(labels, channels)[..., None, None]
+    return split(images, labels, batch)
+
+
+def split(images, labels, batch):
+    """Batches of at most `batch` pictures."""
+    rows = torch.arange(len(images)).split(batch)
+    return [Batch(images[row], labels[row], row) for row in rows]

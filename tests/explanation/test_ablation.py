@@ -1,0 +1,196 @@
+import pytest
+import torch
+from torch import nn
+
+from regard.attention import names
+from regard.core import Batch, DataError, OptionError, RegardError, ShapeError, taps
+from regard.explanation import ablate, replaced
+from regard.explanation.recalibration import normalisations
+from tests.explanation.nets import CLASSES, GateAlone, Identity, Scaled, Twice, classifier, pictures, split
+
+
+def state(net):
+    return (
+        [buffer.clone() for buffer in net.buffers()],
+        [m.training for m in net.modules()],
+        [m.momentum for m in normalisations(net)],
+        [(tap.sink, tap.replace) for tap in taps(net).values()],
+    )
+
+
+def same(one, other):
+    return all(map(torch.equal, one[0], other[0])) and one[1:] == other[1:]
+
+
+def accuracy(net, batches):
+    return sum((net(b.images).argmax(1) == b.labels).sum().item() for b in batches) / sum(
+        len(b.labels) for b in batches
+    )
+
+
+def test_maps_that_ignore_the_picture_can_be_frozen_and_swapped_without_any_change():
+    net = classifier("se")
+    nn.init.zeros_(net[3].expand.weight)
+    nn.init.normal_(net[3].expand.bias)
+    ablation = ablate(net, pictures(40), pictures(50, seed=1), draws=2)
+    for renormalised in (False, True):
+        for mode in ("mean", "swapped"):
+            row = ablation.row(mode, renormalised=renormalised)
+            assert (set(row.lost), set(row.gained)) == ({0}, {0})
+            assert row.accuracy == ablation.row("trained", renormalised=renormalised).accuracy
+    assert ablation.depends_on_input is False
+
+
+def test_a_network_that_answers_by_its_gate_falls_to_chance():
+    n = 200
+    ablation = ablate(GateAlone(), pictures(n), pictures(80, seed=1), draws=5)
+    assert ablation.row("trained").draws == (1.0,)
+    assert ablation.row("mean").accuracy == ablation.row("neutral").accuracy == 1 / CLASSES
+    chance = (n / CLASSES - 1) / (n - 1)  # that another picture is of the same class
+    assert abs(ablation.row("swapped").accuracy - chance) < 4 * (chance * (1 - chance) / (5 * n)) ** 0.5
+    assert ablation.row("permuted").accuracy == 0.0  # no channel keeps its place, and the channel is the class
+    assert ablation.depends_on_input is True
+
+
+def test_pictures_sorted_by_class_are_swapped_over_the_whole_set():
+    batches = pictures(200)
+    images, labels = (torch.cat([b[i] for b in batches]) for i in (0, 1))
+    order = labels.argsort()
+    ablation = ablate(GateAlone(), split(images[order], labels[order], 50), modes=["swapped"], renormalise=False)
+    assert ablation.row("swapped").accuracy < 0.35
+
+
+@pytest.mark.parametrize("memory", [2**20, 10 * 4])
+def test_no_picture_ever_gets_its_own_maps(memory):
+    images = torch.arange(50.0)[:, None, None, None].expand(50, 1, 2, 2)
+    batches = split(images, torch.ones(50).long(), 7)
+    ablation = ablate(Identity(), batches, modes=["swapped"], renormalise=False, memory=memory)
+    assert ablation.row("trained").accuracy == 1.0
+    assert set(ablation.row("swapped").draws) == {0.0}
+
+
+def test_renormalising_takes_away_a_loss_that_is_one_of_scale():
+    labels = torch.arange(40) % 2
+    noise = 0.1 * torch.randn(40, 1, 3, 3, generator=torch.Generator().manual_seed(0))
+    batches = split(4.0 + 2.0 * labels[:, None, None, None] + noise, labels, 8)
+    ablation = ablate(Scaled(), batches, batches, modes=["neutral"])
+    assert ablation.row("trained").accuracy == ablation.row("trained", renormalised=True).accuracy == 1.0
+    assert ablation.row("neutral").accuracy == 0.5
+    assert ablation.row("neutral", renormalised=True).accuracy == 1.0
+
+
+def test_little_memory_changes_no_permuted_row():
+    net = classifier("cbam")
+    few, many = (
+        ablate(net, pictures(30), pictures(30, seed=1), modes=["permuted"], draws=2, memory=memory)
+        for memory in (1, 2**30)
+    )
+    assert few == many
+
+
+def test_each_call_of_a_tap_has_its_own_mean():
+    images = torch.rand(20, 3, 2, 2)
+    batches = split(images, Twice()(images).argmax(1), 6)
+    row = ablate(Twice(), batches, batches, modes=["mean", "swapped"]).row("mean")
+    assert (row.accuracy, row.lost) == (1.0, (0,))
+
+
+def test_pictures_of_several_sizes():
+    batches = [*pictures(16, (6, 5)), *pictures(16, (4, 9))]
+    ablation = ablate(classifier("cbam"), batches, pictures(16, (6, 5), seed=1), draws=1)
+    assert ablation.pictures == 32
+
+
+def test_several_classes_a_picture_count_each():
+    images = torch.cat([b.images for b in pictures(24)])
+    labels = (images.mean((2, 3)) > 1).float()
+    ablation = ablate(GateAlone("gate"), split(images, labels, 8), modes=["neutral"], renormalise=False)
+    expected = (labels == 1).double().mean().item()  # the neutral gate says yes to every class
+    assert ablation.row("neutral").accuracy == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("mechanism", names())
+def test_every_mechanism_can_be_ablated_and_is_put_back(mechanism):
+    net = classifier(mechanism)
+    net.train()
+    net[1].eval()
+    before, random = state(net), torch.get_rng_state()
+    evaluation = pictures(24)
+    ablation = ablate(net, evaluation, pictures(21, seed=1, batch=5), draws=2)
+    assert same(state(net), before)
+    assert torch.equal(torch.get_rng_state(), random)
+    assert ablation.row("trained").accuracy == accuracy(net.eval(), evaluation)
+    constants = {path: tap.neutral for path, tap in taps(net).items()}
+    with replaced(net, constants):
+        assert ablation.row("neutral").accuracy == accuracy(net, evaluation)
+    assert [(r.mode, r.renormalised, len(r.draws)) for r in ablation.rows] == [
+        (mode, renormalised, 2 if mode in ("swapped", "permuted") else 1)
+        for renormalised in (False, True)
+        for mode in ("trained", "mean", "swapped", "permuted", "neutral")
+    ]
+
+
+def test_the_same_seed_gives_the_same_record_and_a_compiled_network_too():
+    net = classifier("cbam")
+    once, again, compiled = (
+        ablate(n, pictures(24), pictures(24, seed=1), draws=2, seed=3)
+        for n in (net, net, torch.compile(net, backend="aot_eager", fullgraph=True))
+    )
+    assert once == again == compiled
+
+
+def test_only_the_chosen_taps_are_replaced():
+    net = classifier("cbam")
+    ablation = ablate(net, pictures(24), modes=["neutral"], renormalise=False, paths="*.spatial.gate")
+    assert ablation.taps == (("3.spatial.gate", "spatial"),)
+    with replaced(net, {"3.spatial.gate": 1.0}):
+        assert ablation.row("neutral").accuracy == accuracy(net, pictures(24))
+
+
+@pytest.mark.parametrize("fails_at", [0, 2, 5, 9, 14])
+def test_an_exception_at_any_time_leaves_the_network_as_it_was(fails_at):
+    class Failing(nn.Identity):
+        passes = 0
+
+        def forward(self, x):
+            Failing.passes += 1
+            if Failing.passes > fails_at:
+                raise KeyError
+            return x
+
+    net = classifier("cbam").train()
+    net[4] = nn.Sequential(net[4], Failing())
+    before = state(net)
+    with pytest.raises(KeyError):
+        ablate(net, pictures(8, batch=4), pictures(8, seed=1, batch=4), draws=1)
+    assert same(state(net), before)
+
+
+def test_what_is_missing_or_misspelt_is_said():
+    net = classifier("se")
+    with pytest.raises(OptionError, match="'mean' and renormalise=True need training pictures"):
+        ablate(net, pictures(8))
+    with pytest.raises(OptionError, match="modes='shuffled' is not allowed; choose one of 'trained'"):
+        ablate(net, pictures(8), modes=["shuffled"], renormalise=False)
+    with pytest.raises(OptionError, match="renormalise='yes'"):
+        ablate(net, pictures(8), renormalise="yes")
+    with pytest.raises(OptionError, match="draws=0"):
+        ablate(net, pictures(8), pictures(8), draws=0)
+    with pytest.raises(RegardError, match="has no taps"):
+        ablate(nn.Flatten(), pictures(8), modes=[], renormalise=False)
+    with pytest.raises(ShapeError, match="returned"):
+        ablate(net[:4], pictures(8), modes=[], renormalise=False)
+    orders = iter(range(10))
+
+    def shuffled():
+        turn = next(orders)
+        return [Batch(b.images, b.labels, b.indices + turn) for b in pictures(8)]
+
+    with pytest.raises(DataError, match="another order"):
+        ablate(net, shuffled, modes=["neutral"], renormalise=False)
+
+
+def test_without_normalisation_there_is_nothing_to_recompute():
+    ablation = ablate(GateAlone(), pictures(8), modes=["neutral"], renormalise=False)
+    assert {row.renormalised for row in ablation.rows} == {False}
+    assert {row.renormalised for row in ablate(GateAlone(), pictures(8), pictures(8)).rows} == {False}

@@ -1,0 +1,46 @@
+import pytest
+import torch
+from torch import nn
+
+from regard.core import RegardError, Tap, UnknownNameError
+from regard.explanation.places import tapped
+from tests.explanation.nets import classifier
+
+
+def nested():
+    return nn.ModuleDict(
+        {"layer1": nn.ModuleDict({"a": Tap("gate"), "b": Tap("spatial")}), "layer10": nn.ModuleDict({"a": Tap("gate")})}
+    )
+
+
+@pytest.mark.parametrize(
+    ("paths", "found"),
+    [
+        (None, ["layer1.a", "layer1.b", "layer10.a"]),
+        ("layer1.b", ["layer1.b"]),
+        ("layer1", ["layer1.a", "layer1.b"]),
+        ("*.a", ["layer1.a", "layer10.a"]),
+        (["layer10", "layer1.a"], ["layer1.a", "layer10.a"]),
+    ],
+)
+def test_paths_modules_and_patterns_choose_taps_in_the_networks_order(paths, found):
+    assert list(tapped(nested(), paths)) == found
+
+
+def test_a_path_that_fits_nothing_names_the_nearest():
+    with pytest.raises(UnknownNameError, match="'layer1.a'"):
+        tapped(nested(), "layer1.c")
+
+
+def test_a_network_without_taps_is_told_what_to_do():
+    with pytest.raises(RegardError, match=r"Linear has no taps.*build it with an attention mechanism"):
+        tapped(nn.Linear(2, 2))
+
+
+def test_wrappers_do_not_change_the_names():
+    net = classifier("cbam")
+    plain = list(tapped(net))
+    net[3] = torch.compile(net[3], backend="eager")
+    assert list(tapped(nn.DataParallel(torch.compile(net, backend="eager")))) == plain
+    net[3]._orig_mod.channel.gate = torch.compile(net[3]._orig_mod.channel.gate, backend="eager")
+    assert list(tapped(net)) == plain

@@ -1,0 +1,101 @@
+from contextlib import nullcontext
+
+import pytest
+import torch
+from torch import nn
+
+from regard.explanation.batches import PictureSet
+from regard.explanation.recalibration import carrying, normalisations, recalibrated, restoring
+from tests.explanation.nets import classifier, pictures
+
+
+def state(net):
+    return (
+        [buffer.clone() for buffer in net.buffers()],
+        [m.training for m in net.modules()],
+        [m.momentum for m in normalisations(net)],
+    )
+
+
+def same(one, other):
+    return all(map(torch.equal, one[0], other[0])) and one[1:] == other[1:]
+
+
+def test_a_pass_gives_the_average_of_the_batches_statistics_by_their_pictures():
+    net = nn.Sequential(nn.BatchNorm2d(4), nn.ReLU(), nn.BatchNorm2d(4)).eval()
+    batches = pictures(20, batch=8)
+    before = state(net)
+    statistics = recalibrated(net, PictureSet(batches, "training"), lambda batch, places: nullcontext())
+    assert same(state(net), before)
+    share = [8 / 20, 8 / 20, 4 / 20]
+    mean = sum(s * b.images.mean((0, 2, 3)) for s, b in zip(share, batches, strict=True))
+    variance = sum(s * b.images.var((0, 2, 3), unbiased=True) for s, b in zip(share, batches, strict=True))
+    torch.testing.assert_close(statistics[0], mean)
+    torch.testing.assert_close(statistics[1], variance)
+    # The second normalisation saw what the first, with its batch's statistics, made of the batch.
+    first = [nn.functional.batch_norm(b.images, None, None, training=True).relu() for b in batches]
+    torch.testing.assert_close(statistics[3], sum(s * x.mean((0, 2, 3)) for s, x in zip(share, first, strict=True)))
+
+
+def test_one_batch_of_everything_normalises_exactly_as_in_training():
+    net = classifier("cbam", channels=4)
+    (batch,) = pictures(64, batch=64)
+    statistics = recalibrated(net, PictureSet([batch], "training"), lambda batch, places: nullcontext())
+    with restoring(net):
+        expected = net.train()(batch.images)
+    with carrying(normalisations(net), statistics):
+        torch.testing.assert_close(net(batch.images), expected, rtol=1e-2, atol=1e-2)  # unbiased against biased
+
+
+def test_only_normalisations_are_in_training_mode_and_a_last_single_picture_is_left_out():
+    modes, sizes = [], []
+
+    class Spy(nn.Dropout):
+        def forward(self, x):
+            modes.append(self.training)
+            sizes.append(len(x))
+            return x
+
+    net = nn.Sequential(nn.AdaptiveAvgPool2d(1), Spy(), nn.Flatten(), nn.BatchNorm1d(4)).eval()
+    recalibrated(net, PictureSet(pictures(9, batch=4), "training"), lambda batch, places: nullcontext())
+    assert (modes, sizes) == ([False, False], [4, 4])
+
+
+def test_everything_is_as_before_also_after_an_exception():
+    net = classifier("cbam").train()
+    net[1].eval()
+    net[1].momentum = None
+    before = state(net)
+    with pytest.raises(KeyError), restoring(net):
+        net.eval()
+        net[1].momentum = 0.5
+        net[1].running_mean.fill_(9.0)
+        net[1].num_batches_tracked.add_(3)
+        raise KeyError
+    assert same(state(net), before)
+
+
+def test_carried_statistics_end_with_the_block():
+    net = nn.BatchNorm2d(4).eval()
+    net.running_mean.uniform_()
+    before = state(net)
+    with pytest.raises(KeyError), carrying([net], [torch.full((4,), 7.0), torch.ones(4), torch.tensor(5)]):
+        assert net.running_mean[0] == 7.0
+        raise KeyError
+    assert same(state(net), before)
+
+
+def test_a_normalisation_without_running_statistics_is_left_alone():
+    assert normalisations(nn.Sequential(nn.BatchNorm2d(3, track_running_stats=False), nn.GroupNorm(1, 3))) == []
+
+
+def test_single_pictures_with_single_positions_keep_the_old_statistics_of_a_gates_normalisation():
+    net = classifier("cbam", channels=4)
+    batches = pictures(1, (1, 1), batch=1)
+    with pytest.warns(UserWarning, match="one value per channel"), pytest.raises(ValueError, match="more than 1 value"):
+        # The trunk's own normalisation is PyTorch's, which refuses; the network is put back all the same.
+        net[1] = nn.Identity()
+        recalibrated(net, PictureSet(batches, "training"), lambda batch, places: nullcontext())
+        net[1] = nn.BatchNorm2d(4).eval()
+        recalibrated(net, PictureSet(batches, "training"), lambda batch, places: nullcontext())
+    assert not any(m.training for m in net.modules())

@@ -1,0 +1,89 @@
+import pytest
+import torch
+
+from regard.explanation.recording import Recording, RunningMean
+from tests.explanation.nets import Identity, Twice, classifier, pictures
+
+
+def record(net, batches, memory=2**30, seed=0):
+    recording = Recording(memory, seed)
+    place = 0
+    with torch.no_grad():
+        for batch in batches:
+            with recording.listening(net, None, range(place, place + len(batch.images))):
+                net(batch.images)
+            place += len(batch.images)
+    return recording
+
+
+def numbered(n):
+    images = torch.arange(n, dtype=torch.float32)[:, None, None, None]
+    return [b._replace(images=images[b.indices]) for b in pictures(n, batch=7)]
+
+
+def test_each_picture_has_its_own_maps():
+    recording = record(Identity(), numbered(20))
+    (rows,) = recording.maps([3, 17, 3]).values()
+    assert [row.item() for row in rows] == [3, 17, 3]
+    assert recording.places == tuple(range(20))
+
+
+def test_calls_of_one_tap_in_a_pass_are_told_apart():
+    recording = record(Twice(), pictures(5))
+    assert {call: rows[0].item() for call, rows in recording.maps([4]).items()} == {
+        ("tap", 0): pytest.approx(0.2),
+        ("tap", 1): pytest.approx(0.9),
+    }
+
+
+def test_too_many_maps_leave_a_random_sample_within_the_memory():
+    room = 100 * torch.zeros(1).nbytes
+    kept = [record(Identity(), numbered(1000), room, seed).places for seed in range(60)]
+    assert all(40 < len(places) <= 100 for places in kept)
+    share_of_first_half = sum(p < 500 for places in kept for p in places) / sum(map(len, kept))
+    assert abs(share_of_first_half - 0.5) < 0.05
+    assert record(Identity(), numbered(1000), room).maps([999, *set(range(1000)) - set(kept[0])][:1]) is None
+
+
+def test_two_pictures_stay_however_little_memory_there_is():
+    assert len(record(Identity(), numbered(20), 1).places) == 2
+
+
+def test_without_memory_only_the_mean_is_kept():
+    recording = record(Identity(), numbered(21), 0)
+    assert recording.places == ()
+    assert recording.mean.like(("tap", 0), torch.zeros(5, 1, 1, 1)).item() == 10.0
+
+
+def test_the_mean_keeps_positions_where_the_size_was_seen_and_else_pools_them():
+    mean = RunningMean()
+    small, large = torch.rand(3, 1, 2, 2), torch.rand(5, 1, 4, 3)
+    mean.add({("t", 0): small[:1]}, 1)
+    mean.add({("t", 0): large}, 5)
+    mean.add({("t", 0): small[1:]}, 2)
+    torch.testing.assert_close(mean.like(("t", 0), torch.zeros(9, 1, 2, 2)), small.double().mean(0, keepdim=True))
+    pooled = torch.cat([small.flatten(1).mean(1), large.flatten(1).mean(1)]).double().mean()
+    torch.testing.assert_close(mean.like(("t", 0), torch.zeros(2, 1, 7, 7)), pooled.reshape(1, 1, 1, 1))
+
+
+def test_a_pooled_mixed_map_keeps_its_channels():
+    mean, values = RunningMean(), torch.rand(4, 3, 2, 2)
+    mean.add({("t", 0): values}, 4)
+    expected = values.double().mean((0, 2, 3)).reshape(1, 3, 1, 1)
+    torch.testing.assert_close(mean.like(("t", 0), torch.zeros(2, 3, 5, 5)), expected)
+
+
+def test_the_mean_of_equal_maps_is_exactly_that_map():
+    value = torch.rand(1, 6, 1, 1)
+    mean = RunningMean()
+    for b in (7, 3, 11):
+        mean.add({("t", 0): value.expand(b, -1, -1, -1)}, b)
+    assert torch.equal(mean.like(("t", 0), value).float(), value)
+
+
+def test_recording_does_not_change_the_network():
+    net = classifier("cbam")
+    x = pictures(4)[0].images
+    before = net(x)
+    record(net, pictures(12))
+    assert torch.equal(net(x), before)

@@ -1,0 +1,149 @@
+from types import SimpleNamespace
+
+import pytest
+import torch
+from torch import nn
+
+from regard.core import DataError, OptionError, ShapeError, Tap
+from regard.explanation.recording import Recording
+from regard.explanation.substitution import Neutral, Permuted, Swapped, derangement
+from tests.explanation.nets import Identity
+
+
+def remembered(values, memory=2**30):
+    """What a network that passes `values` (b, ...) at the tap "t" leaves."""
+    recording = Recording(memory, 0)
+    for place, value in enumerate(values):
+        recording._remember(place, {("t", 0): value})
+    return recording
+
+
+def permuted(values, kind, *seed):
+    substitution = Permuted({"t": Tap(kind)}, remembered(values), *seed)
+    substitution.prepare(nn.Identity(), values, range(len(values)))
+    return substitution.map(("t", 0), values)
+
+
+@pytest.mark.parametrize("n", [2, 3, 4, 50])
+def test_nothing_keeps_its_place(n):
+    for seed in range(20):
+        order = derangement(n, torch.Generator().manual_seed(seed))
+        assert sorted(order.tolist()) == list(range(n))
+        assert not (order == torch.arange(n)).any()
+
+
+def test_derangements_are_uniform():
+    random = torch.Generator().manual_seed(0)
+    counts = {}
+    for _ in range(9000):
+        order = tuple(derangement(4, random).tolist())
+        counts[order] = counts.get(order, 0) + 1
+    assert len(counts) == 9  # all that there are
+    assert max(abs(count - 1000) for count in counts.values()) < 5 * 1000**0.5
+
+
+def test_a_gate_keeps_its_values_in_other_channels_the_same_for_all_pictures():
+    values = torch.rand(5, 6, 1, 1)
+    other = permuted(values, "gate", 3)
+    order = [values[0].flatten().tolist().index(v) for v in other[0].flatten().tolist()]
+    assert all(order[c] != c for c in range(6))
+    assert torch.equal(other, values[:, order])
+    assert torch.equal(permuted(values, "gate", 3), other)
+    assert not torch.equal(permuted(values, "gate", 4), other)
+
+
+def test_a_spatial_map_keeps_its_values_at_other_positions():
+    values = torch.rand(2, 1, 3, 4)
+    other = permuted(values, "spatial", 0)
+    assert other.shape == values.shape
+    assert torch.equal(other.flatten(1).sort(1).values, values.flatten(1).sort(1).values)
+    assert (other != values).all()
+
+
+def test_a_mixed_map_is_permuted_over_both_axes_and_not_torn():
+    channels, positions = torch.rand(1, 5, 1, 1), torch.rand(1, 1, 3, 3)
+    other = permuted(channels * positions, "mixed", 0)
+    assert torch.linalg.matrix_rank(other[0].flatten(1)) == 1  # whole channels and whole positions moved
+    assert (other.mean((2, 3)) != (channels * positions).mean((2, 3))).all()
+    assert (other.mean(1) != (channels * positions).mean(1)).all()
+
+
+def test_branches_are_permuted_together_so_that_shares_still_sum_to_one():
+    values = torch.softmax(torch.randn(3, 2, 7, 1, 1), 1)
+    other = permuted(values, "branch", 0)
+    torch.testing.assert_close(other.sum(1), torch.ones(3, 7, 1, 1))
+    assert (other != values).all()
+
+
+def test_a_map_without_channels_and_positions_cannot_be_permuted():
+    with pytest.raises(OptionError, match=r"'t' passes a map of kind 'grid'.*leave out the mode 'permuted'"):
+        Permuted({"t": Tap("grid")}, Recording(1, 0))
+
+
+def test_every_picture_gives_its_maps_to_exactly_one_other():
+    values = torch.arange(30.0)[:, None, None, None]
+    substitution = Swapped({"t": Tap("gate")}, remembered(values), 30, "evaluation", 0)
+    substitution.prepare(nn.Identity(), values, range(30))
+    swapped = substitution.map(("t", 0), values)
+    assert (swapped != values).all()
+    assert torch.equal(swapped.flatten().sort().values, values.flatten())
+
+
+def test_donors_come_from_the_sample_where_not_all_are_remembered():
+    values = torch.arange(40.0)[:, None, None, None]
+    recording = remembered(values, memory=10 * 4)
+    donors = Swapped({"t": Tap("gate")}, recording, 40, 0).donors
+    assert set(donors) <= set(recording.places)
+    assert len(set(donors)) > 3
+    assert all(donor != place for place, donor in enumerate(donors))
+
+
+def test_permuted_maps_that_were_forgotten_are_computed_again():
+    net = Identity()
+    images = torch.arange(9.0)[:, None, None, None].expand(9, 1, 2, 2)
+    substitution = Permuted({"tap": net.tap}, Recording(1, 0), 0)
+    substitution.prepare(net, images, range(9))
+    assert torch.equal(substitution.map(("tap", 0), images[:, :, :1, :1]), images[:, :, :1, :1])  # one channel
+
+
+def test_a_spatial_map_of_another_size_is_resized():
+    ramp = torch.linspace(0, 1, 8).expand(1, 8, 8)
+    recording = remembered([ramp, torch.zeros(1, 3, 5)])
+    substitution = Swapped({"t": Tap("spatial")}, recording, 2, 0)
+    substitution.prepare(nn.Identity(), torch.zeros(2), range(2))
+    substitution._maps = {("t", 0): substitution._maps[("t", 0)][1:]}  # the picture of 3 x 5 takes the ramp
+    taken = substitution.map(("t", 0), torch.zeros(1, 1, 3, 5))
+    assert taken.shape == (1, 1, 3, 5)
+    assert (taken.diff(dim=3) > 0).all()
+
+
+def test_maps_that_cannot_be_resized_are_an_error():
+    substitution = Swapped({"t": Tap("gate")}, remembered([torch.zeros(2, 1, 1), torch.zeros(3, 1, 1)]), 2, 0)
+    substitution.prepare(nn.Identity(), torch.zeros(2), range(2))
+    with pytest.raises(ShapeError, match="pictures of one size"):
+        substitution.map(("t", 0), torch.zeros(2, 2, 1, 1))
+
+
+def test_a_single_picture_has_nothing_to_swap_with():
+    with pytest.raises(DataError, match="one picture only"):
+        Swapped({"t": Tap("gate")}, SimpleNamespace(places=(0,)), 1, 0)
+
+
+def test_neutral_is_the_taps_own():
+    assert Neutral({"t": Tap("branch", neutral=0.5)}).map(("t", 0), torch.rand(3, 2, 4, 1, 1)).unique().item() == 0.5
+
+
+def test_calls_of_one_pass_get_their_own_maps_and_start_anew_with_each_pass():
+    class Numbers(Neutral):
+        def map(self, call, own):
+            return torch.full_like(own, call[1])
+
+    tap = Tap("gate")
+    net = nn.Sequential(tap, nn.Identity(), tap)
+    substitution = Numbers({"0": tap})
+    for _ in range(2):
+        seen = []
+        tap.sink = lambda map: seen.append(map.item())  # noqa: B023
+        with substitution.applied(net):
+            net(torch.ones(1, 1))
+        assert seen == [0.0, 1.0]
