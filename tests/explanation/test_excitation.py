@@ -68,7 +68,7 @@ def test_a_picture_of_several_classes_counts_for_each():
 
 
 def test_labels_that_are_not_among_the_classes_are_an_error():
-    with pytest.raises(DataError, match="A label is 3, but 2 classes"):
+    with pytest.raises(DataError, match="A label is 2, but 2 classes"):
         gates_by_class(classifier("se"), pictures(8), ("a", "b"))
     labels = torch.ones(8, 3)
     with pytest.raises(DataError, match="3 columns, but 4 classes"):

@@ -1,3 +1,5 @@
+from contextlib import suppress
+
 import pytest
 import torch
 from torch import nn
@@ -82,7 +84,7 @@ def test_previous_sinks_come_back_also_after_an_exception():
     net = classifier("cbam")
     mine = []
     taps(net)["3.spatial.gate"].sink = mine.append
-    with pytest.raises(KeyError), observe(net) as maps:
+    with suppress(KeyError), observe(net) as maps:
         net(images())
         raise KeyError
     assert {path: tap.sink for path, tap in taps(net).items()} == {

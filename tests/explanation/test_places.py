@@ -28,7 +28,7 @@ def test_paths_modules_and_patterns_choose_taps_in_the_networks_order(paths, fou
 
 
 def test_a_path_that_fits_nothing_names_the_nearest():
-    with pytest.raises(UnknownNameError, match="'layer1.a'"):
+    with pytest.raises(UnknownNameError, match=r"'layer1\.a'"):
         tapped(nested(), "layer1.c")
 
 
