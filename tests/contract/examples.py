@@ -1,0 +1,93 @@
+"""The code blocks of a Markdown page, and how they are run: a page is a story, read from top to bottom."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+TINY = {
+    "compare": "--pictures 60 --epochs 1 --seeds 1 --warmup-epochs 0",
+    "train": "--pictures 60 --epochs 1 --warmup-epochs 0",
+}
+"""What the test sets for a command instead of what the page says, so that it takes seconds."""
+
+NOT_RUN = {
+    "git clone": "needs the network",
+    "cd ": "follows `git clone`",
+    "make": "builds an environment of its own; continuous integration runs it",
+    "pip install": "needs the network",
+    "tensorboard": "does not end by itself",
+}
+"""Beginnings of lines that are not run, with the reason."""
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block: its language, its text, and the line where it begins."""
+
+    language: str
+    text: str
+    line: int
+
+
+def blocks(page: Path) -> list[Block]:
+    """The fenced blocks of a page."""
+    text = page.read_text(encoding="utf-8")
+    found = re.finditer(r"^(?P<indent> *)```(?P<language>\S*)[^\n]*\n(?P<text>.*?)^(?P=indent)```$", text, re.M | re.S)
+    return [
+        Block(
+            m["language"],
+            "\n".join(line.removeprefix(m["indent"]) for line in m["text"].splitlines()),
+            text[: m.start()].count("\n") + 1,
+        )
+        for m in found
+    ]
+
+
+def commands(block: Block) -> Iterator[str]:
+    """The lines of a bash block without comments, continued lines joined."""
+    for line in block.text.replace("\\\n", " ").splitlines():
+        command = re.sub(r"(^|\s)#.*", "", line).strip()
+        if command:
+            yield " ".join(command.split())
+
+
+def runs_a_network(page: Path) -> bool:
+    """Whether the page trains, which is slow."""
+    slow = tuple(f"regard {name}" for name in (*TINY, "ablate", "evaluate", "predict"))
+    return any(c.startswith(slow) for b in blocks(page) if b.language == "bash" for c in commands(b))
+
+
+def shortened(command: str) -> list[str]:
+    """The words of a `regard` line after `regard`, with the settings of `TINY` in place of the page's own."""
+    words = shlex.split(command)[1:]
+    tiny = shlex.split(TINY.get(words[0], ""))
+    for flag in tiny[::2]:
+        if flag in words:
+            del words[words.index(flag) : words.index(flag) + 2]
+    return words + tiny
+
+
+def lay_out_pictures(folder: Path) -> None:
+    """What the pages call the reader's own: a folder of photographs of two classes, an npz file, a picture."""
+    random = np.random.default_rng(0)
+    for number in range(40):
+        kind, side = ("cats", "dogs")[number % 2], int(random.integers(24, 40))
+        pixels = random.integers(0, 256, (side, side + number % 5, 3), dtype=np.uint8)
+        place = folder / "photos" / kind / f"{number}.jpg"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(place)
+    Image.fromarray(pixels).save(folder / "cat.jpg")
+    arrays = {
+        f"{axis}_{split}": values
+        for split, n in (("train", 80), ("test", 20))
+        for axis, values in (
+            ("x", random.integers(0, 256, (n, 16, 16, 3), dtype=np.uint8)),
+            ("y", np.arange(n, dtype=np.uint8) % 4),
+        )
+    }
+    np.savez(folder / "mine.npz", **arrays)
