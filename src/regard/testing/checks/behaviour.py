@@ -1,0 +1,100 @@
+"""Pictures that do not see one another, runs that repeat, parameters that all take part."""
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from regard.core.seeding import seeded
+from regard.testing.comparison import agree
+from regard.testing.outcomes import CheckFailedError, CheckSkippedError, during
+from regard.testing.subject import Subject, run, run_backward
+from regard.testing.tolerance import allowed_difference, longest_sum
+
+VARYING_ON_CUDA = {
+    "avg_pool3d_backward": "",
+    "_adaptive_avg_pool2d_backward": "average with a pooling matrix built from the size",
+    "_adaptive_avg_pool3d_backward": "average with a pooling matrix built from the size",
+    "adaptive_max_pool2d_backward": "take amax",
+    "fractional_max_pool2d_backward": "",
+    "fractional_max_pool3d_backward": "",
+    "max_unpool2d": "",
+    "max_unpool3d": "",
+    "upsample_linear1d_backward": "interpolate with a matrix built from the size",
+    "upsample_bilinear2d_backward": "interpolate with a matrix built from the size",
+    "upsample_bicubic2d_backward": "interpolate with a matrix built from the size",
+    "upsample_trilinear3d_backward": "interpolate with a matrix built from the size",
+    "reflection_pad1d_backward": "pad with zeros",
+    "reflection_pad2d_backward": "pad with zeros",
+    "reflection_pad3d_backward": "pad with zeros",
+    "grid_sampler_2d_backward": "",
+    "grid_sampler_3d_backward": "",
+    "histc": "",
+}
+"""Operators that `torch.use_deterministic_algorithms` refuses on CUDA, and what to use instead where there is a way."""
+
+
+def batch_independence(subject: Subject) -> None:
+    """In evaluation a picture's y does not depend on the pictures beside it."""
+    module = subject.stirred().eval()
+    inputs = subject.inputs(batch=3)
+    allowed = allowed_difference(torch.float32, longest_sum(module, inputs))
+    with during("a batch of three pictures"), torch.no_grad():
+        together = run(module, inputs)
+        for i in range(3):
+            alone = run(module, tuple(x[i : i + 1] for x in inputs))
+            agree(together[i : i + 1], alone, allowed, f"a value of y of picture {i} among three pictures")
+
+
+def determinism(subject: Subject) -> None:
+    """Gives the same y twice, in training under one seed, with no operator that varies on CUDA in silence."""
+    inputs = subject.inputs()
+    module = subject.stirred().eval()
+    with during("evaluation"), torch.no_grad():
+        agree(run(module, inputs), run(module, inputs), 0.0, "y of the second pass in evaluation")
+    for number in range(2):
+        operators = _Operators()
+        with during("training"), seeded("regard.testing", "training"), operators:
+            y, gradients = run_backward(subject.stirred(), inputs)
+        if number == 0:
+            first = {"y": y, **{f"the gradient of {n}": g for n, g in gradients.items()}}
+    for name, tensor in {"y": y, **{f"the gradient of {n}": g for n, g in gradients.items()}}.items():
+        before = first[name]
+        if tensor is not None and before is not None:
+            agree(tensor, before, 0.0, f"{name} of the second run in training under one seed")
+    if subject.facts is None or subject.facts.nondeterministic is None:
+        _none_varies(operators.seen)
+
+
+def unused_parameters(subject: Subject) -> None:
+    """Every parameter gets a gradient, as distributed training (DDP) needs."""
+    module = subject.stirred()
+    if not any(p.requires_grad for p in module.parameters()):
+        raise CheckSkippedError("The module has no parameters that are trained.")
+    with during("a training step"):
+        gradients = run_backward(module, subject.inputs())[1]
+    without = [name for name, gradient in gradients.items() if gradient is None and name != "x"]
+    if without:
+        raise CheckFailedError(
+            f"{', '.join(without)} got no gradient in a training step: use every parameter that is registered, "
+            "or register it only where an option needs it."
+        )
+
+
+class _Operators(TorchDispatchMode):
+    """The names of the operators that ran inside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[str] = set()
+
+    def __torch_dispatch__(self, operator, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]  # noqa: ANN001
+        self.seen.add(operator.overloadpacket.__name__)
+        return operator(*args, **(kwargs or {}))
+
+
+def _none_varies(seen: set[str]) -> None:
+    for name in sorted(seen & VARYING_ON_CUDA.keys()):
+        remedy = VARYING_ON_CUDA[name]
+        raise CheckFailedError(
+            f"{name} gives other results from run to run on CUDA: {remedy + ', or ' if remedy else ''}"
+            "name it in facts.nondeterministic."
+        )

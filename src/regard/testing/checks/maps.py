@@ -1,0 +1,180 @@
+"""Taps: the map passes them, as applied, in its range, also when compiled; neutral maps do nothing."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from regard.core.facts import Facts
+from regard.core.tap import Tap, taps
+from regard.testing.checks.capture import compiled
+from regard.testing.comparison import agree
+from regard.testing.inputs import loud
+from regard.testing.outcomes import CheckFailedError, CheckSkippedError, during
+from regard.testing.source import NONE, Options
+from regard.testing.subject import Subject, run, run_backward, strengths
+from regard.testing.tolerance import allowed_difference, longest_sum
+
+WEIGHS_X = ("gate", "spatial", "mixed")
+"""Kinds of maps whose weights are of x itself."""
+
+
+def taps_carry_the_map(subject: Subject) -> None:
+    """Every tap sees its map, in shape and range, and what stands in the tap is what is applied."""
+    for dims in subject.dims:
+        module = subject.stirred(dims=dims).eval()
+        for draw, louder in ((0, False), (1, True)):
+            inputs = subject.inputs(tuple(range(4, 4 + dims)), draw=draw)
+            x = loud(inputs[0]) if louder else inputs[0]
+            for path, (tap, map) in _seen(subject, module, (x, *inputs[1:])).items():
+                _right_shape(path, tap, map, x)
+                _in_range(path, tap, map, subject.facts)
+    module = subject.stirred().eval()
+    inputs = subject.inputs()
+    for path, tap in taps(module).items():
+        _is_applied(path, tap, module, inputs)
+
+
+def taps_compiled(subject: Subject) -> None:
+    """A sink and a replacement that are set after `torch.compile` are heeded."""
+    module = subject.stirred().eval()
+    inputs = subject.inputs()
+    eager = {path: map for path, (_, map) in _seen(subject, module, inputs).items()}
+    allowed = allowed_difference(torch.float32, longest_sum(module, inputs))
+    with torch.no_grad(), compiled(module, "aot_eager") as quick:
+        with during("the compiled module"):
+            plain = quick(*inputs)
+        for path, (_, map) in _seen(subject, module, inputs, through=quick).items():
+            agree(map, eager[path], allowed, f"the map that the tap {path} of the compiled module sees")
+        for path, tap in taps(module).items():
+            tap.replace = _constant(tap, 0.25)
+            with during(f"the compiled module with another map in the tap {path}"):
+                got, want = quick(*inputs), run(module, inputs)
+            tap.replace = None
+            agree(got, want, allowed, f"y of the compiled module with another map in the tap {path}")
+        agree(quick(*inputs), plain, 0.0, "y of the compiled module after the taps were left alone again")
+
+
+def neutral(subject: Subject) -> None:
+    """With its neutral value in every tap it does nothing: y equals x, bit for bit."""
+    found = _taps(subject, subject.module())
+    facts = subject.facts
+    if facts is not None and facts.neutral == "uniform":
+        raise CheckSkippedError("Its neutral map is a uniform share of what it weighs, which need not be x.")
+    if not subject.keeps_shape or (facts is not None and (facts.act != "weigh" or facts.at == "conv")):
+        raise CheckSkippedError("It does more than to weigh x, so no map makes y equal x.")
+    if facts is None and any(tap.kind not in WEIGHS_X for tap in found.values()):
+        raise CheckSkippedError("Without facts it is not known whether it does no more than to weigh x.")
+    for training in (False, True):
+        for dtype in (torch.float32, torch.float16):
+            module = subject.stirred().to(dtype).train(training)
+            for tap in taps(module).values():
+                tap.replace = _neutral(tap)
+            inputs = tuple(x.to(dtype) for x in subject.inputs())
+            with during("the neutral map"), torch.no_grad():
+                agree(run(module, inputs), inputs[0], 0.0, "with its neutral value in every tap a value of y")
+
+
+def identity_start(subject: Subject) -> None:
+    """With `start="identity"` y equals x at first, bit for bit, also in float16, and training can leave that."""
+    options = _identity(subject)
+    for dtype in (torch.float32, torch.float16, torch.bfloat16):
+        for inputs in (subject.inputs(), tuple(loud(x) for x in subject.inputs(draw=1))):
+            given = tuple(x.to(dtype) for x in inputs)
+            for training in (False, True):
+                module = subject.module(options=options).to(dtype).train(training)
+                with during(f"start='identity' in {dtype}"), torch.no_grad():
+                    y = run(module, given)
+                if y.dtype != dtype:
+                    raise CheckFailedError(f"start='identity': y has dtype {y.dtype} for x in {dtype}.")
+                agree(y, given[0], 0.0, f"start='identity' in {dtype}: a value of y")
+    module = subject.module(options=options)
+    gradients = run_backward(module, subject.inputs())[1]
+    scalars = [gradients[name] for name in strengths(module)]
+    if not any(gradient is not None and bool(gradient.ne(0).any()) for gradient in scalars):
+        raise CheckFailedError(
+            "start='identity': no `strength` gets a gradient, so training never leaves the identity."
+        )
+
+
+def _identity(subject: Subject) -> Options:
+    """The options that make it start as the identity."""
+    if subject.facts is not None and not subject.facts.insertable:
+        raise CheckSkippedError("Its facts say that it cannot be put into a trained network.")
+    if subject.source.takes("start", "identity"):
+        return {"start": "identity"}
+    values = strengths(subject.module()).values()
+    if values and not any(bool(value) for value in values):
+        return NONE
+    raise CheckSkippedError("It has no option `start`.")
+
+
+def _taps(subject: Subject, module: nn.Module) -> dict[str, Tap]:
+    found = taps(module)
+    if not found and subject.facts is not None:
+        raise CheckFailedError("The module has no tap: let the map pass a regard.core.Tap on its way to the features.")
+    if not found:
+        raise CheckSkippedError("The module has no regard.core.Tap where the map passes.")
+    return found
+
+
+def _seen(
+    subject: Subject, module: nn.Module, inputs: tuple[Tensor, ...], through: Callable[..., Tensor] | None = None
+) -> dict[str, tuple[Tap, Tensor]]:
+    """Each tap with the map it saw in one pass, through the compiled module where there is one."""
+    maps: dict[str, list[Tensor]] = {}
+    found = _taps(subject, module)
+    for path, tap in found.items():
+        tap.sink = maps.setdefault(path, []).append
+    with during("a pass with sinks in the taps"), torch.no_grad():
+        (module if through is None else through)(*inputs)
+    for path, tap in found.items():
+        tap.sink = None
+        if not maps[path]:
+            raise CheckFailedError(f"The tap {path} saw no map: the map does not pass it.")
+    return {path: (tap, maps[path][0]) for path, tap in found.items()}
+
+
+def _right_shape(path: str, tap: Tap, map: Tensor, x: Tensor) -> None:
+    shape, ones = tuple(map.shape), (1,) * (x.ndim - 2)
+    fits = {
+        "gate": map.ndim == x.ndim and shape[2:] == ones,
+        "spatial": map.ndim == x.ndim and shape[1] == 1,
+        "mixed": map.ndim == x.ndim,
+        "branch": map.ndim == x.ndim + 1 and shape[3:] == ones,
+    }
+    if not fits.get(tap.kind, True) or shape[0] != x.shape[0]:
+        raise CheckFailedError(f"The tap {path} of kind {tap.kind} saw a map of shape {shape} for x {tuple(x.shape)}.")
+
+
+def _in_range(path: str, tap: Tap, map: Tensor, facts: Facts | None) -> None:
+    low, high = float(map.min()), float(map.max())
+    ranges = {f"the tap {path} says": (tap.low, tap.high)} | ({"the facts say": facts.map_range} if facts else {})
+    for who, (least, most) in ranges.items():
+        if not (least <= low and high <= most):
+            raise CheckFailedError(
+                f"The map in the tap {path} goes from {low:.6g} to {high:.6g}; {who} {least:g} to {most:g}."
+            )
+
+
+def _is_applied(path: str, tap: Tap, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    outputs = []
+    for share in (0.25, 0.75):
+        tap.replace = _constant(tap, share)
+        with during(f"another map in the tap {path}"), torch.no_grad():
+            outputs.append(run(module, inputs))
+    tap.replace = None
+    if torch.equal(*outputs):
+        raise CheckFailedError(
+            f"y is the same whatever map stands in the tap {path}: what is applied does not pass it."
+        )
+
+
+def _constant(tap: Tap, share: float) -> Callable[[Tensor], Tensor]:
+    low, high = (max(tap.low, -1e3), min(tap.high, 1e3))
+    value = low + share * (high - low)
+    return lambda map: torch.full_like(map, value)
+
+
+def _neutral(tap: Tap) -> Callable[[Tensor], Tensor]:
+    return lambda map: torch.full_like(map, tap.neutral)

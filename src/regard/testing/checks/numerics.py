@@ -1,0 +1,97 @@
+"""Dtypes, range and gradients."""
+
+import torch
+from torch import nn
+
+from regard.core.seeding import seeded
+from regard.testing.comparison import agree, finite
+from regard.testing.inputs import MANY, loud
+from regard.testing.outcomes import CheckFailedError, CheckSkippedError, during
+from regard.testing.subject import Subject, awake, run, run_backward
+from regard.testing.tolerance import allowed_difference, longest_sum
+
+HALVES = (torch.float16, torch.bfloat16)
+
+
+def dtypes(subject: Subject) -> None:
+    """Computes in float16, bfloat16 and float64 what the same numbers give in float64, and returns x's dtype."""
+    for dtype in (*HALVES, torch.float64):
+        inputs = tuple(x.to(dtype) for x in subject.inputs())
+        module, exact = subject.stirred().to(dtype).eval(), subject.stirred().to(dtype).double().eval()
+        what = f"x in {_word(dtype)}"
+        with during(what), torch.no_grad():
+            y = run(module, inputs)
+            want = run(exact, tuple(x.double() for x in inputs))
+        if y.dtype != dtype:
+            raise CheckFailedError(f"{what}: y has dtype {_word(y.dtype)}.")
+        agree(y, want, allowed_difference(dtype, longest_sum(module, inputs)), f"{what}: a value of y")
+        with during(f"{what} in training"):
+            for name, gradient in run_backward(module.train(), inputs)[1].items():
+                if gradient is not None:
+                    finite(gradient, f"{what}: the gradient of {name}")
+
+
+def autocast(subject: Subject) -> None:
+    """Computes under autocast to bfloat16 what it gives without, for x in either dtype."""
+    module, inputs = subject.stirred(), subject.inputs()
+    allowed = allowed_difference(torch.bfloat16, longest_sum(module, inputs))
+    for dtype in (torch.float32, torch.bfloat16):
+        what = f"x in {_word(dtype)} under autocast to bfloat16"
+        given = tuple(x.to(dtype) for x in inputs)
+        with during("the module without autocast"), torch.no_grad():
+            want = run(module.eval(), tuple(x.float() for x in given))
+        with during(what), torch.autocast("cpu", torch.bfloat16):
+            with torch.no_grad():
+                y = run(module.eval(), given)
+            trained, gradients = run_backward(module.train(), given)
+        if y.dtype not in (dtype, torch.bfloat16):
+            raise CheckFailedError(
+                f"{what}: y has dtype {_word(y.dtype)}, which costs the layers after it twice the memory."
+            )
+        agree(y, want, allowed, f"{what}: a value of y")
+        finite(trained, f"{what}: y in training")
+        for name, gradient in gradients.items():
+            if gradient is not None:
+                finite(gradient, f"{what}: the gradient of {name}")
+
+
+def finiteness(subject: Subject) -> None:
+    """Stays finite where sums and squares leave the range of float16, and where x is constant, with its gradient."""
+    large = tuple(loud(x).half() for x in subject.inputs(MANY[subject.main_dims]))
+    for training in (False, True):
+        with during("large x in float16"), torch.no_grad():
+            y = run(awake(subject.module()).half().train(training), large)
+        finite(y, f"large x in float16 (up to {float(large[0].abs().max()):.0f}): y")
+    for value in (0.0, 1.0):
+        constant = tuple(torch.full_like(x, value) for x in subject.inputs())
+        for training in (False, True):
+            with during(f"x = {value:g} everywhere"):
+                y, gradients = run_backward(subject.stirred().train(training), constant)
+            for name, tensor in {"y": y, **{f"the gradient of {n}": g for n, g in gradients.items()}}.items():
+                if tensor is not None:
+                    finite(tensor, f"x = {value:g} everywhere: {name}")
+
+
+def gradcheck(subject: Subject) -> None:
+    """Has the gradients, for x and for every parameter, that differences of y in float64 show."""
+    if subject.facts is not None and subject.facts.kind == "hard":
+        raise CheckSkippedError("A hard mechanism samples; differences of a sample are no gradient.")
+    inputs = tuple(x.double() for x in subject.inputs((3, 4, 2)[: subject.main_dims]))
+    for training in (False, True):
+        module = subject.stirred().double().train(training)
+        trained = {n: p for n, p in module.named_parameters() if p.requires_grad and p.numel()}
+        x = inputs[0].requires_grad_()
+        for name, value in {"x": x, **trained}.items():
+            with during(f"the gradient of {name} in {'training' if training else 'evaluation'}"):
+                # gradcheck changes `value` in place, so the module sees it change.
+                torch.autograd.gradcheck(lambda _: _sampled(module, inputs), (value,), fast_mode=True)  # noqa: B023
+
+
+def _sampled(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    """y with the same random numbers in every call."""
+    with seeded("regard.testing", "gradcheck"):
+        return run(module, inputs)
+
+
+def _word(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

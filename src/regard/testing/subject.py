@@ -1,0 +1,238 @@
+"""The module under test as the checks see it: what it promises, fresh modules of it, and inputs that fit."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+
+from regard.core.errors import OptionError, RegardError, ShapeError
+from regard.core.facts import Facts
+from regard.core.options import at_least
+from regard.core.seeding import seeded
+from regard.testing import inputs
+from regard.testing.outcomes import CheckFailedError, CheckSkippedError, brief
+from regard.testing.source import NONE, Attention, Builds, Copies, Options, Source, called
+
+ExampleInputs = Callable[[int, tuple[int, ...], int], Tensor | tuple[Tensor, ...]]
+
+DEFAULT_CHANNELS = 16
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Subject:
+    """What is checked.
+
+    Attributes:
+        name: what sentences call it.
+        source: where modules come from.
+        channels: the channels of its inputs.
+        dims: numbers of position axes it takes.
+        keeps_shape: whether y has the shape of x.
+        facts: a mechanism's facts; None for a module without.
+        example_inputs: (channels, size, batch) -> what its forward takes.
+    """
+
+    name: str
+    source: Source
+    channels: int
+    dims: tuple[int, ...]
+    keeps_shape: bool
+    facts: Facts | None
+    example_inputs: ExampleInputs
+
+    @property
+    def main_dims(self) -> int:
+        """Images where it takes them."""
+        return 2 if 2 in self.dims else self.dims[0]
+
+    @property
+    def builds(self) -> Builds:
+        """The class or function; a check that needs one is skipped where there is only an instance."""
+        if isinstance(self.source, Builds):
+            return self.source
+        raise CheckSkippedError("It builds modules, so it needs the class or a function instead of an instance.")
+
+    def module(
+        self, *, channels: int | None = None, dims: int | None = None, draw: int = 0, options: Options = NONE
+    ) -> nn.Module:
+        """A new module in training mode, as it starts."""
+        dims = dims or self.main_dims
+        if isinstance(self.source, Copies):
+            return self.source.make(channels, draw=draw, options=options).train()
+        if self.source.takes("dims", dims):
+            options = {"dims": dims} | dict(options)
+        return self.source.make(channels or self.channels, draw=draw, options=options).train()
+
+    def stirred(self, *, draw: int = 0, channels: int | None = None, dims: int | None = None) -> nn.Module:
+        """A new module as training might have left it: nothing is still 0 or 1, a `strength` is 1/2.
+
+        The noise of a weight is scaled by its fan-in, so that the features keep their magnitude.
+        """
+        module = self.module(channels=channels, dims=dims, draw=draw)
+        with seeded("regard.testing", "stir", draw), torch.no_grad():
+            for parameter in filter(torch.is_floating_point, module.parameters()):
+                fan_in = parameter[0].numel() if parameter.ndim > 1 and len(parameter) else 1
+                parameter.add_(torch.randn_like(parameter), alpha=0.25 if fan_in == 1 else 0.5 / math.sqrt(fan_in or 1))
+        return awake(module)
+
+    def inputs(
+        self, size: tuple[int, ...] | None = None, *, batch: int = 2, channels: int | None = None, draw: int = 0
+    ) -> tuple[Tensor, ...]:
+        """Reference inputs in float32; the first one is x."""
+        size = size or inputs.PLAIN[self.main_dims]
+        with seeded("regard.testing", "inputs", draw):
+            made = self.example_inputs(channels or self.channels, size, batch)
+        return made if isinstance(made, tuple) else (made,)
+
+    def sizes(self, *sizes: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+        """Those of `sizes` that the module takes: one that it does not is the business of the check `shapes`."""
+        return tuple(size for size in sizes if self._takes(size))
+
+    def _takes(self, size: tuple[int, ...]) -> bool:
+        try:
+            with torch.no_grad():
+                run(self.module().eval(), self.inputs(size))
+        except CheckSkippedError:
+            raise
+        except Exception:
+            return False
+        return True
+
+
+def run(module: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
+    """y; fails where the module does not return one tensor."""
+    y = module(*inputs)
+    if not isinstance(y, Tensor):
+        raise CheckFailedError(f"The module returned {type(y).__name__}; y must be a tensor.")
+    return y
+
+
+def run_backward(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, dict[str, Tensor | None]]:
+    """y, and the gradients of a random projection of y by name: `x`, then those parameters that are trained."""
+    x, *rest = inputs
+    x = x.detach().clone(memory_format=torch.preserve_format).requires_grad_()
+    y = run(module, (x, *rest))
+    with seeded("regard.testing", "upstream"):
+        upstream = torch.randn(y.shape).to(y.dtype)
+    module.zero_grad(set_to_none=True)
+    y.backward(upstream)
+    gradients = {name: p.grad for name, p in module.named_parameters() if p.requires_grad}
+    return y, {"x": x.grad} | gradients
+
+
+def awake(module: nn.Module) -> nn.Module:
+    """The module with every `strength` set to 1/2, so that one which starts as the identity does something."""
+    with torch.no_grad():
+        for parameter in strengths(module).values():
+            parameter.fill_(0.5)
+    return module
+
+
+def strengths(module: nn.Module) -> dict[str, nn.Parameter]:
+    """The scalars by which `start="identity"` leaves the features alone at first, by path."""
+    return {n: p for n, p in module.named_parameters() if n.rpartition(".")[2] == "strength" and p.ndim == 0}
+
+
+def subject_of(
+    attention: Attention,
+    *,
+    channels: int | None = None,
+    dims: tuple[int, ...] | None = None,
+    keeps_shape: bool | None = None,
+    example_inputs: ExampleInputs | None = None,
+) -> Subject:
+    """Finds out what `attention` promises; see `check_attention` for the arguments and errors."""
+    if isinstance(attention, nn.Module):
+        source: Source = Copies(attention)
+        name, example = called(attention), attention
+    elif callable(attention):
+        source = builds = Builds(attention)
+        name = called(attention)
+        try:
+            example = builds.make(channels or DEFAULT_CHANNELS)
+        except RegardError:
+            raise
+        except Exception as error:
+            raise OptionError(
+                f"check_attention: {name} cannot be built from {channels or DEFAULT_CHANNELS} channels "
+                f"({brief(error)}). Pass a function of the number of channels: lambda channels: {name}(...)."
+            ) from error
+    else:
+        raise OptionError(
+            f"check_attention: {attention!r} is no attention module. Pass an nn.Module, its class, or a function "
+            "that builds one from the number of channels."
+        )
+    facts = getattr(example, "facts", None)
+    facts = facts if isinstance(facts, Facts) else None
+    made = Subject(
+        name=facts.name if facts else name,
+        source=source,
+        channels=_channels(channels, example, source),
+        dims=_dims(dims, example, source, facts),
+        keeps_shape=keeps_shape if keeps_shape is not None else facts is None or facts.keeps_shape,
+        facts=facts,
+        example_inputs=example_inputs or getattr(example, "example_inputs", None) or _features,
+    )
+    if dims is None and isinstance(source, Copies):
+        made = replace(made, dims=tuple(d for d in made.dims if not _refuses(made, d)) or made.dims)
+    _use(made)
+    return made
+
+
+def _features(channels: int, size: tuple[int, ...], batch: int) -> Tensor:
+    return inputs.features(channels, size, batch=batch)
+
+
+def _channels(asked: int | None, example: nn.Module, source: Source) -> int:
+    if asked is not None:
+        return at_least("check_attention", "channels", asked, 1)
+    if isinstance(source, Builds) and source.any_channels:
+        return DEFAULT_CHANNELS
+    own = getattr(example, "channels", None)
+    if isinstance(own, int):
+        return own
+    raise OptionError(
+        f"check_attention: how many channels {type(example).__name__} takes is not known: say channels=..., or pass "
+        "its class."
+    )
+
+
+def _dims(asked: tuple[int, ...] | None, example: nn.Module, source: Source, facts: Facts | None) -> tuple[int, ...]:
+    if asked is not None:
+        if not asked or any(d not in inputs.SIZES for d in asked):
+            raise OptionError(f"check_attention: dims={asked!r} is not allowed; it must name some of 1, 2 and 3.")
+        return tuple(asked)
+    own = getattr(example, "dims", None)
+    if isinstance(own, int) and not source.takes("dims", own):
+        return (own,)
+    return facts.dims if facts else (2,)
+
+
+def _refuses(made: Subject, dims: int) -> bool:
+    """Whether the instance says by a `ShapeError` that it was built for another number of position axes."""
+    try:
+        with torch.no_grad():
+            run(made.module().eval(), made.inputs(inputs.PLAIN[dims]))
+    except ShapeError:
+        return True
+    except Exception:
+        return False
+    return False
+
+
+def _use(made: Subject) -> None:
+    """Raises an `OptionError` where the module does not even take its reference input."""
+    example = made.inputs()
+    try:
+        with torch.no_grad():
+            made.module().eval()(*example)
+    except CheckSkippedError:
+        return
+    except Exception as error:
+        shapes = ", ".join(str(tuple(x.shape)) for x in example)
+        raise OptionError(
+            f"check_attention: {made.name} failed on its reference input of shape {shapes}: {brief(error)}. "
+            "Where that is not what it takes, say channels=, dims= or example_inputs=."
+        ) from error
