@@ -1,0 +1,90 @@
+"""The arms of a comparison: the plain network, mechanisms put into it, and controls."""
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from regard import attention, models
+from regard.core.errors import OptionError, UnknownNameError, unknown_name
+from regard.core.spec import Spec
+
+PLAIN = "none"
+WIDE = "wide"
+
+
+@dataclass(frozen=True)
+class Trunk:
+    """What all arms share: the plain network's name, its inputs and its outputs."""
+
+    model: str
+    num_classes: int
+    channels: int
+
+
+def parse_arms(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """The arms in order, the plain network first, each once; every name and option is checked by building it.
+
+    >>> parse_arms(("se", "none", "cbam:reduction=8"))
+    ('none', 'se', 'cbam:reduction=8')
+
+    Raises:
+        UnknownNameError: no such mechanism or control.
+        OptionError: no such option, a value it does not allow, or a mechanism asked for twice.
+    """
+    specs = [Spec.parse(text) for text in texts]
+    arms = [PLAIN]
+    for spec in specs:
+        _check(spec)
+        text = str(spec)
+        if text in arms and text != PLAIN:
+            raise OptionError(f"compare: {text!r} is asked for twice: keep one of them.")
+        if text != PLAIN:
+            arms.append(text)
+    return tuple(arms)
+
+
+def build_arm(arm: str, trunk: Trunk, seed: int, *, reference_parameters: int | None = None) -> nn.Module:
+    """The network of one arm, its parameters a function of the seed and their names.
+
+    Args:
+        arm: `none`, `wide` or a mechanism's spec.
+        trunk: what all arms share.
+        seed: of the initial values.
+        reference_parameters: for `wide`, the parameters to reach.
+    """
+    options = {"num_classes": trunk.num_classes, "in_channels": trunk.channels}
+    if arm == PLAIN:
+        return models.create(trunk.model, seed=seed, **options)
+    if arm == WIDE:
+        assert reference_parameters is not None
+        return models.widened(trunk.model, reference_parameters, seed=seed, **options)
+    return models.create(trunk.model, attention=arm, seed=seed, **options)
+
+
+def title(arm: str) -> str:
+    """What people call the arm."""
+    spec = Spec.parse(arm)
+    words = {PLAIN: "plain network", WIDE: "wider plain network"}
+    name = words.get(spec.name, spec.name)
+    options = ", ".join(f"{k} {v}" for k, v in sorted(spec.options.items()))
+    return f"{name} ({options})" if options else name
+
+
+def is_control(arm: str) -> bool:
+    """Whether the arm is there to explain a gain away, not to win."""
+    name = Spec.parse(arm).name
+    return name == WIDE or any(name == control.facts.name for control in attention.CONTROLS)
+
+
+def _check(spec: Spec) -> None:
+    if spec.name in (PLAIN, WIDE):
+        if spec.options:
+            raise OptionError(f"compare: {str(spec)!r} has options, but {spec.name!r} takes none: leave them out.")
+        return
+    try:
+        attention.create(spec, channels=64)
+    except UnknownNameError as error:
+        if "means several things" in str(error):
+            raise
+        known = (m.facts.name for m in (*attention.CATALOGUE, *attention.CONTROLS))
+        raise unknown_name("mechanism or control", spec.name, (PLAIN, WIDE, *known)) from error

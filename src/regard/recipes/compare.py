@@ -1,0 +1,320 @@
+"""Mechanisms, controls and the plain network, trained alike and compared honestly."""
+
+import json
+import shlex
+import statistics
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from regard import cost, data, report, training
+from regard.core.errors import OptionError, RegardError, RunError
+from regard.core.options import at_least
+from regard.recipes.arms import build_arm, parse_arms
+from regard.recipes.console import console, say
+from regard.recipes.costs import measure_arms
+from regard.recipes.gallery import show_pictures
+from regard.recipes.ledger import count_looks
+from regard.recipes.trial import Design, Finished, Job, open_table, read_trial, run_trial, trial_folder, trunk_of
+from regard.recipes.versions import versions
+from regard.recipes.workers import run_jobs
+from regard.report.files import write_whole
+from regard.report.page import write_page
+from regard.report.statistics import compare_arms
+
+DEFAULT_ARMS = ("none", "se", "eca", "cbam", "bam", "sk", "static")
+BARELY_TRAINED = 30
+"""Below this many epochs the report says that the networks are barely trained and names the command for a real run."""
+DESIGN_FILE = "comparison.json"
+QUICK = training.Recipe(epochs=3, batch_size=32, optimizer="adamw", lr=0.01)
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """On what a comparison ran."""
+
+    device: str
+    threads: int
+    workers: int
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What a comparison left: its results and where the report lies."""
+
+    results: report.Results
+    report: Path
+
+    def __str__(self) -> str:
+        rows = [f"{'arm':<24}{'test accuracy':>14}{'difference':>12}  verdict"]
+        for c in self.results.against():
+            difference = "" if c.difference is None else f"{100 * c.difference:+.1f}"
+            rows.append(f"{c.arm:<24}{100 * c.accuracy:>13.1f}%{difference:>12}  {c.verdict or ''}")
+        return "\n".join((*rows, f"report: {self.report}"))
+
+
+def compare(
+    mechanisms: Sequence[str] = DEFAULT_ARMS,
+    *,
+    data: str = "fashion-mini",
+    model: str = "resnet8",
+    seeds: int = 3,
+    pictures: int | Literal["all"] = 3000,
+    out: str = "runs/compare",
+    recipe: training.Recipe = QUICK,
+    augment: str = "light",
+    balanced: bool = False,
+    size: int | None = None,
+    labels: str | None = None,
+    on_bad_image: Literal["skip", "fail"] = "skip",
+    device: training.DeviceName = "auto",
+    threads: int | None = None,
+    workers: int | None = None,
+) -> Compared:
+    """Trains a network with each mechanism and without, and reports accuracy, cost and what each looks at.
+
+    Every arm gets the same pictures, recipe, schedule and seeds; arms of one seed share the initial values of all
+    parameters they have in common, and their batches. Finished trials are kept: the same command again, with more
+    mechanisms or seeds for example, runs only what is missing.
+
+    Args:
+        mechanisms: arms, each NAME[:option=value,...]; `static` (a learned constant map) and `wide` (the plain
+            network widened to the parameters of the largest arm) are controls. `none`, the plain network, is always in.
+        data: fashion-mini, mnist-mini, folder:PATH, npz:PATH or torchvision:NAME.
+        model: the plain network.
+        seeds: trials of each arm; 3 can show only large differences.
+        pictures: training pictures, a stratified choice, or `all`.
+        out: folder of the comparison.
+        recipe: how each network is trained.
+        augment: augmentation of training pictures.
+        balanced: draw every class equally often.
+        size: height and width of what the network sees, in pixels; None for the pictures' own.
+        labels: a CSV for pictures that may have several classes.
+        on_bad_image: skip a picture that cannot be read, or fail.
+        device: where to train.
+        threads: processor threads in all; None for all of them.
+        workers: trials trained at the same time; None for one a thread on a processor, one on a GPU.
+
+    Returns:
+        The results and the path of the report.
+
+    Raises:
+        RegardError: bad data, an unknown name, or a folder that holds another comparison.
+    """
+    started = datetime.now(UTC)
+    arms = parse_arms(tuple(mechanisms))
+    folder = Path(out)
+    budget = training.set_threads(threads)
+    place = training.resolve_device(device)
+    design = _design(data, model, size, pictures, augment, balanced, recipe, on_bad_image, labels)
+    _claim(folder, design)
+    table = open_table(design)
+    for warning in table.source.warnings:
+        say(f"[yellow]{data}: {warning}[/]")
+    jobs = _jobs(arms, at_least("compare", "seeds", seeds, 1), folder, design, str(place))
+    at_once = budget if place.type == "cpu" else 1
+    at_once = min(at_least("compare", "workers", at_once if workers is None else workers, 1), len(jobs))
+    finished = _run(jobs, at_once, budget)
+    built = measure_arms(jobs[: len(arms)], place)
+    say("Drawing the pictures and the report ...")
+    results = _results(design, built, finished, folder, started, Hardware(str(place), budget // at_once, at_once))
+    report.write_results(results, folder)
+    return Compared(results, write_page(results, show_pictures(jobs[: len(arms)]), folder / "report.html"))
+
+
+def _design(
+    source: str,
+    model: str,
+    size: int | None,
+    pictures: int | Literal["all"],
+    augment: str,
+    balanced: bool,
+    recipe: training.Recipe,
+    on_bad_image: str,
+    labels: str | None,
+) -> Design:
+    if pictures != "all":
+        at_least("compare", "pictures", pictures, 1)
+    opened = data.open_source(source, on_bad_image=on_bad_image, labels=labels)
+    return Design(
+        data=source,
+        fingerprint=opened.fingerprint,
+        model=model,
+        size=size,
+        pictures=None if pictures == "all" else pictures,
+        augment=augment,
+        balanced=balanced,
+        recipe=recipe,
+        on_bad_image=on_bad_image,
+        labels=labels,
+    )
+
+
+def _claim(folder: Path, design: Design) -> None:
+    """Marks the folder as this comparison's; one that holds another is refused, with what differs."""
+    path = folder / DESIGN_FILE
+    wanted = json.loads(json.dumps(asdict(design)))
+    if not path.exists():
+        if (folder / "trials").exists() or (folder / "settings.yaml").exists():
+            raise RunError(f"{folder} holds another run: choose another --out, or move that one away.")
+        write_whole(path, json.dumps(wanted, indent=1).encode())
+        return
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path} cannot be read ({error}): choose another --out, or move that folder away.") from error
+    differing = [
+        f"{k}: {_short(found.get(k))} there, {_short(wanted.get(k))} now"
+        for k in {**found, **wanted}
+        if found.get(k) != wanted.get(k)
+    ]
+    if differing:
+        raise RunError(
+            f"{folder} holds a comparison with other settings, whose trials cannot be compared with these "
+            f"({'; '.join(differing)}): choose another --out, or the same settings."
+        )
+
+
+def _jobs(arms: tuple[str, ...], seeds: int, folder: Path, design: Design, device: str) -> list[Job]:
+    """Every trial, seed by seed, so that an interrupted comparison has whole seeds."""
+    trunk = trunk_of(design, open_table(design).source)
+    parameters = [cost.parameters(build_arm(arm, trunk, 0)) for arm in arms if arm != "wide"]
+    return [
+        Job(
+            arm=arm,
+            seed=seed,
+            folder=folder,
+            trial_folder=trial_folder(folder, arm, seed),
+            design=design,
+            device=device,
+            reference_parameters=max(parameters),
+            ablation_draws=1 if seed == 0 else 0,
+            ablation_pictures=1000,
+        )
+        for seed in range(seeds)
+        for arm in arms
+    ]
+
+
+def _run(jobs: list[Job], workers: int, budget: int) -> list[Finished]:
+    """Runs what is missing and returns every trial; a trial that failed is an error once the others are done."""
+    finished = {(job.arm, job.seed): read_trial(job.trial_folder) for job in jobs}
+    missing = [job for job in jobs if finished[job.arm, job.seed] is None]
+    if len(missing) < len(jobs):
+        say(f"{len(jobs) - len(missing)} of {len(jobs)} trials are there already.")
+    failed = []
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(elapsed_when_finished=False),
+    )
+    with Progress(*columns, console=console, speed_estimate_period=600) as progress:
+        bar = progress.add_task(f"training, {workers} at a time", total=len(missing))
+        for outcome in run_jobs(run_trial, missing, workers=workers, threads=max(1, budget // workers)):
+            name = f"{outcome.job.arm}, seed {outcome.job.seed}"
+            if outcome.result is None:
+                if not isinstance(outcome.error, RegardError):
+                    raise outcome.error or RunError(f"The trial {name} ended without a result: run the command again.")
+                failed.append(f"{name}: {outcome.error}")
+            else:
+                finished[outcome.job.arm, outcome.job.seed] = outcome.result
+                accuracy = 100 * outcome.result.trial.val.accuracy
+                progress.console.print(f"{name}: {accuracy:.1f} % of the validation pictures", style="dim")
+            progress.advance(bar)
+    if failed:
+        raise RunError(
+            f"{len(failed)} of {len(jobs)} trials failed; the others are kept, and the same command runs only these "
+            f"again. {' '.join(failed)}"
+        )
+    return [f for f in finished.values() if f is not None]
+
+
+def _results(
+    design: Design,
+    arms: tuple[report.Arm, ...],
+    finished: Sequence[Finished],
+    folder: Path,
+    started: datetime,
+    hardware: Hardware,
+) -> report.Results:
+    trials = tuple(f.trial for f in finished)
+    comparisons = compare_arms(arms, trials)
+    settings = report.Settings(
+        data=_data_record(design),
+        model=design.model,
+        size=open_table(design).preprocessing.size,
+        recipe=design.recipe.to_json(),
+        epochs=design.recipe.epochs,
+        seeds=tuple(sorted({t.seed for t in trials})),
+        device=hardware.device,
+        threads=hardware.threads,
+        workers=hardware.workers,
+        versions=versions(),
+        command=shlex.join(["regard", *sys.argv[1:]]) if sys.argv[1:] else "regard compare",
+        real_run=_real_run(design, arms, folder) if design.recipe.epochs < BARELY_TRAINED else "",
+        started=started.isoformat(timespec="seconds"),
+        finished=datetime.now(UTC).isoformat(timespec="seconds"),
+        seconds=sum(t.seconds for t in trials),
+    )
+    return report.Results(
+        settings=settings,
+        arms=arms,
+        trials=trials,
+        comparisons=comparisons,
+        ablations=tuple(row for f in finished for row in f.ablations),
+        gate_profiles=tuple(profile for f in finished for profile in f.gate_profiles),
+        choices=_choices(arms, trials),
+        test_looks=count_looks(folder),
+    )
+
+
+def _data_record(design: Design) -> report.Data:
+    table = open_table(design)
+    source = table.source
+    available = {split: len(pictures) for split, pictures in source.splits.items()}
+    return report.Data(
+        name=design.data,
+        fingerprint=source.fingerprint,
+        classes=source.classes,
+        available=available,
+        used=available | {"train": len(table.train)},
+        multi_label=source.multi_label,
+        licence=source.licence,
+        warnings=source.warnings,
+        skipped=len(source.skipped),
+    )
+
+
+def _real_run(design: Design, arms: tuple[report.Arm, ...], folder: Path) -> str:
+    """The line that compares the same arms with properly trained networks."""
+    model = "resnet20" if design.model == "resnet8" else design.model
+    words = ["regard", "compare", *(arm.spec for arm in arms if not arm.is_plain), "--data", design.data]
+    words += ["--model", model, "--pictures", "all", "--recipe.epochs", "60", "--seeds", "5", "--out", f"{folder}-real"]
+    return shlex.join(words)
+
+
+def _choices(arms: tuple[report.Arm, ...], trials: tuple[report.Trial, ...]) -> tuple[report.Choice, ...]:
+    """The mechanism to look at first, chosen on validation pictures."""
+    means = {
+        arm.spec: statistics.fmean(t.val.accuracy for t in trials if t.arm == arm.spec)
+        for arm in arms
+        if not arm.is_plain and not arm.is_control
+    }
+    if not means:
+        return ()
+    best = max(means, key=lambda spec: means[spec])
+    rule = "the highest mean accuracy on the validation pictures among the mechanisms, controls left out"
+    return (report.Choice(what="mechanism", value=best, rule=rule),)
+
+
+def _short(value: object) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."

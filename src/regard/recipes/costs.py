@@ -1,0 +1,89 @@
+"""What each arm of a comparison costs, measured in turns with the plain network while nothing else runs."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from regard import cost, models, report
+from regard.recipes.arms import PLAIN, build_arm, is_control, title
+from regard.recipes.console import console
+from regard.recipes.trial import Job, open_table, trunk_of
+from regard.report.coding import decode, encode
+from regard.report.files import write_whole
+
+COSTS_FILE = "costs.json"
+INFERENCE_BATCH = 32
+ROUNDS = 9
+
+
+def measure_arms(jobs: Sequence[Job], device: torch.device) -> tuple[report.Arm, ...]:
+    """Counts and times every arm; what was measured on this device with these arms and threads is kept.
+
+    Args:
+        jobs: one for each arm, the plain network first.
+        device: where to measure.
+
+    Returns:
+        The arms in the order of the jobs.
+    """
+    folder = jobs[0].folder
+    under = {"arms": [job.arm for job in jobs], "device": str(device), "threads": torch.get_num_threads()}
+    kept = _kept(folder / COSTS_FILE, under)
+    if kept:
+        return kept
+    with console.status("measuring what each network costs ..."):
+        arms = _measured(jobs, device)
+    record = {"measured": under, "arms": [encode(arm) for arm in arms]}
+    write_whole(folder / COSTS_FILE, json.dumps(record, indent=1).encode())
+    return arms
+
+
+def _kept(path: Path, under: dict[str, object]) -> tuple[report.Arm, ...] | None:
+    try:
+        record = json.loads(path.read_text())
+        if record["measured"] == under:
+            return tuple(decode(report.Arm, arm, str(path)) for arm in record["arms"])
+    except (OSError, ValueError, KeyError):
+        pass
+    return None
+
+
+def _measured(jobs: Sequence[Job], device: torch.device) -> tuple[report.Arm, ...]:
+    design = jobs[0].design
+    table = open_table(design)
+    trunk = trunk_of(design, table.source)
+    nets = {
+        job.arm: build_arm(job.arm, trunk, 0, reference_parameters=job.reference_parameters).to(device) for job in jobs
+    }
+    example = torch.zeros(1, trunk.channels, *table.preprocessing.size, device=device)
+    batch = torch.randn(INFERENCE_BATCH, *example.shape[1:], device=device)
+    step = torch.randn(design.recipe.batch_size, *example.shape[1:], device=device)
+    inference = cost.time_in_turns(nets, batch, what="inference", rounds=ROUNDS)
+    steps = cost.time_in_turns(nets, step, what="training", rounds=ROUNDS)
+    memory = {arm: cost.peak_memory(net, step) for arm, net in nets.items()}
+    return tuple(
+        report.Arm(
+            spec=arm,
+            name=title(arm),
+            is_control=is_control(arm),
+            parameters=cost.parameters(net),
+            macs=cost.macs(net, example),
+            sites=len(models.describe(net).sites) if arm != PLAIN else 0,
+            inference=_timing(inference[arm]),
+            training=_timing(steps[arm]),
+            memory=report.Memory(bytes=memory[arm], ratio=memory[arm] / memory[PLAIN]),
+        )
+        for arm, net in nets.items()
+    )
+
+
+def _timing(measured: cost.Timing) -> report.Timing:
+    return report.Timing(
+        milliseconds=1000 * measured.seconds,
+        quartiles=(1000 * measured.low, 1000 * measured.high),
+        ratio=measured.ratio,
+        ratio_quartiles=(measured.ratio_low, measured.ratio_high),
+        batch=measured.pictures,
+    )

@@ -1,0 +1,273 @@
+"""One trial of a comparison: one arm trained once from one seed, scored, looked into, and kept."""
+
+import json
+import re
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import version
+from pathlib import Path
+
+from torch import nn
+from torch.utils.data import DataLoader
+
+from regard import data, explanation, report, training
+from regard.core.batch import Batch
+from regard.core.tap import taps
+from regard.recipes.arms import Trunk, build_arm
+from regard.recipes.ledger import record_look
+from regard.report.coding import decode, encode
+from regard.report.files import write_whole
+
+TRIAL_FILE = "trial.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """What every trial of a comparison shares; two comparisons with equal designs may share trials.
+
+    Attributes:
+        data: the source, as `data.open_source` takes it.
+        fingerprint: of the source's pictures and splits.
+        model: the plain network's name.
+        size: height and width of what the network sees, in pixels; None for the pictures' own.
+        pictures: how many training pictures, a stratified choice; None for all.
+        augment: the augmentation of training pictures.
+        balanced: whether each class is drawn equally often.
+        recipe: how each network is trained.
+        on_bad_image: `skip` or `fail`.
+        labels: the CSV of a folder whose pictures may have several classes, or None.
+    """
+
+    data: str
+    fingerprint: str
+    model: str
+    size: int | None
+    pictures: int | None
+    augment: str
+    balanced: bool
+    recipe: training.Recipe
+    on_bad_image: str
+    labels: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What a worker needs for one trial.
+
+    Attributes:
+        arm: `none`, `wide` or a mechanism's spec.
+        seed: of initial values, order, augmentation and steps.
+        folder: of the comparison.
+        trial_folder: of this trial.
+        design: what all trials share.
+        device: `auto`, `cpu`, `cuda` or `mps`.
+        reference_parameters: what `wide` is widened to.
+        ablation_draws: draws of each random ablation on validation pictures; 0 for no ablation.
+        ablation_pictures: the most validation pictures that an ablation uses.
+    """
+
+    arm: str
+    seed: int
+    folder: Path
+    trial_folder: Path
+    design: Design
+    device: str
+    reference_parameters: int
+    ablation_draws: int
+    ablation_pictures: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finished:
+    """What a finished trial left in its folder."""
+
+    trial: report.Trial
+    ablations: tuple[report.AblationRow, ...]
+    gate_profiles: tuple[report.GateProfile, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """The opened data of a design: its source, the training pictures that it uses and how pictures are prepared."""
+
+    source: data.Source
+    train: data.Pictures
+    preprocessing: data.Preprocessing
+
+    def loader(self, pictures: data.Pictures) -> DataLoader[Batch]:
+        """Batches of 256 in the order of the split, without augmentation."""
+        return data.loader(pictures, self.preprocessing, batch_size=256, augment=None, seed=0, shuffle=False)
+
+
+@lru_cache(maxsize=1)
+def open_table(design: Design) -> Table:
+    """Opens the design's data; a worker opens it once for all its trials."""
+    source = data.open_source(design.data, on_bad_image=design.on_bad_image, labels=design.labels)
+    train = source.splits["train"]
+    if design.pictures is not None and design.pictures < len(train):
+        train = train.subset(design.pictures, seed=0)
+    return Table(source, train, data.preprocessing_for(source, design.size))
+
+
+def trunk_of(design: Design, source: data.Source) -> Trunk:
+    """What all arms of the design share."""
+    return Trunk(design.model, len(source.classes), source.channels)
+
+
+def run_trial(job: Job) -> Finished:
+    """Trains, scores and looks into one arm; writes its weights and then `trial.json`, which marks it as finished."""
+    start = time.monotonic()
+    table = open_table(job.design)
+    splits = table.source.splits
+    net = build_arm(
+        job.arm, trunk_of(job.design, table.source), job.seed, reference_parameters=job.reference_parameters
+    )
+    fit = _train(job, table, net)
+    val = _score(job, table, net, splits["val"])
+    record_look(job.folder, command="compare", what=f"{job.arm}, seed {job.seed}", pictures=len(splits["test"]))
+    test = _score(job, table, net, splits["test"])
+    ablations, profiles = _look_into(job, table, net)
+    weights = job.trial_folder / "weights.safetensors"
+    training.save_weights(weights, net, _metadata(job, table))
+    finished = Finished(
+        trial=report.Trial(
+            arm=job.arm,
+            seed=job.seed,
+            epochs=fit.epochs,
+            history=tuple(_epoch(row) for row in fit.history),
+            val=val,
+            test=test,
+            seconds=time.monotonic() - start,
+            weights=str(weights.relative_to(job.folder)),
+        ),
+        ablations=ablations,
+        gate_profiles=profiles,
+    )
+    write_whole(job.trial_folder / TRIAL_FILE, json.dumps(encode(finished), allow_nan=False).encode())
+    return finished
+
+
+def read_trial(folder: Path) -> Finished | None:
+    """The trial finished in this folder, or None: what is missing or cut off is trained again."""
+    path = folder / TRIAL_FILE
+    try:
+        return decode(Finished, json.loads(path.read_text()), str(path))
+    except (OSError, ValueError):
+        return None
+
+
+def trial_folder(folder: Path, arm: str, seed: int) -> Path:
+    """Where the comparison in `folder` keeps this trial."""
+    return folder / "trials" / re.sub(r"[^A-Za-z0-9_.=,-]+", "_", arm) / f"seed{seed}"
+
+
+def _train(job: Job, table: Table, net: nn.Module) -> training.Fit:
+    design, source = job.design, table.source
+    loader = data.loader(
+        table.train,
+        table.preprocessing,
+        batch_size=design.recipe.batch_size,
+        augment=design.augment,
+        seed=job.seed,
+        shuffle=True,
+        balanced=design.balanced,
+    )
+    return training.fit(
+        net,
+        design.recipe,
+        loader,
+        table.loader(source.splits["val"]),
+        classes=source.classes,
+        multi_label=source.multi_label,
+        folder=None,
+        seed=job.seed,
+        device=job.device,
+        progress=False,
+        logs=False,
+        labels=table.train.labels,
+    )
+
+
+def _score(job: Job, table: Table, net: nn.Module, pictures: data.Pictures) -> report.Scores:
+    source = table.source
+    found = training.evaluate(
+        net, table.loader(pictures), source.classes, multi_label=source.multi_label, device=job.device
+    )
+    return report.Scores(
+        n=found.n,
+        accuracy=found.accuracy,
+        balanced_accuracy=found.balanced_accuracy,
+        loss=found.loss,
+        ece=found.ece,
+        recall=tuple(float("nan") if r is None else r for r in found.recall),
+        confusion=found.confusion,
+    )
+
+
+def _look_into(
+    job: Job, table: Table, net: nn.Module
+) -> tuple[tuple[report.AblationRow, ...], tuple[report.GateProfile, ...]]:
+    """What the first seed's network does with other maps, and its channel weights by class, on validation pictures."""
+    if not job.ablation_draws or not taps(net):
+        return (), ()
+    val = table.source.splits["val"]
+    evaluation = table.loader(val.subset(job.ablation_pictures, seed=0) if job.ablation_pictures < len(val) else val)
+    found = explanation.ablate(
+        net, evaluation, table.loader(table.train), draws=job.ablation_draws, renormalise=False, seed=job.seed
+    )
+    profiles = explanation.gates_by_class(net, evaluation, table.source.classes)
+    return (
+        ablation_rows(found, job.arm, job.seed),
+        tuple(
+            report.GateProfile(
+                arm=job.arm,
+                seed=job.seed,
+                tap=path,
+                by_class=tuple(tuple(row) for row in gates.mean.tolist()),
+                overall=tuple(gates.overall.tolist()),
+            )
+            for path, gates in profiles.items()
+        ),
+    )
+
+
+def ablation_rows(found: explanation.Ablation, arm: str, seed: int) -> tuple[report.AblationRow, ...]:
+    """The rows of an ablation as a report wants them."""
+    return tuple(
+        report.AblationRow(
+            arm=arm,
+            seed=seed,
+            mode=row.mode,
+            renormalised=row.renormalised,
+            accuracies=row.draws,
+            n=found.pictures,
+            lost=row.lost,
+            gained=row.gained,
+        )
+        for row in found.rows
+    )
+
+
+def _epoch(row: training.EpochRow) -> report.Epoch:
+    nothing = float("nan")
+    return report.Epoch(
+        epoch=row.epoch,
+        step=row.step,
+        train_loss=row.train_loss,
+        val_loss=nothing if row.val_loss is None else row.val_loss,
+        val_accuracy=nothing if row.val_accuracy is None else row.val_accuracy,
+        lr=row.lr,
+        seconds=row.seconds,
+    )
+
+
+def _metadata(job: Job, table: Table) -> dict[str, object]:
+    return {
+        "regard": version("regard"),
+        "model": {"name": job.design.model, "attention": None if job.arm == "none" else job.arm},
+        "classes": list(table.source.classes),
+        "preprocessing": table.preprocessing.to_json(),
+        "recipe": job.design.recipe.to_json(),
+        "seed": job.seed,
+    }

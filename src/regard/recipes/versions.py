@@ -1,0 +1,21 @@
+"""What a result was made with."""
+
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+PACKAGES = ("regard", "torch", "torchvision", "lightning", "numpy", "scipy")
+
+
+def versions() -> dict[str, str]:
+    """Versions of the packages that matter for a result, of Python, and the kind of machine.
+
+    >>> sorted(versions())[:2]
+    ['lightning', 'machine']
+    """
+    found = {"python": platform.python_version(), "machine": f"{platform.system()} {platform.machine()}"}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
