@@ -1,0 +1,71 @@
+"""The parts of a residual network against torch's own modules and hand-made numbers."""
+
+import pytest
+import torch
+from torch import nn
+
+from regard.core import Spec
+from regard.models.blocks import PadShortcut, Residual, Style, basic, bottleneck, shortcut
+
+
+def test_a_block_is_the_branch_plus_the_shortcut_rectified():
+    branch, downsample = nn.Linear(3, 3), nn.Linear(3, 3)
+    x = torch.randn(4, 3)
+    assert torch.equal(Residual([("a", branch)], None)(x), torch.relu(branch(x) + x))
+    assert torch.equal(Residual([("a", branch)], downsample)(x), torch.relu(branch(x) + downsample(x)))
+
+
+def test_a_block_runs_its_parts_in_their_order():
+    block = Residual([("second", nn.Linear(2, 2)), ("first", nn.Linear(2, 2))], None)
+    x = torch.randn(5, 2)
+    assert torch.equal(block(x), torch.relu(block.first(block.second(x)) + x))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (4, 6), (5, 3)])
+def test_the_padded_shortcut_takes_every_second_position_and_adds_empty_channels(size):
+    x = torch.randn(2, 3, *size)
+    y = PadShortcut(3, 5, 2)(x)
+    assert y.shape[2:] == nn.Conv2d(3, 5, 3, stride=2, padding=1)(x).shape[2:]
+    assert torch.equal(y[:, :3], x[:, :, ::2, ::2])
+    assert y[:, 3:].abs().max() == 0
+
+
+@pytest.mark.parametrize("form", ["projection", "pad"])
+def test_the_shortcut_is_the_identity_where_the_shape_stays(form):
+    assert shortcut(8, 8, 1, form) is None
+    assert shortcut(8, 8, 2, form) is not None
+    assert shortcut(8, 16, 1, form) is not None
+
+
+def names(block: Residual) -> list[str]:
+    return [name for name in block.order if not name.startswith("relu")]
+
+
+def test_a_gate_stands_after_the_last_normalisation():
+    assert names(basic(8, 8, 1, Style(Spec("se")))) == ["conv1", "bn1", "conv2", "bn2", "attention"]
+    assert names(bottleneck(8, 8, 1, Style(Spec("se"))))[-2:] == ["bn3", "attention"]
+
+
+def test_a_mechanism_that_convolves_replaces_the_first_or_the_middle_convolution():
+    assert names(basic(8, 16, 2, Style(Spec("sk")))) == ["attention", "conv2", "bn2"]
+    assert names(bottleneck(8, 8, 1, Style(Spec("sk")))) == ["conv1", "bn1", "attention", "conv3", "bn3"]
+
+
+def test_a_mechanism_between_stages_is_in_no_block():
+    assert "attention" not in names(basic(8, 8, 1, Style(Spec("bam"))))
+
+
+@pytest.mark.parametrize(("stride_in", "strides"), [("3x3", (1, 2, 1)), ("1x1", (2, 1, 1))])
+def test_one_convolution_of_a_bottleneck_halves_the_size(stride_in, strides):
+    block = bottleneck(8, 4, 2, Style(stride_in=stride_in))
+    assert tuple(conv.stride[0] for conv in (block.conv1, block.conv2, block.conv3)) == strides
+    assert block(torch.randn(2, 8, 7, 9)).shape == (2, 16, 4, 5)
+
+
+def test_a_replacing_mechanism_halves_the_size_only_where_the_3x3_would():
+    inside = bottleneck(8, 8, 2, Style(Spec("sk")))
+    before = bottleneck(8, 8, 2, Style(Spec("sk"), stride_in="1x1"))
+    x = torch.randn(2, 8, 7, 9)
+    assert inside(x).shape == before(x).shape == (2, 32, 4, 5)
+    assert inside.attention(x).shape[2:] == (4, 5)
+    assert before.attention(x).shape[2:] == (7, 9)

@@ -1,0 +1,173 @@
+"""The networks by name: the published parameter counts, and what a wrong name or option says."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from regard import CATALOGUE, CONTROLS, models
+from regard.core import OptionError, RegardError, Spec, UnknownNameError
+
+PUBLISHED = {
+    "resnet18": 11_689_512,
+    "resnet34": 21_797_672,
+    "resnet50": 25_557_032,
+    "resnet101": 44_549_160,
+    "se_resnet18": 11_778_592,
+    "se_resnet34": 21_958_868,
+    "se_resnet50": 28_088_024,
+    "se_resnet101": 49_326_872,
+    "cbam_resnet18": 11_779_392,
+    "cbam_resnet34": 21_960_468,
+    "cbam_resnet50": 28_089_624,
+    "cbam_resnet101": 49_330_172,
+    "bam_resnet18": 11_712_503,
+    "bam_resnet34": 21_820_663,
+    "bam_resnet50": 25_915_099,
+    "bam_resnet101": 44_907_227,
+}
+PUBLISHED_SMALL = {
+    ("resnet20", "projection"): 272_474,
+    ("se_resnet20", "projection"): 274_847,
+    ("se_resnet56", "projection"): 862_889,
+    ("se_resnet110", "projection"): 1_744_952,
+    ("resnet20", "pad"): 269_722,
+    ("se_resnet20", "pad"): 272_095,
+    ("se_resnet56", "pad"): 860_137,
+}
+BLOCKS = {"resnet18": (2, 2, 2, 2), "resnet34": (3, 4, 6, 3), "resnet50": (3, 4, 6, 3), "resnet101": (3, 4, 23, 3)}
+WIDTHS = (64, 128, 256, 512)
+
+
+def count(net: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in net.parameters())
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_parameter_counts(name):
+    assert count(models.create(name)) == PUBLISHED[name]
+
+
+@pytest.mark.parametrize(("name", "shortcut"), PUBLISHED_SMALL)
+def test_published_parameter_counts_for_small_pictures(name, shortcut):
+    assert count(models.create(name, num_classes=10, shortcut=shortcut)) == PUBLISHED_SMALL[name, shortcut]
+
+
+def test_the_stride_changes_no_parameter():
+    assert count(models.create("se_resnet50", stride_in="1x1")) == PUBLISHED["se_resnet50"]
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_eca_adds_the_papers_kernels(name):
+    """Equation 12: the odd number nearest to |log2(c) / 2 + 1 / 2|, a tie going up."""
+    expansion = 4 if name in ("resnet50", "resnet101") else 1
+    kernels = 0
+    for blocks, width in zip(BLOCKS[name], WIDTHS, strict=True):
+        size = int(abs(math.log2(expansion * width) / 2 + 0.5))
+        kernels += blocks * (size if size % 2 else size + 1)
+    assert count(models.create(f"eca_{name}")) == PUBLISHED[name] + kernels
+
+
+def test_eca_with_the_released_kernel_of_a_uniform_network():
+    """The authors' ResNet-34 has kernels 3, 3, 5, 7: with 3 everywhere 16 blocks add 48."""
+    assert count(models.create("resnet34", attention="eca:kernel_size=3")) == PUBLISHED["resnet34"] + 3 * 16
+
+
+@pytest.mark.parametrize("name", ["resnet50", "resnet101"])
+def test_sk_replaces_the_middle_convolution(name):
+    """By the paper's formulas: two grouped branches with normalisation, then a layer of d that chooses."""
+    changed = 0
+    for blocks, width in zip(BLOCKS[name], WIDTHS, strict=True):
+        hidden = max(width // 16, 32)
+        replaced = 9 * width * width + 2 * width
+        branches = 2 * (9 * width * width // 32 + 2 * width)
+        chooses = width * hidden + 2 * hidden + 2 * width * hidden
+        changed += blocks * (branches + chooses - replaced)
+    assert count(models.create(f"sk_{name}")) == PUBLISHED[name] + changed
+
+
+@pytest.mark.parametrize("depth", [8, 20, 32, 56, 110])
+def test_the_number_of_layers_is_the_name(depth):
+    net = models.create(f"resnet{depth}", num_classes=10, width=0.25, shortcut="pad")
+    assert sum(isinstance(module, nn.Conv2d | nn.Linear) for module in net.modules()) == depth
+
+
+@pytest.mark.parametrize("depth", [18, 34, 50, 101])
+def test_the_number_of_layers_is_the_name_for_large_pictures(depth):
+    net = models.create(f"resnet{depth}", num_classes=10, width=0.125, shortcut="pad")
+    assert sum(isinstance(module, nn.Conv2d | nn.Linear) for module in net.modules()) == depth
+
+
+@pytest.mark.parametrize(("name", "sites"), [("bam_resnet18", 3), ("bam_resnet20", 2), ("se_resnet20", 9)])
+def test_the_number_of_sites(name, sites):
+    assert len(models.describe(models.create(name, width=0.25)).sites) == sites
+
+
+def test_every_name_exists():
+    names = models.names()
+    assert len(names) == len(set(names)) == 9 * (1 + len(CATALOGUE) + len(CONTROLS))
+    for name in names:
+        if name.endswith(("resnet8", "resnet18")):
+            assert models.create(name, width=0.25, num_classes=2).name == name
+
+
+def test_a_prefix_and_the_option_make_the_same_network():
+    one = models.create("cbam_resnet8", num_classes=3, seed=4).state_dict()
+    two = models.create("resnet8", attention=Spec("cbam"), num_classes=3, seed=4).state_dict()
+    assert one.keys() == two.keys()
+    assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_options_of_the_mechanism_arrive():
+    net = models.create("resnet8", attention="se:reduction=4,start=identity")
+    assert net.layer2[0].attention.reduce.out_features == 8
+    assert net.layer2[0].attention.strength.item() == 0
+
+
+def test_a_factor_and_its_widths_make_the_same_network():
+    factor, widths = models.create("resnet8", width=1.5), models.create("resnet8", width=[24, 48, 96])
+    assert [p.shape for p in factor.parameters()] == [p.shape for p in widths.parameters()]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("resnet5O", "no network named 'resnet5O'.*'resnet50'.*se_resnet50"),
+        ("se_resnet5O", "no network named 'resnet5O'.*'resnet50'"),
+        ("cbma_resnet20", "no mechanism named 'cbma'.*'cbam'"),
+        ("sca_resnet20", "'sca' means several things"),
+        ("ResNet20", "Did you mean 'resnet20'"),
+        ("", "no network named ''"),
+        ("keras:resnet50", "no library of networks named 'keras'"),
+    ],
+)
+def test_an_unknown_name_says_what_is_near(name, said):
+    with pytest.raises(UnknownNameError, match=said):
+        models.create(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("se_resnet8", {"attention": "cbam"}, "'se_resnet8' already names its attention.*'resnet8' is the plain"),
+        ("resnet8", {"attention": "se:reductoin=4"}, "option of 'se'.*'reduction'"),
+        ("resnet8", {"attention": "sea"}, "no mechanism named 'sea'"),
+        ("resnet8", {"stride_in": "1x1"}, "resnet8: stride_in='1x1'.*resnet50"),
+        ("resnet50", {"stride_in": "5x5"}, "resnet50: stride_in='5x5'.*'3x3', '1x1'"),
+        ("resnet8", {"shortcut": "zero"}, "resnet8: shortcut='zero'"),
+        ("resnet8", {"num_classes": 0}, "num_classes=0"),
+        ("resnet8", {"in_channels": 2.5}, "in_channels=2.5"),
+        ("resnet8", {"width": 0}, "width=0 .*positive"),
+        ("resnet8", {"width": float("nan")}, "width=nan"),
+        ("resnet8", {"width": "2"}, "width="),
+        ("resnet8", {"width": (16, 32)}, r"gives 2 stages.*3: give 3 integers.*\(16, 32, 64\)"),
+        ("resnet8", {"width": (16, 32, 0)}, "width=0"),
+        ("torchvision:resnet18", {"attention": "se"}, "torchvision:resnet18: attention='se'.*resnet50"),
+        ("timm:resnet18", {"width": 2.0}, "timm:resnet18: width=2.0"),
+    ],
+)
+def test_a_wrong_option_says_what_is_allowed(name, options, said):
+    with pytest.raises(RegardError, match=said) as caught:
+        models.create(name, **options)
+    assert isinstance(caught.value, OptionError | UnknownNameError)
