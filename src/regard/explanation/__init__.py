@@ -1,10 +1,12 @@
 """Seeing, replacing and judging the maps of any network with taps."""
 
 from regard.explanation.ablation import ablate
+from regard.explanation.activity import ActiveChannels, active_channels
 from regard.explanation.batches import Batches
 from regard.explanation.evidence import Drop
 from regard.explanation.excitation import ClassGates, gates_by_class
 from regard.explanation.observation import observe
+from regard.explanation.overlays import Overlay, overlay
 from regard.explanation.places import Paths
 from regard.explanation.replacement import replaced
 from regard.explanation.verdict import MODES, Ablation, Mode, Row
@@ -12,14 +14,18 @@ from regard.explanation.verdict import MODES, Ablation, Mode, Row
 __all__ = [
     "MODES",
     "Ablation",
+    "ActiveChannels",
     "Batches",
     "ClassGates",
     "Drop",
     "Mode",
+    "Overlay",
     "Paths",
     "Row",
     "ablate",
+    "active_channels",
     "gates_by_class",
     "observe",
+    "overlay",
     "replaced",
 ]

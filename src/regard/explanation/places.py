@@ -31,9 +31,8 @@ def tapped(net: nn.Module, paths: Paths = None) -> dict[str, Tap]:
         >>> list(tapped(nn.ModuleDict({"a": Tap("gate"), "b": nn.ModuleDict({"c": Tap("gate")})}), "b"))
         ['b.c']
     """
-    while isinstance(net, DataParallel | DistributedDataParallel):
-        net = net.module
-    found = {".".join(p for p in path.split(".") if p != "_orig_mod"): tap for path, tap in taps(net).items()}
+    net = _unwrapped(net)
+    found = {_as_built(path): tap for path, tap in taps(net).items()}
     if not found:
         raise RegardError(
             f"{type(net).__name__} has no taps, so there are no maps to see or to replace: build it with an attention "
@@ -46,6 +45,27 @@ def tapped(net: nn.Module, paths: Paths = None) -> dict[str, Tap]:
         if not any(_fits(path, pattern) for path in found):
             raise unknown_name("tap", pattern, found)
     return {path: tap for path, tap in found.items() if any(_fits(path, pattern) for pattern in wanted)}
+
+
+def around(net: nn.Module, paths: Paths = None) -> dict[str, nn.Module]:
+    """The modules inside `net` that contain one of those taps, by their path in the network as it was built.
+
+    >>> list(around(nn.ModuleDict({"a": nn.ModuleDict({"b": Tap("gate")}), "c": nn.ReLU()})))
+    ['a']
+    """
+    chosen = tapped(net, paths)
+    modules = ((_as_built(path), module) for path, module in _unwrapped(net).named_modules())
+    return {path: module for path, module in modules if path and any(tap.startswith(f"{path}.") for tap in chosen)}
+
+
+def _unwrapped(net: nn.Module) -> nn.Module:
+    while isinstance(net, DataParallel | DistributedDataParallel):
+        net = net.module
+    return net
+
+
+def _as_built(path: str) -> str:
+    return ".".join(part for part in path.split(".") if part != "_orig_mod")
 
 
 def _fits(path: str, pattern: str) -> bool:

@@ -1,0 +1,109 @@
+"""The channels that a network weighs most in a picture, and what they show."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from regard.core.options import at_least
+from regard.core.records import Map
+from regard.explanation.observation import observe
+from regard.explanation.places import Paths, around
+from regard.explanation.recalibration import restoring
+
+
+@dataclass(frozen=True, eq=False)
+class ActiveChannels:
+    """The k channels with the largest weights at one tap, for each picture of a batch.
+
+    Attributes:
+        path: the tap's path.
+        channels: (b, k) their numbers, the largest weight first.
+        weights: (b, k) their weights; a mixed map's averaged over positions, of branches the largest.
+        branches: (b, k) which branch has that weight; None unless the map is one over branches.
+        features: (b, k, ...) these channels as the mechanism passed them on, weighed; None where no module around the
+            tap returned features of these channels.
+    """
+
+    path: str
+    channels: Tensor
+    weights: Tensor
+    branches: Tensor | None
+    features: Tensor | None
+
+
+def active_channels(net: nn.Module, images: Tensor, *, k: int = 8, paths: Paths = None) -> dict[str, ActiveChannels]:
+    """Finds the channels that the network weighs most in each picture, with their feature maps.
+
+    The features are what the innermost module around the tap returns that has as many channels as the map: the
+    output of the mechanism, caught by a forward hook that is removed afterwards. Taps without channel weights are
+    left out. The network runs once, in evaluation mode, and is put back as it was.
+
+    Args:
+        net: any network with taps.
+        images: (b, c, h, w) as the network takes them.
+        k: how many channels of each tap; all of them where there are fewer.
+        paths: which taps, see `Paths`; all of them if None.
+
+    Returns:
+        By path, in the order of the network.
+
+    Raises:
+        RegardError: the network has no taps.
+        OptionError: a k under 1.
+    """
+    at_least("active_channels", "k", k, 1)
+    with torch.no_grad(), restoring(net), observe(net, paths=paths) as maps, _outputs(net, paths) as outputs:
+        net.eval()
+        net(images)
+    found = {}
+    for path, (seen, *_) in maps.items():
+        weights, branches = _weights(seen)
+        if weights is not None:
+            top = weights.expand(len(images), -1).topk(min(k, weights.shape[1]), dim=1)
+            found[path] = ActiveChannels(
+                path=path,
+                channels=top.indices,
+                weights=top.values,
+                branches=None if branches is None else branches.expand(len(images), -1).gather(1, top.indices),
+                features=_features(outputs, path, weights.shape[1], top.indices),
+            )
+    return found
+
+
+@contextmanager
+def _outputs(net: nn.Module, paths: Paths) -> Iterator[dict[str, Tensor]]:
+    """What the modules around the taps return when they are first called inside the block."""
+    outputs: dict[str, Tensor] = {}
+
+    def keep(path: str, output: object) -> None:
+        if isinstance(output, Tensor):
+            outputs.setdefault(path, output)
+
+    hooks = [
+        module.register_forward_hook(lambda _module, _inputs, output, path=path: keep(path, output))
+        for path, module in around(net, paths).items()
+    ]
+    try:
+        yield outputs
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _weights(seen: Map) -> tuple[Tensor | None, Tensor | None]:
+    if seen.kind == "branch":
+        largest = seen.values.max(1)
+        return largest.values.flatten(1), largest.indices.flatten(1)
+    return seen.channels(), None
+
+
+def _features(outputs: dict[str, Tensor], path: str, channels: int, chosen: Tensor) -> Tensor | None:
+    while path:
+        path = path.rpartition(".")[0]
+        output = outputs.get(path)
+        if output is not None and output.ndim > 2 and output.shape[:2] == (len(chosen), channels):
+            return torch.stack([features[numbers] for features, numbers in zip(output, chosen, strict=True)])
+    return None

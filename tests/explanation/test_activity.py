@@ -1,0 +1,99 @@
+import pytest
+import torch
+from torch import nn
+
+from regard.attention import names
+from regard.core import OptionError, Tap, taps
+from regard.explanation import active_channels
+from regard.explanation.observation import observe
+from tests.explanation.nets import CLASSES, classifier
+
+
+def images(n=3):
+    return torch.randn(n, CLASSES, 6, 5, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.mark.parametrize("mechanism", ["se", "cbam_channel", "eca"])
+def test_the_largest_weights_come_first_with_their_weighed_features(mechanism):
+    net = classifier(mechanism)
+    found = active_channels(net, images(), k=3)["3.gate"]
+    with observe(net) as maps:
+        features = net[:4](images())
+    weights = maps.one("3.gate").channels()
+    for picture in range(3):
+        order = sorted(range(8), key=lambda c: -weights[picture, c].item())[:3]
+        assert found.channels[picture].tolist() == order
+        torch.testing.assert_close(found.weights[picture], weights[picture, order])
+        torch.testing.assert_close(found.features[picture], features[picture, order])
+    assert found.branches is None
+
+
+def test_a_half_of_a_composed_mechanism_gives_its_own_output():
+    net = classifier("cbam")
+    ((path, found),) = active_channels(net, images(), k=2).items()
+    assert path == "3.channel.gate"
+    half = net[3].channel(net[:3](images()))
+    torch.testing.assert_close(found.features[0], half[0, found.channels[0]])
+
+
+def test_a_half_that_is_never_called_itself_gives_the_output_around_it():
+    net = classifier("scse")
+    ((path, found),) = active_channels(net, images(), k=2).items()
+    assert path == "3.channel.gate"
+    torch.testing.assert_close(found.features[0], net[:4](images())[0, found.channels[0]])
+
+
+def test_branches_are_named():
+    net = classifier("sk")
+    ((path, found),) = active_channels(net, images(), k=8).items()
+    with observe(net) as maps:
+        net(images())
+    shares = maps.one(path).values.flatten(2)
+    for weight, branch, channel in zip(found.weights[1], found.branches[1], found.channels[1], strict=True):
+        assert shares[1, branch, channel] == weight == shares[1, :, channel].max()
+
+
+@pytest.mark.parametrize("mechanism", names())
+def test_every_mechanism_with_channel_weights_is_found_and_put_back(mechanism):
+    net = classifier(mechanism).train()
+    buffers = [b.clone() for b in net.buffers()]
+    found = active_channels(net, images(), k=100)
+    wanted = [path for path, tap in taps(net).items() if tap.kind != "spatial"]
+    assert list(found) == wanted
+    assert all(f.features.shape == (3, 8, 6, 5) for f in found.values())
+    assert all(m.training and not m._forward_hooks for m in net.modules())
+    assert all(map(torch.equal, buffers, net.buffers()))
+
+
+def test_hooks_are_removed_after_an_exception():
+    net = classifier("cbam")
+    with pytest.raises(RuntimeError):
+        active_channels(net, torch.zeros(1, 9, 4, 4))
+    assert not any(m._forward_hooks for m in net.modules())
+
+
+def test_a_compiled_network_gives_the_same():
+    net = classifier("cbam")
+    compiled = torch.compile(net, backend="aot_eager", fullgraph=True)
+    compiled(images())
+    one, other = active_channels(net, images())["3.channel.gate"], active_channels(compiled, images())["3.channel.gate"]
+    assert torch.equal(one.features, other.features)
+
+
+def test_a_tap_in_nobody_elses_module_has_no_features():
+    class Bare(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.tap = Tap("gate")
+
+        def forward(self, x):
+            return (x * self.tap(torch.sigmoid(x.mean((2, 3), keepdim=True)))).mean((2, 3))
+
+    found = active_channels(Bare(), images(), k=2)["tap"]
+    assert found.features is None
+    assert found.channels.shape == (3, 2)
+
+
+def test_no_channels_are_refused():
+    with pytest.raises(OptionError, match="k=0"):
+        active_channels(classifier("se"), images(), k=0)
