@@ -52,13 +52,12 @@ def build_arm(arm: str, trunk: Trunk, seed: int, *, reference_parameters: int | 
         seed: of the initial values.
         reference_parameters: for `wide`, the parameters to reach.
     """
-    options = {"num_classes": trunk.num_classes, "in_channels": trunk.channels}
-    if arm == PLAIN:
-        return models.create(trunk.model, seed=seed, **options)
+    classes, channels = trunk.num_classes, trunk.channels
     if arm == WIDE:
         assert reference_parameters is not None
-        return models.widened(trunk.model, reference_parameters, seed=seed, **options)
-    return models.create(trunk.model, attention=arm, seed=seed, **options)
+        return models.widened(trunk.model, reference_parameters, num_classes=classes, in_channels=channels, seed=seed)
+    attention = None if arm == PLAIN else arm
+    return models.create(trunk.model, num_classes=classes, in_channels=channels, attention=attention, seed=seed)
 
 
 def title(arm: str) -> str:

@@ -13,7 +13,7 @@ from typing import Literal
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from regard import cost, data, report, training
-from regard.core.errors import OptionError, RegardError, RunError
+from regard.core.errors import RegardError, RunError
 from regard.core.options import at_least
 from regard.recipes.arms import build_arm, parse_arms
 from regard.recipes.console import console, say
@@ -67,7 +67,7 @@ def compare(
     pictures: int | Literal["all"] = 3000,
     out: str = "runs/compare",
     recipe: training.Recipe = QUICK,
-    augment: str = "light",
+    augment: data.Augment = "auto",
     balanced: bool = False,
     size: int | None = None,
     labels: str | None = None,
@@ -132,10 +132,10 @@ def _design(
     model: str,
     size: int | None,
     pictures: int | Literal["all"],
-    augment: str,
+    augment: data.Augment,
     balanced: bool,
     recipe: training.Recipe,
-    on_bad_image: str,
+    on_bad_image: Literal["skip", "fail"],
     labels: str | None,
 ) -> Design:
     if pictures != "all":
@@ -251,7 +251,7 @@ def _results(
         data=_data_record(design),
         model=design.model,
         size=open_table(design).preprocessing.size,
-        recipe=design.recipe.to_json(),
+        recipe=dict(design.recipe.to_json()),
         epochs=design.recipe.epochs,
         seeds=tuple(sorted({t.seed for t in trials})),
         device=hardware.device,
@@ -279,7 +279,7 @@ def _results(
 def _data_record(design: Design) -> report.Data:
     table = open_table(design)
     source = table.source
-    available = {split: len(pictures) for split, pictures in source.splits.items()}
+    available = {str(split): len(pictures) for split, pictures in source.splits.items()}
     return report.Data(
         name=design.data,
         fingerprint=source.fingerprint,

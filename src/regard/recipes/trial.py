@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
 from torch import nn
 from torch.utils.data import DataLoader
@@ -14,12 +15,14 @@ from torch.utils.data import DataLoader
 from regard import data, explanation, report, training
 from regard.core.batch import Batch
 from regard.core.tap import taps
+from regard.data import Augment
 from regard.recipes.arms import Trunk, build_arm
 from regard.recipes.ledger import record_look
 from regard.report.coding import decode, encode
 from regard.report.files import write_whole
 
 TRIAL_FILE = "trial.json"
+WEIGHTS_FILE = "weights.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,10 +47,10 @@ class Design:
     model: str
     size: int | None
     pictures: int | None
-    augment: str
+    augment: Augment
     balanced: bool
     recipe: training.Recipe
-    on_bad_image: str
+    on_bad_image: Literal["skip", "fail"]
     labels: str | None
 
 
@@ -128,7 +131,7 @@ def run_trial(job: Job) -> Finished:
     record_look(job.folder, command="compare", what=f"{job.arm}, seed {job.seed}", pictures=len(splits["test"]))
     test = _score(job, table, net, splits["test"])
     ablations, profiles = _look_into(job, table, net)
-    weights = job.trial_folder / "weights.safetensors"
+    weights = job.trial_folder / WEIGHTS_FILE
     training.save_weights(weights, net, _metadata(job, table))
     finished = Finished(
         trial=report.Trial(

@@ -33,7 +33,7 @@ class Outcome(Generic[Job, Result]):
 def run_jobs(
     work: Callable[[Job], Result], jobs: Sequence[Job], *, workers: int, threads: int = 1
 ) -> Iterator[Outcome[Job, Result]]:
-    """Runs `work(job)` for each job in `workers` fresh processes of `threads` threads, and yields outcomes as they come.
+    """Runs `work(job)` for each job in `workers` fresh processes of `threads` threads; yields outcomes as they come.
 
     A job's exception is an outcome and does not stop the others. When the caller stops early, by Ctrl-C for example,
     the processes are ended at once. With one worker too the work runs in another process, so that a job never

@@ -1,0 +1,56 @@
+"""Arms of one seed share all they have in common, bit for bit."""
+
+import pytest
+import torch
+
+from regard.core import OptionError, UnknownNameError
+from regard.recipes.arms import Trunk, build_arm, is_control, parse_arms, title
+
+TRUNK = Trunk("resnet8", 10, 1)
+
+
+@pytest.mark.parametrize("arm", ["se", "eca", "cbam", "bam", "sk", "scse", "sca_cnn", "static"])
+def test_arms_of_a_seed_share_every_parameter_of_the_plain_network_that_they_have(arm):
+    plain, gated = (build_arm(a, TRUNK, 3).state_dict() for a in ("none", arm))
+    common = plain.keys() & gated.keys()
+    assert len(common) >= (len(plain) if arm != "sk" else len(plain) - 3 * 6)
+    for name in common:
+        assert torch.equal(plain[name], gated[name]), name
+
+
+def test_another_seed_draws_other_weights():
+    first, second = (build_arm("none", TRUNK, seed).state_dict() for seed in (0, 1))
+    assert not torch.equal(first["layer1.0.conv1.weight"], second["layer1.0.conv1.weight"])
+
+
+def test_wide_has_about_the_parameters_it_is_widened_to_and_no_attention():
+    wanted = sum(p.numel() for p in build_arm("se:reduction=1", TRUNK, 0).parameters())
+    wide = build_arm("wide", TRUNK, 0, reference_parameters=wanted)
+    assert abs(sum(p.numel() for p in wide.parameters()) - wanted) < 0.02 * wanted
+
+
+def test_the_plain_network_comes_first_and_once():
+    assert parse_arms(("se", "none", "cbam:reduction=8")) == ("none", "se", "cbam:reduction=8")
+    assert parse_arms(()) == ("none",)
+
+
+@pytest.mark.parametrize(
+    ("arms", "error", "text"),
+    [
+        (("see",), UnknownNameError, "Did you mean 'se'"),
+        (("widee",), UnknownNameError, "Did you mean 'wide'"),
+        (("sca",), UnknownNameError, "means several things"),
+        (("se:reductoin=4",), OptionError, "Did you mean 'reduction'"),
+        (("se", "se"), OptionError, "asked for twice"),
+        (("none:reduction=4",), OptionError, "takes none"),
+        (("se:reduction=0",), OptionError, "at least 1"),
+    ],
+)
+def test_a_mistake_in_an_arm_is_said_before_anything_is_trained(arms, error, text):
+    with pytest.raises(error, match=text):
+        parse_arms(arms)
+
+
+def test_controls_are_told_from_mechanisms():
+    assert [is_control(arm) for arm in ("none", "se", "static", "wide")] == [False, False, True, True]
+    assert title("cbam:reduction=8") == "cbam (reduction 8)"
