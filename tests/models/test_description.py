@@ -36,4 +36,4 @@ def test_it_prints_a_line_for_each_site():
     assert text.splitlines()[0] == "se_resnet20: 274,847 parameters, 9 attention modules"
     assert len(text.splitlines()) == 10
     assert str(models.describe(nn.Flatten())) == "Flatten: 0 parameters, no attention modules"
-    assert text.splitlines()[-1].split() == "layer3.2.attention se, 64 channels, 580 parameters".split()
+    assert text.splitlines()[-1] == "  layer3.2.attention  se, 64 channels, 580 parameters"

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from regard.cost.step import TrainingStep
+from regard.cost.step import TrainingStep, expect_example
 
 
 class LiveTensors(TorchDispatchMode):
@@ -87,6 +87,7 @@ def peak_memory(net: nn.Module, example: Tensor) -> int:
         >>> peak_memory(nn.Linear(16, 4), small) < peak_memory(nn.Linear(16, 4), large)
         True
     """
+    expect_example(net, example)
     return _allocated(net, example) if example.device.type == "cuda" else _counted(net, example)
 
 
