@@ -1,1 +1,46 @@
-"""TODO"""
+"""Training, checkpoints and scores of a classifier. Lightning is imported when a name that needs it is first used."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from regard.training.devices import DeviceName, resolve_device, set_threads
+from regard.training.recipe import Recipe
+from regard.training.weights import load_weights, restore, save_weights
+
+if TYPE_CHECKING:
+    from regard.training.classification import Classification
+    from regard.training.evaluation import Evaluation, evaluate
+    from regard.training.fitting import Fit, fit
+    from regard.training.history import EpochRow
+
+_HOMES = {
+    "Classification": "classification",
+    "EpochRow": "history",
+    "Evaluation": "evaluation",
+    "Fit": "fitting",
+    "evaluate": "evaluation",
+    "fit": "fitting",
+}
+
+__all__ = [
+    "Classification",
+    "DeviceName",
+    "EpochRow",
+    "Evaluation",
+    "Fit",
+    "Recipe",
+    "evaluate",
+    "fit",
+    "load_weights",
+    "resolve_device",
+    "restore",
+    "save_weights",
+    "set_threads",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Imports what needs Lightning or torchmetrics, three seconds' worth, when it is first used."""
+    if name in _HOMES:
+        return getattr(import_module(f"regard.training.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'regard.training' has no attribute {name!r}")

@@ -1,0 +1,237 @@
+"""Training a network from the first epoch to the last, or from where it was stopped."""
+
+import signal
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+from lightning.pytorch.callbacks import WeightAveraging
+from lightning.pytorch.utilities.seed import isolate_rng
+from rich.console import Console
+from torch import Tensor, nn
+
+from regard.core.batch import Batch
+from regard.core.errors import OptionError, TrainingError
+from regard.training.checkpoints import SafetensorsIO
+from regard.training.classification import Classification
+from regard.training.devices import check_precision, resolve_device
+from regard.training.history import EpochRow, History
+from regard.training.objectives import objective
+from regard.training.optimisation import moving_average
+from regard.training.progress import ProgressBar
+from regard.training.quiet import quiet
+from regard.training.recipe import Recipe
+from regard.training.repeatable import Epochs, Seeds
+from regard.training.saving import LAST, Identity, Saving, Standing, standing
+from regard.training.weights import save_weights
+
+WEIGHTS = "weights.safetensors"
+_PLUGINS = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
+
+
+@dataclass(frozen=True)
+class Fit:
+    """What a training run left besides the trained network.
+
+    Attributes:
+        history: a row for each epoch.
+        seconds: of all epochs, those before a resumption included.
+        epochs: how many.
+        steps: how many in all.
+        kept_epoch: the epoch whose weights the network has.
+    """
+
+    history: tuple[EpochRow, ...]
+    seconds: float
+    epochs: int
+    steps: int
+    kept_epoch: int
+
+
+def fit(
+    net: nn.Module,
+    recipe: Recipe,
+    train_loader: Iterable[Batch],
+    val_loader: Iterable[Batch] | None,
+    *,
+    classes: tuple[str, ...],
+    multi_label: bool = False,
+    folder: str | Path | None,
+    seed: int,
+    device: str | torch.device = "auto",
+    progress: bool = True,
+    logs: bool = True,
+    resume: bool = False,
+    labels: Tensor | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> Fit:
+    """Trains `net` in place; on one machine the result depends on the arguments only, however often it was resumed.
+
+    Args:
+        net: from pictures (b, c, h, w) to logits (b, k); it comes back on the CPU.
+        recipe: how to train.
+        train_loader: a sized loader of `core.Batch`; where its sampler has `set_epoch`, that is called.
+        val_loader: the pictures that each epoch is judged by, or None.
+        classes: k names.
+        multi_label: whether labels are (b, k) of 0 and 1.
+        folder: gets `last.safetensors`, `weights.safetensors` and the logs; None writes nothing.
+        seed: of the order, the augmentation and whatever the steps draw.
+        device: `auto`, `cpu`, `cuda` or `mps`.
+        progress: whether a terminal gets a progress bar.
+        logs: whether `folder` gets CSV and TensorBoard logs.
+        resume: go on after the last complete epoch in `folder`, or begin where there is none; `net` must be as it was
+            when the run began.
+        labels: of all training pictures; needed with `class_weights="balanced"`.
+        extra: JSON facts for the metadata of `weights.safetensors`: the model, the preprocessing.
+
+    Returns:
+        The run's history.
+
+    Raises:
+        OptionError: a device that is absent, or a recipe that it or the loaders cannot serve.
+        TrainingError: the loss is no longer a number, or the device's memory is full.
+        CheckpointError: the disk is full, or the checkpoint to resume from is another run's or damaged.
+        KeyboardInterrupt: Ctrl-C; its text names the last complete epoch.
+    """
+    place = resolve_device(device)
+    check_precision(recipe.precision, place)
+    loader = Epochs(train_loader, seed)
+    _check_loaders(recipe, loader, val_loader, labels)
+    path = None if folder is None else Path(folder)
+    identity = Identity(recipe.to_json(), seed, tuple(classes), multi_label, len(loader))
+    last = None if path is None else path / LAST
+    begun = standing(last, identity, net) if resume and last is not None and last.exists() else Standing(0, 0)
+    module = Classification(
+        net, recipe, objective(recipe, len(classes), multi_label=multi_label, labels=labels), len(loader)
+    )
+    history = History()
+    callbacks = _callbacks(module, loader, history, path, identity, progress=progress, logs=logs)
+    with quiet(), isolate_rng(), _errors(recipe, history):
+        trainer = _trainer(recipe, place, callbacks, path, validate=val_loader is not None)
+        if begun.epoch < recipe.epochs:
+            net.train().to(memory_format=torch.channels_last if recipe.channels_last else torch.preserve_format)
+            trainer.fit(module, loader, val_loader, ckpt_path=last if begun.epoch else None)
+        else:
+            assert last is not None
+            _load_finished(last, module, history)
+    return _finish(net, history, recipe, path, identity, extra)
+
+
+def _check_loaders(recipe: Recipe, loader: Epochs, val_loader: object, labels: Tensor | None) -> None:
+    if not isinstance(loader.loader, Sized) or len(loader) == 0:
+        raise OptionError(
+            "fit: the training loader must have a length of at least one batch; with drop_last there must be at least "
+            f"batch_size={recipe.batch_size} pictures: choose a smaller batch size."
+        )
+    if recipe.keep == "best" and val_loader is None:
+        raise OptionError("fit: keep='best' needs validation pictures: pass val_loader, or use keep='last'.")
+
+
+def _callbacks(
+    module: Classification,
+    loader: Epochs,
+    history: History,
+    folder: Path | None,
+    identity: Identity,
+    *,
+    progress: bool,
+    logs: bool,
+) -> list[L.Callback]:
+    """In an order that matters: the history looks before the averaged weights go, logs and bar look at the history."""
+    recipe = module.recipe
+    made: list[L.Callback] = [Seeds(loader), history]
+    if recipe.ema:
+        made.append(WeightAveraging(use_buffers=True, multi_avg_fn=moving_average(recipe.ema)))
+    if folder is not None and logs:
+        from regard.training.logs import Logs
+
+        made.append(Logs(folder, history))
+    console = Console(stderr=True)
+    if progress and console.is_terminal:
+        made.append(ProgressBar(history, console))
+    if folder is not None:
+        made.append(Saving(folder / LAST, identity, recipe.save_every))
+    return made
+
+
+def _trainer(
+    recipe: Recipe, device: torch.device, callbacks: list[L.Callback], folder: Path | None, *, validate: bool
+) -> L.Trainer:
+    return L.Trainer(
+        accelerator=device.type,
+        devices=[device.index] if device.index is not None else 1,
+        precision=_PLUGINS[recipe.precision],  # type: ignore[arg-type]
+        max_epochs=recipe.epochs,
+        callbacks=callbacks,
+        plugins=[SafetensorsIO()],
+        gradient_clip_val=recipe.clip or None,
+        limit_val_batches=None if validate else 0,
+        default_root_dir=folder,
+        logger=False,
+        enable_checkpointing=folder is not None,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+    )
+
+
+@contextmanager
+def _errors(recipe: Recipe, history: History) -> Iterator[None]:
+    """Says what a user can put right; gives Ctrl-C back, which Lightning turns into an exit with signals ignored."""
+    handler = _interrupt_handler()
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise TrainingError(
+            f"The device ran out of memory with batch_size={recipe.batch_size}: use a smaller --batch-size, or "
+            f"--precision bfloat16. ({str(error).partition('. ')[0]}.)"
+        ) from error
+    except torch._dynamo.exc.TorchDynamoException as error:
+        raise TrainingError(
+            f"torch.compile failed ({type(error).__name__}: {str(error).strip().splitlines()[0]}): train without "
+            "--compile, or install a C++ compiler."
+        ) from error
+    except SystemExit as error:
+        if isinstance(error.__context__, KeyboardInterrupt):
+            raise KeyboardInterrupt(f"Stopped after {len(history.rows)} of {recipe.epochs} epochs.") from error
+        raise
+    finally:
+        if handler is not None:
+            signal.signal(signal.SIGINT, handler)
+
+
+def _interrupt_handler() -> Callable[..., Any] | int | None:
+    """The handler of Ctrl-C where this thread may set it again, else None."""
+    import threading
+
+    return signal.getsignal(signal.SIGINT) if threading.current_thread() is threading.main_thread() else None
+
+
+def _load_finished(last: Path, module: Classification, history: History) -> None:
+    """Takes the result out of the checkpoint of the last epoch, where a run was stopped just after it."""
+    checkpoint = SafetensorsIO().load_checkpoint(last)
+    module.load_state_dict(checkpoint["state_dict"])
+    history.load_state_dict(checkpoint["callbacks"][history.state_key])
+
+
+def _finish(
+    net: nn.Module,
+    history: History,
+    recipe: Recipe,
+    folder: Path | None,
+    identity: Identity,
+    extra: Mapping[str, Any] | None,
+) -> Fit:
+    rows = history.rows
+    if history.best is not None:
+        net.load_state_dict(history.best)
+    if folder is not None:
+        facts = {k: v for k, v in asdict(identity).items() if k != "steps_per_epoch"}
+        metadata = {**facts, "history": [row.to_json() for row in rows], **(extra or {})}
+        save_weights(folder / WEIGHTS, net, metadata)
+    return Fit(rows, sum(row.seconds for row in rows), len(rows), rows[-1].step, history.best_epoch or recipe.epochs)

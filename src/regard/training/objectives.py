@@ -1,0 +1,88 @@
+"""What training makes small: cross-entropy over classes, or binary cross-entropy over labels, and mixed pictures."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torchvision.transforms import v2
+
+from regard.core.errors import OptionError
+from regard.training.recipe import Recipe
+
+
+class Objective(nn.Module):
+    """The loss of a batch of logits (b, k).
+
+    Args:
+        classes: k.
+        multi_label: whether labels are (b, k) of 0 and 1, each class a question of its own, instead of (b,) numbers.
+        smoothing: the share of every label that is spread over all classes (over yes and no with `multi_label`).
+        weights: (k,) the weight of each class, of its yes with `multi_label`; None for equal ones.
+    """
+
+    weights: Tensor | None
+
+    def __init__(
+        self, classes: int, *, multi_label: bool = False, smoothing: float = 0.0, weights: Tensor | None = None
+    ) -> None:
+        super().__init__()
+        self.classes = classes
+        self.multi_label = multi_label
+        self.smoothing = smoothing
+        self.register_buffer("weights", weights, persistent=False)
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """The mean loss of the batch, in at least float32; labels (b,), or (b, k) shares of the classes."""
+        logits = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+        if not self.multi_label:
+            return functional.cross_entropy(logits, labels, weight=self.weights, label_smoothing=self.smoothing)
+        target = labels.to(logits.dtype) * (1 - self.smoothing) + self.smoothing / 2
+        return functional.binary_cross_entropy_with_logits(logits, target, pos_weight=self.weights)
+
+
+def balanced_weights(labels: Tensor, classes: int, *, multi_label: bool = False) -> Tensor:
+    """Class weights that make every class count the same, however rare it is.
+
+    Args:
+        labels: (n,) class numbers of all training pictures, or (n, k) of 0 and 1 with `multi_label`.
+        classes: k.
+        multi_label: as in `Objective`.
+
+    Returns:
+        (k,) n / (k n_class), so that the mean weight of a picture is 1; with `multi_label` the number of pictures
+        without the label for each one with it. A class without pictures has weight 1.
+
+    Example:
+        >>> balanced_weights(torch.tensor([0, 0, 0, 1]), 2)
+        tensor([0.6667, 2.0000])
+    """
+    if multi_label:
+        having = labels.float().sum(0)
+        return torch.where(having > 0, (len(labels) - having).clamp(min=1) / having.clamp(min=1), 1.0)
+    counts = torch.bincount(labels, minlength=classes).float()
+    return torch.where(counts > 0, len(labels) / (classes * counts.clamp(min=1)), 1.0)
+
+
+def mixing(recipe: Recipe, classes: int, *, multi_label: bool = False) -> nn.Module | None:
+    """Mixup, CutMix, or a fair coin between them, as the recipe says; None for neither.
+
+    It takes (images, labels) and gives mixed images and (b, k) shares of the classes.
+    """
+    made: list[nn.Module] = []
+    number = None if multi_label else classes
+    if recipe.mixup:
+        made.append(v2.MixUp(alpha=recipe.mixup, num_classes=number))
+    if recipe.cutmix:
+        made.append(v2.CutMix(alpha=recipe.cutmix, num_classes=number))
+    return v2.RandomChoice(made) if len(made) > 1 else made[0] if made else None
+
+
+def objective(recipe: Recipe, classes: int, *, multi_label: bool = False, labels: Tensor | None = None) -> Objective:
+    """The recipe's objective; `labels` of all training pictures are needed with `class_weights="balanced"`."""
+    weights = None
+    if recipe.class_weights == "balanced":
+        if labels is None:
+            raise OptionError(
+                "recipe: class_weights='balanced' needs the labels of all training pictures: pass labels= to fit."
+            )
+        weights = balanced_weights(labels, classes, multi_label=multi_label)
+    return Objective(classes, multi_label=multi_label, smoothing=recipe.label_smoothing, weights=weights)

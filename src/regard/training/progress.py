@@ -1,0 +1,76 @@
+"""A run's progress in a terminal: one bar for the whole run with the time left, and a line for each finished epoch."""
+
+from typing import Any
+
+import lightning as L
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from regard.core.batch import Batch
+from regard.training.history import EpochRow, History
+
+_LOOK_EVERY = 10
+
+
+class ProgressBar(L.Callback):
+    """Shows the run in a terminal.
+
+    Args:
+        history: where each epoch's row comes from; it must come earlier in the list of callbacks.
+        console: where to show it; only a terminal gets a bar.
+    """
+
+    def __init__(self, history: History, console: Console) -> None:
+        self.history = history
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("steps  loss {task.fields[loss]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            refresh_per_second=4,
+            transient=True,
+        )
+        self._task = self._bar.add_task("training", total=None, loss="-")
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Starts the bar where the run stands."""
+        steps = (trainer.max_epochs or 0) * int(trainer.num_training_batches)
+        self._bar.update(self._task, total=steps, completed=trainer.global_step)
+        self._bar.start()
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Says which epoch it is."""
+        self._bar.update(self._task, description=f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}")
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """Moves the bar."""
+        said = {"loss": f"{float(outputs['loss']):.3f}"} if batch_idx % _LOOK_EVERY == 0 else {}
+        self._bar.update(self._task, advance=1, **said)  # type: ignore[arg-type]
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Leaves a line above the bar."""
+        self._bar.console.print(line(self.history.rows[-1], trainer.max_epochs or 0), highlight=False, markup=False)
+
+    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Takes the bar away, also after an error."""
+        self._bar.stop()
+
+
+def line(row: EpochRow, epochs: int) -> str:
+    """What is said of a finished epoch.
+
+    >>> line(EpochRow(3, 90, 0.1, 0.5, 0.4, 0.8123, None, 12.3), 10)
+    'epoch  3/10  loss 0.500  validation: loss 0.400, 81.2 % right  12.3 s'
+    """
+    said = [f"epoch {row.epoch:>{len(str(epochs))}}/{epochs}", f"loss {row.train_loss:.3f}"]
+    if row.val_loss is not None and row.val_accuracy is not None:
+        right = f"{100 * row.val_accuracy:.1f} % right"
+        precision = f", mAP {100 * row.val_map:.1f} %" if row.val_map is not None else ""
+        said.append(f"validation: loss {row.val_loss:.3f}, {right}{precision}")
+    return "  ".join((*said, f"{row.seconds:.1f} s"))

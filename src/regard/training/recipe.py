@@ -1,0 +1,120 @@
+"""How a network is trained: every setting of the training loop, flat and checked."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from math import isfinite
+from typing import Literal
+
+from regard.core.errors import OptionError, unknown_name
+from regard.core.options import at_least, one_of
+
+Optimizer = Literal["sgd", "adamw"]
+Precision = Literal["float32", "bfloat16", "float16"]
+
+USUAL_LR = {"sgd": 0.1, "adamw": 0.001}
+USUAL_DECAY = {"sgd": 5e-4, "adamw": 0.05}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """The settings of a training run; a value that makes no sense is refused when the recipe is made.
+
+    Args:
+        epochs: how often every training picture is seen.
+        batch_size: pictures a step.
+        optimizer: `sgd` (with Nesterov momentum) or `adamw`.
+        lr: the highest learning rate; None takes the optimizer's usual one (sgd 0.1, adamw 0.001).
+        momentum: of SGD; AdamW's first beta is 0.9 whatever stands here.
+        weight_decay: on weights only, never on biases, normalisations and single scalars; None takes the optimizer's
+            usual one (sgd 0.0005, adamw 0.05).
+        warmup_epochs: the learning rate rises for so long (fractions allowed), then falls as a cosine, step by step.
+        label_smoothing: the share of every label that is spread over all classes, from 0 to below 1.
+        mixup: alpha of mixup, 0 for none; 0.2 is usual.
+        cutmix: alpha of CutMix, 0 for none; 1 is usual. With both, each batch gets one of the two by a fair coin.
+        clip: gradients are scaled down to this norm, 0 for no limit.
+        precision: `float32`, or mixed precision in `bfloat16` (CPU, CUDA) or `float16` (CUDA).
+        ema: decay of an exponential moving average of the weights, 0 for none; the average is what is validated and
+            kept. The decay is lower in the first steps (at most (1 + n) / (10 + n) after n steps).
+        channels_last: whether pictures and weights lie channels-last in memory (faster on GPUs and recent CPUs).
+        compile: whether the network runs through `torch.compile` (a minute's wait, then faster; needs a compiler).
+        attention_lr: the learning rate of attention mechanisms is multiplied by it; above 1 when they were just
+            inserted into a trained network.
+        class_weights: `balanced` weighs the loss of each class by the inverse of its share of the training pictures.
+        keep: which epoch's weights are the result: the `last`, or the `best` on the validation pictures.
+        save_every: epochs between two full checkpoints; the last epoch is always saved.
+
+    Raises:
+        OptionError: a value out of its range.
+
+    Example:
+        >>> Recipe(epochs=3, optimizer="adamw").lr
+        0.001
+        >>> Recipe(epochs=0)
+        Traceback (most recent call last):
+        regard.core.errors.OptionError: recipe: epochs=0 is not allowed; it must be an integer of at least 1.
+    """
+
+    epochs: int = 10
+    batch_size: int = 128
+    optimizer: Optimizer = "sgd"
+    lr: float | None = None
+    momentum: float = 0.9
+    weight_decay: float | None = None
+    warmup_epochs: float = 0.5
+    label_smoothing: float = 0.0
+    mixup: float = 0.0
+    cutmix: float = 0.0
+    clip: float = 0.0
+    precision: Precision = "float32"
+    ema: float = 0.0
+    channels_last: bool = False
+    compile: bool = False
+    attention_lr: float = 1.0
+    class_weights: Literal["none", "balanced"] = "none"
+    keep: Literal["last", "best"] = "last"
+    save_every: int = 1
+
+    def __post_init__(self) -> None:
+        for option in ("epochs", "batch_size", "save_every"):
+            at_least("recipe", option, getattr(self, option), 1)
+        one_of("recipe", "optimizer", self.optimizer, ("sgd", "adamw"))
+        one_of("recipe", "precision", self.precision, ("float32", "bfloat16", "float16"))
+        one_of("recipe", "class_weights", self.class_weights, ("none", "balanced"))
+        one_of("recipe", "keep", self.keep, ("last", "best"))
+        if self.lr is None:
+            object.__setattr__(self, "lr", USUAL_LR[self.optimizer])
+        if self.weight_decay is None:
+            object.__setattr__(self, "weight_decay", USUAL_DECAY[self.optimizer])
+        self._check("lr", above=0.0)
+        self._check("attention_lr", above=0.0)
+        for option in ("weight_decay", "warmup_epochs", "mixup", "cutmix", "clip"):
+            self._check(option)
+        for option in ("momentum", "label_smoothing", "ema"):
+            self._check(option, below=1.0)
+        if self.warmup_epochs >= self.epochs:
+            raise OptionError(
+                f"recipe: warmup_epochs={self.warmup_epochs} is not allowed with epochs={self.epochs}; the warm-up "
+                f"must end before the training does: choose less than {self.epochs}, or more epochs."
+            )
+
+    def _check(self, option: str, *, above: float | None = None, below: float | None = None) -> None:
+        """Raises unless the option is a finite number of at least 0, more than `above` and less than `below`."""
+        value = getattr(self, option)
+        number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
+        if not number or value < 0 or (above is not None and value <= above) or (below is not None and value >= below):
+            least = "more than 0" if above is not None else "at least 0"
+            most = f" and less than {below:g}" if below is not None else ""
+            raise OptionError(f"recipe: {option}={value!r} is not allowed; it must be a number of {least}{most}.")
+
+    def to_json(self) -> dict[str, int | float | str | bool]:
+        """The settings by name, plain values only."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, settings: Mapping[str, object]) -> "Recipe":
+        """The recipe of `settings`; names that are missing keep their default, unknown ones are refused."""
+        known = [field.name for field in fields(cls)]
+        for name in settings:
+            if name not in known:
+                raise unknown_name("setting of a recipe", name, known)
+        return cls(**settings)  # type: ignore[arg-type]

@@ -1,0 +1,97 @@
+"""Full checkpoints at the ends of epochs, and what they must agree with to be resumed from."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+from lightning.pytorch.callbacks import Checkpoint
+from torch import nn
+
+from regard.core.errors import CheckpointError
+from regard.training.checkpoints import SETTINGS
+from regard.training.weights import check_state, read_metadata
+
+LAST = "last.safetensors"
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What a checkpoint belongs to: a run resumed with any other of these would not be the same run."""
+
+    recipe: dict[str, Any]
+    seed: int
+    classes: tuple[str, ...]
+    multi_label: bool
+    steps_per_epoch: int
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How far a checkpoint is."""
+
+    epoch: int
+    step: int
+
+
+class Saving(Checkpoint):
+    """Writes `last.safetensors` every `every` epochs and after the last; the one before stays until it is complete.
+
+    Args:
+        path: of the checkpoint.
+        identity: what the checkpoint belongs to.
+        every: epochs between two.
+    """
+
+    def __init__(self, path: Path, identity: Identity, every: int) -> None:
+        self.path = path
+        self.identity = identity
+        self.every = every
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Saves, after all other callbacks have finished the epoch."""
+        done = trainer.current_epoch + 1
+        if done % self.every == 0 or done == trainer.max_epochs:
+            trainer.save_checkpoint(self.path)
+
+    def on_save_checkpoint(self, trainer: L.Trainer, pl_module: L.LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Adds what it belongs to and how far it is."""
+        standing = Standing(trainer.current_epoch + 1, trainer.global_step)
+        shapes = {
+            name.removeprefix("net."): list(tensor.shape)
+            for name, tensor in checkpoint["state_dict"].items()
+            if name.startswith("net.")
+        }
+        checkpoint[SETTINGS] = {"identity": asdict(self.identity), "standing": asdict(standing), "shapes": shapes}
+
+
+def standing(path: Path, identity: Identity, net: nn.Module) -> Standing:
+    """How far the checkpoint at `path` is, after checking that it can be resumed from.
+
+    Raises:
+        CheckpointError: it is damaged, or belongs to another run: lists what differs.
+    """
+    metadata = read_metadata(path)
+    saved = metadata.get(SETTINGS)
+    if metadata.get("kind") != "checkpoint" or not isinstance(saved, dict):
+        raise CheckpointError(f"{path}: this is not the checkpoint of a training run, so none can be resumed from it.")
+    differences = _differences(saved["identity"], asdict(identity))
+    if differences:
+        raise CheckpointError(
+            f"{path}: the run cannot be resumed with other settings: {'; '.join(differences)}. "
+            "Give the settings that it began with, or begin a new run in another folder (--out)."
+        )
+    check_state(net, {name: tuple(shape) for name, shape in saved["shapes"].items()}, str(path))
+    return Standing(**saved["standing"])
+
+
+def _differences(saved: dict[str, Any], ours: dict[str, Any]) -> list[str]:
+    """`name was X, is now Y` for each setting that differs."""
+    flat_saved, flat_ours = (s | s["recipe"] for s in (saved, ours))
+    names = [name for name in {**flat_saved, **flat_ours} if name != "recipe"]
+    plain = {n: list(v) if isinstance(v, tuple) else v for n, v in flat_ours.items()}
+    return [
+        f"{name} was {flat_saved.get(name)!r}, is now {plain.get(name)!r}"
+        for name in names
+        if flat_saved.get(name) != plain.get(name)
+    ]

@@ -1,0 +1,154 @@
+"""Weights files: safetensors with JSON metadata, and the refusals of everything else."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from regard import __version__
+from regard.core.errors import CheckpointError
+from regard.training.atomic import replacing
+
+_ENTRY = "regard"
+_REMEDY = "Copy the file again, or train again."
+
+
+def save_weights(path: str | Path, net: nn.Module | Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
+    """Writes the weights and what is needed to use them; a file that was there stays until the new one is complete.
+
+    Args:
+        path: a `.safetensors` file.
+        net: the network, or its state dict.
+        metadata: JSON values: model, classes, preprocessing, recipe ...; `regard`, this version, is added.
+
+    Raises:
+        CheckpointError: the disk is full, or the folder cannot be written to.
+    """
+    state = net.state_dict() if isinstance(net, nn.Module) else net
+    write_tensors(Path(path), state, {"kind": "weights", "regard": __version__, **metadata})
+
+
+def load_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The state dict and the metadata of a weights file that regard wrote. Never executes anything in the file.
+
+    Raises:
+        CheckpointError: the file is missing, truncated, a pickle, something else, or has no metadata of regard's.
+    """
+    state, metadata = read_tensors(Path(path))
+    if metadata.get("kind") == "checkpoint":
+        raise CheckpointError(
+            f"{path}: this is the checkpoint of a training run, not its result: finish the run with "
+            f"`regard train --resume {Path(path).parent}` and use its weights.safetensors."
+        )
+    return state, metadata
+
+
+def restore(net: nn.Module, path: str | Path) -> dict[str, Any]:
+    """Loads a weights file into `net`, every tensor of it or none; returns the file's metadata.
+
+    Raises:
+        CheckpointError: as for `load_weights`, or the weights are those of another network.
+    """
+    state, metadata = load_weights(path)
+    check_state(net, {name: tuple(tensor.shape) for name, tensor in state.items()}, str(path))
+    net.load_state_dict(state)
+    return metadata
+
+
+def check_state(net: nn.Module, shapes: Mapping[str, tuple[int, ...]], source: str) -> None:
+    """Raises a `CheckpointError` that lists a few differences unless `shapes` are those of `net`'s state dict."""
+    ours = {name: tuple(tensor.shape) for name, tensor in net.state_dict().items()}
+    lines = [
+        f"{name} is {_of(shapes[name])} and must be {_of(ours[name])}"
+        for name in ours
+        if name in shapes and shapes[name] != ours[name]
+    ]
+    lines += [f"{name} is missing" for name in ours if name not in shapes]
+    lines += [f"{name} has no place in the network" for name in shapes if name not in ours]
+    if lines:
+        more = f"; and {len(lines) - 4} more" if len(lines) > 4 else ""
+        raise CheckpointError(
+            f"{source}: these are the weights of another network; {len(lines)} tensors differ: "
+            f"{'; '.join(lines[:4])}{more}. Build the network that the file's metadata describe, or choose its file."
+        )
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
+    """Writes tensors and JSON metadata as one safetensors file, all of it or nothing."""
+    with replacing(path) as aside:
+        save_file(_apart(tensors), aside, metadata={"format": "pt", _ENTRY: json.dumps(metadata)})
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors on the CPU, contiguous; those that share memory, which safetensors cannot say, are copied."""
+    apart: dict[str, Tensor] = {}
+    memory: set[int] = set()
+    for name, given in tensors.items():
+        tensor = given.detach().cpu().contiguous()
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() in memory or storage.nbytes() != tensor.nbytes:
+            tensor = tensor.clone()
+        memory.add(storage.data_ptr())
+        apart[name] = tensor
+    return apart
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and metadata of a safetensors file that regard wrote."""
+    metadata = read_metadata(path)
+    with safe_open(path, "pt") as file:
+        return {name: file.get_tensor(name).clone() for name in file.keys()}, metadata  # noqa: SIM118
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """The metadata of a safetensors file that regard wrote, without reading its tensors."""
+    entries = _header(path)
+    if _ENTRY not in entries:
+        raise CheckpointError(
+            f"{path}: the file has no metadata of regard's, so it does not say which network, classes and "
+            "preprocessing the weights belong to. A file from elsewhere can start a training: "
+            f"`regard train --model timm:NAME --weights {path}`."
+        )
+    try:
+        metadata = json.loads(entries[_ENTRY])
+    except ValueError as error:
+        raise CheckpointError(f"{path}: the file's metadata are damaged: {error}. {_REMEDY}") from error
+    return dict(metadata)
+
+
+def _header(path: Path) -> dict[str, str]:
+    """The entries in the header, after checking that the file is a whole safetensors file."""
+    if not path.is_file():
+        what = "is a folder, not a file" if path.is_dir() else "there is no such file"
+        raise CheckpointError(f"{path}: {what}; name a .safetensors file that regard wrote.")
+    try:
+        with path.open("rb") as file:
+            start = file.read(8)
+        with safe_open(path, "pt") as file:
+            return file.metadata() or {}
+    except SafetensorError as error:
+        raise CheckpointError(f"{path}: {_what_is_wrong(start, str(error))}") from error
+    except OSError as error:
+        raise CheckpointError(f"{path}: could not be read: {error.strerror or error}.") from error
+
+
+def _what_is_wrong(start: bytes, error: str) -> str:
+    if start.startswith((b"PK\x03\x04", b"\x80")):
+        return (
+            "this is a pickle, and reading a pickle can execute any code, so it is refused. regard reads .safetensors; "
+            "a .pth file of plain tensors can start a training (`regard train --weights`), where it is read without "
+            "executing anything."
+        )
+    if not start:
+        return f"the file is empty. {_REMEDY}"
+    if len(start) < 8 or "ncomplete" in error or "not fully covered" in error:
+        return f"the file is truncated, a part of it is missing ({error}). {_REMEDY}"
+    return f"this is no safetensors file ({error}). {_REMEDY}"
+
+
+def _of(shape: tuple[int, ...]) -> str:
+    return "x".join(str(size) for size in shape) or "scalar"
