@@ -55,6 +55,7 @@ def _mechanism(profile: Profile) -> str:
         profile.text,
         f"Parameters: {sizes}. Map: from {facts.map_range[0]:g} to {facts.map_range[1]:g}.{code}",
         "\n".join(["| option | default | |", "| --- | --- | --- |", *options]) if options else "",
+        "Where it differs from the paper or the authors' code:" if facts.departures else "",
         "\n".join(f"- {departure}" for departure in facts.departures),
     ]
     return "\n\n".join(part for part in parts if part)

@@ -61,15 +61,15 @@ def test_a_command_s_page_says_everything_a_newcomer_needs():
     lines = [" ".join(line.split()) for line in text.splitlines()]
     assert lines[0] == "regard train [IMAGE ...] --data DATA [OPTIONS]"
     assert "More is said here." in lines
-    assert "--data DATA Where the pictures are. [required]" in lines
-    assert "--device auto|cpu Where it runs. [default: auto]" in lines
-    assert "--resume Go on." in lines
-    assert "--[no-]progress Show a bar. [default: True]" in lines
+    assert "--data DATA where the pictures are. [required]" in lines
+    assert "--device auto|cpu where it runs. [default: auto]" in lines
+    assert "--resume go on." in lines
+    assert "--[no-]progress show a bar. [default: True]" in lines
     assert "How to train" in lines
-    assert "--epochs N Passes over the pictures. [default: 3]" in lines
+    assert "--epochs N passes over the pictures. [default: 3]" in lines
     assert "One of alphabetical, reverse, shuffled, as given. [default: reverse]" in text
     assert "Returns" not in text
-    assert "[IMAGE ...] Some pictures." in lines
+    assert "[IMAGE ...] some pictures." in lines
 
 
 def test_the_overview_has_a_line_for_each_command():

@@ -48,8 +48,7 @@ def _rows(options: Iterable[tuple[Parameter, str]], words: Parameter | None) -> 
     table.add_column(no_wrap=True)
     for parameter, text in options:
         name = _place(words) if words is not None and parameter.name == words.name else _option(parameter)
-        text = text.strip()[:1].upper() + text.strip()[1:]
-        table.add_row(Text(name), Text(f"{text} {_default(parameter)}".strip()))
+        table.add_row(Text(name), Text(" ".join(f"{text} {_default(parameter)}".split())))
     return Padding(table, (0, 0, 0, 2), expand=False)
 
 
@@ -84,8 +83,12 @@ def _default(parameter: Parameter) -> str:
         return f"{choices} [required]".strip()
     if parameter.default is None or parameter.default is False or parameter.default in ((), ""):
         return choices.strip()
-    value = " ".join(map(str, parameter.default)) if parameter.many else str(parameter.default)
+    value = " ".join(map(_written, parameter.default)) if parameter.many else _written(parameter.default)
     return f"{choices} [default: {value}]".strip()
+
+
+def _written(value: object) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _description(recipe: Callable[..., object]) -> str:

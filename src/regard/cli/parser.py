@@ -152,4 +152,4 @@ def _kind(hint: Any) -> str:
 
 
 def _title(record: type) -> str:
-    return (record.__doc__ or record.__name__).strip().partition("\n")[0].rstrip(".")
+    return re.split(r"[.;:\n]", (record.__doc__ or record.__name__).strip())[0]
