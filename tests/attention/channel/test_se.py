@@ -1,0 +1,132 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+from timm.layers.squeeze_excite import SEModule
+from torchvision.ops import SqueezeExcitation
+
+from regard.attention.channel.se import SE
+from regard.core.errors import OptionError, ShapeError
+from tests.attention.drawn import (
+    PLAIN_RESNET,
+    arrays,
+    assert_equal,
+    block_outputs,
+    count,
+    drawn,
+    features,
+    names,
+)
+from tests.attention.formulas import affine, over_positions, positions_mean, relu, sigmoid
+
+
+def formula(x, p):
+    """Equations 2 to 4 of the paper, with the biases of the published networks."""
+    hidden = relu(affine(p["reduce.weight"], positions_mean(x), p.get("reduce.bias", 0)))
+    return x * over_positions(sigmoid(affine(p["expand.weight"], hidden, p.get("expand.bias", 0))), x)
+
+
+@pytest.mark.parametrize("shape", [(3, 6, 7, 5), (2, 6, 9), (2, 6, 3, 5, 2), (1, 6, 1, 1), (2, 6, 1, 8)])
+@pytest.mark.parametrize("bias", [True, False])
+def test_it_is_the_papers_formula(shape, bias):
+    module, x = drawn(SE(6, reduction=2, bias=bias)), features(*shape)
+    assert_equal(module(x), formula(x.numpy(), arrays(module)))
+
+
+def test_a_case_computed_by_hand():
+    module = SE(2, reduction=2)
+    with torch.no_grad():
+        module.reduce.weight.copy_(torch.tensor([[1.0, 1.0]]))
+        module.reduce.bias.fill_(-1.0)
+        module.expand.weight.copy_(torch.tensor([[math.log(3) / 3], [-10.0]]))
+        module.expand.bias.copy_(torch.tensor([0.0, 30.0]))
+    # The means are 2 and 2, the hidden value is 2 + 2 - 1 = 3, the logits are log 3 and 0.
+    y = module(torch.tensor([[[1.0, 3.0], [4.0, 0.0]]]))
+    assert y.tolist() == [[[pytest.approx(0.75), pytest.approx(2.25)], [2.0, 0.0]]]
+
+
+def test_counts_of_the_papers_networks():
+    assert count(SE(64)) == 580
+    assert [SE(c).reduce.out_features for c in (256, 512, 1024, 2048)] == [16, 32, 64, 128]
+    for depth, published in {18: 11_778_592, 34: 21_958_868, 50: 28_088_024, 101: 49_326_872}.items():
+        assert PLAIN_RESNET[depth] + sum(n * count(SE(c)) for c, n in block_outputs(depth)) == published
+    without = sum(n * (count(SE(c)) - count(SE(c, bias=False))) for c, n in block_outputs(50))
+    assert without == 16_048
+
+
+def test_parameters_stand_in_the_order_of_the_formula():
+    assert names(SE(8)) == ["reduce.weight", "reduce.bias", "expand.weight", "expand.bias"]
+    assert SE(8, reduction=4).reduce.weight.shape == (2, 8)
+
+
+def test_a_narrow_layer_still_sees_its_input():
+    module = drawn(SE(3, reduction=16))
+    a, b = module(features(1, 3, 4, 4)), module(2 * features(1, 3, 4, 4))
+    assert module.reduce.out_features == 1
+    assert not torch.allclose(b, 2 * a)
+
+
+def test_timm_with_the_same_hidden_width_agrees():
+    module, theirs = drawn(SE(64)), SEModule(64, rd_channels=4).double()
+    theirs.load_state_dict(
+        {
+            "fc1.weight": module.reduce.weight[..., None, None],
+            "fc1.bias": module.reduce.bias,
+            "fc2.weight": module.expand.weight[..., None, None],
+            "fc2.bias": module.expand.bias,
+        }
+    )
+    x = features(2, 64, 5, 3)
+    torch.testing.assert_close(module(x), theirs(x), rtol=1e-11, atol=1e-12)
+
+
+def test_torchvision_agrees():
+    module, theirs = drawn(SE(8, reduction=2)), SqueezeExcitation(8, 4).double()
+    theirs.load_state_dict(
+        {
+            "fc1.weight": module.reduce.weight[..., None, None],
+            "fc1.bias": module.reduce.bias,
+            "fc2.weight": module.expand.weight[..., None, None],
+            "fc2.bias": module.expand.bias,
+        }
+    )
+    x = features(2, 8, 5, 3)
+    torch.testing.assert_close(module(x), theirs(x), rtol=1e-11, atol=1e-12)
+
+
+def test_float16_features_with_a_mean_of_a_thousand_keep_their_gate():
+    module = SE(4, reduction=2)
+    x = torch.full((1, 4, 128, 128), 1000.0)
+    half = module.half()(x.half()).float()
+    assert torch.isfinite(half).all()
+    torch.testing.assert_close(half, module.float()(x), rtol=5e-3, atol=1.0)
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"reduction": 0}, "se: reduction=0 is not allowed; it must be an integer of at least 1"),
+        ({"reduction": 2.0}, "reduction=2.0"),
+        ({"bias": "no"}, "se: bias='no' is not allowed; it must be True or False"),
+        ({"start": "zero"}, "se: start='zero' is not allowed; choose one of 'paper', 'identity'"),
+    ],
+)
+def test_a_wrong_option_is_said(options, says):
+    with pytest.raises(OptionError, match=says):
+        SE(8, **options)
+
+
+def test_wrong_features_are_said():
+    with pytest.raises(ShapeError, match=r"se: x has shape \(2, 7, 3, 3\), so 7 channels.*channels=7"):
+        SE(8)(torch.zeros(2, 7, 3, 3))
+    with pytest.raises(TypeError):
+        SE(8, reducton=2)
+
+
+def test_the_map_is_the_gate():
+    module, x, seen = drawn(SE(6, reduction=2)), features(2, 6, 3, 4), []
+    module.gate.sink = seen.append
+    y = module(x)
+    assert seen[0].shape == (2, 6, 1, 1)
+    np.testing.assert_array_equal(y.detach(), (x * seen[0]).detach())

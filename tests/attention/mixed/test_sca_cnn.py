@@ -1,0 +1,107 @@
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from regard.attention.mixed.sca_cnn import SCACNN
+from regard.core import taps
+from regard.core.errors import OptionError
+from tests.attention.drawn import arrays, assert_equal, count, drawn, features, names
+from tests.attention.formulas import affine, over_positions, positions_mean, softmax
+
+
+def channel_map(x, p):
+    """c times the softmax over channels, each scored by its own mean."""
+    scores = np.zeros(x.shape[:2])
+    for n, means in enumerate(positions_mean(x)):
+        for c, mean in enumerate(means):
+            hidden = np.tanh(p["channel_embed.weight"][:, 0] * mean + p["channel_embed.bias"])
+            scores[n, c] = p["channel_score.weight"][0] @ hidden + p["channel_score.bias"][0]
+    return over_positions(x.shape[1] * softmax(scores, 1), x)
+
+
+def spatial_map(x, p):
+    """n times the softmax over the n positions, each scored by its own channels."""
+    scores = []
+    for picture in x:
+        vectors = picture.reshape(picture.shape[0], -1).T
+        hidden = np.tanh(affine(p["spatial_embed.weight"][..., 0], vectors, p["spatial_embed.bias"]))
+        scores.append(affine(p["spatial_score.weight"][..., 0], hidden, p["spatial_score.bias"])[:, 0])
+    scores = np.array(scores)
+    return (scores.shape[1] * softmax(scores, 1)).reshape(x.shape[0], 1, *x.shape[2:])
+
+
+def formula(x, p, order):
+    """The second map is made of what the first has left."""
+    if order == "channel-spatial":
+        channel = channel_map(x, p)
+        return x * channel * spatial_map(x * channel, p)
+    spatial = spatial_map(x, p)
+    return x * spatial * channel_map(x * spatial, p)
+
+
+@pytest.mark.parametrize("shape", [(3, 6, 7, 5), (2, 6, 9), (2, 6, 3, 5, 2), (1, 6, 1, 1)])
+@pytest.mark.parametrize("order", ["channel-spatial", "spatial-channel"])
+def test_it_is_the_papers_formula(shape, order):
+    module, x = drawn(SCACNN(6, hidden=5, order=order)), features(*shape)
+    assert_equal(module(x), formula(x.numpy(), arrays(module), order), rtol=1e-10)
+
+
+def test_channels_last_features_give_the_same():
+    module, x = drawn(SCACNN(6, hidden=5)), features(2, 6, 7, 5)
+    torch.testing.assert_close(module(x.to(memory_format=torch.channels_last)), module(x), rtol=1e-10, atol=1e-12)
+
+
+def test_a_case_computed_by_hand():
+    module = SCACNN(2, hidden=1)
+    with torch.no_grad():
+        for values in module.parameters():
+            values.zero_()
+        module.channel_embed.weight.fill_(50.0)
+        module.channel_score.weight.fill_(math.log(3) / 2)
+    # The means 1 and -1 are squashed to 1 and -1, the logits are log 3 / 2 and its negative, the shares 3/4 and 1/4,
+    # the map twice those; the positions stay uniform.
+    y = module(torch.tensor([[[1.0, 1.0], [0.0, -2.0]]]))
+    assert y.flatten().tolist() == pytest.approx([1.5, 1.5, 0.0, -1.0])
+
+
+def test_counts_and_order():
+    # W is 1 x 512 for the channels and c x 512 for the positions, both scores 512 x 1, all with biases.
+    assert count(SCACNN(64)) == (512 + 512 + 512 + 1) + (64 * 512 + 512 + 512 + 1)
+    layers = ["channel_embed", "channel_score", "spatial_embed", "spatial_score"]
+    assert names(SCACNN(8)) == [f"{layer}.{part}" for layer in layers for part in ("weight", "bias")]
+
+
+def test_the_maps_start_near_uniform():
+    torch.manual_seed(0)
+    module, x = SCACNN(16), torch.randn(2, 16, 7, 7)
+    torch.testing.assert_close(module(x), x, rtol=0.05, atol=0)
+    assert not torch.equal(module(x), x)
+    assert not module.spatial_embed.bias.any()
+    assert module.spatial_embed.weight.std().item() == pytest.approx(0.01, rel=0.05)
+
+
+def test_each_map_shares_one_budget():
+    module, x, seen = drawn(SCACNN(6, hidden=5)), features(2, 6, 7, 5), {}
+    for path, tap in taps(module).items():
+        tap.sink = lambda map, path=path: seen.setdefault(path, map)
+    module(x)
+    assert seen["channel"].shape == (2, 6, 1, 1)
+    assert seen["spatial"].shape == (2, 1, 7, 5)
+    for tap, size in (("channel", 6), ("spatial", 35)):
+        assert taps(module)[tap].high == math.inf
+        torch.testing.assert_close(seen[tap].flatten(1).sum(1), torch.full((2,), float(size), dtype=torch.float64))
+        assert seen[tap].max() > 1
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"order": "parallel"}, "sca_cnn: order='parallel' is not allowed; choose one of 'channel-spatial'"),
+        ({"hidden": 0}, "sca_cnn: hidden=0 is not allowed; it must be an integer of at least 1"),
+    ],
+)
+def test_a_wrong_option_is_said(options, says):
+    with pytest.raises(OptionError, match=says):
+        SCACNN(8, **options)
