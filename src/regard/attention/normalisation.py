@@ -33,6 +33,7 @@ class GateNorm(_BatchNorm):
 
     def forward(self, input: Tensor) -> Tensor:
         """The normalised features, same shape."""
+        self._check_input_dim(input)
         if self.training and input.numel() == input.shape[1]:
             self._report_single_value(input)
             return functional.batch_norm(

@@ -1,0 +1,158 @@
+import inspect
+import re
+
+import pytest
+import torch
+
+from regard.attention import CATALOGUE, CONTROLS, create, find, names
+from regard.attention.catalogue import AMBIGUOUS
+from regard.core import OptionError, Spec, UnknownNameError, taps
+
+EVERY = (*CATALOGUE, *CONTROLS)
+every = pytest.mark.parametrize("mechanism", EVERY, ids=lambda m: m.facts.name)
+
+
+def at_dims(mechanism, dims, channels=8, **options):
+    """The mechanism for that number of position axes, whether or not it has an option for it."""
+    if "dims" in inspect.signature(mechanism).parameters:
+        options["dims"] = dims
+    return mechanism(channels, **options)
+
+
+def test_names_are_told_apart_and_filtered():
+    assert len({m.facts.name for m in EVERY}) == len(EVERY)
+    assert names() == tuple(m.facts.name for m in CATALOGUE)
+    assert names(family="spatial") == ("sse", "cbam_spatial")
+    assert names(family="branch", kind="soft") == ("sk",)
+    assert names(kind="hard") == ()
+    families = [m.facts.family for m in CATALOGUE]
+    assert sorted(families, key=families.index) == families, "the catalogue is ordered by family"
+
+
+@every
+def test_a_mechanism_is_found_by_its_name_and_lies_where_its_facts_say(mechanism):
+    facts = mechanism.facts
+    assert find(facts.name) is mechanism
+    assert mechanism.__module__ == f"regard.attention.{facts.family}.{facts.name}"
+
+
+@every
+def test_its_facts_are_complete(mechanism):
+    facts = mechanism.facts
+    assert re.fullmatch(r"arXiv:\d{4}\.\d{4,5}|doi:10\..+", facts.paper.identifier)
+    assert all(" " in author and "," not in author for author in facts.paper.authors.split(" and "))
+    assert facts.authors_code is None or facts.authors_code.startswith("https://github.com/")
+    assert all(departure.endswith(".") for departure in facts.departures)
+    assert facts.map_range[0] < facts.map_range[1]
+
+
+@every
+def test_its_options_are_few_keyword_only_and_have_defaults(mechanism):
+    first, *options = inspect.signature(mechanism).parameters.values()
+    assert first.name == "channels"
+    assert len(options) <= 8
+    assert all(o.kind is o.KEYWORD_ONLY and o.default is not o.empty for o in options)
+    described = inspect.getdoc(mechanism).partition("Args:")[2].partition("Shape:")[0]
+    assert re.findall(r"^    (\w+):", described, re.MULTILINE) == ["channels", *(o.name for o in options)]
+
+
+@every
+def test_every_number_of_axes_in_its_facts_works(mechanism):
+    for dims in mechanism.facts.dims:
+        for size in ((1,) * dims, (5, 2, 3)[:dims]):
+            x = torch.randn(2, 3, *size)
+            assert at_dims(mechanism, dims, channels=3)(x).shape == x.shape
+
+
+@every
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("training", [True, False])
+def test_it_can_start_as_the_identity(mechanism, dtype, training):
+    for dims in mechanism.facts.dims:
+        module = at_dims(mechanism, dims, start="identity").to(dtype).train(training)
+        x = (100 * torch.randn(3, 8, *(5, 4, 3)[:dims])).to(dtype)
+        assert torch.equal(module(x), x)
+
+
+@every
+def test_it_can_leave_the_identity(mechanism):
+    module = mechanism(8, start="identity")
+    module(torch.randn(3, 8, 5, 4)).square().sum().backward()
+    strengths = {name: p for name, p in module.named_parameters() if name.rpartition(".")[2] == "strength"}
+    assert strengths
+    assert all(p.grad.abs() > 0 and p.ndim == 0 for p in strengths.values())
+    paper = {name: p.shape for name, p in mechanism(8).named_parameters()}
+    assert {name: p.shape for name, p in module.named_parameters() if name not in strengths} == paper
+
+
+@every
+def test_with_a_strength_of_one_it_is_the_paper(mechanism):
+    paper, module = mechanism(8).eval(), mechanism(8, start="identity").eval()
+    module.load_state_dict(paper.state_dict(), strict=False)
+    for name, values in module.named_parameters():
+        if name.rpartition(".")[2] == "strength":
+            torch.nn.init.ones_(values)
+    x = torch.randn(3, 8, 5, 4)
+    torch.testing.assert_close(module(x), paper(x), rtol=1e-5, atol=1e-6)
+
+
+@every
+def test_its_maps_pass_taps_within_their_range(mechanism):
+    module, seen = mechanism(8), []
+    low, high = mechanism.facts.map_range
+    assert taps(module)
+    for tap in taps(module).values():
+        tap.sink = seen.append
+        assert low <= tap.low <= tap.high <= high
+        if mechanism.facts.neutral != "uniform":
+            assert tap.neutral == mechanism.facts.neutral
+    module(10 * torch.randn(3, 8, 5, 4))
+    assert len(seen) == len(taps(module))
+    assert all(((map >= low) & (map <= high)).all() and map.shape[0] == 3 for map in seen)
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("cbma", "Did you mean 'cbam'"), ("SE", "Did you mean 'se'"), ("statics", "'static'"), ("xyz", "There are: bam")],
+)
+def test_a_misspelt_name_is_answered_with_the_nearest(name, hint):
+    with pytest.raises(UnknownNameError, match=f"There is no mechanism named {name!r}") as error:
+        find(name)
+    assert hint in str(error.value)
+
+
+@pytest.mark.parametrize("name", sorted(AMBIGUOUS))
+def test_an_ambiguous_acronym_is_refused_with_the_choices(name):
+    with pytest.raises(UnknownNameError, match=f"{name!r} means several things") as error:
+        create(name, channels=8)
+    for meaning, here in AMBIGUOUS[name].items():
+        assert meaning in str(error.value)
+        assert here is None or (here in names() and f"here {here!r}" in str(error.value))
+    assert name not in names()
+
+
+def test_options_come_from_the_line_and_from_the_call():
+    assert create("se:reduction=8", channels=64).reduce.out_features == 8
+    assert create("se:reduction=8", channels=64, reduction=4).reduce.out_features == 16
+    assert create(Spec("eca", {"kernel_size": 9}), channels=64).conv.kernel_size == (9,)
+    assert create("static:shape=spatial,size=(3,5)", channels=4).logits.shape == (3, 5)
+
+
+@pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("se:reducton=8", "There is no option of 'se' named 'reducton'. Did you mean 'reduction'"),
+        ("eca:reduction=8", "There are: beta, gamma, kernel_size, start"),
+        ("se:channels=8", "There is no option of 'se' named 'channels'"),
+    ],
+)
+def test_a_misspelt_option_is_answered_with_the_nearest(line, hint):
+    with pytest.raises(OptionError) as error:
+        create(line, channels=8)
+    assert hint in str(error.value)
+
+
+@pytest.mark.parametrize("channels", [0, -3, 2.5, "64", True, None])
+def test_a_number_of_channels_must_be_one(channels):
+    with pytest.raises(OptionError, match=r"channels=.* is not allowed; it must be an integer of at least 1"):
+        create("eca", channels=channels)
