@@ -50,3 +50,12 @@ def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
 def has_code(path: Path) -> bool:
     """Whether the file defines a function or a class, and does not only name or gather things."""
     return any(isinstance(node, ast.FunctionDef | ast.ClassDef) for node in tree(path).body)
+
+
+def length(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Its lines from `def` to the end, without the docstring."""
+    lines = (function.end_lineno or function.lineno) - function.lineno + 1
+    if ast.get_docstring(function) is None:
+        return lines
+    text = function.body[0]
+    return lines - ((text.end_lineno or text.lineno) - text.lineno + 1)
