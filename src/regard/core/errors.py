@@ -51,6 +51,7 @@ def unknown_name(what: str, name: str, names: Iterable[str]) -> UnknownNameError
     "There is no mechanism named 'cbma'. Did you mean 'cbam'? There are: cbam, se."
     """
     ordered = sorted(names)
-    near = difflib.get_close_matches(name.lower(), ordered, n=3, cutoff=0.6)
-    hint = f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""
+    folded = {n.lower(): n for n in ordered}
+    near = difflib.get_close_matches(name.lower(), folded, n=3, cutoff=0.6)
+    hint = f" Did you mean {' or '.join(repr(folded[n]) for n in near)}?" if near else ""
     return UnknownNameError(f"There is no {what} named {name!r}.{hint} There are: {', '.join(ordered)}.")

@@ -12,6 +12,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -126,7 +127,7 @@ def _memory(root: Path, max_pixels: int) -> Path:
 def _recall(memory: Path) -> dict[str, Checked]:
     try:
         rows = json.loads(memory.read_text())
-        return {file: Checked(*row) for file, row in rows.items()}
+        return {file: Checked._make((*row[:7], tuple(row[7]), tuple(row[8]))) for file, row in rows.items()}
     except (OSError, ValueError, TypeError, IndexError, AttributeError):
         return {}
 
@@ -139,4 +140,5 @@ def _remember(memory: Path, seen: dict[str, Checked]) -> None:
         part.write_text(json.dumps(seen))
         part.replace(memory)
     except OSError:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()

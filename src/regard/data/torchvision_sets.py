@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from regard.core.errors import DataError, OptionError, unknown_name
@@ -136,8 +135,8 @@ def _arrays(entry: TorchvisionSet, sets: Mapping[Split, Any]) -> dict[Split, Pic
     parts: dict[Split, Pictures] = {}
     for split, dataset in sets.items():
         if entry.pictures:
-            images = torch.from_numpy(np.array(getattr(dataset, entry.pictures)))
-            labels = torch.from_numpy(np.array(getattr(dataset, entry.labels))).long()
+            images = torch.as_tensor(getattr(dataset, entry.pictures))
+            labels = torch.as_tensor(getattr(dataset, entry.labels)).long()
         else:
             made = [dataset[i] for i in range(len(dataset))]
             images = torch.stack([tensor_of(image, 1 if image.mode == "L" else 3) for image, _ in made])

@@ -1,0 +1,143 @@
+"""folder: sources: one folder a class, with or without split folders."""
+
+import pytest
+import torch
+from PIL import Image
+
+from regard.core.errors import DataError
+from regard.data import BadPictureError, open_source
+
+
+def opened(root, **options):
+    return open_source(f"folder:{root}", **options)
+
+
+def test_class_folders_are_split_by_the_seed(plant):
+    for label in ("dog", "cat", "Bird"):
+        root = plant(label, 20)
+    one, same, other = (opened(root, seed=seed) for seed in (0, 0, 1))
+    assert one.classes == ("Bird", "cat", "dog")
+    assert one.counts() == {"train": (14,) * 3, "val": (3,) * 3, "test": (3,) * 3}
+    assert one.fingerprint == same.fingerprint != other.fingerprint
+    names = [p.names(i) for p in one.splits.values() for i in range(len(p))]
+    assert len(set(names)) == 60
+    for pictures in one.splits.values():
+        for i in range(len(pictures)):
+            assert pictures.names(i).split("/")[0] == one.classes[pictures.labels[i]]
+
+
+@pytest.mark.parametrize("val", ["val", "validation", "Valid"])
+def test_split_folders(plant, val):
+    for split, count in (("train", 12), (val, 2), ("test", 3)):
+        for label in ("a", "b"):
+            root = plant(f"{split}/{label}", count)
+    source = opened(root)
+    assert source.counts() == {"train": (12, 12), "val": (2, 2), "test": (3, 3)}
+    assert source.warnings == source.notes == source.skipped == ()
+    assert source.splits["val"].names(0) == f"{val}/a/000.png"
+    assert source.splits["val"].read(0).shape == (3, 12, 10)
+
+
+def test_a_missing_split_is_cut_from_train(plant):
+    for split, count in (("train", 20), ("test", 3)):
+        for label in ("a", "b"):
+            root = plant(f"{split}/{label}", count)
+    source = opened(root)
+    assert source.counts() == {"train": (17, 17), "val": (3, 3), "test": (3, 3)}
+    assert "val (6 pictures)" in source.notes[0]
+
+
+def test_grey_pictures_of_mixed_sizes(plant):
+    root = plant("a", 12, channels=1)
+    plant("b", 12, channels=1, size=(30, 40))
+    source = opened(root)
+    assert source.channels == 1
+    shapes = {tuple(source.splits["train"].read(i).shape) for i in range(len(source.splits["train"]))}
+    assert shapes == {(1, 12, 10), (1, 30, 40)}
+
+
+def test_bad_pictures_are_skipped_or_fail(plant):
+    for label in ("a", "b"):
+        root = plant(label, 15)
+    (root / "a/003.png").write_bytes((root / "a/003.png").read_bytes()[:200])
+    (root / "b/004.png").write_text("no picture")
+    source = opened(root)
+    assert [bad.path for bad in source.skipped] == [str(root / "a/003.png"), str(root / "b/004.png")]
+    assert sum(len(p) for p in source.splits.values()) == 28
+    with pytest.raises(BadPictureError, match="2 of 30 pictures"):
+        opened(root, on_bad_image="fail")
+    Image.new("RGB", (100, 100)).save(root / "a/005.png")
+    assert len(opened(root, max_pixels=9999).skipped) == 3
+
+
+def test_other_files_are_warned_of(plant):
+    for label in ("a", "b"):
+        root = plant(label, 15)
+    (root / "readme.txt").touch()
+    (root / "a/list.csv").touch()
+    (said,) = opened(root).warnings
+    assert "2 files are no pictures by their names and ignored" in said
+
+
+def test_a_picture_in_two_splits_is_warned_of(plant):
+    for split, count in (("train", 12), ("val", 3), ("test", 3)):
+        for label in ("a", "b"):
+            root = plant(f"{split}/{label}", count)
+    (root / "test/a/000.png").write_bytes((root / "train/a/005.png").read_bytes())
+    (said,) = opened(root).warnings
+    assert said.startswith("1 picture is both in 'train' and in 'test'")
+
+
+def test_refused(plant, tmp_path):
+    root = plant("only", 12)
+    with pytest.raises(DataError, match="one class only"):
+        opened(root)
+    (root / "nothing").mkdir()
+    with pytest.raises(DataError, match=r"class folder .*nothing has no picture"):
+        opened(root)
+    plant("nothing", 5, suffix="bmp")
+    for i in range(5):
+        (root / f"nothing/00{i}.bmp").write_bytes(b"")
+    with pytest.raises(DataError, match="no usable training picture has the class 'nothing'"):
+        opened(root)
+
+
+def test_refused_splits(plant):
+    root = plant("train/cat", 12)
+    plant("train/dog", 12)
+    plant("val/cat", 2)
+    plant("test/cats", 2)
+    with pytest.raises(DataError, match=r"test/cats is the folder of a class .* Did you mean 'cat'"):
+        opened(root)
+    (root / "test/cats").rename(root / "test/cat")
+    assert len(opened(root).splits["test"]) == 2
+    plant("validation/cat", 2)
+    with pytest.raises(DataError, match="two folders for the split 'val'"):
+        opened(root)
+
+
+def test_a_split_without_pictures_and_without_train(plant):
+    root = plant("test/cat", 2)
+    with pytest.raises(DataError, match="split folder test but no folder train"):
+        opened(root)
+    plant("train/cat", 12)
+    plant("train/dog", 12)
+    (root / "val").mkdir()
+    with pytest.raises(DataError, match="the split 'val' has no usable picture"):
+        opened(root)
+
+
+def test_loose_pictures_are_no_classes(plant):
+    root = plant("", 5)
+    with pytest.raises(DataError, match="has files but no class folders"):
+        opened(root)
+
+
+def test_equal_pictures_are_not_parted(plant):
+    for label in ("a", "b"):
+        root = plant(label, 20)
+        for i in range(10):
+            (root / label / f"copy{i}.png").write_bytes((root / label / f"00{i}.png").read_bytes())
+    source = opened(root)
+    assert not [said for said in source.warnings if "both in" in said]
+    assert torch.bincount(source.splits["train"].labels).tolist() != [30, 30]

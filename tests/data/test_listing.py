@@ -1,0 +1,65 @@
+"""Which files of a folder are pictures, and what becomes of the bad ones."""
+
+import pytest
+import torch
+
+from regard.core.errors import DataError
+from regard.data import BadPicture, BadPictureError
+from regard.data.listing import checked_pictures, find_pictures, ignored, picture_folder, subfolders
+from regard.data.source import Opening
+
+
+def test_pictures_are_found_at_any_depth_and_hidden_files_are_not(plant):
+    root = plant("cat", 1, suffix="PNG")
+    plant("cat/deep/deeper", 1, suffix="jpg")
+    plant("cat/.hidden", 1)
+    plant("__MACOSX", 1)
+    for name in (".DS_Store", "cat/.a.png", "cat/notes.txt", "cat/Thumbs.db"):
+        (root / name).touch()
+    pictures, others = find_pictures(root)
+    assert [p.relative_to(root).as_posix() for p in pictures] == ["cat/000.PNG", "cat/deep/deeper/000.jpg"]
+    assert [p.name for p in others] == ["Thumbs.db", "notes.txt"]
+    assert [p.name for p in subfolders(root)] == ["cat"]
+    assert ignored(others, root) == (
+        "2 files are no pictures by their names and ignored: cat/Thumbs.db, cat/notes.txt.",
+    )
+    assert ignored([], root) == ()
+
+
+def test_folders_that_are_none_are_refused(tmp_path):
+    (tmp_path / "set.npz").touch()
+    (tmp_path / "set.zip").touch()
+    (tmp_path / "empty").mkdir()
+    for name, message in {
+        "absent": "There is no folder",
+        "empty": "is empty: put one folder a class into it",
+        "set.npz": "is a file, not a folder of pictures. An npz file is opened as npz:",
+        "set.zip": "Unpack the archive first",
+    }.items():
+        with pytest.raises(DataError, match=message):
+            picture_folder(str(tmp_path / name))
+
+
+def test_bad_pictures_are_left_out_and_listed_or_an_error(plant):
+    root = plant("", 4)
+    (root / "001.png").write_bytes(b"")
+    (root / "003.png").write_bytes((root / "003.png").read_bytes()[:100])
+    names = [f"00{i}.png" for i in range(4)]
+    labels = torch.arange(4)
+    found = checked_pictures(root, names, labels, Opening())
+    assert found.kept == found.pictures.labels.tolist() == [0, 2]
+    assert [found.pictures.names(i) for i in range(2)] == ["000.png", "002.png"]
+    assert found.skipped[0] == BadPicture(str(root / "001.png"), "the file is empty (0 bytes)")
+    assert found.skipped[1].path == str(root / "003.png")
+    with pytest.raises(BadPictureError, match=r"2 of 4 pictures .* cannot be used") as error:
+        checked_pictures(root, names, labels, Opening(on_bad_image="fail"))
+    assert str(found.skipped[0]) in str(error.value)
+    assert str(found.skipped[1]) in str(error.value)
+
+
+def test_all_grey_is_one_channel(plant):
+    root = plant("", 2, channels=1)
+    names, labels = ["000.png", "001.png"], torch.arange(2)
+    assert checked_pictures(root, names, labels, Opening()).pictures.channels == 1
+    plant("", 1, channels=3)
+    assert checked_pictures(root, names, labels, Opening()).pictures.channels == 3
