@@ -77,7 +77,7 @@ def _comparison_cells(found: Comparison | None) -> tuple[Cell, Cell, Cell]:
         return Cell(main="–"), Cell(main="–"), Cell(main="–")
     verdict = Cell(main="–")
     if found.verdict:
-        told = f"p {probability(found.p)}" if found.verdict in ("better", "worse") else blind_spot(found)
+        told = f"p\u00a0{probability(found.p)}" if found.verdict in ("better", "worse") else blind_spot(found)
         verdict = Cell(main=found.verdict, under=told, strong=found.verdict in ("better", "worse"))
     return (
         Cell(main=percent(found.accuracy), under=_range(found.accuracy_interval, percent)),

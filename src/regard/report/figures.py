@@ -17,9 +17,9 @@ from regard.report.drawing import (
     finish,
     panel,
     percent_axis,
-    place_labels,
     shortened,
 )
+from regard.report.labels import place_labels
 from regard.report.results import Arm, Comparison, Results, Trial
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def paired_differences(results: Results) -> Figure | None:
         axes.spines["left"].set_visible(False)
         percent_axis(axes.xaxis)
         axes.set_xlabel("accuracy minus plain network, points")
-        title = "Difference to the plain network, paired by seed"
+        title = "Difference to the plain network"
         said = (f"{labels[c.arm]} {100 * (c.difference or 0):+.1f} points, {c.verdict}" for c in found)
         return finish(canvas, title, "Dots with intervals, one row an arm: " + "; ".join(said) + ".")
 
@@ -98,7 +98,7 @@ def _against(
 ) -> Figure:
     labels = arm_labels(results)
     with panel(340, 300) as canvas:
-        axes = canvas.add_axes((0.135, 0.14, 0.855, 0.84))
+        axes = canvas.add_axes((0.135, 0.14, 0.83, 0.84))
         points = [(cost, found[arm.spec].accuracy) for cost, arm in zip(costs, arms, strict=True)]
         bars = [_bar(axes, arm, found[arm.spec], cost) for arm, cost in zip(arms, costs, strict=True)]
         for arm, (cost, accuracy) in zip(arms, points, strict=True):
@@ -109,8 +109,8 @@ def _against(
             face = "white" if arm.is_control else arm_colour(arm)
             axes.plot([cost], [accuracy], marker, color=arm_colour(arm), markerfacecolor=face, markersize=6.5, zorder=4)
         low, high = min(costs), max(costs)
-        edge = 0.12 * (high - low) or 0.05 * high or 1.0
-        axes.set_xlim(low - edge, high + 1.4 * edge)
+        edge = 0.18 * (high - low) or 0.05 * high or 1.0
+        axes.set_xlim(low - edge, high + edge)
         axes.margins(y=0.08)
         percent_axis(axes.yaxis)
         _few_ticks(axes)

@@ -12,7 +12,7 @@ def percent(share: float | None, digits: int = 1) -> str:
     >>> percent(0.8437)
     '84.4'
     """
-    return NONE if share is None or math.isnan(share) else f"{100 * share:.{digits}f}"
+    return NONE if share is None or math.isnan(share) else f"{100 * share:.{digits}f}".replace("-", MINUS)
 
 
 def points(difference: float | None, digits: int = 1) -> str:
@@ -75,16 +75,16 @@ def ratio(number: float) -> str:
 
 
 def probability(p: float | None) -> str:
-    """A p value as it stands behind `p`.
+    """A p value as it stands behind `p`, with a space that does not break.
 
-    >>> probability(0.0312), probability(0.00002), probability(0.9999)
-    ('= 0.031', '< 0.001', '= 1.0')
+    >>> [probability(p).split() for p in (0.0312, 0.00002, 0.9999)]
+    [['=', '0.031'], ['<', '0.001'], ['=', '1.0']]
     """
     if p is None:
         return NONE
     if p < 0.001:
-        return "< 0.001"
-    return f"= {p:.3f}" if p < 0.1 else f"= {p:.2f}" if p < 0.995 else "= 1.0"
+        return "<\u00a00.001"
+    return "=\u00a0" + (f"{p:.3f}" if p < 0.1 else f"{p:.2f}" if p < 0.995 else "1.0")
 
 
 def duration(seconds: float) -> str:

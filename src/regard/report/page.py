@@ -44,7 +44,16 @@ def render(results: Results, pictures: Sequence[Picture] = ()) -> str:
     )
     environment.filters.update(percent=percent, count=count, plural=plural, drawn=Markup)
     environment.filters["breakable"] = lambda path: escape(path).replace(".", Markup(".<wbr>"))
+    environment.filters["command"] = _unbroken
     return environment.get_template("page.html.jinja").render(_parts(results, pictures))
+
+
+def _unbroken(command: str) -> str:
+    """A command as HTML that breaks between its words only, where they are short enough for a phone."""
+    from markupsafe import Markup
+
+    token = Markup('<span class="token">{}</span>')
+    return Markup(" ").join(token.format(word) if len(word) <= 34 else word for word in command.split(" "))
 
 
 def _parts(results: Results, pictures: Sequence[Picture]) -> dict[str, Any]:

@@ -37,7 +37,7 @@ def _uri(picture: bytes, side: int) -> str:
         if max(small.size) > side:
             small.thumbnail((side, side), Image.Resampling.LANCZOS)
         choices = []
-        for kind, options in (("png", {"optimize": True}), ("jpeg", {"quality": 82, "optimize": True})):
+        for kind, options in (("png", {}), ("jpeg", {"quality": 82, "optimize": True})):
             file = io.BytesIO()
             small.save(file, kind, **options)
             choices.append((file.tell(), kind, file.getvalue()))

@@ -104,14 +104,14 @@ def statistics_notes(results: Results) -> tuple[str, ...]:
         return (f"{accuracy} Nothing was tested: at least two seeds that differ are needed.",)
     paired = (
         " Differences are paired by seed: arms of one seed share their trunk’s first weights and their batches. "
-        f"Verdicts come from paired t tests with Holm’s correction over {plural(len(tested), 'comparison')}, at 5 % for "
-        "all together; an interval excludes 0 exactly where the verdict is better or worse."
+        f"Verdicts come from paired t tests with Holm’s correction over {plural(len(tested), 'comparison')}, at 5 % "
+        "for all together; an interval excludes 0 exactly where the verdict is better or worse."
     )
     noise = (
         "“Within noise” does not mean the same. Under it stand the smallest true difference that this design would "
-        "show four times out of five, and the seeds that 0.5 points would need; both are rough, since they rest on the "
-        f"spread of {plural(min(c.seeds for c in tested), 'seed')}. All of it is about other seeds with these pictures, "
-        "not about other pictures."
+        "show four times out of five, and the seeds that 0.5 points would need; both are rough, since they rest on "
+        f"the spread of {plural(min(c.seeds for c in tested), 'seed')}. All of it is about other seeds with these "
+        "pictures, not about other pictures."
     )
     return accuracy + paired, noise
 
@@ -121,8 +121,8 @@ def dependence_sentence(one: Dependence, name: str) -> str:
     if one.p is None:
         return f"{name}: not judged, because a mode is missing."
     losses = (
-        f"frozen maps cost {points(_negated(one.frozen_loss))} points, another picture’s "
-        f"{points(_negated(one.swapped_loss))} (p {probability(one.p)})."
+        f"frozen maps cost {percent(one.frozen_loss)} points, another picture’s {percent(one.swapped_loss)} "
+        f"(p\u00a0{probability(one.p)})."
     )
     return (
         f"{name} depends on the input: {losses}" if one.shown else f"{name}: no dependence on the input shown: {losses}"
@@ -142,7 +142,3 @@ def looks_sentence(results: Results) -> str:
 
 def _were(names: list[str]) -> str:
     return "was" if len(names) == 1 else "were"
-
-
-def _negated(value: float | None) -> float | None:
-    return None if value is None else -value

@@ -1,0 +1,82 @@
+import csv
+import io
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+
+from regard.core import RunError
+from regard.report import read_results, write_results
+from regard.report.files import arms_csv, trials_csv, write_whole
+
+
+def rows(text):
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_what_is_written_can_be_read_from_the_folder_and_from_the_file(results, tmp_path):
+    paths = write_results(results, tmp_path / "run")
+    assert [p.name for p in paths] == ["results.json", "results.csv", "arms.csv"]
+    assert read_results(tmp_path / "run") == results
+    assert read_results(paths[0]) == results
+    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == ["arms.csv", "results.csv", "results.json"]
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(RunError, match="cannot be read"):
+        read_results(tmp_path)
+
+
+def test_a_row_for_each_trial(results):
+    table = rows(trials_csv(results))
+    assert len(table) == len(results.trials)
+    for row, trial in zip(table, results.trials, strict=True):
+        assert (row["arm"], int(row["seed"])) == (trial.arm, trial.seed)
+        assert float(row["test_accuracy"]) == trial.test.accuracy
+        assert float(row["final_train_loss"]) == trial.history[-1].train_loss
+
+
+def test_what_was_not_measured_is_an_empty_cell(results):
+    trial = replace(results.trials[0], test=None, history=())
+    arm = replace(results.arms[0], inference=None, memory=None)
+    bare = replace(results, arms=(arm,), trials=(trial,), comparisons=())
+    (row,) = rows(trials_csv(bare))
+    assert row["test_accuracy"] == row["final_train_loss"] == ""
+    (row,) = rows(arms_csv(bare))
+    assert row["inference_ratio"] == row["peak_memory_bytes"] == row["verdict"] == ""
+    assert row["parameters"] == "77850"
+
+
+def test_an_arm_s_row_has_its_comparison_with_the_plain_network(results):
+    by_arm = {row["arm"]: row for row in rows(arms_csv(results))}
+    for one in results.against():
+        assert by_arm[one.arm]["verdict"] == (one.verdict or "")
+        if one.difference is not None:
+            assert float(by_arm[one.arm]["difference"]) == one.difference
+
+
+@contextmanager
+def room_for(size):
+    """As on a disk with `size` bytes left."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_disk_that_fills_up_leaves_the_old_file_and_no_rest(tmp_path):
+    path = tmp_path / "report.html"
+    write_whole(path, b"old")
+    with room_for(1000), pytest.raises(RunError, match="nothing that was there before is changed"):
+        write_whole(path, b"new" * 1000)
+    assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_a_folder_that_is_a_file_is_refused(tmp_path):
+    (tmp_path / "run").write_text("a file")
+    with pytest.raises(RunError, match="could not be written"):
+        write_whole(tmp_path / "run" / "report.html", b"new")

@@ -1,0 +1,228 @@
+import html
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from regard.report.page import render, write_page
+
+VOID = {"meta", "img", "wbr", "br", "link", "hr", "input"}
+
+
+class Reader(HTMLParser):
+    """Checks that the elements close in order, and keeps them and the words between them."""
+
+    def __init__(self, text):
+        super().__init__(convert_charrefs=True)
+        self.open, self.elements, self.words = [], [], []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] != "style":
+            self.words.append(data)
+
+    def all(self, *tags):
+        return [a for t, a in self.elements if t in tags]
+
+    @property
+    def text(self):
+        return re.sub(r"\s+", " ", "".join(self.words))
+
+
+@pytest.fixture(scope="module")
+def text(results, pictures):
+    return render(results, pictures)
+
+
+@pytest.fixture(scope="module")
+def read(text):
+    return Reader(text)
+
+
+def test_the_page_asks_no_network_and_runs_no_script(read, text):
+    assert not read.all("script", "link", "iframe", "object", "embed", "base", "form")
+    assert not any(name.startswith("on") for _, attributes in read.elements for name in attributes)
+    for attributes in read.all("img"):
+        assert attributes["src"].startswith("data:image/")
+    for _, attributes in read.elements:
+        for name in ("href", "xlink:href"):
+            target = attributes.get(name)
+            assert target is None or target.startswith("#") or target in ("results.json", "results.csv", "arms.csv")
+    style = re.search(r"<style>(.*?)</style>", text, re.DOTALL)[1]
+    assert "url(" not in style
+    assert "@import" not in style
+
+
+def test_every_name_is_used_once_and_every_anchor_leads_somewhere(read):
+    names = [a["id"] for _, a in read.elements if "id" in a]
+    assert len(names) == len(set(names))
+    for attributes in read.all("a"):
+        if attributes["href"].startswith("#"):
+            assert attributes["href"][1:] in names
+
+
+def test_every_picture_has_a_text_and_every_head_a_scope(read):
+    assert len(read.all("img")) > 8 * 7
+    assert all(a.get("alt") for a in read.all("img"))
+    assert all(a.get("aria-label") for _, a in read.elements if a.get("role") == "img")
+    assert all(a.get("scope") in ("row", "col", "rowgroup", "colgroup") for a in read.all("th"))
+    assert len(read.all("caption")) == len(read.all("table"))
+    assert sum(a.get("class") == "scroll" for a in read.all("div")) == len(read.all("table"))
+
+
+def test_headings_do_not_skip_a_level(read):
+    levels = [int(t[1]) for t, _ in read.elements if re.fullmatch("h[1-6]", t)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(b <= a + 1 for a, b in zip(levels, levels[1:], strict=False))
+
+
+def test_the_first_paragraph_is_the_finding_with_the_command_of_a_real_run(text, results):
+    first = re.search(r"<p.*?</p>", text, re.DOTALL)[0]
+    words = html.unescape(re.sub(r"<.*?>", "", first))
+    assert words.startswith("After only 3 epochs on 3,000 pictures of fashion-mini, so with barely trained networks")
+    assert results.settings.real_run in words
+
+
+def test_the_page_has_all_its_parts(read, results):
+    for words in (
+        "What was found",
+        "Accuracy against cost",
+        "Training",
+        "Where they look",
+        "Gates by class",
+        "What the maps are worth",
+        "Do the maps depend on the input?",
+        "looked at 2 times",
+        "highest mean accuracy on validation pictures",
+        "fashion-mini",
+        "b2:4f1e09a7c3d5",
+        "Against the control static",
+    ):
+        assert words in read.text
+    for arm in results.arms:
+        assert f"{arm.parameters:,}" in read.text
+    for package, version in results.settings.versions.items():
+        assert package in read.text
+        assert version in read.text
+
+
+def test_every_overlay_is_shown(results, pictures, read):
+    shown = [a["alt"] for a in read.all("img")]
+    for picture in pictures:
+        for overlay in picture.overlays:
+            label = results.arm(overlay.arm).name
+            assert f"{label}, {overlay.tap}: map over {picture.label}, weights {overlay.caption}" in shown
+
+
+HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)>\'"&'
+
+
+def test_a_hostile_name_is_words_wherever_it_stands(results, pictures):
+    data = replace(
+        results.settings.data,
+        name=HOSTILE,
+        classes=(HOSTILE, *results.settings.data.classes[1:]),
+        warnings=(HOSTILE,),
+        licence=HOSTILE,
+    )
+    arms = tuple(replace(a, name=a.name + HOSTILE) for a in results.arms)
+    settings = replace(results.settings, data=data, model=HOSTILE, command=HOSTILE, real_run=HOSTILE)
+    profiles = tuple(
+        replace(p, tap=HOSTILE, by_class=((0.0,) * len(p.overall), *p.by_class[1:])) for p in results.gate_profiles
+    )
+    seen = tuple(
+        replace(
+            p,
+            label=HOSTILE,
+            name=p.name + HOSTILE,
+            predictions=tuple(replace(q, answer=HOSTILE, right=False) for q in p.predictions),
+            overlays=tuple(replace(o, tap=o.tap + HOSTILE, caption=HOSTILE) for o in p.overlays),
+        )
+        for p in pictures
+    )
+    text = render(replace(results, settings=settings, arms=arms, gate_profiles=profiles), seen)
+    assert "<script" not in text
+    read = Reader(text)
+    assert not read.all("script")
+    assert all("onerror" not in a for _, a in read.elements)
+    assert all(a["src"].startswith("data:") for a in read.all("img"))
+    assert HOSTILE in "".join(read.words)
+
+
+def test_parts_that_were_not_asked_for_are_left_out(results):
+    bare = replace(
+        results,
+        trials=tuple(
+            replace(t, history=(), test=None, val=replace(t.val, recall=(), confusion=())) for t in results.trials
+        ),
+        arms=tuple(replace(a, inference=None, training=None, memory=None) for a in results.arms),
+        comparisons=(),
+        ablations=(),
+        gate_profiles=(),
+        choices=(),
+        test_looks=0,
+        settings=replace(results.settings, real_run=""),
+    )
+    read = Reader(render(bare))
+    assert "never looked at" in read.text
+    for words in ("Where they look", "Gates by class", "What the maps are worth", "Training", "barely", "real run"):
+        assert words not in read.text
+
+
+def test_a_deep_network_on_large_pictures_stays_under_six_megabytes(results, pictures):
+    import io
+
+    import numpy as np
+    from PIL import Image
+
+    draw = np.random.default_rng(0)
+
+    def photograph():
+        small = Image.fromarray(draw.integers(0, 255, (60, 60, 3), np.uint8))
+        file = io.BytesIO()
+        small.resize((300, 300), Image.Resampling.BICUBIC).save(file, "PNG", compress_level=1)
+        return file.getvalue()
+
+    overlay = pictures[0].overlays[0]
+    seen = tuple(
+        replace(
+            p,
+            png=photograph(),
+            overlays=tuple(replace(overlay, tap=f"layer{i}.map", png=photograph()) for i in range(16)),
+        )
+        for p in pictures
+    )
+    assert sum(len(o.png) for p in seen for o in p.overlays) > 8_000_000
+    assert len(render(results, seen).encode()) < 6_000_000
+
+
+def test_the_file_is_written_whole_and_reads_as_utf8(results, pictures, tmp_path, text):
+    path = write_page(results, pictures, tmp_path / "run" / "report.html")
+    assert path.read_text(encoding="utf-8") == text
+    assert [p.name for p in path.parent.iterdir()] == ["report.html"]
+
+
+def test_the_package_loads_neither_matplotlib_nor_jinja_nor_scipy_until_it_draws():
+    code = (
+        "import sys, regard.report.page, regard.report.statistics; "
+        "print([m for m in ('matplotlib', 'jinja2', 'scipy', 'PIL') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,79 @@
+from dataclasses import replace
+
+import pytest
+
+from regard.report.statistics import compare_arms
+from regard.report.wording import blind_spot, finding, looks_sentence, opening, statistics_notes
+
+
+def among(results, **verdicts):
+    """The results with these verdicts, the rest within noise."""
+    changed = tuple(
+        c if c.verdict is None else replace(c, verdict=verdicts.get(c.arm, "within noise")) for c in results.comparisons
+    )
+    return replace(results, comparisons=changed)
+
+
+def test_the_first_sentence_says_epochs_pictures_finding_and_that_little_was_trained(results):
+    told = opening(among(results, eca="better", sk="worse"))
+    assert told.startswith("After only 3 epochs on 3,000 pictures of fashion-mini, so with barely trained networks, ")
+    assert "ECA (+0.6 points) was better than the plain resnet8" in told
+    assert "SK (+1.8 points) was worse than the plain resnet8" in told
+    assert "SE, CBAM and BAM stayed within noise" in told
+    assert told.endswith("for which run")
+
+
+def test_a_proper_run_is_not_called_barely_trained(results):
+    told = opening(replace(results, settings=replace(results.settings, real_run="", epochs=200)))
+    assert told.startswith("After 200 epochs on 3,000 pictures of fashion-mini, ")
+    assert "barely" not in told
+    assert "run" not in told.split("fashion-mini")[1]
+
+
+def test_controls_win_nothing_in_the_first_sentence(results):
+    assert "static" not in opening(among(results, static="better"))
+
+
+def test_noise_alone_is_said_without_calling_anything_equal(results):
+    told = opening(among(results))
+    assert "no difference to the plain resnet8 stands out of the noise for SE, ECA, CBAM, BAM and SK" in told
+
+
+def test_nothing_compared(results):
+    assert finding([], {}, "resnet8") == "no mechanism was compared with the plain resnet8"
+
+
+def test_one_seed_says_why_there_is_no_verdict(results):
+    trials = tuple(t for t in results.trials if t.seed == 0)
+    single = replace(results, trials=trials, comparisons=compare_arms(results.arms, trials))
+    assert "could not be tested" in opening(single)
+    assert blind_spot(single.comparisons[1]) == "one seed shows no noise to compare with"
+    (note,) = statistics_notes(single)
+    assert "at least two seeds" in note
+
+
+def test_within_noise_comes_with_what_could_not_be_seen(results):
+    one = next(c for c in results.against() if c.verdict == "within noise")
+    told = blind_spot(one)
+    assert f"{100 * one.detectable:.1f} points or more" in told
+    assert f"0.5 points need about {one.seeds_needed} seeds" in told
+    assert "over 100,000 seeds" in blind_spot(replace(one, seeds_needed=None))
+    assert blind_spot(replace(one, verdict="better")) == ""
+
+
+def test_seeds_that_differ_by_the_same_or_are_missing_are_told_apart(results):
+    one = replace(results.against()[1], verdict="not tested", p=None)
+    assert "every seed differs by the same" in blind_spot(one)
+    assert "no seed in common" in blind_spot(replace(one, seeds=0))
+
+
+def test_the_notes_name_the_pictures_that_were_scored(results):
+    assert "2,000 test pictures" in statistics_notes(results)[0]
+    trials = tuple(replace(t, test=None) for t in results.trials)
+    on_val = replace(results, trials=trials, comparisons=compare_arms(results.arms, trials))
+    assert "1,000 validation pictures" in statistics_notes(on_val)[0]
+
+
+@pytest.mark.parametrize(("looks", "told"), [(0, "never"), (1, "once"), (2, "2 times"), (1234, "1,234 times")])
+def test_looks_at_the_test_pictures_are_counted(results, looks, told):
+    assert told in looks_sentence(replace(results, test_looks=looks))
