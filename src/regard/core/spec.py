@@ -26,7 +26,8 @@ class Spec:
         """Reads the line; a malformed one is an error that shows the form."""
         if isinstance(text, Spec):
             return text
-        name, _, rest = text.strip().partition(":")
+        name, _, rest = text.partition(":")
+        name = name.strip()
         options: dict[str, Value] = {}
         for part in _split(rest):
             key, equals, written = (piece.strip() for piece in part.partition("="))

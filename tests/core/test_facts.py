@@ -1,0 +1,54 @@
+import dataclasses
+
+import pytest
+
+from regard.core import Facts, Paper
+
+
+def paper(identifier):
+    return Paper(title="On Looking", authors="Ada A and Bob B", year=2020, venue="CVPR", identifier=identifier)
+
+
+@pytest.mark.parametrize(
+    ("identifier", "url"),
+    [
+        ("arXiv:1709.01507", "https://arxiv.org/abs/1709.01507"),
+        ("doi:10.1000/a:b", "https://doi.org/10.1000/a:b"),
+    ],
+)
+def test_a_paper_knows_where_it_can_be_read(identifier, url):
+    assert paper(identifier).url == url
+
+
+def test_bibtex_names_the_archive_or_the_doi():
+    entry = paper("arXiv:1709.01507").bibtex("looking")
+    assert entry.startswith("@inproceedings{looking,\n")
+    assert entry.endswith("\n}")
+    for field in (
+        "title = {On Looking},",
+        "author = {Ada A and Bob B},",
+        "booktitle = {CVPR},",
+        "year = {2020},",
+        "eprint = {1709.01507},",
+        "archivePrefix = {arXiv},",
+    ):
+        assert f"  {field}\n" in entry
+    assert "doi = {10.1000/x}," in paper("doi:10.1000/x").bibtex("looking")
+    assert "eprint" not in paper("doi:10.1000/x").bibtex("looking")
+    assert entry.count("{") == entry.count("}")
+
+
+def test_facts_of_a_plain_gate_are_the_defaults():
+    facts = Facts(name="gate", family="channel", paper=paper("arXiv:1709.01507"))
+    assert (facts.kind, facts.act, facts.at, facts.dims) == ("soft", "weigh", "residual", (1, 2, 3))
+    assert (facts.map_range, facts.neutral) == ((0.0, 1.0), 1.0)
+    assert facts.keeps_shape
+    assert facts.insertable
+
+
+def test_facts_do_not_change():
+    facts = Facts(name="gate", family="channel", paper=paper("arXiv:1709.01507"))
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        facts.name = "other"
+    with pytest.raises(TypeError):
+        Facts("gate", "channel", paper("arXiv:1709.01507"))

@@ -1,0 +1,47 @@
+import math
+
+import pytest
+
+from regard.core import OptionError
+from regard.core.options import at_least, flag, odd, one_of, positive
+
+
+def test_allowed_values_come_back_unchanged():
+    assert at_least("se", "reduction", 16, 1) == 16
+    assert odd("sse", "kernel_size", 7) == 7
+    assert positive("eca", "gamma", 0.5) == 0.5
+    assert flag("se", "bias", False) is False
+    assert one_of("bam", "combine", "mul", ("mul", "add")) == "mul"
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.0, True, "1", None, math.inf])
+def test_at_least_wants_an_integer(value):
+    with pytest.raises(OptionError) as error:
+        at_least("se", "reduction", value, 1)
+    assert str(error.value) == f"se: reduction={value!r} is not allowed; it must be an integer of at least 1."
+
+
+@pytest.mark.parametrize(("value", "hint"), [(2, "try 1 or 3"), (8, "try 7 or 9")])
+def test_odd_names_the_neighbours(value, hint):
+    with pytest.raises(OptionError, match=f"kernel_size={value} is not allowed; it must be odd.*{hint}"):
+        odd("sse", "kernel_size", value)
+    with pytest.raises(OptionError, match="at least 1"):
+        odd("sse", "kernel_size", -3)
+
+
+@pytest.mark.parametrize("value", [0, -0.5, math.nan, math.inf, True, "2", None])
+def test_positive_wants_a_finite_number(value):
+    with pytest.raises(OptionError, match=r"eca: gamma=.* is not allowed; it must be a number above 0"):
+        positive("eca", "gamma", value)
+
+
+@pytest.mark.parametrize("value", [0, 1, "no", None])
+def test_a_flag_is_not_any_truth(value):
+    with pytest.raises(OptionError, match=r"se: bias=.* is not allowed; it must be True or False"):
+        flag("se", "bias", value)
+
+
+@pytest.mark.parametrize("value", [4, True, 1.0, "1", None, [1]])
+def test_one_of_does_not_take_what_only_equals_a_choice(value):
+    with pytest.raises(OptionError, match=r"sk: dims=.* is not allowed; choose one of 1, 2, 3"):
+        one_of("sk", "dims", value, (1, 2, 3))
