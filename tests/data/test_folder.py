@@ -76,7 +76,7 @@ def test_other_files_are_warned_of(plant):
     (root / "readme.txt").touch()
     (root / "a/list.csv").touch()
     (said,) = opened(root).warnings
-    assert "2 files are no pictures by their names and ignored" in said
+    assert "2 files are ignored, as their names are not those of pictures" in said
 
 
 def test_a_picture_in_two_splits_is_warned_of(plant):

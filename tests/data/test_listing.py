@@ -21,7 +21,7 @@ def test_pictures_are_found_at_any_depth_and_hidden_files_are_not(plant):
     assert [p.name for p in others] == ["Thumbs.db", "notes.txt"]
     assert [p.name for p in subfolders(root)] == ["cat"]
     assert ignored(others, root) == (
-        "2 files are no pictures by their names and ignored: cat/Thumbs.db, cat/notes.txt.",
+        "2 files are ignored, as their names are not those of pictures: cat/Thumbs.db, cat/notes.txt.",
     )
     assert ignored([], root) == ()
 

@@ -116,7 +116,7 @@ def test_photographs_are_cropped(plant):
 
 def test_small_pictures_of_mixed_sizes_are_not_blown_up(plant):
     for label in ("a", "b"):
-        root = plant(label, 6, size=(45, 60))
+        root = plant(label, 6, size=(49, 60))
         plant(label, 6, size=(50, 70), suffix="bmp")
     assert preprocessing_for(open_source(f"folder:{root}")).size == (48, 48)
 

@@ -106,7 +106,9 @@ class Shifted(nn.Module):
             columns = torch.where(draws[:, 2:] < 0.5, columns.flip(1), columns)
         columns = right[:, None] + columns
         picture = torch.arange(len(images))[:, None, None]
-        return padded.permute(0, 2, 3, 1)[picture, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).contiguous()
+        return (
+            padded.permute(0, 2, 3, 1)[picture, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).contiguous()
+        )
 
 
 class Shortened(nn.Module):

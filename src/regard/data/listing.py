@@ -64,8 +64,9 @@ def ignored(others: Sequence[Path], root: Path) -> tuple[str, ...]:
     if not others:
         return ()
     names = ", ".join(str(p.relative_to(root)) for p in others[:3]) + (", ..." if len(others) > 3 else "")
-    files = "1 file is" if len(others) == 1 else f"{len(others)} files are"
-    return (f"{files} no pictures by their names and ignored: {names}.",)
+    if len(others) == 1:
+        return (f"1 file is ignored, as its name is not that of a picture: {names}.",)
+    return (f"{len(others)} files are ignored, as their names are not those of pictures: {names}.",)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,155 @@
+"""The story of `regard data show`: what a source holds, before anything is trained on it."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from regard.data import PIXEL_LIMIT, BadPicture, Source, open_source
+from regard.recipes.contact_sheet import contact_sheet
+from regard.report.files import write_whole
+
+_LISTED = 20
+
+
+@dataclass(frozen=True)
+class DataSummary:
+    """What a source holds.
+
+    Attributes:
+        name: what it was opened as.
+        classes: names in the order of their numbers.
+        counts: pictures of each class, a split.
+        pictures: pictures a split.
+        channels: 1 for grey, 3 for RGB.
+        multi_label: whether a picture may have several classes.
+        sizes: height and width of the smallest, the middle and the largest training picture, by area.
+        mean: of each channel of the training pictures, of values from 0 to 1.
+        std: the standard deviation.
+        skipped: pictures that cannot be used, and why.
+        warnings: what may spoil a result.
+        notes: what was decided in opening it.
+        licence: the notice that comes with the pictures.
+        fingerprint: the same where classes, splits and contents are the same.
+        sheet: the contact sheet.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    counts: Mapping[str, tuple[int, ...]]
+    pictures: Mapping[str, int]
+    channels: int
+    multi_label: bool
+    sizes: dict[str, tuple[int, int]]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    skipped: tuple[BadPicture, ...]
+    warnings: tuple[str, ...]
+    notes: tuple[str, ...]
+    licence: str
+    fingerprint: str
+    sheet: Path
+
+    def __rich__(self) -> RenderableType:
+        """A table of the classes, then the facts."""
+        table = Table("class", *self.counts, box=None, header_style="bold", pad_edge=False)
+        for column in table.columns[1:]:
+            column.justify = "right"
+        for number, label in enumerate(self.classes[:_LISTED]):
+            table.add_row(Text(label), *(f"{counts[number]:,}" for counts in self.counts.values()))
+        if len(self.classes) > _LISTED:
+            table.add_row(f"... and {len(self.classes) - _LISTED} more")
+        table.add_row("[bold]pictures", *(f"[bold]{count:,}" for count in self.pictures.values()))
+        facts = Table.grid(padding=(0, 2))
+        for label, text in self._facts().items():
+            facts.add_row(Text(label, style="bold"), Text(text))
+        remarks = [Text(f"Warning: {said}", style="yellow") for said in self.warnings]
+        return Group(Text(self.name, style="bold"), "", table, "", facts, *remarks)
+
+    def _facts(self) -> dict[str, str]:
+        kind = "grey" if self.channels == 1 else "RGB"
+        sizes = {label: f"{h} x {w}" for label, (h, w) in self.sizes.items()}
+        one = len(set(sizes.values())) == 1
+        facts = {
+            "values": f"{kind}; training pictures have mean {_numbers(self.mean)}, deviation {_numbers(self.std)}",
+            "size": f"all {sizes['median']}" if one else ", ".join(f"{label} {size}" for label, size in sizes.items()),
+            "classes": f"{len(self.classes)}, " + ("several a picture" if self.multi_label else "one a picture"),
+            "splits": " ".join(self.notes) or "as they come with the source",
+            "licence": self.licence or "not known: look before you pass pictures on",
+            "fingerprint": self.fingerprint,
+            "contact sheet": str(self.sheet),
+        }
+        if self.skipped:
+            listed = "".join(f"\n{picture}" for picture in self.skipped[:_LISTED])
+            more = (
+                f"\n... and {len(self.skipped) - _LISTED} more in summary.json" if len(self.skipped) > _LISTED else ""
+            )
+            facts["cannot be used"] = f"{len(self.skipped)} of the pictures, left out{listed}{more}"
+        return facts
+
+
+def show_data(
+    *,
+    source: str,
+    out: Path | None = None,
+    labels: Path | None = None,
+    on_bad_image: Literal["skip", "fail"] = "skip",
+    max_pixels: int = PIXEL_LIMIT,
+    seed: int = 0,
+) -> DataSummary:
+    """Shows what a source of pictures holds: classes, counts, sizes, statistics, and a contact sheet.
+
+    Writes `contact-sheet.png` and `summary.json`.
+
+    Args:
+        source: fashion-mini, mnist-mini, folder:PATH, npz:PATH or torchvision:NAME.
+        out: the folder to write to; runs/data/NAME by default.
+        labels: with folder:PATH, a CSV file with the columns file and one a class: pictures may have several classes.
+        on_bad_image: whether pictures that cannot be used are left out and listed, or an error.
+        max_pixels: a picture with more pixels cannot be used.
+        seed: cuts the splits that the source does not have.
+    """
+    opened = open_source(source, seed=seed, on_bad_image=on_bad_image, labels=labels, max_pixels=max_pixels)
+    folder = out or Path("runs/data") / re.sub(r"[^A-Za-z0-9_.-]+", "_", source).strip("_")
+    sheet = write_whole(folder / "contact-sheet.png", contact_sheet(opened))
+    summary = _summary(opened, sheet)
+    record = asdict(summary) | {"sheet": sheet.name, "skipped": [str(picture) for picture in summary.skipped]}
+    write_whole(folder / "summary.json", json.dumps(record, indent=1, ensure_ascii=False).encode())
+    return summary
+
+
+def _summary(source: Source, sheet: Path) -> DataSummary:
+    train = source.splits["train"]
+    sizes = train.sizes()
+    ordered = sizes[sizes.prod(1).argsort(stable=True)].tolist()
+    statistics = train.statistics()
+    return DataSummary(
+        name=source.name,
+        classes=source.classes,
+        counts={str(split): counts for split, counts in source.counts().items()},
+        pictures={split: len(pictures) for split, pictures in source.splits.items()},
+        channels=source.channels,
+        multi_label=source.multi_label,
+        sizes={
+            label: (ordered[place][0], ordered[place][1])
+            for label, place in (("smallest", 0), ("median", len(ordered) // 2), ("largest", -1))
+        },
+        mean=statistics.mean,
+        std=statistics.std,
+        skipped=source.skipped,
+        warnings=source.warnings,
+        notes=source.notes,
+        licence=source.licence,
+        fingerprint=source.fingerprint,
+        sheet=sheet,
+    )
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return " ".join(f"{value:.3f}" for value in values)

@@ -1,0 +1,50 @@
+"""The contact sheet: every class a row, every picture where it belongs."""
+
+import io
+
+import numpy as np
+import torch
+from PIL import Image
+
+from regard.data import ArrayPictures
+from regard.data.source import assemble
+from regard.recipes.contact_sheet import COLUMNS, ROWS, contact_sheet
+
+
+def source(classes, multi_label=False, size=(6, 6)):
+    """Each class has pictures of one colour, by its number; more in the first than fit into a row."""
+    counts = [COLUMNS + 5, *[3] * (classes - 1)]
+    labels = torch.cat([torch.full((count,), label) for label, count in enumerate(counts)])
+    images = (10 + labels * 8)[:, None, None, None].expand(-1, 3, *size).to(torch.uint8).contiguous()
+    images[:, 1] = 255 - images[:, 0]
+    targets = torch.nn.functional.one_hot(labels).float() if multi_label else labels
+    pictures = ArrayPictures(images, targets, "x")
+    names = tuple(f"class number {i} has a very long name $indeed" for i in range(classes))
+    return assemble("a <set> of $colours", names, {s: pictures for s in ("train", "val", "test")}, seed=0)
+
+
+def colours(sheet):
+    """The numbers of the classes whose colour is on the sheet, with how many pixels each has."""
+    pixels = np.asarray(Image.open(io.BytesIO(sheet)).convert("RGB")).astype(int)
+    flat = pixels[(pixels[..., 0] + pixels[..., 1] == 255) & (pixels[..., 0] == pixels[..., 2])][:, 0]
+    numbers, counts = np.unique(flat, return_counts=True)
+    return {(int(n) - 10) // 8: int(c) for n, c in zip(numbers, counts, strict=True) if (n - 10) % 8 == 0}
+
+
+def test_every_class_has_its_row_of_pictures():
+    for multi_label in (False, True):
+        found = colours(contact_sheet(source(4, multi_label)))
+        assert set(found) == {0, 1, 2, 3}
+        assert abs(found[0] / found[1] - COLUMNS / 3) < 0.1
+
+
+def test_pictures_larger_than_their_place_are_reduced():
+    assert set(colours(contact_sheet(source(3, size=(500, 1000))))) == {0, 1, 2}
+
+
+def test_a_sheet_of_many_classes_shows_the_first():
+    assert set(colours(contact_sheet(source(ROWS + 5)))) == set(range(ROWS))
+
+
+def test_the_same_source_gives_the_same_sheet():
+    assert contact_sheet(source(3)) == contact_sheet(source(3))
