@@ -1,11 +1,15 @@
 import html
+import io
 import re
 import subprocess
 import sys
 from dataclasses import replace
 from html.parser import HTMLParser
+from itertools import pairwise
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from regard.report.page import render, write_page
 
@@ -90,7 +94,7 @@ def test_headings_do_not_skip_a_level(read):
     levels = [int(t[1]) for t, _ in read.elements if re.fullmatch("h[1-6]", t)]
     assert levels[0] == 1
     assert levels.count(1) == 1
-    assert all(b <= a + 1 for a, b in zip(levels, levels[1:], strict=False))
+    assert all(b <= a + 1 for a, b in pairwise(levels))
 
 
 def test_the_first_paragraph_is_the_finding_with_the_command_of_a_real_run(text, results):
@@ -187,11 +191,6 @@ def test_parts_that_were_not_asked_for_are_left_out(results):
 
 
 def test_a_deep_network_on_large_pictures_stays_under_six_megabytes(results, pictures):
-    import io
-
-    import numpy as np
-    from PIL import Image
-
     draw = np.random.default_rng(0)
 
     def photograph():

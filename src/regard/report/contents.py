@@ -140,20 +140,20 @@ def sights(results: Results, pictures: Sequence[Picture]) -> tuple[Sight, ...]:
     labels = arm_labels(results)
     found = []
     for arm in results.arms:
-        maps = {(p.name, o.tap): o for p in pictures for o in p.overlays if o.arm == arm.spec}
-        channels = {(p.name, a.tap): a for p in pictures for a in p.channels if a.arm == arm.spec}
-        names = [p.name for p in pictures]
+        maps = {(i, o.tap): o for i, p in enumerate(pictures) for o in p.overlays if o.arm == arm.spec}
+        channels = {(i, a.tap): a for i, p in enumerate(pictures) for a in p.channels if a.arm == arm.spec}
+        columns = range(len(pictures))
         sight = Sight(
             label=labels[arm.spec],
-            maps=tuple((tap, tuple(maps.get((n, tap)) for n in names)) for tap in _taps(maps)),
-            channels=tuple((tap, tuple(channels.get((n, tap)) for n in names)) for tap in _taps(channels)),
+            maps=tuple((tap, tuple(maps.get((i, tap)) for i in columns)) for tap in _taps(maps)),
+            channels=tuple((tap, tuple(channels.get((i, tap)) for i in columns)) for tap in _taps(channels)),
         )
         if sight.maps or sight.channels:
             found.append(sight)
     return tuple(found)
 
 
-def _taps(by_place: dict[tuple[str, str], Overlay] | dict[tuple[str, str], ActiveChannels]) -> list[str]:
+def _taps(by_place: dict[tuple[int, str], Overlay] | dict[tuple[int, str], ActiveChannels]) -> list[str]:
     return list(dict.fromkeys(tap for _, tap in by_place))
 
 

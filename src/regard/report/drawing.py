@@ -104,6 +104,14 @@ def shortened(text: str, most: int = 22) -> str:
     return line if len(line) <= most else line[: most - 1] + "…"
 
 
+def text_width(canvas: "Canvas", text: str) -> float:
+    """How wide a text is, px."""
+    probe = canvas.text(0, 0, text)
+    width = float(probe.get_window_extent().width)
+    probe.remove()
+    return width
+
+
 def percent_axis(axis: Any) -> None:
     """Shows an axis's shares as per cent, with a few round ticks."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator

@@ -18,6 +18,7 @@ from regard.report.drawing import (
     panel,
     percent_axis,
     shortened,
+    text_width,
 )
 from regard.report.labels import place_labels
 from regard.report.results import Arm, Comparison, Results, Trial
@@ -48,12 +49,14 @@ def paired_differences(results: Results) -> Figure | None:
     labels = arm_labels(results)
     height = 50 + 30 * len(found)
     with panel(340, height) as canvas:
-        axes = canvas.add_axes((0.23, 40 / height, 0.73, 1 - 44 / height))
+        names = [shortened(labels[c.arm]) for c in found]
+        left = (max(text_width(canvas, name) for name in names) + 10) / 340
+        axes = canvas.add_axes((left, 40 / height, 0.96 - left, 1 - 44 / height))
         axes.axvline(0, color=INK, linewidth=1)
         for row, one in enumerate(found):
             _difference(axes, row, one, arm_colour(results.arm(one.arm)))
         axes.set_ylim(len(found) - 0.5, -0.5)
-        axes.set_yticks(range(len(found)), [shortened(labels[c.arm], 14) for c in found])
+        axes.set_yticks(range(len(found)), names)
         axes.tick_params(axis="y", length=0, labelcolor=INK)
         axes.spines["left"].set_visible(False)
         percent_axis(axes.xaxis)

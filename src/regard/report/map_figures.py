@@ -62,7 +62,7 @@ def _gate_panel(profile: GateProfile, classes: Sequence[str], limits: tuple[floa
     order = sorted(range(len(profile.overall)), key=lambda c: -profile.overall[c])
     order = [order[i] for i in _spaced(len(order), MOST_CHANNELS)]
     ranked = _by_departure(profile)[:MOST_CLASSES]
-    name = shortened(classes[ranked[0]], 24)
+    name = shortened(classes[ranked[0]], 36)
     gap = max(abs(a - b) for a, b in zip(profile.by_class[ranked[0]], profile.overall, strict=True))
     with panel(340, 205) as canvas:
         axes = canvas.add_axes((0.11, 0.19, 0.86, 0.71))

@@ -18,7 +18,7 @@ def write_page(results: Results, pictures: Sequence[Picture], path: Path | str) 
 
     Args:
         results: what the comparison found.
-        pictures: test pictures with what each network saw in them; about eight, may be none. Their names differ.
+        pictures: test pictures with what each network saw in them; about eight, may be none.
         path: the file, for example `runs/NAME/report.html`.
 
     Returns:

@@ -66,9 +66,11 @@ def finding(found: list[Comparison], labels: dict[str, str], model: str) -> str:
         clauses.append(f"no difference to the plain {model} stands out of the noise for {listed(noise)}")
     elif noise:
         clauses.append(f"{listed(noise)} stayed within noise")
-    untested = [labels[c.arm] for c in by_verdict.get("not tested", [])]
+    untested = by_verdict.get("not tested", [])
     if untested:
-        clauses.append(f"{listed(untested)} could not be tested")
+        alone = all(c.seeds <= 1 for c in untested)
+        told = listed([labels[c.arm] for c in untested])
+        clauses.append(f"one seed cannot tell {told} from noise" if alone else f"{told} could not be tested")
     if not clauses:
         return f"no mechanism was compared with the plain {model}"
     return ", ".join(clauses[:-1]) + (", while " if len(clauses) > 1 else "") + clauses[-1]
@@ -95,11 +97,12 @@ def statistics_notes(results: Results) -> tuple[str, ...]:
     split = found[0].split if found else "test"
     scores = [t.test if split == "test" else t.val for t in results.trials]
     n = max((s.n for s in scores if s), default=0)
+    seeds = len({t.seed for t in results.trials})
     accuracy = (
         f"Accuracy is the share of {count(n)} {'test' if split == 'test' else 'validation'} pictures that the last "
-        f"epoch’s weights get right: the mean over {plural(len(results.settings.seeds), 'seed')}, under it its 95 % t "
-        "interval."
+        "epoch’s weights get right"
     )
+    accuracy += f": the mean over {count(seeds)} seeds, under it its 95 % t interval." if seeds > 1 else "."
     if not tested:
         return (f"{accuracy} Nothing was tested: at least two seeds that differ are needed.",)
     paired = (
