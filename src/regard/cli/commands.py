@@ -44,6 +44,8 @@ COMMANDS = (
     Command("list", "regard.recipes.catalogue:list_mechanisms"),
     Command("show", "regard.recipes.catalogue:show", words="mechanism"),
     Command("cite", "regard.recipes.catalogue:cite", words="mechanisms"),
+    Command("data show", "regard.recipes.show_data:show_data", words="source"),
     Command("compare", "regard.recipes.compare:compare", words="mechanisms"),
+    Command("data show", "regard.recipes.show_data:show_data", words="source"),
     Command("doctor", "regard.recipes.doctor:examine"),
 )
