@@ -2,30 +2,53 @@
 
 import csv
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from io import TextIOWrapper
+from contextlib import contextmanager, suppress
 from math import ceil
 from pathlib import Path
+from time import time
 from typing import Any
 
 import lightning as L
-from torch.utils.tensorboard import SummaryWriter
+from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.summary.writer.record_writer import RecordWriter
+from torch.utils.tensorboard.summary import scalar
 
 from regard.core.batch import Batch
 from regard.training.atomic import replacing, unwritable, write_text
 from regard.training.classification import Classification
 from regard.training.history import History, to_csv
 
-EPOCHS, STEPS, EVENTS = "epochs.csv", "steps.csv", "tensorboard"
+EPOCHS, STEPS, EVENTS = "epochs.csv", "steps.csv", "tensorboard/events.out.tfevents.0.regard"
 _COLUMNS = ("step", "epoch", "lr", "loss")
 _POINTS = 2000
 
 
-@dataclass(frozen=True)
 class _Files:
-    steps: TextIOWrapper
-    events: SummaryWriter
+    """The open logs; what is written may stay in memory until `flush`."""
+
+    def __init__(self, folder: Path) -> None:
+        self._steps = (folder / STEPS).open("a", encoding="utf-8", newline="")
+        self._events = (folder / EVENTS).open("ab")
+
+    def row(self, *cells: float) -> None:
+        """Adds a row to the CSV of steps."""
+        csv.writer(self._steps, lineterminator="\n").writerow(cells)
+
+    def scalar(self, tag: str, value: float, step: int) -> None:
+        """Adds a number to the TensorBoard events."""
+        event = Event(wall_time=time(), step=step, summary=scalar(tag, value))
+        RecordWriter(self._events).write(event.SerializeToString())
+
+    def flush(self) -> None:
+        """Hands everything to the operating system."""
+        self._steps.flush()
+        self._events.flush()
+
+    def close(self) -> None:
+        """Flushes and closes both."""
+        with self._steps, self._events:
+            self.flush()
 
 
 class Logs(L.Callback):
@@ -52,8 +75,7 @@ class Logs(L.Callback):
             cut_steps(self.folder / STEPS, trainer.global_step)
             cut_events(self.folder / EVENTS, trainer.global_step)
             write_text(self.folder / EPOCHS, to_csv(self.history.rows))
-            steps = (self.folder / STEPS).open("a", encoding="utf-8", newline="")
-            self._files = _Files(steps, SummaryWriter(str(self.folder / EVENTS)))
+            self._files = _Files(self.folder)
 
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
@@ -66,28 +88,32 @@ class Logs(L.Callback):
         assert isinstance(pl_module, Classification)
         loss, rate = float(outputs["loss"]), pl_module.rate_at(step - 1)
         with writing(self.folder):
-            csv.writer(self._files.steps, lineterminator="\n").writerow((step, trainer.current_epoch + 1, rate, loss))
-            self._files.events.add_scalar("train/loss", loss, step)
-            self._files.events.add_scalar("train/lr", rate, step)
+            self._files.row(step, trainer.current_epoch + 1, rate, loss)
+            self._files.scalar("train/loss", loss, step)
+            self._files.scalar("train/lr", rate, step)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Writes the epoch's row; all of it is on the disk before the checkpoint is."""
         assert self._files is not None
         row = self.history.rows[-1]
         with writing(self.folder):
-            self._files.steps.flush()
             for name in ("train_loss", "val_loss", "val_accuracy", "val_map"):
                 if (value := getattr(row, name)) is not None:
-                    self._files.events.add_scalar(f"epoch/{name}", value, row.step)
-            self._files.events.flush()
+                    self._files.scalar(f"epoch/{name}", value, row.step)
+            self._files.flush()
             write_text(self.folder / EPOCHS, to_csv(self.history.rows))
 
-    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Closes the files, also after an error."""
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Closes the files."""
         if self._files is not None:
             with writing(self.folder):
-                self._files.steps.close()
-                self._files.events.close()
+                self._files.close()
+
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        """Closes the files; what stopped the run is said by another."""
+        if self._files is not None:
+            with suppress(OSError):
+                self._files.close()
 
 
 @contextmanager
@@ -111,19 +137,13 @@ def cut_steps(path: Path, step: int) -> None:
         table.writerows(row for row in rows if int(row[0]) <= step)
 
 
-def cut_events(folder: Path, step: int) -> None:
-    """Keeps the TensorBoard events in `folder` up to `step`."""
-    from tensorboard.backend.event_processing.event_file_loader import RawEventFileLoader
-    from tensorboard.compat.proto.event_pb2 import Event
-    from tensorboard.summary.writer.record_writer import RecordWriter
-
-    for path in sorted(folder.glob("events.out.tfevents.*")) if folder.is_dir() else ():
-        kept = []
-        for record in RawEventFileLoader(str(path)).Load():
-            event = Event.FromString(record)
-            if event.HasField("file_version") or event.step <= step:
-                kept.append(record)
-        with replacing(path) as aside, aside.open("wb") as file:
-            writer = RecordWriter(file)
-            for record in kept:
-                writer.write(record)
+def cut_events(path: Path, step: int) -> None:
+    """Keeps the TensorBoard events in `path` up to `step`; a file that does not exist gets its first record."""
+    kept = [Event(wall_time=time(), file_version="brain.Event:2").SerializeToString()]
+    if path.exists():
+        records = [record for record in RawEventFileLoader(str(path)).Load() if record]
+        events = [Event.FromString(record) for record in records]
+        kept += [r for r, e in zip(records, events, strict=True) if e.HasField("summary") and e.step <= step]
+    with replacing(path) as aside, aside.open("wb") as file:
+        for record in kept:
+            RecordWriter(file).write(record)

@@ -58,7 +58,7 @@ def reliability(confidence: Tensor, right: Tensor, bins: int = 15) -> tuple[Bin,
         bins: so many of equal width from 0 to 1.
     """
     edges = torch.linspace(0, 1, bins + 1, dtype=torch.float64)
-    place = torch.bucketize(confidence.double(), edges[1:-1])
+    place = torch.bucketize(confidence, edges[1:-1].to(confidence.dtype))
     counts = torch.bincount(place, minlength=bins)
     sure = torch.zeros(bins, dtype=torch.float64).index_add_(0, place, confidence.double())
     rights = torch.zeros(bins, dtype=torch.float64).index_add_(0, place, right.double())

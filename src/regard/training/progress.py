@@ -57,8 +57,12 @@ class ProgressBar(L.Callback):
         """Leaves a line above the bar."""
         self._bar.console.print(line(self.history.rows[-1], trainer.max_epochs or 0), highlight=False, markup=False)
 
-    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Takes the bar away, also after an error."""
+    def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Takes the bar away."""
+        self._bar.stop()
+
+    def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
+        """Takes the bar away, whatever stopped the run."""
         self._bar.stop()
 
 

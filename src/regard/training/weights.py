@@ -117,7 +117,9 @@ def read_metadata(path: Path) -> dict[str, Any]:
         metadata = json.loads(entries[_ENTRY])
     except ValueError as error:
         raise CheckpointError(f"{path}: the file's metadata are damaged: {error}. {_REMEDY}") from error
-    return dict(metadata)
+    if not isinstance(metadata, dict):
+        raise CheckpointError(f"{path}: the file's metadata are damaged: they are no JSON object. {_REMEDY}")
+    return metadata
 
 
 def _header(path: Path) -> dict[str, str]:
@@ -126,17 +128,18 @@ def _header(path: Path) -> dict[str, str]:
         what = "is a folder, not a file" if path.is_dir() else "there is no such file"
         raise CheckpointError(f"{path}: {what}; name a .safetensors file that regard wrote.")
     try:
-        with path.open("rb") as file:
-            start = file.read(8)
         with safe_open(path, "pt") as file:
             return file.metadata() or {}
     except SafetensorError as error:
-        raise CheckpointError(f"{path}: {_what_is_wrong(start, str(error))}") from error
+        raise CheckpointError(f"{path}: {_what_is_wrong(path, str(error))}") from error
     except OSError as error:
         raise CheckpointError(f"{path}: could not be read: {error.strerror or error}.") from error
 
 
-def _what_is_wrong(start: bytes, error: str) -> str:
+def _what_is_wrong(path: Path, error: str) -> str:
+    """Why `path`, which could not be opened as safetensors, is none: 8 bytes of a header's length, then the header."""
+    with path.open("rb") as file:
+        start = file.read(9)
     if start.startswith((b"PK\x03\x04", b"\x80")):
         return (
             "this is a pickle, and reading a pickle can execute any code, so it is refused. regard reads .safetensors; "
@@ -145,8 +148,9 @@ def _what_is_wrong(start: bytes, error: str) -> str:
         )
     if not start:
         return f"the file is empty. {_REMEDY}"
-    if len(start) < 8 or "ncomplete" in error or "not fully covered" in error:
-        return f"the file is truncated, a part of it is missing ({error}). {_REMEDY}"
+    cut_header = start[8:] == b"{" and path.stat().st_size < 8 + int.from_bytes(start[:8], "little")
+    if len(start) < 9 or cut_header or "ncomplete" in error:
+        return f"the file is truncated, a part of it is missing. {_REMEDY}"
     return f"this is no safetensors file ({error}). {_REMEDY}"
 
 
