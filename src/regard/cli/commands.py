@@ -46,6 +46,5 @@ COMMANDS = (
     Command("cite", "regard.recipes.catalogue:cite", words="mechanisms"),
     Command("data show", "regard.recipes.show_data:show_data", words="source"),
     Command("compare", "regard.recipes.compare:compare", words="mechanisms"),
-    Command("data show", "regard.recipes.show_data:show_data", words="source"),
     Command("doctor", "regard.recipes.doctor:examine"),
 )
