@@ -73,7 +73,7 @@ def check_state(net: nn.Module, shapes: Mapping[str, tuple[int, ...]], source: s
         more = f"; and {len(lines) - 4} more" if len(lines) > 4 else ""
         raise CheckpointError(
             f"{source}: these are the weights of another network; {len(lines)} tensors differ: "
-            f"{'; '.join(lines[:4])}{more}. Build the network that the file's metadata describe, or choose its file."
+            f"{'; '.join(lines[:4])}{more}. Name the network that they were trained in, or choose its own file."
         )
 
 

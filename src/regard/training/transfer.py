@@ -1,0 +1,126 @@
+"""Starting from weights that were trained elsewhere, or without the attention that is to be trained now."""
+
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from regard.core.errors import CheckpointError
+from regard.core.mechanism import Mechanism
+from regard.training.weights import check_state
+
+_WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "model_ema")
+_PREFIXES = ("module.", "_orig_mod.")
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """What `transfer` did.
+
+    Attributes:
+        loaded: how many tensors came from the file.
+        renewed: names of the head's tensors, whose number of classes differs: they start anew.
+        added: paths of the attention mechanisms that the file lacks: they start anew.
+    """
+
+    loaded: int
+    renewed: tuple[str, ...]
+    added: tuple[str, ...]
+
+    def __str__(self) -> str:
+        said = [f"{self.loaded} tensors were taken over"]
+        if self.renewed:
+            said.append(f"{', '.join(self.renewed)} start anew, as the number of classes is another")
+        if self.added:
+            said.append(f"{len(self.added)} attention modules are new")
+        return "; ".join(said)
+
+
+def read_state(path: str | Path) -> dict[str, Tensor]:
+    """The tensors of a `.safetensors` or PyTorch file by name; nothing in the file is executed.
+
+    Raises:
+        CheckpointError: the file is missing or damaged, or holds objects that are no tensors.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"{path}: there is no such file; name a .safetensors or .pth file with trained weights.")
+    with path.open("rb") as file:
+        start = file.read(4)
+    try:
+        found: Any = _load_torch(path) if start.startswith((b"PK\x03\x04", b"\x80")) else load_file(path)
+    except pickle.UnpicklingError as error:
+        raise CheckpointError(
+            f"{path}: the file holds more than tensors, and loading that could execute any code, so it is refused. "
+            "Ask for the weights as .safetensors, or save them as a plain state dict."
+        ) from error
+    except (SafetensorError, OSError, RuntimeError, EOFError, KeyError, ValueError) as error:
+        raise CheckpointError(
+            f"{path}: the file cannot be read as weights ({str(error).strip().splitlines()[0]}): it may be truncated "
+            "or of another format. Download it again, or convert it to .safetensors."
+        ) from error
+    return _unwrapped(found, path)
+
+
+def _load_torch(path: Path) -> Any:
+    with path.open("rb") as file:
+        return torch.load(file, map_location="cpu", weights_only=True)
+
+
+def _unwrapped(found: Any, path: Path) -> dict[str, Tensor]:
+    """The state dict itself, where a training script saved it with other things around it."""
+    for name in _WRAPPERS:
+        if isinstance(found, Mapping) and isinstance(found.get(name), Mapping):
+            found = found[name]
+    if not isinstance(found, Mapping) or not found or not all(isinstance(value, Tensor) for value in found.values()):
+        raise CheckpointError(f"{path}: the file holds no weights by name; it must be a state dict.")
+    state = dict(found)
+    for prefix in _PREFIXES:
+        if all(name.startswith(prefix) for name in state):
+            state = {name.removeprefix(prefix): value for name, value in state.items()}
+    return state
+
+
+def transfer(net: nn.Module, state: Mapping[str, Tensor], source: str, classes: int) -> Transfer:
+    """Takes trained weights into `net`, but for a head of another number of classes and for new attention.
+
+    Args:
+        net: changed in place; on an error it is as before.
+        state: trained tensors by name.
+        source: where they come from, for messages.
+        classes: number of outputs of `net`.
+
+    Raises:
+        CheckpointError: anything else differs: the weights are those of another network.
+    """
+    own = net.state_dict()
+    renewed = tuple(n for n in own if n in state and _other_head(own[n], state[n], classes))
+    new = {path: [n for n in own if n.startswith(f"{path}.") and n not in state] for path in _attention(net)}
+    forgiven = {*renewed, *chain(*new.values()), *(n for n in own if n.endswith("num_batches_tracked"))}
+    check_state(net, {n: v.shape for n, v in state.items()} | {n: own[n].shape for n in forgiven}, source)
+    taken = {name: value for name, value in state.items() if name not in renewed}
+    net.load_state_dict(taken, strict=False)
+    return Transfer(len(taken), renewed, tuple(path for path, names in new.items() if names))
+
+
+def _attention(net: nn.Module) -> list[str]:
+    """Paths of the mechanisms that are no part of another."""
+    paths = [path for path, module in net.named_modules() if isinstance(module, Mechanism)]
+    return [path for path in paths if not any(path.startswith(f"{other}.") for other in paths)]
+
+
+def _other_head(own: Tensor, given: Tensor, classes: int) -> bool:
+    """Whether the two differ in nothing but the number of classes."""
+    return (
+        own.ndim == given.ndim > 0
+        and own.shape != given.shape
+        and own.shape[1:] == given.shape[1:]
+        and (own.shape[0] == classes)
+    )
