@@ -95,6 +95,9 @@ def test_refused(plant, tmp_path):
     (root / "nothing").mkdir()
     with pytest.raises(DataError, match=r"class folder .*nothing has no picture"):
         opened(root)
+    (root / "nothing/IMG_1.heic").touch()
+    with pytest.raises(DataError, match=r"nothing has no picture \(only files such as IMG_1\.heic\)"):
+        opened(root)
     plant("nothing", 5, suffix="bmp")
     for i in range(5):
         (root / f"nothing/00{i}.bmp").write_bytes(b"")

@@ -106,7 +106,7 @@ def test_pickled_objects_are_refused_and_never_executed(opened, arrays, tmp_path
         def __reduce__(self):
             return (open, (str(tmp_path / "executed"), "w"))
 
-    with pytest.raises(DataError, match="pickled Python objects in 'y_train'"):
+    with pytest.raises(DataError, match=r"pickled Python objects \(the array 'y_train'\)"):
         opened(arrays | {"y_train": np.array([Malicious()] * 30, dtype=object)})
     (tmp_path / "bare.npz").write_bytes(pickle.dumps(Malicious()))
     with pytest.raises(DataError, match="is not an npz file"):
@@ -120,6 +120,9 @@ def test_files_that_are_no_npz(opened, arrays, tmp_path):
     np.save(tmp_path / "array.npy", arrays["x_train"])
     (tmp_path / "cut.npz").write_bytes(whole[: len(whole) // 2])
     (tmp_path / "empty.npz").touch()
+    (tmp_path / "prefixed.npz").write_bytes(b"before" + whole)
+    with pytest.raises(DataError, match=r"prefixed\.npz holds pickled Python objects \(its start\)"):
+        open_source(f"npz:{tmp_path / 'prefixed.npz'}")
     for name in ("array.npy", "cut.npz", "empty.npz"):
         with pytest.raises(DataError, match=f"{name} is not an npz file"):
             open_source(f"npz:{tmp_path / name}")

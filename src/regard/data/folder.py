@@ -41,7 +41,7 @@ def open_folder(text: str, opening: Opening) -> Source:
             owners += [(split, path.name)] * len(pictures)
             others += rest
     classes = _classes(root, splits, found, others)
-    _each_has_pictures(splits, found, Counter(owners))
+    _each_has_pictures(splits, found, Counter(owners), others)
     labels = torch.tensor([classes.index(label) for _, label in owners])
     checked = checked_pictures(root, files, labels, opening)
     place = [owners[i][0] for i in checked.kept]
@@ -105,12 +105,18 @@ def _classes(
 
 
 def _each_has_pictures(
-    splits: dict[Split | None, Path], found: dict[Split | None, list[str]], counts: Counter[tuple[Split | None, str]]
+    splits: dict[Split | None, Path],
+    found: dict[Split | None, list[str]],
+    counts: Counter[tuple[Split | None, str]],
+    others: list[Path],
 ) -> None:
     """Raises unless every class folder has a picture."""
     for split, folder in splits.items():
         for label in found[split]:
             if not counts[split, label]:
+                inside = [p.name for p in others if (folder / label) in p.parents]
+                hint = f" (only files such as {inside[0]})" if inside else ""
                 raise DataError(
-                    f"The class folder {folder / label} has no picture: add pictures to it, or remove the folder."
+                    f"The class folder {folder / label} has no picture{hint}: add pictures in a usual format such as "
+                    "JPEG or PNG, or remove the folder."
                 )

@@ -52,11 +52,12 @@ def open_npz(text: str, opening: Opening) -> Source:
 
 def arrays_of(where: str, file: IO[bytes]) -> Arrays:
     """The arrays of an npz file that mean something to us; nothing in it is ever unpickled."""
-    arrays = {}
+    arrays, reading = {}, "its start"
     try:
         with np.load(file, allow_pickle=False) as archive:
             for key in _KEYS:
                 if key in archive.files:
+                    reading = f"the array {key!r}"
                     arrays[key] = archive[key]
             if missing := [key for key in _KEYS[:2] if key not in arrays]:
                 raise DataError(
@@ -68,7 +69,7 @@ def arrays_of(where: str, file: IO[bytes]) -> Arrays:
     except Exception as error:  # as with pictures, broken archives raise almost anything
         if "allow_pickle" in str(error):
             raise DataError(
-                f"{where} holds pickled Python objects in {key!r}, which could run a program when they are read: "
+                f"{where} holds pickled Python objects ({reading}), which could run a program when they are read: "
                 "they are refused. Save plain arrays of numbers, or of strings for classes."
             ) from error
         raise DataError(

@@ -11,8 +11,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from regard.data import PIXEL_LIMIT, BadPicture, Source, open_source
+from regard.data import PIXEL_LIMIT, BadPicture, Source
 from regard.recipes.contact_sheet import contact_sheet
+from regard.recipes.sources import open_with_bar
 from regard.report.files import write_whole
 
 _LISTED = 20
@@ -115,7 +116,7 @@ def show_data(
         max_pixels: a picture with more pixels cannot be used.
         seed: cuts the splits that the source does not have.
     """
-    opened = open_source(source, seed=seed, on_bad_image=on_bad_image, labels=labels, max_pixels=max_pixels)
+    opened = open_with_bar(source, seed=seed, on_bad_image=on_bad_image, labels=labels, max_pixels=max_pixels)
     folder = out or Path("runs/data") / re.sub(r"[^A-Za-z0-9_.-]+", "_", source).strip("_")
     sheet = write_whole(folder / "contact-sheet.png", contact_sheet(opened))
     summary = _summary(opened, sheet)
