@@ -111,6 +111,16 @@ def test_its_maps_pass_taps_within_their_range(mechanism):
     assert all(((map >= low) & (map <= high)).all() and map.shape[0] == 3 for map in seen)
 
 
+@every
+def test_a_taps_kind_says_the_shape_of_its_maps(mechanism):
+    module, seen = mechanism(8), {}
+    for path, tap in taps(module).items():
+        tap.sink = lambda map, path=path: seen.update({path: map.shape})
+    module(torch.randn(3, 8, 5, 4))
+    shapes = {"gate": (3, 8, 1, 1), "spatial": (3, 1, 5, 4), "mixed": (3, 8, 5, 4), "branch": (3, 2, 8, 1, 1)}
+    assert {path: tuple(shape) for path, shape in seen.items()} == {p: shapes[t.kind] for p, t in taps(module).items()}
+
+
 @pytest.mark.parametrize(
     ("name", "hint"),
     [("cbma", "Did you mean 'cbam'"), ("SE", "Did you mean 'se'"), ("statics", "'static'"), ("xyz", "There are: bam")],

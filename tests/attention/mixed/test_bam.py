@@ -116,11 +116,12 @@ def test_it_starts_as_the_authors_networks():
     convolutions = [m for m in module.spatial if isinstance(m, torch.nn.Conv2d)]
     assert not any(values.any() for name, values in module.named_parameters() if name.endswith("bias"))
     assert all(torch.equal(m.weight, torch.ones_like(m.weight)) for m in (module.channel.norm, module.spatial[1]))
-    # He's normal initialisation: variance 2 / fan out, and fan out is 9 times the output channels of a 3x3.
+    assert len(convolutions) == 4
+    # He's normal initialisation: variance 2 / fan out, the output channels times the places of the kernel.
     torch.manual_seed(0)
     wide = BAM(1024, reduction=8)
+    assert wide.spatial.reduce.weight.std().item() == pytest.approx((2 / 128) ** 0.5, rel=0.02)
     assert wide.spatial.dilated1.weight.std().item() == pytest.approx((2 / (9 * 128)) ** 0.5, rel=0.02)
-    assert len(convolutions) == 4
 
 
 def test_the_map_lies_between_one_and_two():
