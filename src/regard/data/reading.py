@@ -115,7 +115,7 @@ def opened(path: str | Path, max_pixels: int = PIXEL_LIMIT) -> Iterator[Image.Im
 
 def tensor_of(image: Image.Image, channels: int) -> Tensor:
     """(channels, h, w) uint8: the picture as `flat` makes it, as RGB or grey."""
-    pixels = np.array(flat(image).convert("RGB" if channels == 3 else "L"))
+    pixels = np.array(_as(flat(image), "RGB" if channels == 3 else "L"))
     picture = torch.from_numpy(pixels)
     return picture.permute(2, 0, 1).contiguous() if channels == 3 else picture[None]
 
@@ -132,7 +132,11 @@ def flat(image: Image.Image) -> Image.Image:
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return image.convert(mode)
+    return _as(image, mode)
+
+
+def _as(image: Image.Image, mode: str) -> Image.Image:
+    return image if image.mode == mode else image.convert(mode)
 
 
 def upright_size(image: Image.Image) -> tuple[int, int]:
