@@ -93,6 +93,13 @@ def test_convolutions_get_hes_deviation_and_gates_their_own():
     assert selecting.expand.weight.std().item() == pytest.approx(0.01, rel=0.05)
 
 
+def test_a_gates_convolution_keeps_pytorchs_start_where_the_mechanism_has_no_other():
+    (score,) = (m for m in models.create("sse_resnet18", seed=0).layer4[1].attention.modules() if hasattr(m, "weight"))
+    bound = 512**-0.5
+    assert 0.9 * bound < score.weight.abs().max().item() <= bound
+    assert 0 < score.bias.abs().item() <= bound
+
+
 def test_parameters_without_initial_values_are_named():
     class Bare(nn.Module):
         def __init__(self):
