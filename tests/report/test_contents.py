@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from regard.report import Interval
 from regard.report.contents import ablation_table, against_controls, facts, recalls, result_groups, sights
 
 
@@ -20,8 +21,17 @@ def test_a_row_says_what_the_records_say(results):
     assert row.cells[1].main == f"+{100 * one.difference:.1f}"
     assert row.cells[2].main == one.verdict
     assert (row.cells[3].main, row.cells[3].under) == ("78,792", "+1.2 %")
-    assert (row.cells[5].main, row.cells[5].under) == ("1.49", f"{arm.inference.milliseconds:.1f} ms")
-    assert row.cells[6].under == f"{round(arm.training.images_per_second)}/s"
+    low, high = arm.inference.ratio_quartiles
+    assert (row.cells[5].main, row.cells[5].under) == ("1.49", f"{low:.2f} to {high:.2f}")
+    (plain,) = dict(result_groups(results))["Plain"]
+    assert [c.under for c in plain.cells[5:7]] == ["21.3 ms", "1,000/s"]
+
+
+def test_an_interval_is_cut_at_what_is_possible(results):
+    wide = Interval(low=-3.0, high=4.0)
+    one = replace(results.against()[1], accuracy_interval=wide, difference_interval=wide)
+    (row,) = dict(result_groups(replace(results, arms=results.arms[1:2], comparisons=(one,))))["Mechanisms"]
+    assert (row.cells[0].under, row.cells[1].under) == ("0.0 to 100.0", "−100.0 to +100.0")
 
 
 def test_what_was_not_measured_is_a_dash(results):

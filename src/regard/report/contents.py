@@ -65,8 +65,10 @@ def _result_row(arm: Arm, label: str, found: Comparison | None, plain: Arm | Non
         *_comparison_cells(found),
         Cell(main=count(arm.parameters), under=more),
         Cell(main=short_count(arm.macs)),
-        _time_cell(arm.inference, f"{arm.inference.milliseconds:.3g} ms" if arm.inference else ""),
-        _time_cell(arm.training, f"{count(round(arm.training.images_per_second))}/s" if arm.training else ""),
+        _time_cell(arm.inference, arm.is_plain, f"{arm.inference.milliseconds:.3g} ms" if arm.inference else ""),
+        _time_cell(
+            arm.training, arm.is_plain, f"{count(round(arm.training.images_per_second))}/s" if arm.training else ""
+        ),
         Cell(main=ratio(arm.memory.ratio), under=size(arm.memory.bytes)) if arm.memory else Cell(main="–"),
     )
     return Row(head=label, under="" if label.lower() in (arm.spec, "plain") else arm.spec, cells=cells)
@@ -80,21 +82,26 @@ def _comparison_cells(found: Comparison | None) -> tuple[Cell, Cell, Cell]:
         told = f"p\u00a0{probability(found.p)}" if found.verdict in ("better", "worse") else blind_spot(found)
         verdict = Cell(main=found.verdict, under=told, strong=found.verdict in ("better", "worse"))
     return (
-        Cell(main=percent(found.accuracy), under=_range(found.accuracy_interval, percent)),
-        Cell(main=points(found.difference), under=_range(found.difference_interval, points)),
+        Cell(main=percent(found.accuracy), under=_range(found.accuracy_interval, 0)),
+        Cell(main=points(found.difference), under=_range(found.difference_interval, -1)),
         verdict,
     )
 
 
-def _time_cell(timing: Timing | None, under: str) -> Cell:
-    return Cell(main=ratio(timing.ratio), under=under) if timing else Cell(main="–")
+def _time_cell(timing: Timing | None, is_plain: bool, absolute: str) -> Cell:
+    """A ratio over its quartiles; for the plain network, whose ratio is 1, over the time itself."""
+    if timing is None:
+        return Cell(main="–")
+    quartiles = " to ".join(ratio(end) for end in timing.ratio_quartiles)
+    return Cell(main=ratio(timing.ratio), under=absolute if is_plain else quartiles)
 
 
-def _range(interval: Interval | None, words: object) -> str:
+def _range(interval: Interval | None, least: float) -> str:
+    """An interval in per cent, cut at what is possible: shares from 0, differences from -1, to 1."""
     if interval is None:
-        return "one seed" if words is percent else ""
-    say = percent if words is percent else points
-    return f"{say(interval.low)} to {say(interval.high)}"
+        return "one seed" if least == 0 else ""
+    say = percent if least == 0 else points
+    return f"{say(max(least, interval.low))} to {say(min(1.0, interval.high))}"
 
 
 def against_controls(results: Results) -> tuple[tuple[str, tuple[Row, ...]], ...]:
@@ -206,8 +213,8 @@ def facts(results: Results) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ..
         ("Seeds", ", ".join(str(seed) for seed in s.seeds)),
         ("Device", s.device),
         ("Workers × threads", f"{s.workers} × {s.threads}"),
-        ("Started", s.started),
-        ("Finished", s.finished),
+        ("Started", s.started.replace("T", " ")),
+        ("Finished", s.finished.replace("T", " ")),
         ("Work", duration(s.seconds)),
     ]
     recipe = [(name.replace("_", " "), _plainly(value)) for name, value in s.recipe.items()]

@@ -69,7 +69,7 @@ def paired_differences(results: Results) -> Figure | None:
 def _difference(axes: "Axes", row: int, one: Comparison, colour: str) -> None:
     interval, middle = one.difference_interval, one.difference or 0.0
     if interval:
-        axes.plot([interval.low, interval.high], [row, row], color=colour, linewidth=1.4)
+        axes.plot([max(-1, interval.low), min(1, interval.high)], [row, row], color=colour, linewidth=1.4)
     filled = one.verdict in ("better", "worse")
     axes.plot([middle], [row], "o", color=colour, markerfacecolor=colour if filled else "white", markersize=7)
 
@@ -114,12 +114,11 @@ def _against(
         low, high = min(costs), max(costs)
         edge = 0.18 * (high - low) or 0.05 * high or 1.0
         axes.set_xlim(low - edge, high + edge)
-        axes.margins(y=0.08)
+        axes.set_ylim(*_readable(list(found.values()), [y for _, y in points]))
         percent_axis(axes.yaxis)
         _few_ticks(axes)
         axes.set_xlabel(label)
         axes.set_ylabel(f"{found[arms[0].spec].split} accuracy, %")
-        axes.autoscale_view(scalex=False)
         texts = [shortened(labels[arm.spec]) for arm in arms]
         place_labels(axes, points, texts, [arm_colour(arm) for arm in arms], bars)
         said = (f"{t} {100 * y:.1f} % at {x:.4g}" for t, (x, y) in zip(texts, points, strict=True))
@@ -128,9 +127,19 @@ def _against(
 
 def _bar(axes: "Axes", arm: Arm, one: Comparison, cost: float) -> tuple[float, float, float, float]:
     interval = one.accuracy_interval
-    low, high = (interval.low, interval.high) if interval else (one.accuracy, one.accuracy)
+    low, high = (max(0.0, interval.low), min(1.0, interval.high)) if interval else (one.accuracy, one.accuracy)
     axes.plot([cost, cost], [low, high], color=arm_colour(arm), linewidth=1, alpha=0.55, zorder=3)
     return (cost, low, cost, high)
+
+
+def _readable(found: list[Comparison], means: list[float]) -> Limits:
+    """Limits that hold every interval, but no more than three times the range of the means beyond them."""
+    spread = max(max(means) - min(means), 0.005)
+    intervals = [c.accuracy_interval for c in found if c.accuracy_interval]
+    low = max([min([i.low for i in intervals] + means), min(means) - 3 * spread, -0.02])
+    high = min([max([i.high for i in intervals] + means), max(means) + 3 * spread, 1.02])
+    edge = 0.08 * (high - low)
+    return low - edge, high + edge
 
 
 def _few_ticks(axes: "Axes") -> None:
@@ -198,7 +207,10 @@ def _padded(values: list[float]) -> Limits:
 def _epochs(axes: "Axes", count: int) -> None:
     from matplotlib.ticker import MaxNLocator
 
-    axes.xaxis.set_major_locator(MaxNLocator(min(count, 6), integer=True))
+    if count == 1:
+        axes.set_xticks([1])
+    else:
+        axes.xaxis.set_major_locator(MaxNLocator(min(count, 6), integer=True))
 
 
 def _heading(axes: "Axes", text: str) -> None:

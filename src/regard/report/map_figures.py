@@ -19,6 +19,7 @@ MODES = {
 }
 MOST_LAYERS = 6
 ALIKE = 0.005
+LEAST_SPAN = 0.2
 MOST_CLASSES = 12
 MOST_CHANNELS = 160
 
@@ -40,9 +41,9 @@ def gate_panels(results: Results, arm: str) -> tuple[Figure, ...]:
     if not profiles:
         return ()
     values = [v for p in profiles for row in (*p.by_class, p.overall) for v in row if v == v]
-    low, high = min(*values, 0.0), max(*values, 1.0)
+    edge = max(0.04 * (max(values) - min(values)), (LEAST_SPAN - (max(values) - min(values))) / 2)
     classes = results.settings.data.classes
-    return tuple(_gate_panel(p, classes, (low, high)) for p in profiles)
+    return tuple(_gate_panel(p, classes, (min(values) - edge, max(values) + edge)) for p in profiles)
 
 
 def most_departing(profile: GateProfile) -> int:
@@ -59,22 +60,24 @@ def _by_departure(profile: GateProfile) -> list[int]:
 
 
 def _gate_panel(profile: GateProfile, classes: Sequence[str], limits: tuple[float, float]) -> Figure:
+    from matplotlib.ticker import MaxNLocator
+
     order = sorted(range(len(profile.overall)), key=lambda c: -profile.overall[c])
     order = [order[i] for i in _spaced(len(order), MOST_CHANNELS)]
     ranked = _by_departure(profile)[:MOST_CLASSES]
     name = shortened(classes[ranked[0]], 36)
     gap = max(abs(a - b) for a, b in zip(profile.by_class[ranked[0]], profile.overall, strict=True))
     with panel(340, 205) as canvas:
-        axes = canvas.add_axes((0.11, 0.19, 0.86, 0.71))
+        axes = canvas.add_axes((0.13, 0.19, 0.84, 0.71))
         for k in reversed(ranked):
             first = k == ranked[0]
             line = [profile.by_class[k][c] for c in order]
             axes.plot(line, color=ACCENT if first else LIGHT, linewidth=1.4 if first else 0.7, zorder=3 if first else 2)
         axes.plot([profile.overall[c] for c in order], color=INK, linewidth=1.6, zorder=4)
-        axes.set_ylim(limits[0] - 0.03, limits[1] + 0.03)
+        axes.set_ylim(*limits)
         axes.set_xlim(0, max(1, len(order) - 1))
         axes.set_xticks([])
-        axes.set_yticks(sorted({0.0, 0.5, 1.0, round(limits[1], 1)}))
+        axes.yaxis.set_major_locator(MaxNLocator(4))
         axes.set_xlabel(f"{len(profile.overall)} channels, by mean gate")
         told, colour = (name, ACCENT) if gap >= ALIKE else ("all classes alike", GREY)
         axes.text(1, 1.03, told, color=colour, ha="right", va="bottom", transform=axes.transAxes)

@@ -1,5 +1,6 @@
 """The test pictures that a report shows, with what each network saw in them."""
 
+import math
 from dataclasses import dataclass
 
 
@@ -47,6 +48,18 @@ class ActiveChannels:
     channels: int
     top: tuple[tuple[int, float], ...]
     high: float = 1.0
+
+    def bars(self) -> tuple[tuple[int, float, float], ...]:
+        """(number, weight, length of its bar) of the top channels; lengths are shares of `high` from 0 to 1.
+
+        >>> ActiveChannels(arm="bam", tap="gate", channels=2, top=((1, 1.5), (0, 0.5)), high=2.0).bars()
+        ((1, 1.5, 0.75), (0, 0.5, 0.25))
+        """
+        return tuple((number, weight, self._share(weight)) for number, weight in self.top)
+
+    def _share(self, weight: float) -> float:
+        share = weight / self.high if self.high > 0 else 0.0
+        return min(max(share, 0.0), 1.0) if math.isfinite(share) else 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -87,6 +87,8 @@ def blind_spot(one: Comparison) -> str:
     if one.verdict != "within noise" or one.detectable is None:
         return ""
     needed = f"about {plural(one.seeds_needed, 'seed')}" if one.seeds_needed else "over 100,000 seeds"
+    if one.detectable >= 1:
+        return f"{plural(one.seeds, 'seed')} can show no difference at all; 0.5 points need {needed}"
     return f"{plural(one.seeds, 'seed')} show {percent(one.detectable)} points or more; 0.5 points need {needed}"
 
 
