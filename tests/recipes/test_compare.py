@@ -115,7 +115,18 @@ def test_a_folder_of_another_comparison_is_refused_and_left_alone(grown):
 @pytest.mark.slow
 def test_interrupting_keeps_finished_trials_and_leaves_no_process(tmp_path):
     source, out = tiny_npz(tmp_path), tmp_path / "run"
-    command = [sys.executable, "-m", "regard.cli.main", "compare", "se", "cbam", "--data", source, "--out", str(out)]
+    command = [
+        sys.executable,
+        "-c",
+        "import sys; from regard.cli.main import main; sys.exit(main())",
+        "compare",
+        "se",
+        "cbam",
+        "--data",
+        source,
+        "--out",
+        str(out),
+    ]
     command += ["--seeds", "40", "--pictures", "all", "--recipe.epochs", "3", "--device", "cpu", "--workers", "2"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     deadline = time.monotonic() + 120

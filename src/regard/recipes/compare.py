@@ -20,7 +20,17 @@ from regard.recipes.console import console, say
 from regard.recipes.costs import measure_arms
 from regard.recipes.gallery import show_pictures
 from regard.recipes.ledger import count_looks
-from regard.recipes.trial import Design, Finished, Job, open_table, read_trial, run_trial, trial_folder, trunk_of
+from regard.recipes.trial import (
+    Design,
+    Finished,
+    Job,
+    open_data,
+    open_table,
+    read_trial,
+    run_trial,
+    trial_folder,
+    trunk_of,
+)
 from regard.recipes.versions import versions
 from regard.recipes.workers import run_jobs
 from regard.report.files import write_whole
@@ -140,7 +150,7 @@ def _design(
 ) -> Design:
     if pictures != "all":
         at_least("compare", "pictures", pictures, 1)
-    opened = data.open_source(source, on_bad_image=on_bad_image, labels=labels)
+    opened = open_data(source, on_bad_image, labels)
     return Design(
         data=source,
         fingerprint=opened.fingerprint,

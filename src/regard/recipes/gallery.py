@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from regard import explanation, report, training
+from regard.core.records import Map
 from regard.core.seeding import generator
 from regard.core.tap import taps
 from regard.explanation.overlays import enlarged, png
@@ -113,27 +114,19 @@ def _maps(
                 over = explanation.overlay(picture, positions[min(i, len(positions) - 1)])
                 laid.append(report.Overlay(arm=arm, tap=path, png=over.png(), caption=over.caption))
         overlays.append(tuple(laid))
-        channels.append(tuple(_active(arm, net, found, i) for found in active.values()))
+        channels.append(tuple(_active(arm, net, maps.one(path), found, i) for path, found in active.items()))
     return overlays, channels
 
 
-def _active(arm: str, net: nn.Module, found: explanation.ActiveChannels, picture: int) -> report.ActiveChannels:
+def _active(
+    arm: str, net: nn.Module, seen: Map, found: explanation.ActiveChannels, picture: int
+) -> report.ActiveChannels:
     weights = found.weights[picture].tolist()
     tap = taps(net)[found.path]
     return report.ActiveChannels(
         arm=arm,
         tap=found.path,
-        channels=tap_channels(net, found.path),
+        channels=seen.values.shape[2 if seen.kind == "branch" else 1],
         top=tuple(zip(found.channels[picture].tolist(), weights, strict=True)),
         high=tap.high if math.isfinite(tap.high) else max(weights),
     )
-
-
-def tap_channels(net: nn.Module, path: str) -> int:
-    """How many channels the mechanism around a tap weighs."""
-    while path:
-        path = path.rpartition(".")[0]
-        module = net.get_submodule(path)
-        if isinstance(channels := getattr(module, "channels", None), int):
-            return channels
-    return 0

@@ -18,6 +18,7 @@ from regard.core.tap import taps
 from regard.data import Augment
 from regard.recipes.arms import Trunk, build_arm
 from regard.recipes.ledger import record_look
+from regard.recipes.sources import open_with_bar
 from regard.report.coding import decode, encode
 from regard.report.files import write_whole
 
@@ -104,9 +105,15 @@ class Table:
 
 
 @lru_cache(maxsize=1)
+def open_data(text: str, on_bad_image: Literal["skip", "fail"], labels: str | None) -> data.Source:
+    """Opens a source once for all trials of a process."""
+    return open_with_bar(text, on_bad_image=on_bad_image, labels=labels)
+
+
+@lru_cache(maxsize=1)
 def open_table(design: Design) -> Table:
-    """Opens the design's data; a worker opens it once for all its trials."""
-    source = data.open_source(design.data, on_bad_image=design.on_bad_image, labels=design.labels)
+    """The design's data, opened, with the training pictures that it uses."""
+    source = open_data(design.data, design.on_bad_image, design.labels)
     train = source.splits["train"]
     if design.pictures is not None and design.pictures < len(train):
         train = train.subset(design.pictures, seed=0)
