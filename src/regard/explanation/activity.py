@@ -34,7 +34,14 @@ class ActiveChannels:
     features: Tensor | None
 
 
-def active_channels(net: nn.Module, images: Tensor, *, k: int = 8, paths: Paths = None) -> dict[str, ActiveChannels]:
+def active_channels(
+    net: nn.Module,
+    images: Tensor,
+    *,
+    k: int = 8,
+    paths: Paths = None,
+    device: torch.device | str | None = None,
+) -> dict[str, ActiveChannels]:
     """Finds the channels that the network weighs most in each picture, with their feature maps.
 
     The features are what the innermost module around the tap returns that has as many channels as the map: the
@@ -44,8 +51,9 @@ def active_channels(net: nn.Module, images: Tensor, *, k: int = 8, paths: Paths 
     Args:
         net: any network with taps.
         images: (b, c, h, w) as the network takes them.
-        k: how many channels of each tap; all of them where there are fewer.
+        k: how many channels of each tap; all of them where there are fewer. Of equal weights the first come first.
         paths: which taps, see `Paths`; all of them if None.
+        device: where the result is kept; where it was computed if None.
 
     Returns:
         By path, in the order of the network.
@@ -55,20 +63,25 @@ def active_channels(net: nn.Module, images: Tensor, *, k: int = 8, paths: Paths 
         OptionError: a k under 1.
     """
     at_least("active_channels", "k", k, 1)
-    with torch.no_grad(), restoring(net), observe(net, paths=paths) as maps, _outputs(net, paths) as outputs:
+    with (
+        torch.no_grad(),
+        restoring(net),
+        observe(net, paths=paths, device=device) as maps,
+        _outputs(net, paths) as outputs,
+    ):
         net.eval()
         net(images)
     found = {}
     for path, (seen, *_) in maps.items():
         weights, branches = _weights(seen)
         if weights is not None:
-            top = weights.expand(len(images), -1).topk(min(k, weights.shape[1]), dim=1)
+            values, order = weights.expand(len(images), -1).sort(dim=1, descending=True, stable=True)
             found[path] = ActiveChannels(
                 path=path,
-                channels=top.indices,
-                weights=top.values,
-                branches=None if branches is None else branches.expand(len(images), -1).gather(1, top.indices),
-                features=_features(outputs, path, weights.shape[1], top.indices),
+                channels=order[:, :k],
+                weights=values[:, :k],
+                branches=None if branches is None else branches.expand(len(images), -1).gather(1, order[:, :k]),
+                features=_features(outputs, path, weights.shape[1], order[:, :k]),
             )
     return found
 
@@ -105,5 +118,6 @@ def _features(outputs: dict[str, Tensor], path: str, channels: int, chosen: Tens
         path = path.rpartition(".")[0]
         output = outputs.get(path)
         if output is not None and output.ndim > 2 and output.shape[:2] == (len(chosen), channels):
-            return torch.stack([features[numbers] for features, numbers in zip(output, chosen, strict=True)])
+            rows = zip(output, chosen.to(output.device), strict=True)
+            return torch.stack([features[numbers] for features, numbers in rows]).to(chosen.device)
     return None

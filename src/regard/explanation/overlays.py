@@ -83,6 +83,7 @@ def overlay(
     smallest, largest = float(weights.min()), float(weights.max())
     low, high = smallest if low is None else low, largest if high is None else high
     grey = pixels @ np.array([0.299, 0.587, 0.114]) / 255
+    grey = opacity / 2 + (1 - opacity * 2 / 3) * grey  # a narrower range, or black would make every colour dark
     colour = colours(_resized(weights, pixels.shape[:2]), low, high) / 255
     mixed = (1 - opacity) * grey[..., None] + opacity * colour
     return Overlay(

@@ -1,0 +1,282 @@
+"""What a trained network looks at in a picture: maps, overlays, channel weights, and a folder to keep them in."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from regard import data, training
+from regard.core.errors import ShapeError
+from regard.core.options import at_least
+from regard.core.records import Map
+from regard.data.reading import tensor_of
+from regard.explanation import ActiveChannels, Overlay, active_channels, observe, overlay
+from regard.explanation.batches import device_of
+from regard.explanation.places import Paths, tapped
+from regard.explanation.recalibration import restoring
+from regard.recipes.network import load_network
+
+if TYPE_CHECKING:
+    import PIL.Image
+
+SHIPPED = ("regard.models", "pretrained", "se_fashion.safetensors")
+"""The small trained network that comes with the package: its package, folder and file."""
+
+Network = nn.Module | str | Path | None
+Image: TypeAlias = "Tensor | PIL.Image.Image | str | Path"
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Explanation:
+    """What one network did with one picture.
+
+    Attributes:
+        network: the network's name.
+        picture: (c, h, w) uint8, what the network saw.
+        source: the picture's file, or what it was given as.
+        classes: names of the classes; empty where they are not known.
+        probabilities: of each class; empty where the network returned no scores of classes. Independent of one
+            another where a picture may have several classes.
+        maps: each map of the picture under its tap's path; the second call of a tap is `PATH#2`.
+        ranges: under the same names the smallest and largest value that the tap can pass.
+        active: the channels that are weighed most, for the maps that weigh channels.
+    """
+
+    network: str
+    picture: Tensor
+    source: str
+    classes: tuple[str, ...]
+    probabilities: tuple[float, ...]
+    maps: Mapping[str, Map]
+    ranges: Mapping[str, tuple[float, float]]
+    active: Mapping[str, ActiveChannels]
+
+    def answers(self, most: int = 5) -> tuple[tuple[str, float], ...]:
+        """The likeliest classes with their probabilities; `class 3` where classes have no names."""
+        order = sorted(range(len(self.probabilities)), key=lambda k: -self.probabilities[k])[:most]
+        return tuple((self.classes[k] if self.classes else f"class {k}", self.probabilities[k]) for k in order)
+
+    def overlays(self) -> dict[str, Overlay]:
+        """Every map of positions over the picture, on its own scale."""
+        found = {}
+        for name, map in self.maps.items():
+            positions = map.positions()
+            if positions is not None and positions.ndim == 3:
+                found[name] = overlay(self.picture, positions[0])
+        return found
+
+    def save(self, folder: str | Path) -> Path:
+        """Writes figures, arrays and a manifest into `folder`; see `regard.recipes.explanation_files`.
+
+        Returns:
+            The folder.
+
+        Raises:
+            RunError: the folder has files of these names that are no explanation's, or cannot be written to.
+        """
+        from regard.recipes.explanation_files import save_explanation
+
+        return save_explanation(self, Path(folder))
+
+    def __str__(self) -> str:
+        lines = [f"{self.network} on {self.source}"]
+        lines += [f"  {name}: {100 * probability:.1f} %" for name, probability in self.answers(3)]
+        for name, map in self.maps.items():
+            values = map.values
+            shape = " x ".join(str(n) for n in values.shape[1:])
+            lines.append(f"  {name}: {map.kind} {shape}, {values.min():.3f} to {values.max():.3f}")
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Explained:
+    """What `explain_pictures` made: each picture's explanation, and the folder it is in."""
+
+    explanations: tuple[Explanation, ...]
+    folders: tuple[Path, ...]
+
+    def __str__(self) -> str:
+        pairs = zip(self.explanations, self.folders, strict=True)
+        return "\n".join(f"{explanation}\n  -> {folder / 'summary.png'}" for explanation, folder in pairs)
+
+
+def explain(
+    net: Network,
+    image: Image,
+    *,
+    classes: Sequence[str] = (),
+    preprocessing: data.Preprocessing | None = None,
+    top: int = 8,
+    paths: Paths = None,
+) -> Explanation:
+    """Runs a network on one picture and keeps what its attention did.
+
+    Args:
+        net: a network with taps, the path of a run or weights file, or None for the small trained network that comes
+            with regard. A network is put back as it was.
+        image: a file, a PIL image, a uint8 tensor (c, h, w), or a floating-point tensor (c, h, w) exactly as the
+            network takes it.
+        classes: names of the classes; a run or weights file knows its own.
+        preprocessing: how a picture becomes what the network takes; a run or weights file knows its own. For a bare
+            network without: the picture's own size, values from 0 to 1.
+        top: how many of the most weighed channels to keep with their features.
+        paths: which taps; all of them if None.
+
+    Returns:
+        A frozen record; `.save(folder)` draws it.
+
+    Raises:
+        RegardError: no taps, a picture that cannot be read, a file that is no network's.
+    """
+    return _explained(_seer(net, tuple(classes), preprocessing), image, top, paths)
+
+
+def explain_pictures(
+    pictures: Sequence[str] = (),
+    *,
+    network: str | None = None,
+    out: str = "explanation",
+    top: int = 8,
+    device: training.DeviceName = "auto",
+    threads: int | None = None,
+) -> Explained:
+    """Shows what a trained network's attention does with pictures: overlays, channel weights, and a sheet of all.
+
+    Args:
+        pictures: files; without any, one validation picture of fashion-mini.
+        network: folder of a run, or a weights file; without, the small trained network that comes with regard.
+        out: the folder that gets a folder for each picture.
+        top: how many of the most weighed channels are shown with their features.
+        device: where the network runs.
+        threads: processor threads; None for all of them.
+
+    Returns:
+        The explanations and their folders.
+
+    Raises:
+        RegardError: a picture or network that cannot be used, or a folder that cannot be written to.
+    """
+    training.set_threads(threads)
+    seer = _seer(network, (), None)
+    seer.net.to(training.resolve_device(device))
+    images: list[tuple[str, Image]] = [(Path(picture).stem, picture) for picture in pictures]
+    found: list[Explanation] = []
+    folders: list[Path] = []
+    for name, image in images or [_own_picture()]:
+        found.append(_explained(seer, image, top, None))
+        folders.append(found[-1].save(_unused(Path(out) / name, folders)))
+    return Explained(tuple(found), tuple(folders))
+
+
+def _own_picture() -> tuple[str, Tensor]:
+    return "fashion-mini", data.open_source("fashion-mini").splits["val"].read(0)
+
+
+def _unused(folder: Path, taken: Sequence[Path]) -> Path:
+    """`folder`, numbered where another picture of the same name has it already."""
+    number = 2
+    while folder in taken:
+        folder = folder.with_name(f"{folder.name}-{number}")
+        number += 1
+    return folder
+
+
+@dataclass(frozen=True)
+class _Seer:
+    """A network that is ready to look, with what is known of it."""
+
+    net: nn.Module
+    name: str
+    classes: tuple[str, ...]
+    preprocessing: data.Preprocessing | None
+    multi_label: bool = False
+
+
+def _seer(net: Network, classes: tuple[str, ...], preprocessing: data.Preprocessing | None) -> _Seer:
+    if isinstance(net, nn.Module):
+        return _Seer(net, type(net).__name__, classes, preprocessing)
+    if net is None:
+        with as_file(files(SHIPPED[0]).joinpath(*SHIPPED[1:])) as path:
+            loaded = load_network(path)
+    else:
+        loaded = load_network(net)
+    known = preprocessing or loaded.preprocessing
+    return _Seer(loaded.net, loaded.name, classes or loaded.classes, known, loaded.multi_label)
+
+
+def _explained(seer: _Seer, image: Image, top: int, paths: Paths) -> Explanation:
+    at_least("explain", "top", top, 1)
+    images, picture = _prepared(image, seer)
+    images = images.to(device_of(seer.net))
+    with torch.no_grad(), restoring(seer.net):
+        seer.net.eval()
+        with observe(seer.net, paths=paths, device="cpu") as seen:
+            outputs = seer.net(images)
+        active = active_channels(seer.net, images, k=top, paths=paths, device="cpu")
+    named = {f"{path}#{n}" if n > 1 else path: m for path, ms in seen.items() for n, m in enumerate(ms, 1)}
+    taps = tapped(seer.net, paths)
+    return Explanation(
+        network=seer.name,
+        picture=picture,
+        source=str(image) if isinstance(image, str | Path) else getattr(image, "filename", "") or "a picture",
+        classes=seer.classes,
+        probabilities=_probabilities(outputs, seer),
+        maps=named,
+        ranges={name: (taps[map.path].low, taps[map.path].high) for name, map in named.items()},
+        active=active,
+    )
+
+
+def _prepared(image: Image, seer: _Seer) -> tuple[Tensor, Tensor]:
+    """What the network takes (1, c, h, w), and the same for people, (c, h, w) uint8."""
+    channels = seer.preprocessing.channels if seer.preprocessing else _channels(seer.net)
+    if isinstance(image, str | Path):
+        image = data.read_picture(image, channels)
+    elif not isinstance(image, Tensor):
+        image = tensor_of(image, channels)
+    if image.ndim == 4 and len(image) == 1:
+        image = image[0]
+    if image.ndim != 3 or not image.numel():
+        raise ShapeError(f"explain: the image has shape {tuple(image.shape)}; it must be one picture, (c, h, w).")
+    if image.is_floating_point():
+        return image[None], _for_people(image, seer.preprocessing)
+    if seer.preprocessing is None:
+        return image[None].float() / 255, _for_people(image.float() / 255, None)
+    prepared = seer.preprocessing.eval()(image.to(torch.uint8))
+    return prepared[None], seer.preprocessing.restore(prepared)
+
+
+def _for_people(image: Tensor, preprocessing: data.Preprocessing | None) -> Tensor:
+    """The picture behind what the network takes; without preprocessing, values outside 0 to 1 are stretched to it."""
+    if preprocessing is not None:
+        return preprocessing.restore(image.detach().cpu())
+    image = image.detach().float().cpu()
+    image = image if image.shape[0] in (1, 3) else image.mean(0, keepdim=True)
+    low, high = float(image.min()), float(image.max())
+    if low < 0 or high > 1:
+        image = (image - low) / max(high - low, 1e-12)
+    return (image * 255).round().to(torch.uint8)
+
+
+def _channels(net: nn.Module) -> int:
+    """How many channels the first convolution takes: 1 or, in doubt, 3."""
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d):
+            return 1 if module.in_channels == 1 else 3
+    return 3
+
+
+def _probabilities(outputs: object, seer: _Seer) -> tuple[float, ...]:
+    if not isinstance(outputs, Tensor) or outputs.ndim != 2:
+        return ()
+    if seer.classes and outputs.shape[1] != len(seer.classes):
+        raise ShapeError(
+            f"explain: {seer.name} gives scores of {outputs.shape[1]} classes, but {len(seer.classes)} are named: "
+            "name each class once, in the order of the scores."
+        )
+    scores = outputs[0].float().cpu()
+    return tuple((scores.sigmoid() if seer.multi_label else scores.softmax(0)).tolist())

@@ -1,0 +1,143 @@
+"""The folder of an explanation: figures, arrays and a manifest, put in place whole."""
+
+import io
+import json
+import os
+import re
+import shutil
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from regard.core.errors import RunError
+from regard.explanation.overlays import enlarged
+from regard.recipes.explanation_figures import Sight, channels_figure, positions_figure, summary_figure
+from regard.recipes.versions import versions
+
+if TYPE_CHECKING:
+    from regard.recipes.explain import Explanation
+
+MANIFEST = "manifest.json"
+FORMAT = "regard explanation 1"
+
+
+def save_explanation(explanation: "Explanation", folder: Path) -> Path:
+    """Writes into `folder`:
+
+    - `summary.png`: the picture, the answer and all maps on one sheet;
+    - `NN_TAP_positions.png` for each map of positions: the picture, the overlay, the map with its scale;
+    - `NN_TAP_channels.png` for each map of channels: all weights, and what the most weighed channels show;
+    - `maps.npz`: every map as an array under its name, without the batch axis;
+    - `manifest.json`: all files, maps with kind, shape and range, the answer, versions.
+
+    Everything is drawn and written aside first and then moved, the manifest last; what stands in the folder stays,
+    but for the files of an earlier explanation, which its manifest names.
+
+    Raises:
+        RunError: a file of that name is there that is no explanation's, or the folder cannot be written to.
+    """
+    contents = _drawn(explanation)
+    contents[MANIFEST] = json.dumps(_manifest(explanation, contents), indent=1, ensure_ascii=False).encode() + b"\n"
+    earlier = _earlier(folder)
+    foreign = sorted(name for name in contents if name not in earlier and (folder / name).exists())
+    if foreign:
+        raise RunError(
+            f"{folder} has files that are no explanation's and would be overwritten ({', '.join(foreign)}): choose "
+            "another folder, or move them away."
+        )
+    try:
+        _put(contents, earlier, folder)
+    except OSError as error:
+        raise RunError(
+            f"The explanation could not be written to {folder} ({error.strerror or error}): make room or choose "
+            "another folder, then do it again."
+        ) from error
+    return folder
+
+
+def _drawn(explanation: "Explanation") -> dict[str, bytes]:
+    picture = enlarged(explanation.picture)
+    laid = explanation.overlays()
+    sights = [
+        Sight(name, map, *explanation.ranges[name], explanation.active.get(name), laid.get(name))
+        for name, map in explanation.maps.items()
+    ]
+    title = f"{explanation.network} on {Path(explanation.source).name}"
+    contents = {"summary.png": summary_figure(title, picture, explanation.answers(), sights)}
+    for number, sight in enumerate(sights, 1):
+        stem = f"{number:02d}_{re.sub(r'[^A-Za-z0-9._#-]+', '_', sight.name)}"
+        if sight.laid is not None:
+            contents[f"{stem}_positions.png"] = positions_figure(sight, picture)
+        if sight.active is not None:
+            contents[f"{stem}_channels.png"] = channels_figure(sight)
+    arrays = io.BytesIO()
+    with zipfile.ZipFile(arrays, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, map in explanation.maps.items():
+            with archive.open(f"{name}.npy", "w") as file:
+                np.lib.format.write_array(file, map.values[0].numpy())
+    contents["maps.npz"] = arrays.getvalue()
+    return contents
+
+
+def _manifest(explanation: "Explanation", contents: dict[str, bytes]) -> dict[str, Any]:
+    """What the folder holds, in JSON's types."""
+    maps = []
+    for number, (name, map) in enumerate(explanation.maps.items(), 1):
+        low, high = explanation.ranges[name]
+        maps.append(
+            {
+                "name": name,
+                "kind": map.kind,
+                "shape": list(map.values.shape[1:]),
+                "smallest": float(map.values.min()),
+                "largest": float(map.values.max()),
+                "mean": float(map.values.mean()),
+                "neutral": map.neutral,
+                "range": [end if np.isfinite(end) else None for end in (low, high)],
+                "files": [file for file in contents if file.startswith(f"{number:02d}_")],
+            }
+        )
+    return {
+        "format": FORMAT,
+        "network": explanation.network,
+        "picture": explanation.source,
+        "size": list(explanation.picture.shape[1:]),
+        "answers": [
+            {"class": name, "probability": p} for name, p in explanation.answers(len(explanation.classes) or 5)
+        ],
+        "maps": maps,
+        "files": [*contents, MANIFEST],
+        "versions": versions(),
+    }
+
+
+def _earlier(folder: Path) -> tuple[str, ...]:
+    """The files of an explanation that is already in the folder."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return ()
+    if not isinstance(manifest, dict) or manifest.get("format") != FORMAT:
+        return ()
+    return tuple(name for name in manifest.get("files", ()) if isinstance(name, str) and Path(name).name == name)
+
+
+def _put(contents: dict[str, bytes], earlier: tuple[str, ...], folder: Path) -> None:
+    """Writes everything aside, on the same disk, and moves it; a failure while writing changes nothing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    aside = Path(tempfile.mkdtemp(dir=folder, prefix=".explanation."))
+    try:
+        for name, content in contents.items():
+            with (aside / name).open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        for name in contents:
+            (aside / name).replace(folder / name)
+        for name in set(earlier) - set(contents):
+            (folder / name).unlink(missing_ok=True)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)

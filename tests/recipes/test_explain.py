@@ -1,0 +1,166 @@
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from regard import data, models, training
+from regard.attention import create
+from regard.core import RegardError, ShapeError, Tap
+from regard.recipes import explain as explain_module
+from regard.recipes.explain import explain, explain_pictures
+
+CLASSES = ("coat", "bag", "boot")
+PREPROCESSING = data.Preprocessing(size=(16, 12), channels=1, mean=(0.3,), std=(0.25,))
+
+
+def network(attention="cbam", **options):
+    return models.create(
+        "resnet8", num_classes=3, in_channels=1, attention=attention, width=0.25, seed=0, **options
+    ).eval()
+
+
+def saved(tmp_path, attention="cbam"):
+    options = {"name": "resnet8", "attention": attention, "width": 0.25}
+    metadata = {"model": options, "classes": list(CLASSES), "preprocessing": PREPROCESSING.to_json()}
+    training.save_weights(tmp_path / "weights.safetensors", network(attention), metadata)
+    return tmp_path / "weights.safetensors"
+
+
+def photograph(tmp_path, name="photo.png", size=(40, 30)):
+    pixels = np.random.default_rng(0).integers(0, 255, (size[1], size[0], 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / name)
+    return tmp_path / name
+
+
+def test_a_weights_file_knows_its_classes_and_preprocessing(tmp_path):
+    found = explain(saved(tmp_path), photograph(tmp_path), top=2)
+    picture = data.read_picture(photograph(tmp_path), 1)
+    expected = network()(PREPROCESSING.eval()(picture)[None]).softmax(1)[0]
+    assert found.probabilities == pytest.approx(expected.tolist(), rel=1e-4)
+    assert found.classes == CLASSES
+    assert found.answers(1) == ((CLASSES[expected.argmax()], pytest.approx(expected.max().item(), rel=1e-4)),)
+    assert found.network == "resnet8 with cbam"
+    assert found.picture.shape == (1, 16, 12)
+    kinds = {path.split(".")[-2]: map.kind for path, map in found.maps.items()}
+    assert kinds == {"channel": "gate", "spatial": "spatial"}
+    assert all(channels.features.shape[1] == 2 for channels in found.active.values())
+
+
+def test_the_same_picture_as_file_image_or_tensor_is_explained_alike(tmp_path):
+    path = photograph(tmp_path)
+    weights = saved(tmp_path)
+    pixels = data.read_picture(path, 1)
+    prepared = PREPROCESSING.eval()(pixels)
+    ways = [explain(weights, image) for image in (path, str(path), Image.open(path), pixels, prepared, prepared[None])]
+    for way in ways:
+        assert way.probabilities == pytest.approx(ways[0].probabilities, rel=1e-5)
+        assert torch.equal(way.picture, ways[0].picture)
+
+
+def test_a_bare_network_takes_values_from_0_to_1_at_the_pictures_own_size(tmp_path):
+    net = network("se")
+    found = explain(net, photograph(tmp_path), classes=CLASSES)
+    picture = data.read_picture(photograph(tmp_path), 1)
+    assert torch.equal(found.picture, picture)
+    expected = net(picture[None].float() / 255).softmax(1)[0].tolist()
+    assert found.probabilities == pytest.approx(expected, rel=1e-4)
+
+
+def test_overlays_show_maps_of_positions_and_active_channels_those_of_channels():
+    found = explain(network("bam"), torch.rand(1, 20, 24))
+    assert list(found.overlays()) == list(found.maps) == list(found.active)  # mixed maps are both
+    assert explain(network("se"), torch.rand(1, 20, 24)).overlays() == {}
+    assert explain(network("sk"), torch.rand(1, 20, 24)).overlays() == {}
+
+
+def test_a_network_without_classes_still_shows_its_maps(tmp_path):
+    net = nn.Sequential(create("cbam_spatial", channels=2))
+    found = explain(net, torch.rand(2, 9, 9))
+    assert found.probabilities == found.answers() == ()
+    found.save(tmp_path / "out")
+
+
+def test_several_calls_of_one_tap_have_names_of_their_own():
+    gate = create("se", channels=2)
+    found = explain(nn.Sequential(gate, nn.ReLU(), gate), torch.rand(2, 9, 9))
+    assert list(found.maps) == ["0.gate", "0.gate#2"]
+
+
+def test_the_network_is_put_back_and_works_in_training_mode():
+    net = network().train()
+    before = [buffer.clone() for buffer in net.buffers()]
+    explain(net, torch.rand(1, 16, 16))
+    assert all(module.training for module in net.modules())
+    assert all(map(torch.equal, before, net.buffers()))
+
+
+def test_a_picture_with_several_classes_has_independent_probabilities(tmp_path):
+    path = saved(tmp_path)
+    state, metadata = training.load_weights(path)
+    training.save_weights(path, state, metadata | {"multi_label": True})
+    found = explain(path, torch.rand(1, 16, 12))
+    logits = network()(torch.zeros(1, 1, 16, 12))  # only to have the number of classes
+    assert len(found.probabilities) == logits.shape[1]
+    assert sum(found.probabilities) != pytest.approx(1.0)
+
+
+def test_wrong_inputs_are_said():
+    with pytest.raises(ShapeError, match=r"\(2, 1, 8, 8\); it must be one picture"):
+        explain(network(), torch.rand(2, 1, 8, 8))
+    with pytest.raises(ShapeError, match="scores of 3 classes, but 2 are named"):
+        explain(network(), torch.rand(1, 8, 8), classes=("a", "b"))
+    with pytest.raises(RegardError, match="top=0"):
+        explain(network(), torch.rand(1, 8, 8), top=0)
+    with pytest.raises(RegardError, match="has no taps"):
+        explain(models.create("resnet8", num_classes=3, in_channels=1), torch.rand(1, 8, 8))
+
+
+def test_a_map_of_another_kind_is_kept_though_not_drawn(tmp_path):
+    class Warped(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.tap = Tap("grid")
+
+        def forward(self, x):
+            return self.tap(torch.zeros(len(x), *x.shape[2:], 2)).sum((1, 2))
+
+    folder = explain(Warped(), torch.rand(1, 8, 8)).save(tmp_path / "out")
+    assert np.load(folder / "maps.npz")["tap"].shape == (8, 8, 2)
+    assert json.loads((folder / "manifest.json").read_text())["maps"][0]["files"] == []
+
+
+def test_the_record_is_frozen():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        explain(network(), torch.rand(1, 8, 8)).network = "x"
+
+
+def test_pictures_of_one_name_get_folders_of_their_own(tmp_path):
+    (tmp_path / "a").mkdir()
+    first, second = photograph(tmp_path), photograph(tmp_path / "a")
+    done = explain_pictures(
+        [str(first), str(second)], network=str(saved(tmp_path)), out=str(tmp_path / "out"), device="cpu", top=1
+    )
+    assert [folder.relative_to(tmp_path / "out").as_posix() for folder in done.folders] == ["photo", "photo-2"]
+    assert all((folder / "summary.png").is_file() for folder in done.folders)
+    assert str(tmp_path / "out" / "photo-2" / "summary.png") in str(done)
+
+
+def test_without_pictures_one_of_fashion_mini_is_explained(tmp_path):
+    (folder,) = explain_pictures(network=str(saved(tmp_path)), out=str(tmp_path / "out"), device="cpu").folders
+    assert folder.name == "fashion-mini"
+
+
+@pytest.mark.skipif(
+    not explain_module.files("regard.models").joinpath("pretrained", "se_fashion.safetensors").is_file(),
+    reason="the shipped network is not trained yet",
+)
+def test_the_shipped_network_knows_an_ankle_boot(tmp_path):
+    source = data.open_source("fashion-mini")
+    validation = source.splits["val"]
+    boots = [i for i, label in enumerate(validation.labels.tolist()) if source.classes[label] == "Ankle boot"]
+    answers = [explain(None, validation.read(i)).answers(1)[0][0] for i in boots[:10]]
+    assert answers.count("Ankle boot") >= 7
