@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from regard import models
 from regard.core import OptionError, UnknownNameError
-from regard.recipes.arms import Trunk, build_arm, is_control, parse_arms, title
+from regard.recipes.arms import Trunk, arm_facts, build_arm, is_control, parse_arms, title
 
 TRUNK = Trunk("resnet8", 10, 1)
 
@@ -54,3 +55,11 @@ def test_a_mistake_in_an_arm_is_said_before_anything_is_trained(arms, error, tex
 def test_controls_are_told_from_mechanisms():
     assert [is_control(arm) for arm in ("none", "se", "static", "wide")] == [False, False, True, True]
     assert title("cbam:reduction=8") == "cbam (reduction 8)"
+
+
+@pytest.mark.parametrize("arm", ["none", "cbam:reduction=4", "sk", "static", "wide"])
+def test_an_arm_is_built_again_from_the_facts_beside_its_weights(arm):
+    facts = arm_facts(arm, TRUNK, 90_000)
+    name = facts.pop("name")
+    rebuilt = models.create(name, num_classes=10, in_channels=1, **facts)
+    rebuilt.load_state_dict(build_arm(arm, TRUNK, 0, reference_parameters=90_000).state_dict())

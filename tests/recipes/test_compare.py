@@ -97,7 +97,7 @@ def test_the_report_stands_alone_and_names_a_real_run(grown):
     _, out, _, _, large = grown
     page = (out / "report.html").read_text()
     assert large.report == out / "report.html"
-    assert "--recipe.epochs 60" in large.results.settings.real_run
+    assert "--epochs 60" in large.results.settings.real_run
     assert "<script" not in page
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert page.count("data:image/png") >= 8
@@ -127,7 +127,7 @@ def test_interrupting_keeps_finished_trials_and_leaves_no_process(tmp_path):
         "--out",
         str(out),
     ]
-    command += ["--seeds", "40", "--pictures", "all", "--recipe.epochs", "3", "--device", "cpu", "--workers", "2"]
+    command += ["--seeds", "40", "--pictures", "all", "--epochs", "3", "--device", "cpu", "--workers", "2"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     deadline = time.monotonic() + 120
     while not list(out.glob("trials/*/*/trial.json")) and time.monotonic() < deadline:

@@ -60,6 +60,15 @@ def build_arm(arm: str, trunk: Trunk, seed: int, *, reference_parameters: int | 
     return models.create(trunk.model, num_classes=classes, in_channels=channels, attention=attention, seed=seed)
 
 
+def arm_facts(arm: str, trunk: Trunk, reference_parameters: int) -> dict[str, object]:
+    """What `models.create` needs beside classes and channels to build the arm's network again; goes with its weights."""
+    if arm == WIDE:
+        classes, channels = trunk.num_classes, trunk.channels
+        width = models.width_for(trunk.model, reference_parameters, num_classes=classes, in_channels=channels)
+        return {"name": trunk.model, "width": list(width)}
+    return {"name": trunk.model, "attention": None if arm == PLAIN else arm}
+
+
 def title(arm: str) -> str:
     """What people call the arm."""
     spec = Spec.parse(arm)

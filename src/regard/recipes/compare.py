@@ -41,7 +41,7 @@ DEFAULT_ARMS = ("none", "se", "eca", "cbam", "bam", "sk", "static")
 BARELY_TRAINED = 30
 """Below this many epochs the report says that the networks are barely trained and names the command for a real run."""
 DESIGN_FILE = "comparison.json"
-QUICK = training.Recipe(epochs=3, batch_size=32, optimizer="adamw", lr=0.01)
+QUICK = training.Recipe(epochs=3, batch_size=32, optimizer="adamw", lr=0.01, channels_last=True)
 
 
 @dataclass(frozen=True)
@@ -103,12 +103,12 @@ def compare(
         recipe: how each network is trained.
         augment: augmentation of training pictures.
         balanced: draw every class equally often.
-        size: height and width of what the network sees, in pixels; None for the pictures' own.
+        size: height and width of what the network sees, in pixels; the pictures' own where it is left out.
         labels: a CSV for pictures that may have several classes.
         on_bad_image: skip a picture that cannot be read, or fail.
         device: where to train.
-        threads: processor threads in all; None for all of them.
-        workers: trials trained at the same time; None for one a thread on a processor, one on a GPU.
+        threads: processor threads in all; all of them where it is left out.
+        workers: trials trained at the same time; where it is left out, one a thread on a processor, one on a GPU.
 
     Returns:
         The results and the path of the report.
@@ -307,7 +307,7 @@ def _real_run(design: Design, arms: tuple[report.Arm, ...], folder: Path) -> str
     """The line that compares the same arms with properly trained networks."""
     model = "resnet20" if design.model == "resnet8" else design.model
     words = ["regard", "compare", *(arm.spec for arm in arms if not arm.is_plain), "--data", design.data]
-    words += ["--model", model, "--pictures", "all", "--recipe.epochs", "60", "--seeds", "5", "--out", f"{folder}-real"]
+    words += ["--model", model, "--pictures", "all", "--epochs", "60", "--seeds", "5", "--out", f"{folder}-real"]
     return shlex.join(words)
 
 

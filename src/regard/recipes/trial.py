@@ -16,7 +16,7 @@ from regard import data, explanation, report, training
 from regard.core.batch import Batch
 from regard.core.tap import taps
 from regard.data import Augment
-from regard.recipes.arms import Trunk, build_arm
+from regard.recipes.arms import Trunk, arm_facts, build_arm
 from regard.recipes.ledger import record_look
 from regard.recipes.sources import open_with_bar
 from regard.report.coding import decode, encode
@@ -275,7 +275,8 @@ def _epoch(row: training.EpochRow) -> report.Epoch:
 def _metadata(job: Job, table: Table) -> dict[str, object]:
     return {
         "regard": version("regard"),
-        "model": {"name": job.design.model, "attention": None if job.arm == "none" else job.arm},
+        "model": arm_facts(job.arm, trunk_of(job.design, table.source), job.reference_parameters),
+        "multi_label": table.source.multi_label,
         "classes": list(table.source.classes),
         "preprocessing": table.preprocessing.to_json(),
         "recipe": job.design.recipe.to_json(),
