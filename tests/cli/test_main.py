@@ -24,9 +24,9 @@ def fill():
     """Fills the disk."""
     raise OSError(errno.ENOSPC, "No space left on device", "x.json")
 
-def stop():
+def stop(*, text: str = ""):
     """Is stopped."""
-    raise KeyboardInterrupt
+    raise KeyboardInterrupt(*([text] if text else []))
 
 def fail():
     """Has a bug."""
@@ -79,7 +79,9 @@ def test_a_bug_keeps_its_traceback():
 
 def test_ctrl_c_is_one_line_and_status_130(capsys):
     assert main(["stop"]) == 130
-    assert capsys.readouterr().err.strip() == "Stopped. Finished work is kept: the same command goes on from there."
+    assert capsys.readouterr().err.strip() == "Stopped. What was finished is kept."
+    assert main(["stop", "--text", "Go on with: regard train --resume x"]) == 130
+    assert capsys.readouterr().err.strip() == "Go on with: regard train --resume x"
 
 
 def test_a_warning_is_one_line_beside_the_result(capsys):

@@ -46,5 +46,6 @@ COMMANDS = (
     Command("cite", "regard.recipes.catalogue:cite", words="mechanisms"),
     Command("data show", "regard.recipes.show_data:show_data", words="source"),
     Command("compare", "regard.recipes.compare:compare", words="mechanisms"),
+    Command("train", "regard.recipes.train:train"),
     Command("doctor", "regard.recipes.doctor:examine"),
 )
