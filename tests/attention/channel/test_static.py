@@ -47,7 +47,8 @@ def test_a_case_computed_by_hand():
 def test_it_starts_at_a_half_and_has_one_number_a_channel_or_cell():
     assert torch.equal(Static(4)(torch.ones(2, 4, 3, 3)), torch.full((2, 4, 3, 3), 0.5))
     assert count(Static(64)) == 64
-    assert count(Static(64, shape="spatial", size=(7, 7))) == 49
+    assert Static(64, shape="spatial").logits.shape == (7, 7)
+    assert count(Static(64, shape="spatial", size=(7, 5))) == 35
     assert names(Static(4)) == ["logits"]
 
 
@@ -73,8 +74,8 @@ def test_the_grid_learns_without_a_nondeterministic_operator():
     ("options", "says"),
     [
         ({"shape": "mixed"}, "static: shape='mixed' is not allowed; choose one of 'channel', 'spatial'"),
-        ({"shape": "spatial"}, r"static: shape='spatial' with size=None.*needs a size such as \(7, 7\)"),
-        ({"size": (7, 7)}, r"static: shape='channel' with size=\(7, 7\) is not allowed"),
+        ({"size": (7, 7)}, r"static: size=\(7, 7\) is not allowed with shape='channel'"),
+        ({"shape": "spatial", "size": ()}, r"static: size=\(\) is not allowed; it must be 1 to 3 numbers"),
         ({"shape": "spatial", "size": 7}, "static: size=7 is not allowed; it must be 1 to 3 numbers"),
         ({"shape": "spatial", "size": (7, 0)}, "static: size=0 is not allowed; it must be an integer of at least 1"),
         ({"shape": "spatial", "size": (1, 2, 3, 4)}, "1 to 3 numbers"),

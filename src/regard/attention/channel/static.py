@@ -28,7 +28,7 @@ class Static(Mechanism):
     Args:
         channels: c.
         shape: `channel` or `spatial`.
-        size: the grid of `spatial`, one number for each position axis of x, for example (7, 7).
+        size: the grid of `spatial`, one number for each position axis of x; None means (7, 7).
         start: see `Mechanism`.
 
     Shape:
@@ -41,8 +41,8 @@ class Static(Mechanism):
     Example:
         >>> Static(64)(torch.randn(2, 64, 7, 5)).shape
         torch.Size([2, 64, 7, 5])
-        >>> Static(64, shape="spatial", size=(7, 7)).logits.shape
-        torch.Size([7, 7])
+        >>> Static(64, shape="spatial", size=(7, 5)).logits.shape
+        torch.Size([7, 5])
     """
 
     facts: ClassVar[Facts] = Facts(
@@ -68,14 +68,14 @@ class Static(Mechanism):
     ) -> None:
         super().__init__(channels, start=start)
         one_of("static", "shape", shape, ("channel", "spatial"))
-        if (shape == "spatial") != (size is not None):
+        if shape == "channel" and size is not None:
             raise OptionError(
-                f"static: shape={shape!r} with size={size!r} is not allowed; shape='spatial' needs a size such as "
-                "(7, 7), shape='channel' has none."
+                f"static: size={size!r} is not allowed with shape='channel'; it is the grid of 'spatial'."
             )
-        self.dims = self.facts.dims if size is None else (_grid(size),)
-        self.logits = nn.Parameter(torch.empty(size or (channels,)))
-        self.gate = Tap("gate" if size is None else "spatial")
+        spatial, grid = shape == "spatial", (7, 7) if size is None else _checked(size)
+        self._dims = (len(grid),) if spatial else self.facts.dims
+        self.logits = nn.Parameter(torch.empty(grid if spatial else (channels,)))
+        self.gate = Tap("spatial" if spatial else "gate")
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -84,7 +84,7 @@ class Static(Mechanism):
 
     def forward(self, x: Tensor) -> Tensor:
         """x with every channel, or every position, weighed."""
-        self.expect(x, self.dims)
+        self.expect(x, self._dims)
         logits = widen(self.logits)
         if self.gate.kind == "spatial":
             for axis, count in enumerate(x.shape[2:]):
@@ -95,13 +95,13 @@ class Static(Mechanism):
         return apply_gate(x, self.gate(self.temper(gate)))
 
 
-def _grid(size: tuple[int, ...]) -> int:
-    """The number of axes of the grid, after a check of its sizes."""
+def _checked(size: tuple[int, ...]) -> tuple[int, ...]:
+    """The size of the grid where it is one."""
     if not isinstance(size, tuple) or len(size) not in Static.facts.dims:
         raise OptionError(f"static: size={size!r} is not allowed; it must be 1 to 3 numbers, for example (7, 7).")
     for count in size:
         at_least("static", "size", count, 1)
-    return len(size)
+    return size
 
 
 def _resampling(given: int, wanted: int, like: Tensor) -> Tensor:
