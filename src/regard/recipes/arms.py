@@ -61,7 +61,7 @@ def build_arm(arm: str, trunk: Trunk, seed: int, *, reference_parameters: int | 
 
 
 def arm_facts(arm: str, trunk: Trunk, reference_parameters: int) -> dict[str, object]:
-    """What `models.create` needs beside classes and channels to build the arm's network again; goes with its weights."""
+    """What `models.create` needs, beside classes and channels, to build the arm's network for its saved weights."""
     if arm == WIDE:
         classes, channels = trunk.num_classes, trunk.channels
         width = models.width_for(trunk.model, reference_parameters, num_classes=classes, in_channels=channels)
