@@ -113,9 +113,9 @@ def statistics_notes(results: Results) -> tuple[str, ...]:
         "for all together; an interval excludes 0 exactly where the verdict is better or worse."
     )
     noise = (
-        "“Within noise” does not mean as good as plain. Under it stand the smallest true difference that this design would "
-        "show four times out of five, and the seeds that 0.5 points would need; both are rough, since they rest on "
-        f"the spread of {plural(min(c.seeds for c in tested), 'seed')}. All of it is about other seeds with these "
+        "“Within noise” does not mean as good as plain. Under it stand the smallest true difference that this design "
+        "would show four times out of five, and the seeds that 0.5 points would need; both are rough, since they rest "
+        f"on the spread of {plural(min(c.seeds for c in tested), 'seed')}. All of it is about other seeds with these "
         "pictures, not about other pictures."
     )
     return accuracy + paired, noise
