@@ -279,6 +279,7 @@ def _metadata(job: Job, table: Table) -> dict[str, object]:
         "multi_label": table.source.multi_label,
         "classes": list(table.source.classes),
         "preprocessing": table.preprocessing.to_json(),
+        "data": {"name": job.design.data, "labels": job.design.labels, "fingerprint": job.design.fingerprint},
         "recipe": job.design.recipe.to_json(),
         "seed": job.seed,
     }
