@@ -1,5 +1,6 @@
 """What a check says: passed, failed with a sentence, or skipped with the reason; and all of it in one report."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from regard.core.errors import RegardError, unknown_name
 
 Status = Literal["passed", "failed", "skipped"]
 
-_LONGEST = 300
+_LONGEST = 200
 
 
 class ConformanceError(RegardError, AssertionError):
@@ -102,12 +103,20 @@ class Report:
 
 
 def brief(error: BaseException) -> str:
-    """The type and text of an error on one line of at most 300 characters.
+    """The type and text of an error, and those of the error that caused it first, on one line.
 
     >>> brief(ValueError("x has 3 channels;\\n\\n  it needs 4"))
     'ValueError: x has 3 channels; it needs 4'
     """
-    text = " ".join(str(error).split())
+    root = error
+    while root.__cause__ is not None:
+        root = root.__cause__
+    texts = [_one_line(e) for e in dict.fromkeys((error, root))]
+    return ", caused by ".join(texts)
+
+
+def _one_line(error: BaseException) -> str:
+    text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())
     text = text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 

@@ -48,6 +48,12 @@ class Subject:
         return 2 if 2 in self.dims else self.dims[0]
 
     @property
+    def weighs_x(self) -> bool:
+        """Whether it does no more than to weigh x, as far as is known."""
+        only = self.facts is None or (self.facts.act == "weigh" and self.facts.at != "conv")
+        return self.keeps_shape and only
+
+    @property
     def builds(self) -> Builds:
         """The class or function; a check that needs one is skipped where there is only an instance."""
         if isinstance(self.source, Builds):
@@ -86,14 +92,11 @@ class Subject:
             made = self.example_inputs(channels or self.channels, size, batch)
         return made if isinstance(made, tuple) else (made,)
 
-    def sizes(self, *sizes: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
-        """Those of `sizes` that the module takes: one that it does not is the business of the check `shapes`."""
-        return tuple(size for size in sizes if self._takes(size))
-
-    def _takes(self, size: tuple[int, ...]) -> bool:
+    def takes(self, size: tuple[int, ...], batch: int = 2) -> bool:
+        """Whether the module takes x of that size; where not, that is the business of other checks."""
         try:
             with torch.no_grad():
-                run(self.module().eval(), self.inputs(size))
+                run(self.module().eval(), self.inputs(size, batch=batch))
         except CheckSkippedError:
             raise
         except Exception:

@@ -94,7 +94,7 @@ def check_attention(
         >>> print(check_attention(Mine, checks=("shapes", "batch_independence"), raise_on_failure=False))
         Mine: 1 passed, 1 failed, 0 skipped
         passed  shapes
-        failed  batch_independence  a value of y of picture 0 among three pictures is ...
+        failed  batch_independence  beside two other pictures in the batch a value of y is ...
     """
     chosen = _chosen(checks)
     with warnings.catch_warnings(), seeded("regard.testing"), torch.enable_grad():

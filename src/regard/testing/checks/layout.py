@@ -44,7 +44,7 @@ def channels_last(subject: Subject) -> None:
     for dims in subject.dims:
         module = subject.module(dims=dims).eval()
         x, *rest = subject.inputs(tuple(range(4, 4 + dims)))
-        for layout, laid in _layouts(x, with_others=subject.facts is None or subject.facts.at != "conv").items():
+        for layout, laid in _layouts(x, with_others=subject.weighs_x).items():
             what = f"x {tuple(x.shape)} with {layout} strides {laid.stride()}"
             with during(what), torch.no_grad():
                 y = run(module, (laid, *rest))

@@ -61,7 +61,7 @@ def neutral(subject: Subject) -> None:
     facts = subject.facts
     if facts is not None and facts.neutral == "uniform":
         raise CheckSkippedError("Its neutral map is a uniform share of what it weighs, which need not be x.")
-    if not subject.keeps_shape or (facts is not None and (facts.act != "weigh" or facts.at == "conv")):
+    if not subject.weighs_x:
         raise CheckSkippedError("It does more than to weigh x, so no map makes y equal x.")
     if facts is None and any(tap.kind not in WEIGHS_X for tap in found.values()):
         raise CheckSkippedError("Without facts it is not known whether it does no more than to weigh x.")

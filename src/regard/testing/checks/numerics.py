@@ -1,5 +1,7 @@
 """Dtypes, range and gradients."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import nn
 
@@ -14,21 +16,22 @@ HALVES = (torch.float16, torch.bfloat16)
 
 
 def dtypes(subject: Subject) -> None:
-    """Computes in float16, bfloat16 and float64 what the same numbers give in float64, and returns x's dtype."""
-    for dtype in (*HALVES, torch.float64):
+    """Computes in float16, bfloat16 and float32 what the same numbers give in float64, and returns x's dtype."""
+    for dtype in (*HALVES, torch.float32, torch.float64):
         inputs = tuple(x.to(dtype) for x in subject.inputs())
-        module, exact = subject.stirred().to(dtype).eval(), subject.stirred().to(dtype).double().eval()
+        module = subject.stirred().to(dtype).eval()
         what = f"x in {_word(dtype)}"
         with during(what), torch.no_grad():
             y = run(module, inputs)
-            want = run(exact, tuple(x.double() for x in inputs))
         if y.dtype != dtype:
             raise CheckFailedError(f"{what}: y has dtype {_word(y.dtype)}.")
+        exact = subject.stirred().to(dtype).double().eval()
+        with during("x in float64"), torch.no_grad():
+            want = run(exact, tuple(x.double() for x in inputs))
         agree(y, want, allowed_difference(dtype, longest_sum(module, inputs)), f"{what}: a value of y")
         with during(f"{what} in training"):
-            for name, gradient in run_backward(module.train(), inputs)[1].items():
-                if gradient is not None:
-                    finite(gradient, f"{what}: the gradient of {name}")
+            _, gradients = run_backward(module.train(), inputs)
+        _finite_gradients(gradients, what)
 
 
 def autocast(subject: Subject) -> None:
@@ -50,9 +53,7 @@ def autocast(subject: Subject) -> None:
             )
         agree(y, want, allowed, f"{what}: a value of y")
         finite(trained, f"{what}: y in training")
-        for name, gradient in gradients.items():
-            if gradient is not None:
-                finite(gradient, f"{what}: the gradient of {name}")
+        _finite_gradients(gradients, what)
 
 
 def finiteness(subject: Subject) -> None:
@@ -67,9 +68,8 @@ def finiteness(subject: Subject) -> None:
         for training in (False, True):
             with during(f"x = {value:g} everywhere"):
                 y, gradients = run_backward(subject.stirred().train(training), constant)
-            for name, tensor in {"y": y, **{f"the gradient of {n}": g for n, g in gradients.items()}}.items():
-                if tensor is not None:
-                    finite(tensor, f"x = {value:g} everywhere: {name}")
+            finite(y, f"x = {value:g} everywhere: y")
+            _finite_gradients(gradients, f"x = {value:g} everywhere")
 
 
 def gradcheck(subject: Subject) -> None:
@@ -91,6 +91,12 @@ def _sampled(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> torch.Tenso
     """y with the same random numbers in every call."""
     with seeded("regard.testing", "gradcheck"):
         return run(module, inputs)
+
+
+def _finite_gradients(gradients: Mapping[str, torch.Tensor | None], what: str) -> None:
+    for name, gradient in gradients.items():
+        if gradient is not None:
+            finite(gradient, f"{what}: the gradient of {name}")
 
 
 def _word(dtype: torch.dtype) -> str:

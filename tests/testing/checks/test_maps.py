@@ -1,0 +1,218 @@
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from regard.core import Facts, Paper, Tap
+from regard.testing import check_attention
+from tests.testing.gates import QUICK, Gate, failures
+
+MAPS = (*QUICK, "taps_compiled")
+
+
+class Tapped(Gate):
+    """A right gate whose map passes a tap."""
+
+    def __init__(self, channels):
+        super().__init__(channels)
+        self.tap = Tap("gate")
+
+    def gate(self, x):
+        return self.tap(super().gate(x))
+
+
+class Startable(Gate):
+    """A gate that can start as the identity; `first` is what its strength starts with."""
+
+    first = 0.0
+
+    def __init__(self, channels, *, start="paper"):
+        super().__init__(channels)
+        self.register_parameter("strength", None)
+        if start == "identity":
+            self.strength = nn.Parameter(torch.tensor(self.first))
+
+    def temper(self, gate, strength):
+        """1 + strength (gate - 1)."""
+        return 1 + strength.to(gate.dtype) * (gate - 1)
+
+    def gate(self, x):
+        gate = super().gate(x)
+        return gate if self.strength is None else self.temper(gate, self.strength)
+
+
+class OutOfRange(Tapped):
+    """A map between 0 and 2 in a tap that says 0 to 1."""
+
+    def gate(self, x):
+        return self.tap(2 * Gate.gate(self, x))
+
+
+class WrongKind(Tapped):
+    """A channel gate that says it is over positions."""
+
+    def __init__(self, channels):
+        super().__init__(channels)
+        self.tap.kind = "spatial"
+
+
+class PassesByTheTap(Tapped):
+    """Shows the map to the tap and applies another tensor."""
+
+    def gate(self, x):
+        gate = Gate.gate(self, x)
+        self.tap(gate)
+        return gate
+
+
+class NeverTapped(Tapped):
+    """A tap that no map passes."""
+
+    def gate(self, x):
+        return Gate.gate(self, x)
+
+
+class NotWhenCompiled(Tapped):
+    """Leaves the tap out of the compiled graph, because it seems to cost time."""
+
+    def gate(self, x):
+        return Gate.gate(self, x) if torch.compiler.is_compiling() else super().gate(x)
+
+
+class WithAShortcut(Tapped):
+    """An inner shortcut: a map of 1 gives 2 x."""
+
+    def forward(self, x):
+        return x + super().forward(x)
+
+
+class NearlyTheIdentity(Startable):
+    """Starts near the identity."""
+
+    first = 1e-3
+
+
+class NeverLeaves(Startable):
+    """A strength that is not trained."""
+
+    def temper(self, gate, strength):
+        return 1 + strength.detach().to(gate.dtype) * (gate - 1)
+
+
+class Residual(Startable):
+    """x + s (f(x) - x): right in float32, not a number in float16 where f(x) overflows."""
+
+    def forward(self, x):
+        if self.strength is None:
+            return super().forward(x)
+        return x + self.strength.to(x.dtype) * (x * 100 * Gate.gate(self, x) - x)
+
+
+def test_a_right_gate_passes():
+    assert not failures(Tapped, MAPS)
+    assert not failures(Startable)
+
+
+def test_a_map_out_of_its_range_fails_taps():
+    found = failures(OutOfRange, MAPS)
+    assert found.keys() == {"taps"}
+    assert "The map in the tap tap goes from" in found["taps"]
+    assert "the tap tap says 0 to 1" in found["taps"]
+
+
+def test_a_map_of_another_shape_than_its_kind_fails_taps():
+    found = failures(WrongKind, MAPS)
+    assert found.keys() == {"taps"}
+    assert "of kind spatial saw a map of shape (2, 16, 1, 1)" in found["taps"]
+
+
+def test_a_map_that_passes_by_the_tap_fails_taps_and_so_the_neutral_map_does_something():
+    found = failures(PassesByTheTap, MAPS)
+    assert found.keys() == {"taps", "neutral"}
+    assert "y is the same whatever map stands in the tap tap" in found["taps"]
+
+
+def test_a_tap_that_sees_nothing_fails():
+    found = failures(NeverTapped, MAPS)
+    assert found.keys() == {"taps", "taps_compiled", "neutral"}
+    assert "The tap tap saw no map" in found["taps"]
+
+
+def test_a_tap_left_out_of_the_compiled_graph_fails_taps_compiled():
+    found = failures(NotWhenCompiled, MAPS)
+    assert found.keys() == {"taps_compiled"}
+    assert "The tap tap saw no map" in found["taps_compiled"]
+
+
+def test_a_shortcut_beside_the_map_fails_neutral():
+    found = failures(WithAShortcut, MAPS)
+    assert found.keys() == {"neutral"}
+    assert "with its neutral value in every tap a value of y is" in found["neutral"]
+
+
+def test_starting_near_the_identity_fails_identity_start():
+    found = failures(NearlyTheIdentity)
+    assert found.keys() == {"identity_start"}
+    assert "start='identity' in torch.float32: a value of y is" in found["identity_start"]
+
+
+def test_a_strength_that_is_not_trained_fails_identity_start():
+    found = failures(NeverLeaves)
+    assert found.keys() == {"identity_start"}
+    assert "no `strength` gets a gradient" in found["identity_start"]
+
+
+def test_a_difference_that_overflows_in_float16_fails_identity_start():
+    found = failures(Residual)
+    assert found.keys() == {"identity_start"}
+    assert "start='identity' in torch.float16" in found["identity_start"]
+    assert "nan" in found["identity_start"]
+
+
+def test_an_instance_that_starts_as_the_identity_is_checked():
+    assert check_attention(Startable(4, start="identity"), channels=4, checks=("identity_start",)).skipped == ()
+    assert check_attention(Startable(4), channels=4, checks=("identity_start",)).skipped
+
+
+class FactsWithoutATap(Gate):
+    """A mechanism by its facts, whose map nobody can see."""
+
+    facts = Facts(
+        name="mine",
+        family="channel",
+        paper=Paper(title="Mine", authors="Me", year=2026, venue="Here", identifier="doi:10.1000/1"),
+        dims=(2,),
+    )
+
+
+class NarrowFacts(Tapped):
+    """Facts that promise less than the map shows."""
+
+    facts = replace(FactsWithoutATap.facts, map_range=(0.0, 0.1), insertable=False)
+
+
+def test_a_mechanism_without_a_tap_fails_and_another_module_is_skipped():
+    checks = ("taps", "neutral", "taps_compiled")
+    found = failures(FactsWithoutATap, checks)
+    assert found.keys() == set(checks)
+    assert "The module has no tap" in found["taps"]
+    assert len(check_attention(Gate, checks=checks).skipped) == 3
+
+
+def test_a_map_out_of_the_range_of_the_facts_fails_taps():
+    found = failures(NarrowFacts, ("taps", "neutral", "identity_start"))
+    assert found.keys() == {"taps"}
+    assert "the facts say 0 to 0.1" in found["taps"]
+
+
+def test_facts_decide_what_does_not_apply():
+    class Uniform(Tapped):
+        facts = replace(FactsWithoutATap.facts, neutral="uniform", insertable=False)
+
+    class Aggregates(Tapped):
+        facts = replace(FactsWithoutATap.facts, act="aggregate")
+
+    report = check_attention(Uniform, checks=("neutral", "identity_start"))
+    assert "uniform share" in report["neutral"].sentence
+    assert "cannot be put into a trained network" in report["identity_start"].sentence
+    assert "does more than to weigh x" in check_attention(Aggregates, checks=("neutral",))["neutral"].sentence

@@ -1,0 +1,37 @@
+import torch
+
+from regard.testing.inputs import MANY, PLAIN, SIZES, features, loud
+
+
+def test_features_depend_on_what_was_asked_for_and_on_nothing_else():
+    torch.manual_seed(1)
+    first = features(3, (4, 5))
+    torch.manual_seed(2)
+    assert torch.equal(features(3, (4, 5)), first)
+    assert first.shape == (2, 3, 4, 5)
+    assert not torch.equal(features(3, (4, 5), draw=1), first)
+    assert not torch.equal(features(3, (4, 5), batch=3)[:2], first)
+
+
+def test_features_do_not_move_the_global_generator():
+    before = torch.get_rng_state()
+    features()
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_the_sizes_have_a_single_position_odd_even_and_non_square_ones():
+    for dims, sizes in SIZES.items():
+        assert all(len(size) == dims for size in (*sizes, PLAIN[dims], MANY[dims]))
+        assert (1,) * dims in sizes
+        flat = {n for size in sizes for n in size}
+        assert any(n % 2 for n in flat - {1})
+        assert any(n % 2 == 0 for n in flat)
+        assert dims == 1 or any(len(set(size)) == dims for size in sizes)
+
+
+def test_loud_features_fit_into_float16_and_their_sums_and_squares_do_not():
+    for dims, size in MANY.items():
+        x = loud(features(8, size)).half()
+        assert x.isfinite().all()
+        assert x.float().sum(tuple(range(2, 2 + dims))).half().isinf().all()
+        assert not x.square().isfinite().all()
