@@ -47,5 +47,8 @@ COMMANDS = (
     Command("data show", "regard.recipes.show_data:show_data", words="source"),
     Command("compare", "regard.recipes.compare:compare", words="mechanisms"),
     Command("train", "regard.recipes.train:train"),
+    Command("evaluate", "regard.recipes.evaluate:evaluate", words="run"),
+    Command("predict", "regard.recipes.predict:predict", words="images"),
+    Command("explain", "regard.recipes.explain:explain_pictures", words="pictures"),
     Command("doctor", "regard.recipes.doctor:examine"),
 )
