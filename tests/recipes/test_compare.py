@@ -107,7 +107,7 @@ def test_the_report_stands_alone_and_names_a_real_run(grown):
 def test_a_folder_of_another_comparison_is_refused_and_left_alone(grown):
     source, out, *_ = grown
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
-    with pytest.raises(RunError, match=r"other settings.*recipe.*--out"):
+    with pytest.raises(RunError, match=r"epochs was 1, is now 2.*--out"):
         run(source, out, "se", recipe=Recipe(epochs=2))
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 

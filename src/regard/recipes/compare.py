@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from regard import cost, data, report, training
 from regard.core.errors import RegardError, RunError
 from regard.core.options import at_least
-from regard.recipes.arms import build_arm, parse_arms
+from regard.recipes.arms import WIDE, build_arm, parse_arms
 from regard.recipes.console import console, say
 from regard.recipes.costs import measure_arms
 from regard.recipes.gallery import show_pictures
@@ -175,13 +175,14 @@ def _claim(folder: Path, design: Design) -> None:
         write_whole(path, json.dumps(wanted, indent=1).encode())
         return
     try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path} cannot be read ({error}): choose another --out, or move that folder away.") from error
+        found = _flat(json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError, AttributeError) as error:
+        raise RunError(f"{path} is damaged ({error}): choose another --out, or move that folder away.") from error
+    asked = _flat(wanted)
     differing = [
-        f"{k}: {_short(found.get(k))} there, {_short(wanted.get(k))} now"
-        for k in {**found, **wanted}
-        if found.get(k) != wanted.get(k)
+        f"{name} was {found.get(name)}, is now {asked.get(name)}"
+        for name in {**found, **asked}
+        if found.get(name) != asked.get(name)
     ]
     if differing:
         raise RunError(
@@ -190,19 +191,24 @@ def _claim(folder: Path, design: Design) -> None:
         )
 
 
+def _flat(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings with those of the recipe beside the others."""
+    return {name: value for name, value in settings.items() if name != "recipe"} | settings["recipe"]
+
+
 def _jobs(arms: tuple[str, ...], seeds: int, folder: Path, design: Design, device: str) -> list[Job]:
     """Every trial, seed by seed, so that an interrupted comparison has whole seeds."""
     trunk = trunk_of(design, open_table(design).source)
-    parameters = [cost.parameters(build_arm(arm, trunk, 0)) for arm in arms if arm != "wide"]
+    largest = max(cost.parameters(build_arm(arm, trunk, 0)) for arm in arms if arm != WIDE)
     return [
         Job(
             arm=arm,
             seed=seed,
             folder=folder,
-            trial_folder=trial_folder(folder, arm, seed),
+            trial_folder=trial_folder(folder, f"{arm}-{largest}" if arm == WIDE else arm, seed),
             design=design,
             device=device,
-            reference_parameters=max(parameters),
+            reference_parameters=largest,
             ablation_draws=1 if seed == 0 else 0,
             ablation_pictures=1000,
         )
@@ -256,7 +262,9 @@ def _results(
     hardware: Hardware,
 ) -> report.Results:
     trials = tuple(f.trial for f in finished)
-    comparisons = compare_arms(arms, trials)
+    rivals = [arm for arm in arms if not arm.is_plain]
+    controls = [arm.spec for arm in rivals if arm.is_control] if len(rivals) > 1 else []
+    comparisons = compare_arms(arms, trials) + tuple(c for spec in controls for c in compare_arms(rivals, trials, spec))
     settings = report.Settings(
         data=_data_record(design),
         model=design.model,
@@ -323,8 +331,3 @@ def _choices(arms: tuple[report.Arm, ...], trials: tuple[report.Trial, ...]) -> 
     best = max(means, key=lambda spec: means[spec])
     rule = "the highest mean accuracy on the validation pictures among the mechanisms, controls left out"
     return (report.Choice(what="mechanism", value=best, rule=rule),)
-
-
-def _short(value: object) -> str:
-    text = json.dumps(value)
-    return text if len(text) <= 60 else text[:57] + "..."
