@@ -1,0 +1,224 @@
+"""The story of `regard evaluate`: how good a trained network is, class by class, on pictures it has not seen."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from regard import training
+from regard.core.errors import OptionError, RunError
+from regard.core.options import at_least, one_of
+from regard.data import Source, loader
+from regard.recipes.ledger import count_looks, record_look
+from regard.recipes.network import Loaded, batch_size_for, load_network
+from regard.recipes.sources import open_with_bar
+from regard.report.files import write_whole
+from regard.training import DeviceName, Evaluation
+
+Split = Literal["train", "val", "test"]
+
+_WIDEST = 12
+_ADVICE = "the more often a choice is made by them, the less they tell"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evaluated:
+    """How good a network is on one split.
+
+    Attributes:
+        weights: the network's file.
+        network: its name with its attention.
+        data: the source.
+        split: which of its pictures.
+        scores: all that was measured.
+        counts: pictures of each class.
+        looks: how often networks of this run were scored on test pictures, this time included.
+        out: the file that `scores` were written to, or None.
+    """
+
+    weights: Path
+    network: str
+    data: str
+    split: Split
+    scores: Evaluation
+    counts: tuple[int, ...]
+    looks: int
+    out: Path | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but the answers picture by picture."""
+        own = {"weights": str(self.weights), "network": self.network, "data": self.data, "split": self.split}
+        return own | {"counts": list(self.counts), "test_looks": self.looks} | self.scores.to_json()
+
+    def __rich__(self) -> RenderableType:
+        """Tables and a summary."""
+        parts: list[RenderableType] = [
+            Text(f"{self.network} on {self.scores.n:,} {_WORDS[self.split]} pictures of {self.data}", style="bold"),
+            Text(),
+            self._classes(),
+            Text(),
+            self._summary(),
+        ]
+        if self.scores.confusion and len(self.scores.classes) <= _WIDEST:
+            parts += [Text("\nWhat pictures of each class (rows) were taken for (columns)"), self._confusion()]
+        if self.split == "test":
+            times = "once" if self.looks == 1 else f"{self.looks} times"
+            parts.append(Text(f"\nTest pictures were looked at {times} in this run: {_ADVICE}.", style="dim"))
+        if self.out is not None:
+            parts.append(Text(f"\nWritten to {self.out}", style="dim"))
+        return Group(*parts)
+
+    def _classes(self) -> RenderableType:
+        scores, several = self.scores, self.scores.multi_label
+        columns = ("class", "pictures", "found") + (("avg. precision", "F1") if several else ("most often taken for",))
+        table = _table(columns, left=("class", "most often taken for"))
+        for k, name in enumerate(scores.classes):
+            last = (_share(scores.average_precision[k]), _share(scores.f1[k])) if several else (self._mistake(k),)
+            table.add_row(Text(name), f"{self.counts[k]:,}", _share(scores.recall[k]), *map(Text, last))
+        return table
+
+    def _mistake(self, k: int) -> str:
+        """The class that pictures of class `k` are most often wrongly taken for."""
+        row = [n if i != k else 0 for i, n in enumerate(self.scores.confusion[k])]
+        most = max(row)
+        return f"{self.scores.classes[row.index(most)]} ({most})" if most else ""
+
+    def _summary(self) -> RenderableType:
+        scores = self.scores
+        rows = {
+            "right": f"{_share(scores.accuracy)}" + (" (all labels of a picture)" if scores.multi_label else ""),
+            "classes balanced": f"{_share(scores.balanced_accuracy)} (mean of what is found of each class)",
+            "loss": f"{scores.loss:.3f}",
+            "calibration error": f"{_share(scores.ece)} (mean gap between how sure and how often right)",
+        }
+        if scores.mean_average_precision is not None:
+            rows["mean average precision"] = _share(scores.mean_average_precision)
+        grid = Table.grid(padding=(0, 2))
+        for name, value in rows.items():
+            grid.add_row(Text(name, style="bold"), Text(value))
+        return grid
+
+    def _confusion(self) -> RenderableType:
+        names = self.scores.classes
+        table = _table(("", *(_short(name) for name in names)), left=("",))
+        for k, row in enumerate(self.scores.confusion):
+            cells = (Text(str(n) if n else "·", style="bold" if i == k else "") for i, n in enumerate(row))
+            table.add_row(Text(names[k]), *cells)
+        return table
+
+
+def evaluate(
+    *,
+    run: str,
+    data: str | None = None,
+    split: Split = "val",
+    labels: str | None = None,
+    on_bad_image: Literal["skip", "fail"] = "skip",
+    out: str | None = None,
+    device: DeviceName = "auto",
+    threads: int | None = None,
+    workers: int = 0,
+) -> Evaluated:
+    """Scores a trained network: accuracy, each class, what is taken for what, and whether its confidence is right.
+
+    Every look at test pictures is written to test_ledger.jsonl beside the weights before it happens.
+
+    Args:
+        run: the folder of a training run, or a weights file.
+        data: the pictures; those that the network was trained on the training part of, by default.
+        split: train, val or test; choose with val, and look at test when nothing is left to choose.
+        labels: with folder:PATH, the CSV file of a source whose pictures may have several classes.
+        on_bad_image: whether pictures that cannot be used are left out and listed, or an error.
+        out: a JSON file for all that is measured.
+        device: where to compute.
+        threads: processor threads; PyTorch's own choice by default.
+        workers: processes that read pictures.
+
+    Returns:
+        The scores.
+
+    Raises:
+        RegardError: there is no such run, its classes are not those of the pictures, or the pictures are bad.
+    """
+    one_of("evaluate", "split", split, ("train", "val", "test"))
+    at_least("evaluate", "workers", workers, 0)
+    place = training.resolve_device(device)
+    training.set_threads(threads)
+    loaded = load_network(run)
+    source = _open(loaded, data, labels, on_bad_image)
+    pictures = source.splits[split]
+    if split == "test":
+        record_look(loaded.path.parent, command="evaluate", what=loaded.path.name, pictures=len(pictures))
+    scores = training.evaluate(
+        loaded.net,
+        loader(pictures, loaded.preprocessing, batch_size=batch_size_for(loaded.preprocessing), workers=workers),
+        loaded.classes,
+        multi_label=source.multi_label,
+        device=place,
+    )
+    evaluated = Evaluated(
+        weights=loaded.path,
+        network=loaded.name,
+        data=source.name,
+        split=split,
+        scores=scores,
+        counts=source.counts()[split],
+        looks=count_looks(loaded.path.parent),
+        out=Path(out) if out else None,
+    )
+    if evaluated.out is not None:
+        write_whole(evaluated.out, json.dumps(evaluated.to_json(), indent=1, ensure_ascii=False).encode())
+    return evaluated
+
+
+_WORDS: dict[Split, str] = {"train": "training", "val": "validation", "test": "test"}
+
+
+def _open(loaded: Loaded, data: str | None, labels: str | None, on_bad_image: Literal["skip", "fail"]) -> Source:
+    """The pictures, whose classes must be those of the network in the same order."""
+    trained_on = loaded.metadata.get("data")
+    known = trained_on if isinstance(trained_on, dict) else {}
+    name = data or known.get("name")
+    if not name:
+        raise OptionError(
+            f"evaluate: {loaded.path} does not say what it was trained on: name the pictures with --data."
+        )
+    if labels is None and data in (None, known.get("name")):
+        labels = known.get("labels")
+    source = open_with_bar(name, on_bad_image=on_bad_image, labels=labels)
+    if source.classes != loaded.classes or source.multi_label != loaded.multi_label:
+        raise RunError(
+            f"{loaded.path} tells {_list(loaded.classes)} apart{_several(loaded.multi_label)}, but the classes of "
+            f"{name} are {_list(source.classes)}{_several(source.multi_label)}: name pictures with the same classes "
+            "in the same order."
+        )
+    return source
+
+
+def _several(multi_label: bool) -> str:
+    return " (several a picture)" if multi_label else ""
+
+
+def _list(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 6} more" if len(names) > 6 else ""
+    return ", ".join(names[:6]) + more
+
+
+def _table(columns: Sequence[str], *, left: Sequence[str]) -> Table:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="left" if column in left else "right")
+    return table
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f} %"
+
+
+def _short(name: str) -> str:
+    return name if len(name) <= 8 else f"{name[:7]}…"

@@ -1,0 +1,340 @@
+"""The story of `regard train`: pictures in, a run's folder with a trained network out."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from regard import models, training
+from regard.core.batch import Batch
+from regard.core.errors import OptionError, RunError
+from regard.core.options import at_least
+from regard.data import ArrayPictures, Augment, Pictures, Preprocessing, Source, loader, preprocessing_for
+from regard.recipes.console import say
+from regard.recipes.network import batch_size_for, model_name
+from regard.recipes.run_folder import (
+    CHECKPOINT,
+    WEIGHTS,
+    Settings,
+    agree,
+    begin,
+    read_facts,
+    read_settings,
+    write_facts,
+)
+from regard.recipes.sources import open_with_bar
+from regard.recipes.versions import versions
+from regard.training import DeviceName, Recipe
+from regard.training.devices import check_precision
+from regard.training.transfer import read_state, transfer
+
+_MOST_WORKERS = 4
+_LISTED = 5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """What a training run left.
+
+    Attributes:
+        path: the run's folder.
+        network: its name with its attention.
+        epochs: how many it trained.
+        kept_epoch: the one whose weights are in `weights.safetensors`.
+        seconds: of all epochs.
+        pictures: validation pictures.
+        accuracy: share of them that the network has right.
+        balanced_accuracy: mean of the classes' recalls.
+        loss: mean cross-entropy.
+        ece: expected calibration error.
+        mean_average_precision: with several labels, else None.
+    """
+
+    path: Path
+    network: str
+    epochs: int
+    kept_epoch: int
+    seconds: float
+    pictures: int
+    accuracy: float
+    balanced_accuracy: float
+    loss: float
+    ece: float
+    mean_average_precision: float | None = None
+
+    def __str__(self) -> str:
+        kept = "" if self.kept_epoch == self.epochs else f", epoch {self.kept_epoch} kept"
+        precision = (
+            "" if self.mean_average_precision is None else f", mean average precision {self.mean_average_precision:.3f}"
+        )
+        return (
+            f"{self.network}, {_epochs(self.epochs)} in {_duration(self.seconds)}{kept}\n"
+            f"{self.pictures:,} validation pictures: {100 * self.accuracy:.1f} % right (classes balanced: "
+            f"{100 * self.balanced_accuracy:.1f} %), loss {self.loss:.3f}, calibration error "
+            f"{100 * self.ece:.1f} %{precision}\n"
+            f"weights: {self.path / WEIGHTS}\n"
+            f"next: regard evaluate {self.path}   or   regard predict PICTURES --run {self.path}"
+        )
+
+
+def train(
+    *,
+    data: str | None = None,
+    model: str = "resnet20",
+    attention: str | None = None,
+    weights: str | None = None,
+    out: str | None = None,
+    resume: str | None = None,
+    augment: Augment = "auto",
+    size: int | None = None,
+    balanced: bool = False,
+    labels: str | None = None,
+    on_bad_image: Literal["skip", "fail"] = "skip",
+    seed: int = 0,
+    device: DeviceName = "auto",
+    threads: int | None = None,
+    workers: int | None = None,
+    recipe: Recipe = Recipe(),  # noqa: B008 (frozen)
+) -> Trained:
+    """Trains a network on pictures and keeps it with its settings, its classes and its preprocessing.
+
+    The run's folder gets settings.yaml (a run file for --config), weights.safetensors, epochs.csv, steps.csv,
+    TensorBoard events and, at the end of every epoch, a checkpoint. Only training and validation pictures are used.
+
+    Args:
+        data: fashion-mini, mnist-mini, folder:PATH, npz:PATH or torchvision:NAME.
+        model: a network: resnet8 to resnet110 for small pictures, resnet18 to resnet101 for large ones, timm:NAME or
+            torchvision:NAME.
+        attention: a mechanism, NAME[:option=value,...]; `regard list` shows them.
+        weights: a .safetensors or .pth file to start from; a head of another number of classes, and attention that
+            the file lacks, start anew.
+        out: the run's folder; runs/DATA-MODEL by default.
+        resume: the folder of a run that was stopped: goes on after its last complete epoch, with its own settings,
+            and ends with the weights that it would have had.
+        augment: random changes of the training pictures.
+        size: height and width of what the network sees, in pixels; the pictures' own by default.
+        balanced: draw every class equally often.
+        labels: with folder:PATH, a CSV file with the columns file and one a class: pictures may have several classes.
+        on_bad_image: whether pictures that cannot be used are left out and listed, or an error.
+        seed: of the initial weights, the order, the augmentation and every step.
+        device: where to train.
+        threads: processor threads; PyTorch's own choice by default.
+        workers: processes that read pictures; by default none where the pictures are in memory.
+        recipe: how the network is trained.
+
+    Returns:
+        The run's folder, and how good the network is on the validation pictures.
+
+    Raises:
+        RegardError: what is asked for cannot be had; the text says what to do.
+    """
+    asked = Settings(
+        data=data or "", model=model, attention=attention, weights=weights, augment=augment, size=size,
+        balanced=balanced, labels=labels, on_bad_image=on_bad_image, seed=seed, recipe=recipe,
+    )  # fmt: skip
+    settings, folder = _begun(asked, resume, out) if resume else (asked, _new(asked, out))
+    facts = read_facts(folder)
+    if resume and facts.get("result"):
+        say(f"{folder} was finished already.")
+        return Trained(**facts["result"] | {"path": folder})
+    place = training.resolve_device(device)
+    training.set_threads(threads)
+    check_precision(settings.recipe.precision, place)
+    task = _prepare(settings, folder, resumed=bool(resume))
+    if not resume:
+        begin(folder, settings, _facts(task))
+    elif facts.get("data", {}).get("fingerprint") != task.source.fingerprint:
+        raise RunError(f"{folder} cannot be resumed, as {settings.data} holds other pictures now: begin a new run.")
+    fit = _fit(task, folder, place, _readers(task.source, workers), resume=bool(resume))
+    trained = _score(task, folder, place, fit)
+    write_facts(folder, _facts(task) | {"result": asdict(trained) | {"path": str(folder)}})
+    return trained
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    settings: Settings
+    source: Source
+    preprocessing: Preprocessing
+    net: nn.Module
+
+    @property
+    def model(self) -> dict[str, Any]:
+        """What `models.create` takes."""
+        return {"name": self.settings.model, "attention": self.settings.attention}
+
+
+def _new(asked: Settings, out: str | None) -> Path:
+    if not asked.data:
+        raise OptionError("train: name the pictures, for example --data fashion-mini or --data folder:PATH.")
+    if out is not None:
+        return Path(out).expanduser()
+    name = f"{asked.data}-{asked.attention or ''}-{asked.model}" + (f"-seed{asked.seed}" if asked.seed else "")
+    return Path("runs") / re.sub(r"[^A-Za-z0-9_.=]+", "-", name).strip("-")
+
+
+def _begun(asked: Settings, resume: str, out: str | None) -> tuple[Settings, Path]:
+    folder = Path(resume).expanduser()
+    if out is not None and Path(out).expanduser() != folder:
+        raise OptionError(f"train: --resume {resume} goes on in that folder: leave out --out {out}.")
+    saved = read_settings(folder)
+    agree(folder, saved, asked)
+    return saved, folder
+
+
+def _prepare(settings: Settings, folder: Path, *, resumed: bool) -> _Task:
+    """Opens the pictures and builds the network as it was, or is to be, when the run began."""
+    source = _open(settings)
+    state = None
+    if settings.weights and not (resumed and (folder / CHECKPOINT).exists()):
+        state = read_state(Path(settings.weights).expanduser())
+    preprocessing = preprocessing_for(source, settings.size, channels=_channels(state))
+    net = models.create(
+        settings.model,
+        attention=settings.attention,
+        num_classes=len(source.classes),
+        in_channels=preprocessing.channels,
+        seed=settings.seed,
+    )
+    if state is not None:
+        say(f"{settings.weights}: {transfer(net, state, str(settings.weights), len(source.classes))}.")
+    task = _Task(settings, source, preprocessing, net)
+    height, width = preprocessing.size
+    say(f"{model_name(task.model)}: {models.describe(net).parameters:,} parameters; it sees {height} x {width} pixels.")
+    return task
+
+
+def _open(settings: Settings) -> Source:
+    source = open_with_bar(settings.data, on_bad_image=settings.on_bad_image, labels=settings.labels)
+    counts = {split: f"{len(pictures):,}" for split, pictures in source.splits.items()}
+    say(
+        f"{source.name}: {len(source.classes)} classes; {counts['train']} training, {counts['val']} validation and "
+        f"{counts['test']} test pictures."
+    )
+    for note in source.notes:
+        say(note)
+    for warning in source.warnings:
+        say(f"warning: {warning}", style="yellow")
+    if source.skipped:
+        more = f"\n  and {len(source.skipped) - _LISTED} more: regard data show {settings.data}"
+        listed = "".join(f"\n  {picture}" for picture in source.skipped[:_LISTED])
+        say(
+            f"warning: {len(source.skipped)} pictures cannot be used and are left out:{listed}"
+            + more * (len(source.skipped) > _LISTED),
+            style="yellow",
+        )
+    return source
+
+
+def _channels(state: Mapping[str, Tensor] | None) -> int | None:
+    """The channels of the pictures that trained weights were made for, where they tell."""
+    kernels = [tensor.shape[1] for tensor in (state or {}).values() if tensor.ndim == 4]
+    return kernels[0] if kernels and kernels[0] in (1, 3) else None
+
+
+def _readers(source: Source, workers: int | None) -> int:
+    if workers is not None:
+        return at_least("train", "workers", workers, 0)
+    return 0 if isinstance(source.splits["train"], ArrayPictures) else min(_MOST_WORKERS, os.cpu_count() or 1)
+
+
+def _facts(task: _Task) -> dict[str, Any]:
+    """What is known of the run besides its settings."""
+    source = task.source
+    return {
+        "data": {
+            "name": source.name,
+            "fingerprint": source.fingerprint,
+            "pictures": {split: len(pictures) for split, pictures in source.splits.items()},
+            "skipped": [str(picture) for picture in source.skipped],
+            "warnings": list(source.warnings),
+        },
+        "versions": versions(),
+        "result": None,
+    }
+
+
+def _fit(task: _Task, folder: Path, device: torch.device, workers: int, *, resume: bool) -> training.Fit:
+    settings, recipe = task.settings, task.settings.recipe
+    train, val = task.source.splits["train"], task.source.splits["val"]
+    batches = loader(
+        train,
+        task.preprocessing,
+        batch_size=recipe.batch_size,
+        augment=settings.augment,
+        seed=settings.seed,
+        shuffle=True,
+        balanced=settings.balanced,
+        workers=workers,
+        # A normalisation cannot learn from a single picture of one pixel, which small pictures are in deep layers.
+        drop_last=len(train) % recipe.batch_size == 1 < len(train),
+        pin_memory=device.type == "cuda",
+    )
+    say(f"Training for {_epochs(recipe.epochs)} of {len(batches)} steps on {device} in {folder}.")
+    try:
+        return training.fit(
+            task.net,
+            recipe,
+            batches,
+            _judging(task, val),
+            classes=task.source.classes,
+            multi_label=task.source.multi_label,
+            folder=folder,
+            seed=settings.seed,
+            device=device,
+            resume=resume,
+            labels=train.labels,
+            extra={
+                "model": task.model,
+                "preprocessing": task.preprocessing.to_json(),
+                "data": {"name": settings.data, "labels": settings.labels, "fingerprint": task.source.fingerprint},
+            },
+        )
+    except KeyboardInterrupt as stopped:
+        raise KeyboardInterrupt(f"{stopped} Go on with: regard train --resume {folder}") from stopped
+
+
+def _judging(task: _Task, pictures: Pictures) -> DataLoader[Batch]:
+    return loader(pictures, task.preprocessing, batch_size=batch_size_for(task.preprocessing))
+
+
+def _score(task: _Task, folder: Path, device: torch.device, fit: training.Fit) -> Trained:
+    source = task.source
+    found = training.evaluate(
+        task.net, _judging(task, source.splits["val"]), source.classes, multi_label=source.multi_label, device=device
+    )
+    return Trained(
+        path=folder,
+        network=model_name(task.model),
+        epochs=fit.epochs,
+        kept_epoch=fit.kept_epoch,
+        seconds=fit.seconds,
+        pictures=found.n,
+        accuracy=found.accuracy,
+        balanced_accuracy=found.balanced_accuracy,
+        loss=found.loss,
+        ece=found.ece,
+        mean_average_precision=found.mean_average_precision,
+    )
+
+
+def _epochs(number: int) -> str:
+    return "1 epoch" if number == 1 else f"{number} epochs"
+
+
+def _duration(seconds: float) -> str:
+    """For people.
+
+    >>> _duration(7.31), _duration(3725)
+    ('7.3 s', '1 h 2 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

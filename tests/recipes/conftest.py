@@ -1,0 +1,59 @@
+"""Pictures of three kinds of bars, and a small network trained on them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from regard.recipes.train import Trained, train
+from regard.training import Recipe
+
+BARS = ("left", "middle", "right")
+QUICK = Recipe(epochs=2, batch_size=10, lr=0.05)
+
+
+def bars(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """n grey pictures of 12 x 12 pixels with a bright bar at the left, in the middle or at the right."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % 3
+    pictures = rng.integers(0, 60, (n, 12, 12))
+    for k in range(3):
+        pictures[labels == k, :, 4 * k : 4 * k + 4] += 180
+    return pictures.astype(np.uint8), labels
+
+
+@pytest.fixture(scope="session")
+def bar_source(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """`npz:PATH` of 90 training, 30 validation and 30 test pictures."""
+    path = tmp_path_factory.mktemp("bars") / "bars.npz"
+    arrays = {}
+    for seed, (split, n) in enumerate({"train": 90, "val": 30, "test": 30}.items()):
+        arrays[f"x_{split}"], arrays[f"y_{split}"] = bars(n, seed)
+    np.savez(path, classes=np.array(BARS), **arrays)
+    return f"npz:{path}"
+
+
+@pytest.fixture(scope="session")
+def trained(bar_source: str, tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """A resnet8 with squeeze-and-excitation after two epochs."""
+    out = tmp_path_factory.mktemp("runs") / "bars"
+    return train(data=bar_source, model="resnet8", attention="se", out=str(out), recipe=QUICK, device="cpu")
+
+
+@pytest.fixture
+def bar_files(tmp_path: Path) -> Callable[[int], list[Path]]:
+    """Writes so many of the pictures as PNG files of mixed kinds and sizes, with their class in the name."""
+
+    def write(n: int) -> list[Path]:
+        folder = tmp_path / "pictures"
+        folder.mkdir()
+        paths = []
+        for number, (picture, label) in enumerate(zip(*bars(n, 9), strict=True)):
+            image = Image.fromarray(picture).resize((24 + number, 24)).convert(("L", "RGB", "RGBA")[number % 3])
+            paths.append(folder / f"{number}-{BARS[label]}.png")
+            image.save(paths[-1])
+        return paths
+
+    return write

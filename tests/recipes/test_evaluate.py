@@ -1,0 +1,65 @@
+"""What is measured on which pictures, and that every look at test pictures is written down."""
+
+import json
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from regard.core import OptionError, RunError
+from regard.recipes.evaluate import evaluate
+
+
+def printed(record):
+    console = Console(width=100)
+    with console.capture() as capture:
+        console.print(record)
+    return capture.get()
+
+
+def test_validation_pictures_are_scored_as_after_training(trained, tmp_path):
+    found = evaluate(run=str(trained.path), out=str(tmp_path / "scores.json"), device="cpu")
+    assert found.scores.accuracy == trained.accuracy
+    assert found.scores.loss == pytest.approx(trained.loss)
+    assert (found.split, found.scores.n, found.counts) == ("val", 30, (10, 10, 10))
+    saved = json.loads((tmp_path / "scores.json").read_text())
+    assert saved["accuracy"] == trained.accuracy
+    assert saved["counts"] == [10, 10, 10]
+    assert not (trained.path / "test_ledger.jsonl").exists()
+
+
+def test_every_look_at_test_pictures_is_counted(trained):
+    for look in (1, 2):
+        found = evaluate(run=str(trained.path / "weights.safetensors"), split="test", device="cpu")
+        assert found.looks == look
+    lines = (trained.path / "test_ledger.jsonl").read_text().splitlines()
+    assert [(json.loads(line)["command"], json.loads(line)["pictures"]) for line in lines] == [("evaluate", 30)] * 2
+    assert "were looked at 2 times in this run" in printed(found)
+
+
+def test_what_is_printed(trained):
+    found = evaluate(run=str(trained.path), device="cpu")
+    said = printed(found)
+    assert said.startswith("resnet8 with se on 30 validation pictures of npz:")
+    for name in ("left", "middle", "right"):
+        assert said.count(name) >= 3
+    assert f"{100 * trained.accuracy:.1f} %" in said
+    assert "Test pictures" not in said
+
+
+def test_other_pictures(trained, tmp_path, bar_source):
+    with np.load(bar_source.removeprefix("npz:")) as arrays:
+        kept = dict(arrays)
+    np.savez(tmp_path / "same.npz", **kept)
+    assert evaluate(run=str(trained.path), data=f"npz:{tmp_path / 'same.npz'}", device="cpu").scores.n == 30
+    kept["classes"] = np.array(["right", "middle", "left"])
+    np.savez(tmp_path / "turned.npz", **kept)
+    with pytest.raises(RunError, match=r"left, middle, right apart, but the classes of npz:.* are right, middle, left"):
+        evaluate(run=str(trained.path), data=f"npz:{tmp_path / 'turned.npz'}", device="cpu")
+
+
+def test_what_cannot_be_evaluated(trained, tmp_path):
+    with pytest.raises(OptionError, match="split='vla'"):
+        evaluate(run=str(trained.path), split="vla")
+    with pytest.raises(RunError, match="holds no weights"):
+        evaluate(run=str(tmp_path))

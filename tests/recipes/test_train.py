@@ -1,0 +1,220 @@
+"""From pictures to a run's folder; a run that was stopped ends as if it never had been."""
+
+import csv
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from regard import models
+from regard.cli.parser import CommandParser
+from regard.core import CheckpointError, OptionError, RunError
+from regard.recipes.evaluate import evaluate
+from regard.recipes.network import load_network
+from regard.recipes.predict import predict
+from regard.recipes.run_folder import read_settings
+from regard.recipes.train import train
+from regard.training import Recipe, load_weights
+
+QUICK = Recipe(epochs=2, batch_size=10, lr=0.05)
+
+
+def test_what_a_run_leaves(trained, bar_source):
+    folder = trained.path
+    names = {path.name for path in folder.iterdir()}
+    assert names >= {"settings.yaml", "run.json", "weights.safetensors", "last.safetensors", "epochs.csv", "steps.csv"}
+    assert not [name for name in names if name.startswith(".")]
+    _, metadata = load_weights(folder / "weights.safetensors")
+    assert metadata["classes"] == ["left", "middle", "right"]
+    assert metadata["model"] == {"name": "resnet8", "attention": "se"}
+    assert metadata["preprocessing"]["size"] == [12, 12]
+    assert metadata["data"]["name"] == bar_source
+    assert len(metadata["history"]) == 2
+    assert read_settings(folder).recipe == QUICK
+    with (folder / "epochs.csv").open() as file:
+        assert [float(row["val_accuracy"]) for row in csv.DictReader(file)][-1] == pytest.approx(trained.accuracy)
+    assert f"{100 * trained.accuracy:.1f} % right" in str(trained)
+    assert f"regard evaluate {folder}" in str(trained)
+
+
+def test_the_saved_settings_are_a_run_file(trained, tmp_path, bar_source):
+    parser = CommandParser("train", train)
+    keywords = parser.parse(["--config", str(trained.path / "settings.yaml"), "--out", str(tmp_path / "again")])
+    assert keywords["recipe"] == QUICK
+    again = train(**keywords)
+    ours, theirs = (load_weights(path / "weights.safetensors")[0] for path in (trained.path, again.path))
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_options_of_the_recipe_are_flat_options():
+    typed = ["--data", "mnist-mini", "--epochs", "3", "--optimizer", "adamw", "--attention", "cbam:reduction=4"]
+    keywords = CommandParser("train", train).parse(typed)
+    assert keywords["recipe"] == Recipe(epochs=3, optimizer="adamw")
+    assert keywords["recipe"].lr == 0.001
+    assert keywords["attention"] == "cbam:reduction=4"
+
+
+def test_a_run_is_not_overwritten(trained, bar_source):
+    before = (trained.path / "weights.safetensors").read_bytes()
+    with pytest.raises(RunError, match="already holds a training run"):
+        train(data=bar_source, model="resnet8", out=str(trained.path), recipe=QUICK, device="cpu")
+    assert (trained.path / "weights.safetensors").read_bytes() == before
+
+
+def test_what_cannot_be_had_leaves_no_folder(tmp_path, bar_source):
+    out = str(tmp_path / "run")
+    with pytest.raises(OptionError, match="--data"):
+        train(out=out)
+    with pytest.raises(LookupError, match="Did you mean 'resnet8'"):
+        train(data=bar_source, model="resnet9", out=out)
+    with pytest.raises(LookupError, match="Did you mean 'cbam'"):
+        train(data=bar_source, model="resnet8", attention="cbma", out=out)
+    with pytest.raises(CheckpointError, match="no such file"):
+        train(data=bar_source, model="resnet8", weights=str(tmp_path / "no.pth"), out=out)
+    with pytest.raises(OptionError, match="float16"):
+        train(data=bar_source, model="resnet8", recipe=Recipe(precision="float16"), device="cpu", out=out)
+    assert not Path(out).exists()
+
+
+def interrupt_when(path: Path) -> threading.Thread:
+    """Presses Ctrl-C once `path` exists."""
+
+    def press() -> None:
+        while not path.exists():
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    thread = threading.Thread(target=press, daemon=True)
+    thread.start()
+    return thread
+
+
+def test_ctrl_c_and_resume(tmp_path, bar_source, capsys):
+    """The recipe has all that draws random numbers, and epochs enough not to be done before Ctrl-C arrives."""
+    recipe = Recipe(epochs=12, batch_size=16, lr=0.02, mixup=0.2, cutmix=1.0, ema=0.9, keep="best")
+    settings = {"data": bar_source, "model": "resnet8", "attention": "cbam", "seed": 4, "augment": "standard"}
+    run, whole = tmp_path / "run", tmp_path / "whole"
+    thread = interrupt_when(run / "last.safetensors")
+    with pytest.raises(KeyboardInterrupt, match=r"Stopped after \d+ of 12 epochs\. Go on with: regard train --resume"):
+        train(**settings, out=str(run), recipe=recipe, device="cpu")
+    thread.join()
+    assert not (run / "weights.safetensors").exists()
+    with pytest.raises(RunError, match=r"not finished: finish it by `regard train --resume"):
+        load_network(run)
+    with pytest.raises(RunError, match=r"was begun with other settings \(model was resnet8, not resnet56"):
+        train(resume=str(run), model="resnet56")
+    resumed = train(resume=str(run), device="cpu")
+    expected = train(**settings, out=str(whole), recipe=recipe, device="cpu")
+    ours, theirs = (load_weights(path / "weights.safetensors")[0] for path in (run, whole))
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert (run / "steps.csv").read_bytes() == (whole / "steps.csv").read_bytes()
+    assert resumed.accuracy == expected.accuracy
+    capsys.readouterr()
+    assert train(resume=str(run)) == resumed
+    assert "was finished already" in capsys.readouterr().err
+
+
+def test_other_pictures_under_the_same_name_are_no_resumption(tmp_path, bar_source):
+    import shutil
+
+    import numpy as np
+
+    source = tmp_path / "bars.npz"
+    shutil.copy(bar_source.removeprefix("npz:"), source)
+    train(data=f"npz:{source}", model="resnet8", out=str(tmp_path / "run"), recipe=QUICK, device="cpu")
+    (tmp_path / "run/run.json").write_text((tmp_path / "run/run.json").read_text().replace('"result": {', '"was": {'))
+    with np.load(source) as arrays:
+        changed = dict(arrays)
+    changed["x_train"] = changed["x_train"] // 2
+    np.savez(source, **changed)
+    with pytest.raises(RunError, match="holds other pictures now"):
+        train(resume=str(tmp_path / "run"), device="cpu")
+
+
+def test_a_trained_network_of_another_library_with_another_head(tmp_path, bar_source, capsys):
+    old = models.create("torchvision:shufflenet_v2_x0_5", num_classes=5, seed=1)
+    torch.save(old.state_dict(), tmp_path / "old.pth")
+    trained = train(
+        data=bar_source,
+        model="torchvision:shufflenet_v2_x0_5",
+        weights=str(tmp_path / "old.pth"),
+        size=32,
+        out=str(tmp_path / "run"),
+        recipe=Recipe(epochs=1, batch_size=45, warmup_epochs=0),
+        device="cpu",
+    )
+    assert "fc.weight, fc.bias start anew, as the number of classes is another" in " ".join(capsys.readouterr().err.split())
+    loaded = load_network(trained.path)
+    assert loaded.preprocessing.channels == 3
+    assert loaded.net.fc.out_features == 3
+
+
+def test_attention_is_put_into_a_trained_network_of_ours(tmp_path, trained, bar_source, capsys):
+    plain = train(data=bar_source, model="resnet8", out=str(tmp_path / "plain"), recipe=QUICK, device="cpu")
+    tuned = train(
+        data=bar_source,
+        model="resnet8",
+        attention="se:start=identity",
+        weights=str(plain.path / "weights.safetensors"),
+        out=str(tmp_path / "tuned"),
+        recipe=Recipe(epochs=1, batch_size=30, lr=1e-6, attention_lr=10.0),
+        device="cpu",
+    )
+    assert "3 attention modules are new" in " ".join(capsys.readouterr().err.split())
+    assert tuned.accuracy == pytest.approx(plain.accuracy, abs=0.1)
+
+
+@pytest.fixture
+def photographs(tmp_path, bar_files):
+    """A folder of RGB pictures with a table of their labels; one of them cannot be read."""
+    paths = bar_files(36)
+    rows = ["file,split,left,middle,right,any"]
+    for number, path in enumerate(paths):
+        has = [int(name in path.name) for name in ("left", "middle", "right")]
+        split = "val" if number >= 30 else "test" if number >= 27 else "train"
+        rows.append(f"{path.name},{split},{','.join(map(str, has))},{int(has[0] or has[2])}")
+    (tmp_path / "labels.csv").write_text("\n".join(rows))
+    paths[3].write_bytes(paths[3].read_bytes()[:40])
+    return paths[0].parent
+
+
+def test_several_labels_from_a_table(tmp_path, photographs, capsys):
+    trained = train(
+        data=f"folder:{photographs}",
+        labels=str(tmp_path / "labels.csv"),
+        model="resnet8",
+        size=16,
+        out=str(tmp_path / "run"),
+        recipe=Recipe(epochs=3, batch_size=9, lr=0.05, class_weights="balanced"),
+        device="cpu",
+        workers=0,
+    )
+    assert "1 pictures cannot be used" in " ".join(capsys.readouterr().err.split())
+    assert trained.mean_average_precision is not None
+    assert "mean average precision" in str(trained)
+    scored = evaluate(run=str(trained.path), device="cpu")
+    assert scored.scores.mean_average_precision == pytest.approx(trained.mean_average_precision)
+    assert len(scored.scores.f1) == 4
+    said = predict([str(photographs)], run=str(trained.path), top=4, device="cpu")
+    assert said.multi_label
+    assert len(said.skipped) == 1
+    assert len(said.predictions) == 35
+    assert all(0 <= p <= 1 for prediction in said.predictions for _, p in prediction.classes)
+
+
+def test_a_folder_of_photographs_read_by_other_processes(tmp_path, bar_files):
+    for path in bar_files(30):
+        folder = tmp_path / "sorted" / path.stem.split("-")[1]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.open(path).convert("RGB").save(folder / f"{path.stem}.jpg")
+    options = {"data": f"folder:{tmp_path / 'sorted'}", "model": "resnet8", "size": 16, "device": "cpu"}
+    recipe = Recipe(epochs=1, batch_size=8, lr=0.02)
+    for workers in (0, 2):
+        train(**options, balanced=True, workers=workers, out=str(tmp_path / f"run{workers}"), recipe=recipe)
+    ours, theirs = (load_weights(tmp_path / f"run{n}/weights.safetensors")[0] for n in (0, 2))
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
