@@ -10,8 +10,9 @@ import numpy as np
 from PIL import Image
 
 TINY = {
-    "compare": "--pictures 100 --epochs 1 --seeds 1",
-    "train": "--model resnet8 --epochs 1",
+    "compare": "--model resnet8 --size 24 --pictures 100 --epochs 1 --seeds 1",
+    "train": "--model resnet8 --size 24 --epochs 1",
+    "ablate": "--pictures 50 --training-pictures 50 --draws 1",
 }
 """What the test sets for a command instead of what the page says, so that it takes seconds."""
 
@@ -51,21 +52,21 @@ def blocks(page: Path) -> list[Block]:
 def commands(block: Block) -> Iterator[str]:
     """The lines of a bash block without comments, continued lines joined."""
     for line in block.text.replace("\\\n", " ").splitlines():
-        command = re.sub(r"(^|\s)#.*", "", line).strip()
+        command = re.sub(r"(^|\s)#.*", "", line).strip().removeprefix(".venv/bin/")
         if command:
             yield " ".join(command.split())
 
 
 def runs_a_network(page: Path) -> bool:
     """Whether the page trains, which is slow."""
-    slow = tuple(f"regard {name}" for name in (*TINY, "ablate", "evaluate", "predict"))
+    slow = tuple(f"regard {name}" for name in (*TINY, "evaluate", "predict"))
     return any(c.startswith(slow) for b in blocks(page) if b.language == "bash" for c in commands(b))
 
 
 def shortened(command: str) -> list[str]:
     """The words of a `regard` line after `regard`, with the settings of `TINY` in place of the page's own."""
     words = shlex.split(command)[1:]
-    tiny = shlex.split(TINY.get(words[0], ""))
+    tiny = shlex.split(TINY.get(words[0], "")) if words else []
     for flag in tiny[::2]:
         if flag in words:
             del words[words.index(flag) : words.index(flag) + 2]

@@ -36,7 +36,7 @@ def test_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch, capsys):
 def run(command, where, capsys):
     if command.startswith(tuple(NOT_RUN)):
         return
-    assert command.startswith("regard "), f"{where}: {command!r} is neither run nor listed in NOT_RUN"
+    assert f"{command} ".startswith("regard "), f"{where}: {command!r} is neither run nor listed in NOT_RUN"
     status = main(shortened(command))
     assert status == 0, f"{where}: {command!r} ended with {status}: {capsys.readouterr().err}"
 
