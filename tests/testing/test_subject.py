@@ -128,6 +128,15 @@ def test_axes_that_nothing_has_are_an_error(dims):
         subject_of(Gate, dims=dims)
 
 
+def test_lazy_parameters_are_an_error():
+    with pytest.raises(OptionError, match="Sequential has parameters whose shapes its first input decides"):
+        subject_of(lambda channels: nn.Sequential(nn.LazyConv2d(channels, 1)))
+
+
+def test_a_module_from_a_function_has_the_name_of_its_class():
+    assert subject_of(lambda channels: Gate(channels)).name == "Gate"
+
+
 def test_channels_must_be_a_number():
     with pytest.raises(OptionError, match="channels=0 is not allowed"):
         subject_of(Gate, channels=0)

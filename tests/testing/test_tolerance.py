@@ -23,7 +23,8 @@ def test_a_chain_of_layers_in_the_dtype_stays_within_it(dtype, terms):
     torch.manual_seed(terms)
     layers = nn.Sequential(nn.Linear(terms, terms), nn.Tanh(), nn.Linear(terms, terms), nn.Sigmoid()).to(dtype)
     x = torch.randn(8, terms).to(dtype)
-    got, want = layers(x).double(), layers.double()(x.double())
+    with torch.no_grad():
+        got, want = layers(x).double(), layers.double()(x.double())
     allowed = allowed_difference(dtype, longest_sum(layers, [x])) * float(want.abs().max())
     assert 0 < float((got - want).abs().max()) < allowed
 
@@ -39,4 +40,4 @@ def test_a_rounding_to_half_the_digits_does_not():
 def test_the_longest_sum_is_over_positions_or_a_fan_in():
     assert longest_sum(nn.ReLU(), [torch.zeros(2, 3, 5, 7)]) == 70
     assert longest_sum(nn.Linear(200, 2), [torch.zeros(2, 3, 5, 7)]) == 200
-    assert longest_sum(nn.Sequential(nn.Linear(0, 2), nn.BatchNorm2d(8)), [torch.zeros(2)]) == 1
+    assert longest_sum(nn.BatchNorm2d(8), [torch.zeros(2)]) == 1

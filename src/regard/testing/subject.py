@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from regard.core.errors import OptionError, RegardError, ShapeError
 from regard.core.facts import Facts
@@ -147,30 +148,17 @@ def subject_of(
     example_inputs: ExampleInputs | None = None,
 ) -> Subject:
     """Finds out what `attention` promises; see `check_attention` for the arguments and errors."""
-    if isinstance(attention, nn.Module):
-        source: Source = Copies(attention)
-        name, example = called(attention), attention
-    elif callable(attention):
-        source = builds = Builds(attention)
-        name = called(attention)
-        try:
-            example = builds.make(channels or DEFAULT_CHANNELS)
-        except RegardError:
-            raise
-        except Exception as error:
-            raise OptionError(
-                f"check_attention: {name} cannot be built from {channels or DEFAULT_CHANNELS} channels "
-                f"({brief(error)}). Pass a function of the number of channels: lambda channels: {name}(...)."
-            ) from error
-    else:
+    source = _source(attention)
+    example = attention if isinstance(attention, nn.Module) else _built(source, attention, channels)
+    if any(is_lazy(p) for p in example.parameters()):
         raise OptionError(
-            f"check_attention: {attention!r} is no attention module. Pass an nn.Module, its class, or a function "
-            "that builds one from the number of channels."
+            f"check_attention: {type(example).__name__} has parameters whose shapes its first input decides; "
+            "give their sizes in the constructor."
         )
     facts = getattr(example, "facts", None)
     facts = facts if isinstance(facts, Facts) else None
     made = Subject(
-        name=facts.name if facts else name,
+        name=facts.name if facts else type(example).__name__,
         source=source,
         channels=_channels(channels, example, source),
         dims=_dims(dims, example, source, facts),
@@ -182,6 +170,30 @@ def subject_of(
         made = replace(made, dims=tuple(d for d in made.dims if not _refuses(made, d)) or made.dims)
     _use(made)
     return made
+
+
+def _source(attention: Attention) -> Source:
+    if isinstance(attention, nn.Module):
+        return Copies(attention)
+    if callable(attention):
+        return Builds(attention)
+    raise OptionError(
+        f"check_attention: {attention!r} is no attention module. Pass an nn.Module, its class, or a function "
+        "that builds one from the number of channels."
+    )
+
+
+def _built(source: Source, attention: Attention, channels: int | None) -> nn.Module:
+    try:
+        return source.make(channels or DEFAULT_CHANNELS)
+    except RegardError:
+        raise
+    except Exception as error:
+        name = called(attention)
+        raise OptionError(
+            f"check_attention: {name} cannot be built from {channels or DEFAULT_CHANNELS} channels "
+            f"({brief(error)}). Pass a function of the number of channels: lambda channels: {name}(...)."
+        ) from error
 
 
 def _features(channels: int, size: tuple[int, ...], batch: int) -> Tensor:

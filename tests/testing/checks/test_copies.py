@@ -3,6 +3,7 @@ import copy
 import pytest
 import torch
 
+from regard.core import Tap
 from regard.testing import check_attention
 from tests.testing.gates import Gate, failures
 
@@ -21,6 +22,23 @@ class CopiesAreHimself(Gate):
     def __deepcopy__(self, memo):
         twin = Gate.__new__(type(self))
         twin.__dict__ = {**self.__dict__, "_modules": dict(self._modules)}
+        return twin
+
+
+class SharesItsTap(Gate):
+    """A copy that keeps the tap of the original."""
+
+    def __init__(self, channels):
+        super().__init__(channels)
+        self.tap = Tap("gate")
+
+    def gate(self, x):
+        return self.tap(super().gate(x))
+
+    def __deepcopy__(self, memo):
+        twin = SharesItsTap(len(self.score.bias))
+        twin.load_state_dict(self.state_dict())
+        twin.tap = self.tap
         return twin
 
 
@@ -56,6 +74,12 @@ def test_a_copy_that_shares_its_parameters_fails_deepcopy():
     found = failures(CopiesAreHimself)
     assert found.keys() == {"deepcopy"}
     assert "shares the memory of the parameter score.weight" in found["deepcopy"]
+
+
+def test_a_copy_that_shares_its_tap_fails_deepcopy():
+    found = failures(SharesItsTap)
+    assert found.keys() == {"deepcopy"}
+    assert "A copy's tap shows its maps to the sink of the original" in found["deepcopy"]
 
 
 def test_a_lambda_fails_pickle():

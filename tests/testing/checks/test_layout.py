@@ -71,6 +71,16 @@ def test_a_shape_that_changes_fails_unless_it_is_said_to():
     assert not failures(Narrower, checks=("shapes", "batch_of_one"), keeps_shape=False)
 
 
+def test_a_module_that_changes_the_shape_still_keeps_the_batch():
+    class Forgets(Gate):
+        def forward(self, x):
+            return super().forward(x).mean(0, keepdim=True)
+
+    found = failures(Forgets, checks=("shapes", "batch_of_one"), keeps_shape=False)
+    assert found.keys() == {"shapes"}
+    assert "its batch must have 2 items" in found["shapes"]
+
+
 def test_another_number_of_axes_is_checked_where_it_is_promised():
     assert not failures(Gate, checks=("shapes",))
     assert "x (2, 16, 1) in evaluation raised" in failures(Gate, checks=("shapes",), dims=(1, 2))["shapes"]

@@ -49,7 +49,7 @@ def autocast(subject: Subject) -> None:
             trained, gradients = run_backward(module.train(), given)
         if y.dtype not in (dtype, torch.bfloat16):
             raise CheckFailedError(
-                f"{what}: y has dtype {_word(y.dtype)}, which costs the layers after it twice the memory."
+                f"{what}: y has dtype {_word(y.dtype)}, which costs twice the memory: apply the map in x's dtype."
             )
         agree(y, want, allowed, f"{what}: a value of y")
         finite(trained, f"{what}: y in training")
