@@ -1,0 +1,28 @@
+"""The trained network that comes with the package is small, and is what its file and its README say."""
+
+from importlib.resources import files
+
+import pytest
+
+from regard import data, training
+from regard.recipes.explain import SHIPPED
+from regard.recipes.network import load_network
+
+PACKAGE, *PARTS = SHIPPED
+SHIPPED_FILE = files(PACKAGE).joinpath(*PARTS)
+
+
+def test_it_is_under_a_megabyte():
+    assert len(SHIPPED_FILE.read_bytes()) < 1_000_000
+
+
+def test_it_scores_on_validation_pictures_what_its_history_says():
+    loaded = load_network(str(SHIPPED_FILE))
+    val = data.open_source("fashion-mini").splits["val"]
+    loader = data.loader(val, loaded.preprocessing, batch_size=250)
+    found = training.evaluate(loaded.net, loader, loaded.classes, device="cpu")
+    assert found.n == 1000
+    assert found.accuracy == pytest.approx(loaded.metadata["history"][-1]["val_accuracy"], abs=0.002)
+    assert (
+        f"{100 * found.accuracy:.1f} % of the 1,000 validation" in SHIPPED_FILE.parent.joinpath("README.md").read_text()
+    )
