@@ -63,7 +63,7 @@ def test_folders_without_weights(tmp_path):
     (tmp_path / "trials").mkdir()
     with pytest.raises(RunError, match="is a comparison: name the folder of one trial"):
         load_network(tmp_path)
-    with pytest.raises(CheckpointError, match="no such file"):
+    with pytest.raises(RunError, match=r"no run and no weights file .*weights\.safetensors"):
         load_network(tmp_path / "weights.safetensors")
 
 

@@ -50,11 +50,11 @@ def test_bad_pictures_are_named_and_skipped_or_fail(trained, bar_files):
     console = Console(width=200)
     with console.capture() as capture:
         console.print(found)
-    assert "1 pictures could not be read" in capture.get()
+    assert "1 picture could not be read" in capture.get()
     assert str(paths[1]) in capture.get()
     with pytest.raises(DataError, match="1-middle"):
         predict([str(path) for path in paths], run=str(trained.path), on_bad_image="fail", device="cpu")
-    with pytest.raises(DataError, match=r"none of the 1 pictures could be read; the first: .*1-middle"):
+    with pytest.raises(DataError, match=r"no picture of 1 could be read; the first: .*1-middle"):
         predict([str(paths[1])], run=str(trained.path), device="cpu")
 
 

@@ -194,7 +194,7 @@ def test_several_labels_from_a_table(tmp_path, photographs, capsys):
         device="cpu",
         workers=0,
     )
-    assert "1 pictures cannot be used" in " ".join(capsys.readouterr().err.split())
+    assert "1 picture cannot be used, left out" in " ".join(capsys.readouterr().err.split())
     assert trained.mean_average_precision is not None
     assert "mean average precision" in str(trained)
     scored = evaluate(run=str(trained.path), device="cpu")

@@ -81,6 +81,8 @@ def load_network(run: str | Path) -> Loaded:
 def weights_path(run: str | Path) -> Path:
     """The weights file of a run's folder, or the file itself."""
     path = Path(run).expanduser()
+    if not path.exists():
+        raise RunError(f"There is no run and no weights file {run}: name the folder of a `regard train`.")
     if not path.is_dir():
         return path
     if (path / WEIGHTS).is_file():

@@ -20,6 +20,7 @@ from regard.data import PIXEL_LIMIT, BadPicture, BadPictureError, read_picture
 from regard.data.listing import find_pictures
 from regard.recipes.network import Loaded, batch_size_for, load_network
 from regard.report.files import write_whole
+from regard.report.numerals import plural
 from regard.training import DeviceName
 
 
@@ -64,7 +65,7 @@ class Predicted:
             table.add_row(Text(str(prediction.picture)), first, *rest)
         parts: list[RenderableType] = [table] if self.predictions else []
         if self.skipped:
-            parts.append(Text(f"\n{len(self.skipped)} pictures could not be read:", style="yellow"))
+            parts.append(Text(f"\n{plural(len(self.skipped), 'picture')} could not be read:", style="yellow"))
             parts += [Text(f"  {picture}", style="yellow") for picture in self.skipped]
         if self.out is not None:
             parts.append(Text(f"Written to {self.out}", style="dim"))
@@ -125,7 +126,7 @@ def predict(
         if read:
             predictions += _predict(loaded.net, read, loaded, top, place)
     if not predictions:
-        raise DataError(f"predict: none of the {len(files)} pictures could be read; the first: {skipped[0]}.")
+        raise DataError(f"predict: no picture of {len(files)} could be read; the first: {skipped[0]}.")
     made = Predicted(
         network=loaded.name,
         multi_label=loaded.multi_label,

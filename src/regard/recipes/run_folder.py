@@ -49,12 +49,8 @@ class Settings:
         return cls(**own, recipe=Recipe.from_json({k: v for k, v in flat.items() if k not in own}))
 
 
-def begin(folder: Path, settings: Settings, facts: Mapping[str, Any]) -> None:
-    """Makes `folder` the run's.
-
-    Raises:
-        RunError: something is there already, or nothing can be written.
-    """
+def check_free(folder: Path) -> None:
+    """Raises a `RunError` where something is in `folder` already."""
     if (folder / SETTINGS).exists():
         raise RunError(
             f"{folder} already holds a training run: go on with it by `regard train --resume {folder}`, or choose "
@@ -62,6 +58,15 @@ def begin(folder: Path, settings: Settings, facts: Mapping[str, Any]) -> None:
         )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise RunError(f"{folder} exists and is no training run: choose another folder with --out.")
+
+
+def begin(folder: Path, settings: Settings, facts: Mapping[str, Any]) -> None:
+    """Makes `folder` the run's.
+
+    Raises:
+        RunError: something is there already, or nothing can be written.
+    """
+    check_free(folder)
     note = f"# The same once more: regard train --config {folder / SETTINGS} --out ANOTHER_FOLDER\n"
     write_facts(folder, facts)
     write_whole(folder / SETTINGS, (note + yaml.safe_dump(settings.to_flat(), sort_keys=False)).encode())

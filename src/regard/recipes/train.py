@@ -24,12 +24,14 @@ from regard.recipes.run_folder import (
     Settings,
     agree,
     begin,
+    check_free,
     read_facts,
     read_settings,
     write_facts,
 )
 from regard.recipes.sources import open_with_bar
 from regard.recipes.versions import versions
+from regard.report.numerals import plural
 from regard.training import DeviceName, Recipe
 from regard.training.devices import check_precision
 from regard.training.transfer import read_state, transfer
@@ -74,7 +76,7 @@ class Trained:
             "" if self.mean_average_precision is None else f", mean average precision {self.mean_average_precision:.3f}"
         )
         return (
-            f"{self.network}, {_epochs(self.epochs)} in {_duration(self.seconds)}{kept}\n"
+            f"{self.network}, {plural(self.epochs, 'epoch')} in {_duration(self.seconds)}{kept}\n"
             f"{self.pictures:,} validation pictures: {100 * self.accuracy:.1f} % right (classes balanced: "
             f"{100 * self.balanced_accuracy:.1f} %), loss {self.loss:.3f}, calibration error "
             f"{100 * self.ece:.1f} %{precision}\n"
@@ -173,10 +175,11 @@ class _Task:
 def _new(asked: Settings, out: str | None) -> Path:
     if not asked.data:
         raise OptionError("train: name the pictures, for example --data fashion-mini or --data folder:PATH.")
-    if out is not None:
-        return Path(out).expanduser()
     name = f"{asked.data}-{asked.attention or ''}-{asked.model}" + (f"-seed{asked.seed}" if asked.seed else "")
-    return Path("runs") / re.sub(r"[^A-Za-z0-9_.=]+", "-", name).strip("-")
+    named = Path("runs") / re.sub(r"[^A-Za-z0-9_.=]+", "-", name).strip("-")
+    folder = named if out is None else Path(out).expanduser()
+    check_free(folder)
+    return folder
 
 
 def _begun(asked: Settings, resume: str, out: str | None) -> tuple[Settings, Path]:
@@ -225,7 +228,7 @@ def _open(settings: Settings) -> Source:
         more = f"\n  and {len(source.skipped) - _LISTED} more: regard data show {settings.data}"
         listed = "".join(f"\n  {picture}" for picture in source.skipped[:_LISTED])
         say(
-            f"warning: {len(source.skipped)} pictures cannot be used and are left out:{listed}"
+            f"warning: {plural(len(source.skipped), 'picture')} cannot be used, left out:{listed}"
             + more * (len(source.skipped) > _LISTED),
             style="yellow",
         )
@@ -276,7 +279,7 @@ def _fit(task: _Task, folder: Path, device: torch.device, workers: int, *, resum
         drop_last=len(train) % recipe.batch_size == 1 < len(train),
         pin_memory=device.type == "cuda",
     )
-    say(f"Training for {_epochs(recipe.epochs)} of {len(batches)} steps on {device} in {folder}.")
+    say(f"Training for {plural(recipe.epochs, 'epoch')} of {len(batches)} steps on {device} in {folder}.")
     try:
         return training.fit(
             task.net,
@@ -322,10 +325,6 @@ def _score(task: _Task, folder: Path, device: torch.device, fit: training.Fit) -
         ece=found.ece,
         mean_average_precision=found.mean_average_precision,
     )
-
-
-def _epochs(number: int) -> str:
-    return "1 epoch" if number == 1 else f"{number} epochs"
 
 
 def _duration(seconds: float) -> str:

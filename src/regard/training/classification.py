@@ -103,10 +103,10 @@ class Classification(L.LightningModule):
         logits, labels = (torch.cat(parts) for parts in zip(*self._answers, strict=True))
         self._answers.clear()
         loss = float(self._plain(logits, labels))
-        if not self.objective.multi_label:
-            return Score(loss, float((logits.argmax(1) == labels).float().mean()))
-        right = ((logits > 0) == (labels > 0.5)).all(1)
-        return Score(loss, float(right.float().mean()), mean(average_precisions(torch.sigmoid(logits), labels)))
+        several = self.objective.multi_label
+        right = ((logits > 0) == (labels > 0.5)).all(1) if several else logits.argmax(1) == labels
+        precision = mean(average_precisions(torch.sigmoid(logits), labels)) if several else None
+        return Score(loss, int(right.sum()) / len(right), precision)
 
     def rate_at(self, step: int) -> float:
         """The learning rate of step `step`, counted from 0 (of parameters outside attention mechanisms)."""

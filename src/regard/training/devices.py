@@ -31,10 +31,12 @@ def resolve_device(device: str | torch.device = "auto") -> torch.device:
     if kind not in ("cpu", "cuda", "mps") or (number and not number.isdigit()):
         raise OptionError(f"device={name!r} is not allowed; choose auto, cpu, cuda, cuda:NUMBER or mps.")
     if kind == "cuda" and not torch.cuda.is_available():
-        build = "is built without CUDA" if torch.version.cuda is None else "sees no CUDA device"
+        build, remedy = "sees no CUDA device", "NVIDIA's driver"
+        if torch.version.cuda is None:
+            build, remedy = "is built without CUDA", "a CUDA build of PyTorch"
         raise OptionError(
-            f"device={name!r} was asked for, but PyTorch {torch.__version__} {build}: "
-            "use --device auto or --device cpu, or install a CUDA build of PyTorch and its driver."
+            f"device={name!r} was asked for, but PyTorch {torch.__version__} {build}: use --device auto or "
+            f"--device cpu, or install {remedy}."
         )
     if kind == "cuda" and number and int(number) >= torch.cuda.device_count():
         raise OptionError(

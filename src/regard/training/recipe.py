@@ -55,7 +55,7 @@ class Recipe:
     """
 
     epochs: int = 10
-    batch_size: int = 128
+    batch_size: int = 64
     optimizer: Optimizer = "sgd"
     lr: float | None = None
     momentum: float = 0.9
