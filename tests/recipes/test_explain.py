@@ -142,7 +142,7 @@ def test_pictures_of_one_name_get_folders_of_their_own(tmp_path):
     (tmp_path / "a").mkdir()
     first, second = photograph(tmp_path), photograph(tmp_path / "a")
     done = explain_pictures(
-        [str(first), str(second)], network=str(saved(tmp_path)), out=str(tmp_path / "out"), device="cpu", top=1
+        [str(first), str(second)], run=str(saved(tmp_path)), out=str(tmp_path / "out"), device="cpu", top=1
     )
     assert [folder.relative_to(tmp_path / "out").as_posix() for folder in done.folders] == ["photo", "photo-2"]
     assert all((folder / "summary.png").is_file() for folder in done.folders)
@@ -150,7 +150,7 @@ def test_pictures_of_one_name_get_folders_of_their_own(tmp_path):
 
 
 def test_without_pictures_one_of_fashion_mini_is_explained(tmp_path):
-    (folder,) = explain_pictures(network=str(saved(tmp_path)), out=str(tmp_path / "out"), device="cpu").folders
+    (folder,) = explain_pictures(run=str(saved(tmp_path)), out=str(tmp_path / "out"), device="cpu").folders
     assert folder.name == "fashion-mini"
 
 

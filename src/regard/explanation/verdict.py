@@ -110,18 +110,19 @@ class Ablation:
         shown = self.depends_on_input
         if shown is None:
             return "Whether the maps must follow the picture was not examined: that takes the modes mean and swapped."
-        losses = "; ".join(
-            f"{'frozen at their mean' if row.mode == 'mean' else 'taken from another picture'}"
-            f"{' and renormalised' * row.renormalised} {row.drop}"
-            for row in self.rows
-            if row.mode in EVIDENCE
+        evidence = [row for row in self.rows if row.mode in EVIDENCE]
+        names = {"mean": "frozen at their mean", "swapped": "taken from another picture"}
+        losses = "; ".join(f"{names[r.mode]}{' and renormalised' * r.renormalised} {r.drop}" for r in evidence)
+        claim = "The accuracy depends" if shown else "It is not shown that the accuracy depends"
+        losing = {row.mode for row in evidence if row.loses}
+        hint = (
+            " Another picture's maps lose accuracy, but no loss is shown with maps frozen at their mean: constants may "
+            "do as well."
         )
-        claim = (
-            "The accuracy depends on the maps following the picture"
-            if shown
-            else "It is not shown that the accuracy depends on the maps following the picture"
+        return (
+            f"{claim} on the maps following the picture (points lost on {self.pictures:,} pictures, 95\u00a0% "
+            f"intervals: {losses}).{hint if losing == {'swapped'} else ''}"
         )
-        return f"{claim} (points lost on {self.pictures} pictures, 95 % intervals: {losses})."
 
     def to_json(self) -> dict[str, Any]:
         """The record in JSON's types, with the conclusion."""

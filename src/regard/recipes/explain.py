@@ -138,7 +138,7 @@ def explain(
 def explain_pictures(
     pictures: Sequence[str] = (),
     *,
-    network: str | None = None,
+    run: str | None = None,
     out: str = "explanation",
     top: int = 8,
     device: training.DeviceName = "auto",
@@ -148,7 +148,7 @@ def explain_pictures(
 
     Args:
         pictures: files; without any, one validation picture of fashion-mini.
-        network: folder of a run, or a weights file; without, the small trained network that comes with regard.
+        run: folder of a run, or a weights file; without, the small trained network that comes with regard.
         out: the folder that gets a folder for each picture.
         top: how many of the most weighed channels are shown with their features.
         device: where the network runs.
@@ -161,7 +161,7 @@ def explain_pictures(
         RegardError: a picture or network that cannot be used, or a folder that cannot be written to.
     """
     training.set_threads(threads)
-    seer = _seer(network, (), None)
+    seer = _seer(run, (), None)
     seer.net.to(training.resolve_device(device))
     images: list[tuple[str, Image]] = [(Path(picture).stem, picture) for picture in pictures]
     found: list[Explanation] = []

@@ -1,0 +1,207 @@
+"""The story of `regard ablate`: whether a trained network needs its maps, and needs them to follow the picture."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from rich.console import Group, RenderableType
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from regard import explanation, training
+from regard.core.errors import OptionError, RunError
+from regard.core.options import at_least, one_of
+from regard.data import Pictures, Source, loader
+from regard.explanation import MODES, Ablation, Mode, Row
+from regard.explanation.ablation import Renormalise
+from regard.explanation.places import tapped
+from regard.explanation.verdict import DRAWN, EVIDENCE
+from regard.recipes.console import console
+from regard.recipes.network import Loaded, batch_size_for, load_network
+from regard.recipes.sources import open_with_bar
+from regard.recipes.versions import versions
+from regard.report.files import write_whole
+from regard.training import DeviceName
+
+FILE = "ablation.json"
+FLAGS: dict[str, Renormalise] = {"no": False, "yes": True, "both": "both"}
+
+MEANINGS: dict[Mode, str] = {
+    "trained": "as trained",
+    "mean": "frozen at their mean",
+    "swapped": "from another picture",
+    "permuted": "in another order",
+    "neutral": "neutral (no effect)",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ablated:
+    """What a network scores when something is done to its maps.
+
+    Attributes:
+        network: its name with its attention.
+        weights: its file.
+        data: the source of the pictures.
+        ablation: what was measured.
+        path: the JSON file that it was written to.
+    """
+
+    network: str
+    weights: Path
+    data: str
+    ablation: Ablation
+    path: Path
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything, with the versions that it was made with."""
+        own = {"network": self.network, "weights": str(self.weights), "data": self.data, "split": "val"}
+        return own | self.ablation.to_json() | {"versions": versions()}
+
+    def __rich__(self) -> RenderableType:
+        """A table and the conclusion."""
+        found = self.ablation
+        table = Table(box=None, header_style="bold", pad_edge=False)
+        table.add_column("maps")
+        for column in ("right", "points lost", "95 % interval", "lowest to highest draw"):
+            table.add_column(column, justify="right")
+        for row in found.rows:
+            if row.renormalised and row.mode == "trained":
+                table.add_row()
+                table.add_row(Text("normalisation recomputed", style="dim"))
+            table.add_row(*_cells(row))
+        kinds = ", ".join(dict.fromkeys(kind for _, kind in found.taps))
+        places = "one place" if len(found.taps) == 1 else f"{len(found.taps)} places at once"
+        title = f"{self.network} on {found.pictures:,} validation pictures of {self.data}"
+        return Group(
+            Text(title, style="bold"),
+            Text(f"maps ({kinds}) replaced in {places}\n", style="dim"),
+            table,
+            Text(f"\n{found.verdict()}"),
+            Text(f"Written to {self.path}", style="dim"),
+        )
+
+
+def ablate(
+    run: str,
+    *,
+    data: str | None = None,
+    pictures: int | None = None,
+    training_pictures: int | None = 2000,
+    draws: int = 5,
+    renormalise: Literal["no", "yes", "both"] = "both",
+    taps: Sequence[str] = (),
+    labels: str | None = None,
+    on_bad_image: Literal["skip", "fail"] = "skip",
+    seed: int = 0,
+    out: str | None = None,
+    device: DeviceName = "auto",
+    threads: int | None = None,
+) -> Ablated:
+    """Scores a trained network with its attention maps frozen, swapped between pictures, shuffled and neutral.
+
+    It uses validation pictures; means and normalisation are taken from training pictures. Test pictures are not
+    looked at.
+
+    Args:
+        run: the folder of a training run or of a comparison's trial, or a weights file.
+        data: the pictures; those that the network was trained on by default.
+        pictures: how many validation pictures, a stratified choice; all by default.
+        training_pictures: how many training pictures for means and normalisation; `none` for all.
+        draws: how often maps are swapped and shuffled.
+        renormalise: whether the statistics of batch normalisation are recomputed under the same replacement, which
+            shows how much of a loss is one of scale alone.
+        taps: which maps are replaced, by their paths, the modules that hold them (layer1) or patterns; all by default.
+        labels: with folder:PATH, the CSV file of a source whose pictures may have several classes.
+        on_bad_image: whether pictures that cannot be used are left out and listed, or an error.
+        seed: of the choices, swaps and orders.
+        out: the JSON file; ablation.json beside the weights by default.
+        device: where to compute.
+        threads: processor threads; PyTorch's own choice by default.
+
+    Returns:
+        The accuracies, what was lost, and whether the maps are shown to depend on the input.
+
+    Raises:
+        RegardError: there is no such run, it has no attention, or its classes are not those of the pictures.
+    """
+    one_of("ablate", "renormalise", renormalise, FLAGS)
+    place = training.resolve_device(device)
+    training.set_threads(threads)
+    loaded = load_network(run)
+    paths = tuple(tapped(loaded.net, tuple(taps) or None))
+    source = _open(loaded, data, labels, on_bad_image)
+    chosen = (
+        _some(source.splits["val"], pictures, "pictures", seed),
+        _some(source.splits["train"], training_pictures, "training_pictures", seed),
+    )
+    loaded.net.to(place)
+    with _announcing(draws, FLAGS[renormalise]) as announce:
+        found = explanation.ablate(
+            loaded.net,
+            *(loader(p, loaded.preprocessing, batch_size=batch_size_for(loaded.preprocessing)) for p in chosen),
+            draws=draws,
+            renormalise=FLAGS[renormalise],
+            seed=seed,
+            paths=paths,
+            announce=announce,
+        )
+    path = Path(out) if out else loaded.path.parent / FILE
+    ablated = Ablated(network=loaded.name, weights=loaded.path, data=source.name, ablation=found, path=path)
+    write_whole(path, json.dumps(ablated.to_json(), indent=1, ensure_ascii=False).encode() + b"\n")
+    return ablated
+
+
+def _open(loaded: Loaded, data: str | None, labels: str | None, on_bad_image: Literal["skip", "fail"]) -> Source:
+    """The pictures, whose classes must be those of the network in the same order."""
+    known = loaded.metadata.get("data")
+    known = known if isinstance(known, dict) else {}
+    name = data or known.get("name")
+    if not name:
+        raise OptionError(f"ablate: {loaded.path} does not say what it was trained on: name the pictures with --data.")
+    if labels is None and name == known.get("name"):
+        labels = known.get("labels")
+    source = open_with_bar(name, on_bad_image=on_bad_image, labels=labels)
+    if (source.classes, source.multi_label) != (loaded.classes, loaded.multi_label):
+        raise RunError(
+            f"{loaded.path} was trained for {len(loaded.classes)} classes ({', '.join(loaded.classes[:6])} ...), and "
+            f"{name} has {len(source.classes)} ({', '.join(source.classes[:6])} ...): name pictures with the same "
+            "classes in the same order."
+        )
+    return source
+
+
+def _some(pictures: Pictures, count: int | None, option: str, seed: int) -> Pictures:
+    if count is None or at_least("ablate", option, count, 2) >= len(pictures):
+        return pictures
+    return pictures.subset(count, seed)
+
+
+@contextmanager
+def _announcing(draws: int, renormalise: Renormalise) -> Iterator[Callable[[str], None]]:
+    """Shows a bar of the passes over the evaluated pictures."""
+    rounds = 2 if renormalise == "both" else 1
+    total = 1 + 1 + rounds * (len(MODES) - len(DRAWN) - 1 + len(DRAWN) * draws) + (renormalise is not False)
+    columns = (BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("", total=total, completed=-1)
+
+        def announce(text: str) -> None:
+            progress.update(task, description=text, advance=1)
+
+        yield announce
+
+
+def _cells(row: Row) -> tuple[RenderableType, ...]:
+    """A row of the table; what bears on the input is bold."""
+    style = "bold" if row.mode in ("trained", *EVIDENCE) else ""
+    name = Text(("  " if row.renormalised else "") + MEANINGS[row.mode], style=style)
+    accuracy = Text(f"{100 * row.accuracy:.1f} %", style=style)
+    if row.drop is None:
+        return name, accuracy, "", "", ""
+    spread = f"{100 * min(row.draws):.1f} to {100 * max(row.draws):.1f} %" if len(row.draws) > 1 else ""
+    return name, accuracy, f"{row.drop.points:.1f}", f"{row.drop.low:.1f} to {row.drop.high:.1f}", spread
