@@ -5,8 +5,11 @@ import enum
 import importlib
 import inspect
 import re
-from collections.abc import Iterator
+import types
+import typing
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 SURFACE = Path(__file__).with_name("api_surface.txt")
 PACKAGES = (
@@ -43,6 +46,8 @@ def _describe(name: str, thing: object) -> Iterator[str]:
         yield f"class {name}({bases})" if bases else f"class {name}"
         if home.startswith("regard"):
             yield from (f"    {line}" for line in _members(thing))
+    elif typing.get_origin(thing) is not None:
+        yield f"{name} = {_hint(thing)}"
     elif callable(thing):
         yield f"{name}{_signature(thing)}"
     else:
@@ -63,16 +68,50 @@ def _members(kind: type) -> Iterator[str]:
             yield f"{name}{_signature(getattr(kind, name))}"
 
 
-def _signature(thing: object) -> str:
-    """The signature without what differs between Python versions: addresses, quotes of postponed annotations."""
+class _Text:
+    """Shows itself as it is in a signature."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+    def __repr__(self) -> str:
+        return self.text
+
+
+def _signature(thing: Callable[..., object]) -> str:
+    """The signature, written alike by every version of Python: no addresses, no modules, unions with bars."""
     try:
-        text = str(inspect.signature(thing))  # type: ignore[arg-type]
+        found = inspect.signature(thing)
     except (TypeError, ValueError):
         return "(...)"
-    text = re.sub(r" at 0x[0-9a-f]+", "", text)
-    return re.sub(
-        r"\b(?:typing|collections\.abc|pathlib(?:\._local)?|torch|torch\.nn\.modules\.module)\.(?=[A-Z])", "", text
-    )
+    parameters = [p.replace(annotation=_shown(p.annotation)) for p in found.parameters.values()]
+    shown = found.replace(parameters=parameters, return_annotation=_shown(found.return_annotation))
+    return re.sub(r" at 0x[0-9a-f]+", "", str(shown))
+
+
+def _shown(annotation: object) -> object:
+    return annotation if annotation is inspect.Signature.empty else _Text(_hint(annotation))
+
+
+def _hint(annotation: Any) -> str:
+    """An annotation in words.
+
+    >>> _hint(Callable[[int | None], tuple[str, ...]])
+    'Callable[[int | None], tuple[str, ...]]'
+    """
+    if isinstance(annotation, str):
+        return annotation
+    if annotation is ... or annotation is None or annotation is type(None):
+        return "..." if annotation is ... else "None"
+    if isinstance(annotation, list):
+        return f"[{', '.join(map(_hint, annotation))}]"
+    origin, inside = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is None:
+        return getattr(annotation, "__name__", repr(annotation))
+    if origin in (typing.Union, types.UnionType):
+        return " | ".join(map(_hint, inside))
+    words = map(repr, inside) if origin is typing.Literal else map(_hint, inside)
+    return f"{getattr(annotation, '__name__', origin.__name__)}[{', '.join(words)}]"
 
 
 if __name__ == "__main__":

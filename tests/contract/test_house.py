@@ -19,6 +19,9 @@ COVERED_ELSEWHERE: dict[str, str] = {}
 OVER_A_ROOM = {"tests/attention/test_conformance.py": "the conformance suite over the whole catalogue"}
 """Test files that mirror no single module, with what they test."""
 
+OF_DATA = {"tests/recipes/test_shipped.py": "the trained network in src/regard/models/pretrained"}
+"""Test files of what is no module."""
+
 
 def relative(path):
     return str(path.relative_to(ROOT))
