@@ -1,0 +1,74 @@
+"""Costs are measured once, counted exactly, and relative to the plain network."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from regard.recipes.compare import QUICK
+from regard.recipes.costs import COSTS_FILE, measure_arms
+from regard.recipes.trial import Design, Job
+
+CPU = torch.device("cpu")
+
+
+def jobs(folder, *arms):
+    design = Design(
+        data="mnist-mini",
+        fingerprint="",
+        model="resnet8",
+        size=16,
+        pictures=64,
+        augment="auto",
+        balanced=False,
+        recipe=replace(QUICK, epochs=1, batch_size=4),
+        on_bad_image="skip",
+        labels=None,
+    )
+    return [
+        Job(
+            arm=arm,
+            seed=0,
+            folder=folder,
+            trial_folder=folder / arm,
+            design=design,
+            device="cpu",
+            reference_parameters=90_000,
+            ablation_draws=0,
+            ablation_pictures=0,
+        )
+        for arm in arms
+    ]
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("costs")
+    return folder, measure_arms(jobs(folder, "none", "se", "wide"), CPU)
+
+
+def test_counts_are_exact_and_ratios_relative_to_the_plain_network(measured):
+    _, (plain, se, wide) = measured
+    # A gate of reduction 16 has max(1, c // 16) hidden units and both biases.
+    added = sum(2 * c * h + h + c for c, h in ((16, 1), (32, 2), (64, 4)))
+    assert se.parameters - plain.parameters == added
+    assert se.macs - plain.macs == sum(2 * c * h for c, h in ((16, 1), (32, 2), (64, 4)))
+    assert (plain.sites, se.sites, wide.sites) == (0, 3, 0)
+    assert abs(wide.parameters - 90_000) < 2000
+    assert plain.inference.ratio == plain.training.ratio == plain.memory.ratio == 1
+    assert se.memory.ratio > 1
+
+
+def test_what_was_measured_is_kept(measured):
+    folder, arms = measured
+    assert measure_arms(jobs(folder, "none", "se", "wide"), CPU) == arms
+
+
+def test_other_arms_or_a_damaged_file_are_measured_again(measured):
+    folder, _ = measured
+    path = folder / COSTS_FILE
+    assert [arm.spec for arm in measure_arms(jobs(folder, "none", "eca"), CPU)] == ["none", "eca"]
+    path.write_text("{")
+    assert [arm.spec for arm in measure_arms(jobs(folder, "none", "eca"), CPU)] == ["none", "eca"]
+    assert json.loads(path.read_text())["measured"]["arms"] == ["none", "eca"]

@@ -1,0 +1,103 @@
+"""The shown pictures are chosen without looking at a network; what is shown of them is what the networks say."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from regard import training
+from regard.core import taps
+from regard.explanation import observe
+from regard.recipes.arms import build_arm
+from regard.recipes.compare import QUICK
+from regard.recipes.gallery import PICTURES, choose, show_pictures
+from regard.recipes.trial import WEIGHTS_FILE, Design, Job, open_table, trunk_of
+
+ARMS = ("none", "se", "cbam", "bam", "sk", "sca_cnn")
+
+
+def test_every_class_is_shown_before_any_twice():
+    labels = torch.tensor([0] * 50 + [1] * 3 + [2] * 10)
+    chosen = choose(labels, 8)
+    assert len(set(chosen.tolist())) == 8
+    assert labels[chosen].tolist() == [0, 1, 2, 0, 1, 2, 0, 1]
+    assert torch.equal(choose(labels, 8), chosen)
+
+
+def test_fewer_pictures_than_asked_for_are_all_shown():
+    assert sorted(choose(torch.tensor([0, 1]), 8).tolist()) == [0, 1]
+
+
+def test_pictures_with_several_classes_are_chosen_by_their_first():
+    labels = torch.tensor([[1.0, 1.0], [0.0, 1.0], [1.0, 0.0]])
+    assert labels[choose(labels, 2)].argmax(1).tolist() == [0, 1]
+
+
+@pytest.fixture(scope="module")
+def jobs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("gallery")
+    design = Design(
+        data="fashion-mini",
+        fingerprint="",
+        model="resnet8",
+        size=None,
+        pictures=50,
+        augment="auto",
+        balanced=False,
+        recipe=replace(QUICK, epochs=1),
+        on_bad_image="skip",
+        labels=None,
+    )
+    made = []
+    for arm in ARMS:
+        trial = folder / arm
+        net = build_arm(arm, trunk_of(design, open_table(design).source), 0)
+        training.save_weights(trial / WEIGHTS_FILE, net, {})
+        made.append(
+            Job(
+                arm=arm,
+                seed=0,
+                folder=folder,
+                trial_folder=trial,
+                design=design,
+                device="cpu",
+                reference_parameters=0,
+                ablation_draws=0,
+                ablation_pictures=0,
+            )
+        )
+    return made
+
+
+def test_every_map_of_every_arm_is_shown_in_every_picture(jobs):
+    shown = show_pictures(jobs)
+    assert len(shown) == PICTURES
+    for picture in shown:
+        assert [p.arm for p in picture.predictions] == list(ARMS)
+        for arm in ARMS[1:]:
+            net = build_arm(arm, trunk_of(jobs[0].design, open_table(jobs[0].design).source), 0).eval()
+            with observe(net) as maps, torch.no_grad():
+                net(torch.zeros(1, 1, 28, 28))
+            kinds = {path: seen[0].kind for path, seen in maps.items()}
+            laid = {o.tap for o in picture.overlays if o.arm == arm}
+            weighed = {c.tap: c for c in picture.channels if c.arm == arm}
+            assert laid == {path for path, kind in kinds.items() if kind in ("spatial", "mixed")}
+            assert weighed.keys() == {path for path, kind in kinds.items() if kind in ("gate", "mixed", "branch")}
+            for path, channels in weighed.items():
+                expected = maps.one(path).values.shape[2 if kinds[path] == "branch" else 1]
+                assert channels.channels == expected
+                assert channels.top[0][1] <= channels.high
+            assert laid | weighed.keys() == taps(net).keys()
+
+
+def test_an_answer_is_the_class_with_the_largest_output(jobs):
+    design = jobs[0].design
+    table = open_table(design)
+    test = table.source.splits["test"]
+    batch = next(iter(table.loader(test.take(choose(test.labels, PICTURES)))))
+    net = build_arm("cbam", trunk_of(design, table.source), 0).eval()
+    with torch.no_grad():
+        best = net(batch.images).argmax(1).tolist()
+    answers = [next(p for p in picture.predictions if p.arm == "cbam") for picture in show_pictures(jobs)]
+    assert [a.answer for a in answers] == [table.source.classes[i] for i in best]
+    assert [a.right for a in answers] == [i == int(label) for i, label in zip(best, batch.labels, strict=True)]

@@ -1,0 +1,120 @@
+"""A trial's record survives only whole; arms of a seed see the same batches."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from regard import data
+from regard.core import taps
+from regard.recipes.arms import build_arm
+from regard.recipes.compare import QUICK
+from regard.recipes.network import load_network
+from regard.recipes.trial import TRIAL_FILE, Design, Job, open_table, read_trial, run_trial, trial_folder
+
+DESIGN = Design(
+    data="mnist-mini",
+    fingerprint="",
+    model="resnet8",
+    size=None,
+    pictures=64,
+    augment="light",
+    balanced=False,
+    recipe=replace(QUICK, epochs=1),
+    on_bad_image="skip",
+    labels=None,
+)
+
+
+def job(folder, arm="se", seed=0, draws=1):
+    return Job(
+        arm=arm,
+        seed=seed,
+        folder=folder,
+        trial_folder=trial_folder(folder, arm, seed),
+        design=DESIGN,
+        device="cpu",
+        reference_parameters=80_000,
+        ablation_draws=draws,
+        ablation_pictures=50,
+    )
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("trial")
+    return folder, run_trial(job(folder))
+
+
+def test_a_trial_is_read_back_as_it_was_written(finished):
+    folder, found = finished
+    assert read_trial(trial_folder(folder, "se", 0)) == found
+    assert found.trial.epochs == len(found.trial.history) == 1
+    assert found.trial.val.n == 1000
+    assert found.trial.test.n == 2000
+
+
+def test_a_damaged_record_counts_as_missing(finished, tmp_path):
+    folder, _ = finished
+    text = (trial_folder(folder, "se", 0) / TRIAL_FILE).read_text()
+    for damaged in (text[: len(text) // 2], "[]", json.dumps({"trial": 1})):
+        (tmp_path / TRIAL_FILE).write_text(damaged)
+        assert read_trial(tmp_path) is None
+    assert read_trial(tmp_path / "nowhere") is None
+
+
+def test_its_ablation_has_every_mode_and_its_profiles_every_gate(finished):
+    folder, found = finished
+    assert [row.mode for row in found.ablations] == ["trained", "mean", "swapped", "permuted", "neutral"]
+    assert all(row.n == 50 and len(row.accuracies) == 1 for row in found.ablations)
+    loaded = load_network(trial_folder(folder, "se", 0))
+    assert {p.tap for p in found.gate_profiles} == taps(loaded.net).keys()
+
+
+def test_its_weights_are_those_that_were_scored(finished):
+    folder, found = finished
+    loaded = load_network(trial_folder(folder, "se", 0))
+    table = open_table(DESIGN)
+    right = 0
+    with torch.no_grad():
+        for batch in table.loader(table.source.splits["val"]):
+            right += int((loaded.net(batch.images).argmax(1) == batch.labels).sum())
+    assert right / 1000 == pytest.approx(found.trial.val.accuracy, abs=0.002)
+
+
+def test_the_same_trial_again_gives_the_same_weights_bit_for_bit(finished, tmp_path):
+    folder, _ = finished
+    run_trial(job(tmp_path, draws=0))
+    first, second = (load_network(trial_folder(f, "se", 0)).net.state_dict() for f in (folder, tmp_path))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_arms_of_a_seed_see_the_same_batches():
+    table = open_table(DESIGN)
+
+    def batches(seed):
+        loader = data.loader(table.train, table.preprocessing, batch_size=16, augment="light", seed=seed, shuffle=True)
+        loader.sampler.set_epoch(2)
+        return list(loader)
+
+    build_arm("none", trunk := _trunk(), 5)
+    plain = batches(5)
+    build_arm("cbam", trunk, 5)
+    gated = batches(5)
+    assert all(
+        torch.equal(a.images, b.images) and torch.equal(a.labels, b.labels) for a, b in zip(plain, gated, strict=True)
+    )
+    assert not torch.equal(plain[0].indices, batches(6)[0].indices)
+
+
+def _trunk():
+    from regard.recipes.trial import trunk_of
+
+    return trunk_of(DESIGN, open_table(DESIGN).source)
+
+
+def test_arms_with_options_have_folders_of_their_own(tmp_path):
+    folders = {trial_folder(tmp_path, arm, 0) for arm in ("se", "se:reduction=4", "se:reduction=8", "cbam")}
+    assert len(folders) == 4
+    assert all(folder.parent.parent == tmp_path / "trials" for folder in folders)
