@@ -47,6 +47,7 @@ COMMANDS = (
     Command("data show", "regard.recipes.show_data:show_data", words="source"),
     Command("compare", "regard.recipes.compare:compare", words="mechanisms"),
     Command("train", "regard.recipes.train:train"),
+    Command("ablate", "regard.recipes.ablate:ablate", words="run"),
     Command("evaluate", "regard.recipes.evaluate:evaluate", words="run"),
     Command("predict", "regard.recipes.predict:predict", words="images"),
     Command("explain", "regard.recipes.explain:explain_pictures", words="pictures"),
