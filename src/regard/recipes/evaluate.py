@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -18,7 +18,10 @@ from regard.recipes.ledger import count_looks, record_look
 from regard.recipes.network import Loaded, batch_size_for, load_network
 from regard.recipes.sources import open_with_bar
 from regard.report.files import write_whole
-from regard.training import DeviceName, Evaluation
+from regard.training import DeviceName
+
+if TYPE_CHECKING:
+    from regard.training import Evaluation
 
 Split = Literal["train", "val", "test"]
 
@@ -45,7 +48,7 @@ class Evaluated:
     network: str
     data: str
     split: Split
-    scores: Evaluation
+    scores: "Evaluation"
     counts: tuple[int, ...]
     looks: int
     out: Path | None = None

@@ -139,7 +139,7 @@ def explain_pictures(
     pictures: Sequence[str] = (),
     *,
     run: str | None = None,
-    out: str = "explanation",
+    out: str = "runs/explanation",
     top: int = 8,
     device: training.DeviceName = "auto",
     threads: int | None = None,

@@ -263,7 +263,7 @@ def _facts(task: _Task) -> dict[str, Any]:
     }
 
 
-def _fit(task: _Task, folder: Path, device: torch.device, workers: int, *, resume: bool) -> training.Fit:
+def _fit(task: _Task, folder: Path, device: torch.device, workers: int, *, resume: bool) -> "training.Fit":
     settings, recipe = task.settings, task.settings.recipe
     train, val = task.source.splits["train"], task.source.splits["val"]
     batches = loader(
@@ -307,7 +307,7 @@ def _judging(task: _Task, pictures: Pictures) -> DataLoader[Batch]:
     return loader(pictures, task.preprocessing, batch_size=batch_size_for(task.preprocessing))
 
 
-def _score(task: _Task, folder: Path, device: torch.device, fit: training.Fit) -> Trained:
+def _score(task: _Task, folder: Path, device: torch.device, fit: "training.Fit") -> Trained:
     source = task.source
     found = training.evaluate(
         task.net, _judging(task, source.splits["val"]), source.classes, multi_label=source.multi_label, device=device

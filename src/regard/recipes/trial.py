@@ -172,7 +172,7 @@ def trial_folder(folder: Path, arm: str, seed: int) -> Path:
     return folder / "trials" / re.sub(r"[^A-Za-z0-9_.=,-]+", "_", arm) / f"seed{seed}"
 
 
-def _train(job: Job, table: Table, net: nn.Module) -> training.Fit:
+def _train(job: Job, table: Table, net: nn.Module) -> "training.Fit":
     design, source = job.design, table.source
     loader = data.loader(
         table.train,
@@ -259,7 +259,7 @@ def ablation_rows(found: explanation.Ablation, arm: str, seed: int) -> tuple[rep
     )
 
 
-def _epoch(row: training.EpochRow) -> report.Epoch:
+def _epoch(row: "training.EpochRow") -> report.Epoch:
     nothing = float("nan")
     return report.Epoch(
         epoch=row.epoch,
