@@ -38,7 +38,7 @@ def replacing(path: Path) -> Iterator[Path]:
     except OSError as error:
         raise unwritable(path, error.strerror or str(error)) from error
     except SafetensorError as error:
-        raise unwritable(path, str(error)) from error
+        raise unwritable(path, str(error).removeprefix("Error while serializing: I/O error: ")) from error
     finally:
         with suppress(OSError):
             aside.unlink()
