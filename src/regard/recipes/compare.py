@@ -125,7 +125,7 @@ def compare(
     _claim(folder, design)
     table = open_table(design)
     for warning in table.source.warnings:
-        say(f"[yellow]{data}: {warning}[/]")
+        say(f"{data}: {warning}", style="yellow")
     jobs = _jobs(arms, at_least("compare", "seeds", seeds, 1), folder, design, str(place))
     at_once = budget if place.type == "cpu" else 1
     at_once = min(at_least("compare", "workers", at_once if workers is None else workers, 1), len(jobs))
