@@ -10,7 +10,6 @@ from torch import nn
 from regard import data, models, training
 from regard.attention import create
 from regard.core import RegardError, ShapeError, Tap
-from regard.recipes import explain as explain_module
 from regard.recipes.explain import explain, explain_pictures
 
 CLASSES = ("coat", "bag", "boot")
@@ -154,10 +153,6 @@ def test_without_pictures_one_of_fashion_mini_is_explained(tmp_path):
     assert folder.name == "fashion-mini"
 
 
-@pytest.mark.skipif(
-    not explain_module.files("regard.models").joinpath("pretrained", "se_fashion.safetensors").is_file(),
-    reason="the shipped network is not trained yet",
-)
 def test_the_shipped_network_knows_an_ankle_boot(tmp_path):
     source = data.open_source("fashion-mini")
     validation = source.splits["val"]

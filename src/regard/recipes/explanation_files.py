@@ -14,7 +14,9 @@ import numpy as np
 
 from regard.core.errors import RunError
 from regard.explanation.overlays import enlarged
-from regard.recipes.explanation_figures import Sight, channels_figure, positions_figure, summary_figure
+from regard.recipes.explanation_drawing import Sight
+from regard.recipes.explanation_figures import channels_figure, positions_figure
+from regard.recipes.explanation_sheet import summary_figure
 from regard.recipes.versions import versions
 
 if TYPE_CHECKING:

@@ -1,0 +1,83 @@
+import io
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from regard.core import Map
+from regard.recipes.explanation_drawing import (
+    channel_weights,
+    draw_weights,
+    encoded,
+    evenness,
+    inside,
+    limits,
+    place,
+    show,
+    write,
+)
+from regard.report.drawing import panel
+from tests.recipes.sights import gate, spatial
+
+
+def test_places_are_counted_from_the_upper_left_corner_in_units_of_two_dots():
+    red = np.full((4, 4, 3), (255, 0, 0), dtype=np.uint8)
+    with panel(100, 60) as canvas:
+        show(place(canvas, 10, 20, 30, 10), red)
+        pixels = np.asarray(Image.open(io.BytesIO(encoded(canvas))).convert("RGB"))
+    assert pixels.shape == (120, 200, 3)
+    rows, columns = np.nonzero((pixels == (255, 0, 0)).all(2))
+    assert abs(rows.min() - 40) <= 2
+    assert abs(rows.max() - 59) <= 2
+    assert abs(columns.min() - 20) <= 2
+    assert abs(columns.max() - 79) <= 2
+
+
+def test_text_stands_at_its_place():
+    with panel(100, 60) as canvas:
+        write(canvas, 50, 30, "x")
+        pixels = np.asarray(Image.open(io.BytesIO(encoded(canvas))).convert("L"))
+    rows, columns = np.nonzero(pixels < 128)
+    assert 100 <= columns.min() < 110
+    assert abs(rows.max() - 60) <= 3
+
+
+@pytest.mark.parametrize(("size", "expected"), [((10, 20), (100, 50)), ((20, 10), (50, 100)), ((7, 7), (100, 100))])
+def test_a_picture_keeps_its_proportions(size, expected):
+    assert inside(np.zeros((*size, 3)), 100) == expected
+
+
+def test_weights_of_channels_are_those_of_each_branch_or_the_mean_over_positions():
+    shares = torch.softmax(torch.randn(1, 3, 9, 1, 1), 1)
+    np.testing.assert_allclose(channel_weights(Map("x", "branch", shares, 1 / 3)), shares[0, :, :, 0, 0])
+    mixed = torch.rand(1, 5, 4, 4)
+    np.testing.assert_allclose(channel_weights(Map("x", "mixed", mixed, 1.0)), mixed.mean((2, 3)), rtol=1e-6)
+
+
+def test_limits_are_the_taps_unless_they_have_no_end_or_are_passed():
+    assert limits(gate([0.5, 0.25]), np.array([[0.5, 0.25]])) == (0.0, 1.0)
+    assert limits(gate([0.5, 2.0]), np.array([[0.5, 2.0]])) == (0.0, 2.0)
+    low, high = limits(gate([4.0, 2.0], high=float("inf")), np.array([[4.0, 2.0]]))
+    assert low == 0.0
+    assert 4.0 < high < 4.5
+
+
+def test_the_largest_weights_come_first_and_the_active_ones_stand_out():
+    sight = gate([0.1, 0.9, 0.5], k=2)
+    with panel(100, 60) as canvas:
+        axes = place(canvas, 0, 0, 100, 60)
+        draw_weights(axes, sight, channel_weights(sight.map), sight.active.channels[0].tolist())
+        heights = [bar.get_height() for bar in axes.patches]
+        colours = [bar.get_facecolor() for bar in axes.patches]
+    assert heights == pytest.approx([0.9, 0.5, 0.1])
+    assert colours[0] == colours[1] != colours[2]
+
+
+def test_a_map_that_hardly_varies_is_called_even():
+    flat = torch.full((4, 4), 0.5)
+    flat[0, 0] = 0.52
+    steep = torch.full((4, 4), 0.5)
+    steep[0, 0] = 0.7
+    assert (evenness(spatial(flat)), evenness(spatial(steep))) == (", nearly even", "")
+    assert evenness(spatial(flat, high=float("inf"))) == ""
