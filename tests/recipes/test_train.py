@@ -148,7 +148,8 @@ def test_a_trained_network_of_another_library_with_another_head(tmp_path, bar_so
         recipe=Recipe(epochs=1, batch_size=45, warmup_epochs=0),
         device="cpu",
     )
-    assert "fc.weight, fc.bias start anew, as the number of classes is another" in " ".join(capsys.readouterr().err.split())
+    said = " ".join(capsys.readouterr().err.split())
+    assert "fc.weight, fc.bias start anew, as the number of classes is another" in said
     loaded = load_network(trained.path)
     assert loaded.preprocessing.channels == 3
     assert loaded.net.fc.out_features == 3
