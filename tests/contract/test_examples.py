@@ -1,9 +1,12 @@
 """Every code block of the README, the docs and the other pages runs, in the order of its page."""
 
+import re
 import shlex
 
 import pytest
 
+from regard.attention import CATALOGUE
+from regard.cli.commands import COMMANDS
 from regard.cli.main import main
 from tests.contract.examples import NOT_RUN, blocks, commands, lay_out_pictures, runs_a_network, shortened
 from tests.contract.sources import PACKAGE, ROOT
@@ -57,3 +60,13 @@ def test_every_make_target_that_a_page_names_exists(page):
             words = shlex.split(command)
             if words[0] == "make":
                 assert all("=" in word or word in targets for word in words[1:]), command
+
+
+def test_the_readme_names_every_mechanism_and_no_other():
+    (row,) = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("| mechanisms |")]
+    assert set(re.findall(r"`(\w+)`", row)) == {mechanism.facts.name for mechanism in CATALOGUE}
+
+
+def test_every_command_is_named_in_the_readme():
+    text = (ROOT / "README.md").read_text()
+    assert [command.name for command in COMMANDS if f"`regard {command.name}`" not in text] == []
