@@ -69,7 +69,7 @@ class Figure:
 
 
 @contextmanager
-def panel(width: int, height: int) -> Iterator["Canvas"]:
+def panel(width: float, height: float) -> Iterator["Canvas"]:
     """An empty canvas of width x height px; whatever is drawn inside the `with` has the house style."""
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
