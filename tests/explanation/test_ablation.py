@@ -6,7 +6,7 @@ from regard.attention import names
 from regard.core import Batch, DataError, OptionError, RegardError, ShapeError, taps
 from regard.explanation import ablate, replaced
 from regard.explanation.recalibration import normalisations
-from tests.explanation.nets import CLASSES, GateAlone, Identity, Scaled, Twice, classifier, pictures, split
+from tests.explanation.nets import CLASSES, GateAlone, Identity, Scaled, Twice, classifier, fitted, pictures, split
 
 
 def state(net):
@@ -79,13 +79,43 @@ def test_renormalising_takes_away_a_loss_that_is_one_of_scale():
     assert ablation.row("neutral", renormalised=True).accuracy == 1.0
 
 
+def hard(n, seed=0, **options):
+    return pictures(n, seed=seed, signal=0.7, **options)
+
+
 def test_little_memory_changes_no_permuted_row():
-    net = classifier("cbam")
+    net = fitted("cbam", hard(100))
     few, many = (
-        ablate(net, pictures(30), pictures(30, seed=1), modes=["permuted"], draws=2, memory=memory)
-        for memory in (1, 2**30)
+        ablate(net, hard(100), hard(60, seed=1), modes=["permuted"], draws=3, memory=memory) for memory in (1, 2**30)
     )
     assert few == many
+
+
+def test_renormalised_rows_are_compared_with_the_renormalised_network():
+    ablation = ablate(fitted("se", hard(200)), hard(200), hard(100, seed=1), draws=2)
+    trained = {flag: ablation.row("trained", renormalised=flag).accuracy for flag in (False, True)}
+    assert trained[False] != trained[True]
+    for row in ablation.rows:
+        if row.drop is not None:
+            assert row.drop.points == pytest.approx(100 * (trained[row.renormalised] - row.accuracy))
+            changes = zip(row.lost, row.gained, row.draws, strict=True)
+            for lost, gained, accuracy in changes:
+                assert (lost - gained) / 200 == pytest.approx(trained[row.renormalised] - accuracy)
+
+
+def test_draws_differ():
+    ablation = ablate(fitted("se", hard(200)), hard(200), modes=["swapped", "permuted"], renormalise=False)
+    assert len(set(ablation.row("swapped").draws)) > 1
+    assert len(set(ablation.row("permuted").draws)) > 1
+
+
+def test_a_loaders_own_randomness_leaves_the_generator_as_it_was():
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    loader = torch.utils.data.DataLoader(pictures(16), batch_size=None)  # draws a base seed for each pass
+    ablate(classifier("se"), loader, modes=["neutral"], renormalise=False)
+    assert torch.equal(torch.rand(3), expected)
 
 
 def test_each_call_of_a_tap_has_its_own_mean():
@@ -114,11 +144,10 @@ def test_every_mechanism_can_be_ablated_and_is_put_back(mechanism):
     net = classifier(mechanism)
     net.train()
     net[1].eval()
-    before, random = state(net), torch.get_rng_state()
+    before = state(net)
     evaluation = pictures(24)
     ablation = ablate(net, evaluation, pictures(21, seed=1, batch=5), draws=2)
     assert same(state(net), before)
-    assert torch.equal(torch.get_rng_state(), random)
     assert ablation.row("trained").accuracy == accuracy(net.eval(), evaluation)
     constants = {path: tap.neutral for path, tap in taps(net).items()}
     with replaced(net, constants):

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from regard.attention import names
+from regard.attention import create, names
 from regard.core import OptionError, Tap, taps
 from regard.explanation import active_channels
 from regard.explanation.observation import observe
@@ -63,6 +63,12 @@ def test_every_mechanism_with_channel_weights_is_found_and_put_back(mechanism):
     assert all(f.features.shape == (3, 8, 6, 5) for f in found.values())
     assert all(m.training and not m._forward_hooks for m in net.modules())
     assert all(map(torch.equal, buffers, net.buffers()))
+
+
+def test_of_a_module_that_is_used_twice_the_first_call_counts():
+    gate = create("se", channels=CLASSES)
+    found = active_channels(nn.Sequential(gate, nn.Tanh(), gate), images(), k=2)["0.gate"]
+    torch.testing.assert_close(found.features[0], gate(images())[0, found.channels[0]])
 
 
 def test_hooks_are_removed_after_an_exception():

@@ -81,6 +81,13 @@ def test_the_mean_of_equal_maps_is_exactly_that_map():
     assert torch.equal(mean.like(("t", 0), value).float(), value)
 
 
+def test_one_map_for_all_pictures_counts_for_each():
+    mean = RunningMean()
+    mean.add({("t", 0): torch.full((1, 2, 1, 1), 1.0)}, 3)
+    mean.add({("t", 0): torch.full((1, 2, 1, 1), 5.0)}, 1)
+    assert mean.like(("t", 0), torch.zeros(1, 2, 1, 1)).flatten().tolist() == [2.0, 2.0]
+
+
 def test_recording_does_not_change_the_network():
     net = classifier("cbam")
     x = pictures(4)[0].images
