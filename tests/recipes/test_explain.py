@@ -9,7 +9,7 @@ from torch import nn
 
 from regard import data, models, training
 from regard.attention import create
-from regard.core import RegardError, ShapeError, Tap
+from regard.core import DataError, OptionError, RegardError, ShapeError, Tap
 from regard.recipes.explain import explain, explain_pictures
 
 CLASSES = ("coat", "bag", "boot")
@@ -112,6 +112,10 @@ def test_wrong_inputs_are_said():
         explain(network(), torch.rand(2, 1, 8, 8))
     with pytest.raises(ShapeError, match="scores of 3 classes, but 2 are named"):
         explain(network(), torch.rand(1, 8, 8), classes=("a", "b"))
+    with pytest.raises(OptionError, match="the image is a ndarray"):
+        explain(network(), np.zeros((8, 8, 1)))
+    with pytest.raises(DataError, match=r"of mode F, cannot be used"):
+        explain(network(), Image.new("F", (8, 8)))
     with pytest.raises(RegardError, match="top=0"):
         explain(network(), torch.rand(1, 8, 8), top=0)
     with pytest.raises(RegardError, match="has no taps"):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from regard import data, training
-from regard.core.errors import ShapeError
+from regard.core.errors import DataError, OptionError, ShapeError
 from regard.core.options import at_least
 from regard.core.records import Map
 from regard.data.reading import tensor_of
@@ -237,7 +237,7 @@ def _prepared(image: Image, seer: _Seer) -> tuple[Tensor, Tensor]:
     if isinstance(image, str | Path):
         image = data.read_picture(image, channels)
     elif not isinstance(image, Tensor):
-        image = tensor_of(image, channels)
+        image = _pixels(image, channels)
     if image.ndim == 4 and len(image) == 1:
         image = image[0]
     if image.ndim != 3 or not image.numel():
@@ -248,6 +248,20 @@ def _prepared(image: Image, seer: _Seer) -> tuple[Tensor, Tensor]:
         return image[None].float() / 255, _for_people(image.float() / 255, None)
     prepared = seer.preprocessing.eval()(image.to(torch.uint8))
     return prepared[None], seer.preprocessing.restore(prepared)
+
+
+def _pixels(image: "PIL.Image.Image", channels: int) -> Tensor:
+    from PIL.Image import Image as PILImage
+
+    if not isinstance(image, PILImage):
+        raise OptionError(
+            f"explain: the image is a {type(image).__name__}; give a file, a PIL image or a tensor (c, h, w): of an "
+            "array (h, w, c) that is torch.from_numpy(array).permute(2, 0, 1)."
+        )
+    try:
+        return tensor_of(image, channels)
+    except Exception as error:  # Pillow decodes only now, and decoders raise almost anything
+        raise DataError(f"explain: the image, of mode {image.mode}, cannot be used: {error}.") from error
 
 
 def _for_people(image: Tensor, preprocessing: data.Preprocessing | None) -> Tensor:
