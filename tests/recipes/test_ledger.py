@@ -19,6 +19,14 @@ def test_looks_are_appended_and_counted(tmp_path):
     assert count_looks(run) == 2
 
 
+def test_a_comparison_counts_the_looks_at_its_trials_too(tmp_path):
+    trial = tmp_path / "trials" / "se" / "seed0"
+    record_look(tmp_path, command="compare", what="se, seed 0", pictures=2000)
+    record_look(trial, command="evaluate", what="weights.safetensors", pictures=2000)
+    assert count_looks(tmp_path) == 2
+    assert count_looks(trial) == 1
+
+
 def test_simultaneous_looks_are_all_kept_whole(tmp_path):
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda i: record_look(tmp_path, command="compare", what=f"arm {i}", pictures=i), range(200)))

@@ -41,13 +41,18 @@ def record_look(folder: Path, *, command: str, what: str, pictures: int) -> None
 
 
 def count_looks(folder: Path) -> int:
-    """How often a network of this run was scored on the test pictures.
+    """How often a network of this run was scored on the test pictures, those of a comparison's trials included.
 
     >>> count_looks(Path("nowhere"))
     0
     """
+    ledgers = (folder / LEDGER, *folder.glob(f"trials/*/*/{LEDGER}"))
+    return sum(_lines(ledger) for ledger in ledgers)
+
+
+def _lines(ledger: Path) -> int:
     try:
-        with (folder / LEDGER).open() as lines:
+        with ledger.open() as lines:
             return sum(1 for line in lines if line.strip())
     except FileNotFoundError:
         return 0
