@@ -34,6 +34,19 @@ def test_stopping_early_ends_the_processes():
     assert not multiprocessing.active_children()
 
 
+def test_stopping_early_leaves_the_callers_own_processes_alone():
+    own = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(60,))
+    own.start()
+    try:
+        outcomes = run_jobs(time.sleep, [0.0, 60.0], workers=2)
+        next(outcomes)
+        outcomes.close()
+        assert multiprocessing.active_children() == [own]
+    finally:
+        own.kill()
+        own.join()
+
+
 def test_a_process_killed_from_outside_is_named_with_a_remedy():
     with pytest.raises(RunError, match="fewer --workers"):
         list(run_jobs(os._exit, [1], workers=1))

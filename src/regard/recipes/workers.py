@@ -11,6 +11,7 @@ from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.process import BaseProcess
 from typing import Generic, TypeVar
 
 from regard.core.errors import RunError
@@ -44,6 +45,7 @@ def run_jobs(
     """
     if not jobs:
         return
+    others = set(multiprocessing.active_children())
     with _threads_of_children(threads):
         executor = ProcessPoolExecutor(
             min(workers, len(jobs)), mp_context=multiprocessing.get_context("spawn"), initializer=_ignore_interrupts
@@ -59,17 +61,19 @@ def run_jobs(
                 ) from error
             yield Outcome(futures[future], None if error else future.result(), error)
     except BaseException:
-        _end(executor)
+        _end(executor, others)
         raise
     executor.shutdown()
 
 
-def _end(executor: ProcessPoolExecutor) -> None:
+def _end(executor: ProcessPoolExecutor, others: set[BaseProcess]) -> None:
+    """Ends the workers, and none of the processes that the caller had before."""
     executor.shutdown(wait=False, cancel_futures=True)
-    for child in multiprocessing.active_children():
-        child.terminate()
-    for child in multiprocessing.active_children():
-        child.join(timeout=5)
+    workers = set(multiprocessing.active_children()) - others
+    for worker in workers:
+        worker.terminate()
+    for worker in workers:
+        worker.join(timeout=5)
 
 
 def _ignore_interrupts() -> None:
