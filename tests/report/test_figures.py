@@ -37,6 +37,12 @@ def test_each_cost_has_a_panel_with_every_arm(results):
     assert "SK 86.1 % at 1.85" in panels[0].description
 
 
+def test_arms_of_one_seed_and_one_accuracy_are_drawn_without_a_warning(results, recwarn):
+    alike = tuple(replace(c, accuracy=0.8, accuracy_interval=None) for c in results.comparisons)
+    assert accuracy_against_cost(replace(results, comparisons=alike))
+    assert not recwarn.list
+
+
 def test_a_cost_that_was_not_measured_has_no_panel(results):
     arms = (*results.arms[:-1], replace(results.arms[-1], inference=None))
     assert [p.title for p in accuracy_against_cost(replace(results, arms=arms))] == ["Parameters", "Multiply-adds"]

@@ -75,6 +75,14 @@ def test_the_notes_name_the_pictures_that_were_scored(results):
     assert "1,000 validation pictures" in statistics_notes(on_val)[0]
 
 
+def test_the_notes_say_which_weights_were_scored(results):
+    assert "last epoch’s weights" in statistics_notes(results)[0]
+    best = replace(results.settings, recipe={**results.settings.recipe, "keep": "best"})
+    told = statistics_notes(replace(results, settings=best))[0]
+    assert "the best epoch’s weights, by validation, get right" in told
+    assert "last epoch" not in told
+
+
 @pytest.mark.parametrize(("looks", "told"), [(0, "never"), (1, "once"), (2, "2 times"), (1234, "1,234 times")])
 def test_looks_at_the_test_pictures_are_counted(results, looks, told):
     assert told in looks_sentence(replace(results, test_looks=looks))

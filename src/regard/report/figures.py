@@ -138,7 +138,7 @@ def _readable(found: list[Comparison], means: list[float]) -> Limits:
     intervals = [c.accuracy_interval for c in found if c.accuracy_interval]
     low = max([min([i.low for i in intervals] + means), min(means) - 3 * spread, -0.02])
     high = min([max([i.high for i in intervals] + means), max(means) + 3 * spread, 1.02])
-    edge = 0.08 * (high - low)
+    edge = 0.08 * (high - low) or 0.01
     return low - edge, high + edge
 
 

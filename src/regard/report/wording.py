@@ -100,9 +100,11 @@ def statistics_notes(results: Results) -> tuple[str, ...]:
     scores = [t.test if split == "test" else t.val for t in results.trials]
     n = max((s.n for s in scores if s), default=0)
     seeds = len({t.seed for t in results.trials})
+    best = results.settings.recipe.get("keep") == "best"
+    kept = "best epoch’s weights, by validation," if best else "last epoch’s weights"
     accuracy = (
-        f"Accuracy is the share of {count(n)} {'test' if split == 'test' else 'validation'} pictures that the last "
-        "epoch’s weights get right"
+        f"Accuracy is the share of {count(n)} {'test' if split == 'test' else 'validation'} pictures that the {kept} "
+        "get right"
     )
     accuracy += f": the mean over {count(seeds)} seeds, under it its 95 % t interval." if seeds > 1 else "."
     if not tested:
