@@ -36,9 +36,8 @@ def tiny_npz(folder):
 
 
 def run(source, out, *arms, seeds=1, recipe=RECIPE, **options):
-    return compare(
-        arms, data=source, seeds=seeds, pictures="all", out=str(out), recipe=recipe, device="cpu", workers=2, **options
-    )
+    fixed = {"pictures": "all", "size": 8, "device": "cpu", "workers": 2}
+    return compare(arms, data=source, seeds=seeds, out=str(out), recipe=recipe, **fixed, **options)
 
 
 @pytest.fixture(scope="module")
@@ -98,9 +97,29 @@ def test_the_report_stands_alone_and_names_a_real_run(grown):
     page = (out / "report.html").read_text()
     assert large.report == out / "report.html"
     assert "--epochs 60" in large.results.settings.real_run
+    assert "--size 8" in large.results.settings.real_run
     assert "<script" not in page
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert page.count("data:image/png") >= 8
+
+
+@pytest.mark.slow
+def test_the_settings_are_those_that_it_ran_with(grown):
+    *_, large = grown
+    assert large.results.settings.workers == 2
+    assert large.results.settings.threads >= 1
+    assert large.results.settings.command == "a program in Python"
+
+
+@pytest.mark.slow
+def test_pictures_that_changed_within_one_program_are_refused(grown, tmp_path):
+    source, out = tiny_npz(tmp_path), tmp_path / "run"
+    run(source, out)
+    path = tmp_path / "thirds.npz"
+    with np.load(path) as arrays:
+        np.savez(path, **{**arrays, "x_train": 255 - arrays["x_train"]})
+    with pytest.raises(RunError, match="fingerprint"):
+        run(source, out)
 
 
 @pytest.mark.slow

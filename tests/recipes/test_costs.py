@@ -8,7 +8,7 @@ import torch
 
 from regard.recipes.compare import QUICK
 from regard.recipes.costs import COSTS_FILE, measure_arms
-from regard.recipes.trial import Design, Job
+from regard.recipes.trial import Design, Job, open_data
 
 CPU = torch.device("cpu")
 
@@ -16,7 +16,7 @@ CPU = torch.device("cpu")
 def jobs(folder, *arms):
     design = Design(
         data="mnist-mini",
-        fingerprint="",
+        fingerprint=open_data("mnist-mini", "skip", None).fingerprint,
         model="resnet8",
         size=16,
         pictures=64,

@@ -11,7 +11,7 @@ from regard.explanation import observe
 from regard.recipes.arms import build_arm
 from regard.recipes.compare import QUICK
 from regard.recipes.gallery import PICTURES, choose, show_pictures
-from regard.recipes.trial import WEIGHTS_FILE, Design, Job, open_table, trunk_of
+from regard.recipes.trial import WEIGHTS_FILE, Design, Job, open_data, open_table, trunk_of
 
 ARMS = ("none", "se", "cbam", "bam", "sk", "sca_cnn")
 
@@ -38,7 +38,7 @@ def jobs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("gallery")
     design = Design(
         data="fashion-mini",
-        fingerprint="",
+        fingerprint=open_data("fashion-mini", "skip", None).fingerprint,
         model="resnet8",
         size=None,
         pictures=50,

@@ -7,15 +7,15 @@ import pytest
 import torch
 
 from regard import data
-from regard.core import taps
+from regard.core import RunError, taps
 from regard.recipes.arms import build_arm
 from regard.recipes.compare import QUICK
 from regard.recipes.network import load_network
-from regard.recipes.trial import TRIAL_FILE, Design, Job, open_table, read_trial, run_trial, trial_folder
+from regard.recipes.trial import TRIAL_FILE, Design, Job, open_data, open_table, read_trial, run_trial, trial_folder
 
 DESIGN = Design(
     data="mnist-mini",
-    fingerprint="",
+    fingerprint=open_data("mnist-mini", "skip", None).fingerprint,
     model="resnet8",
     size=None,
     pictures=64,
@@ -112,6 +112,11 @@ def _trunk():
     from regard.recipes.trial import trunk_of
 
     return trunk_of(DESIGN, open_table(DESIGN).source)
+
+
+def test_a_trial_refuses_other_pictures_than_the_comparison_began_with():
+    with pytest.raises(RunError, match="other pictures"):
+        open_table(replace(DESIGN, fingerprint="of other pictures"))
 
 
 def test_arms_with_options_have_folders_of_their_own(tmp_path):

@@ -117,6 +117,8 @@ def compare(
         RegardError: bad data, an unknown name, or a folder that holds another comparison.
     """
     started = datetime.now(UTC)
+    # A program that compares twice may have changed its pictures in between.
+    open_data.cache_clear()
     arms = parse_arms(tuple(mechanisms))
     folder = Path(out)
     budget = training.set_threads(threads)
@@ -132,7 +134,9 @@ def compare(
     finished = _run(jobs, at_once, budget)
     built = measure_arms(jobs[: len(arms)], place)
     say("Drawing the pictures and the report ...")
-    results = _results(design, built, finished, folder, started, Hardware(str(place), budget // at_once, at_once))
+    results = _results(
+        design, built, finished, folder, started, Hardware(str(place), max(1, budget // at_once), at_once)
+    )
     report.write_results(results, folder)
     return Compared(results, write_page(results, show_pictures(jobs[: len(arms)]), folder / "report.html"))
 
@@ -276,7 +280,7 @@ def _results(
         threads=hardware.threads,
         workers=hardware.workers,
         versions=versions(),
-        command=shlex.join(["regard", *sys.argv[1:]]) if sys.argv[1:] else "regard compare",
+        command=shlex.join(["regard", *sys.argv[1:]]) if sys.argv[1:2] == ["compare"] else "a program in Python",
         real_run=_real_run(design, arms, folder) if design.recipe.epochs < BARELY_TRAINED else "",
         started=started.isoformat(timespec="seconds"),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -316,6 +320,11 @@ def _real_run(design: Design, arms: tuple[report.Arm, ...], folder: Path) -> str
     model = "resnet20" if design.model == "resnet8" else design.model
     words = ["regard", "compare", *(arm.spec for arm in arms if not arm.is_plain), "--data", design.data]
     words += ["--model", model, "--pictures", "all", "--epochs", "60", "--seeds", "5", "--out", f"{folder}-real"]
+    given = {"--labels": design.labels, "--size": design.size}
+    words += [word for name, value in given.items() if value is not None for word in (name, str(value))]
+    words += ["--augment", design.augment] * (design.augment != "auto")
+    words += ["--on-bad-image", design.on_bad_image] * (design.on_bad_image != "skip")
+    words += ["--balanced"] * design.balanced
     return shlex.join(words)
 
 

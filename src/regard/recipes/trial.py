@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 
 from regard import data, explanation, report, training
 from regard.core.batch import Batch
+from regard.core.errors import RunError
 from regard.core.tap import taps
 from regard.data import Augment
 from regard.recipes.arms import Trunk, arm_facts, build_arm
@@ -112,8 +113,17 @@ def open_data(text: str, on_bad_image: Literal["skip", "fail"], labels: str | No
 
 @lru_cache(maxsize=1)
 def open_table(design: Design) -> Table:
-    """The design's data, opened, with the training pictures that it uses."""
+    """The design's data, opened, with the training pictures that it uses.
+
+    Raises:
+        RunError: the pictures are no longer those that the comparison was begun with.
+    """
     source = open_data(design.data, design.on_bad_image, design.labels)
+    if source.fingerprint != design.fingerprint:
+        raise RunError(
+            f"{design.data} holds other pictures than when the comparison was begun, so its trials would not be "
+            "comparable: put them back, or choose another --out."
+        )
     train = source.splits["train"]
     if design.pictures is not None and design.pictures < len(train):
         train = train.subset(design.pictures, seed=0)

@@ -61,7 +61,7 @@ class Settings:
         threads: threads of one worker.
         workers: trials trained at the same time.
         versions: of regard, Python, PyTorch and whatever else matters.
-        command: the line that made this.
+        command: the line that made this, or that a program in Python did.
         real_run: the line to write for a comparison that trains properly; empty where this one does.
         started: ISO 8601 with time zone.
         finished: the same.
