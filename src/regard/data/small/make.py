@@ -1,7 +1,7 @@
 """Makes the shipped sets from the full ones: 6,000 + 1,000 + 2,000 pictures, the same number from every class.
 
-    python -m regard.data.small.make ~/.cache/regard-data/fashion_mnist.npz src/regard/data/small/fashion-mini.npz
-    python -m regard.data.small.make ~/.cache/regard-data/mnist.npz src/regard/data/small/mnist-mini.npz
+    python -m regard.data.small.make fashion_mnist.npz src/regard/data/small/fashion-mini.npz
+    python -m regard.data.small.make mnist.npz src/regard/data/small/mnist-mini.npz
 
 The full file has the arrays x_train, y_train, x_test and y_test. Training and validation pictures come from its
 training pictures, test pictures from its test pictures. Of each class those pictures are taken whose numbers come
