@@ -104,6 +104,12 @@ def test_the_first_paragraph_is_the_finding_with_the_command_of_a_real_run(text,
     assert results.settings.real_run in words
 
 
+def test_the_ablation_says_of_which_seeds_it_speaks(text, results):
+    seeds = {row.seed for row in results.ablations}
+    assert seeds == {0}
+    assert "one network an arm and seed, here of seed 0." in text
+
+
 def test_the_page_has_all_its_parts(read, results):
     for words in (
         "What was found",

@@ -7,7 +7,7 @@ from typing import Any
 from regard.report import contents, figures, map_figures, wording
 from regard.report.contents import Sight
 from regard.report.files import write_whole
-from regard.report.numerals import count, percent, plural
+from regard.report.numerals import count, listed, percent, plural
 from regard.report.pictures import Picture
 from regard.report.results import Results
 from regard.report.thumbnails import thumbnails
@@ -78,6 +78,7 @@ def _parts(results: Results, pictures: Sequence[Picture]) -> dict[str, Any]:
         "gates": _gates(results),
         "ablation": {"modes": modes, "rows": ablation_rows, "said": dependences, "texts": wording.MODE_TEXTS},
         "ablation_panels": map_figures.ablation_panels(results),
+        "ablation_seeds": listed([str(seed) for seed in sorted({row.seed for row in results.ablations})]),
         "ablation_pictures": max((row.n for row in results.ablations), default=0),
         "choices": results.choices,
         "looks": wording.looks_sentence(results),
