@@ -1,6 +1,8 @@
 """A comparison end to end on small pictures: kept trials, refused folders, honest bookkeeping."""
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 
 from regard.core import RunError
-from regard.recipes.compare import compare
+from regard.recipes.compare import DESIGN_FILE, compare
 from regard.recipes.ledger import count_looks
 from regard.report import read_results
 from regard.training import Recipe
@@ -159,3 +161,14 @@ def test_interrupting_keeps_finished_trials_and_leaves_no_process(tmp_path):
     time.sleep(1)
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "value"), [("device", "cuda"), ("torch", "1.0")])
+def test_trials_of_another_device_or_pytorch_are_not_mixed_with_these(grown, name, value, tmp_path):
+    source, out, *_ = grown
+    copy = shutil.copytree(out, tmp_path / "copy")
+    made_with = json.loads((copy / DESIGN_FILE).read_text())
+    (copy / DESIGN_FILE).write_text(json.dumps(made_with | {name: value}))
+    with pytest.raises(RunError, match=f"{name} was {value}"):
+        run(source, copy, "se")

@@ -81,6 +81,16 @@ def test_what_cannot_be_had_leaves_no_folder(tmp_path, bar_source):
     assert not Path(out).exists()
 
 
+def test_a_wrong_name_is_told_before_pictures_are_looked_at(tmp_path):
+    nowhere = f"folder:{tmp_path / 'nowhere'}"
+    with pytest.raises(LookupError, match="Did you mean 'resnet8'"):
+        train(data=nowhere, model="resnet9", out=str(tmp_path / "run"))
+    with pytest.raises(LookupError, match="Did you mean 'cbam'"):
+        train(data=nowhere, model="resnet8", attention="cbma", out=str(tmp_path / "run"))
+    with pytest.raises(CheckpointError, match="no such file"):
+        train(data=nowhere, model="resnet8", weights=str(tmp_path / "no.pth"), out=str(tmp_path / "run"))
+
+
 def interrupt_when(path: Path) -> threading.Thread:
     """Presses Ctrl-C once `path` exists."""
 

@@ -1,6 +1,7 @@
 """A trial's record survives only whole; arms of a seed see the same batches."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -11,7 +12,17 @@ from regard.core import RunError, taps
 from regard.recipes.arms import build_arm
 from regard.recipes.compare import QUICK
 from regard.recipes.network import load_network
-from regard.recipes.trial import TRIAL_FILE, Design, Job, open_data, open_table, read_trial, run_trial, trial_folder
+from regard.recipes.trial import (
+    TRIAL_FILE,
+    WEIGHTS_FILE,
+    Design,
+    Job,
+    open_data,
+    open_table,
+    read_trial,
+    run_trial,
+    trial_folder,
+)
 
 DESIGN = Design(
     data="mnist-mini",
@@ -56,12 +67,16 @@ def test_a_trial_is_read_back_as_it_was_written(finished):
 
 
 def test_a_damaged_record_counts_as_missing(finished, tmp_path):
-    folder, _ = finished
-    text = (trial_folder(folder, "se", 0) / TRIAL_FILE).read_text()
+    folder, found = finished
+    copy = shutil.copytree(trial_folder(folder, "se", 0), tmp_path / "copy")
+    text = (copy / TRIAL_FILE).read_text()
     for damaged in (text[: len(text) // 2], "[]", json.dumps({"trial": 1})):
-        (tmp_path / TRIAL_FILE).write_text(damaged)
-        assert read_trial(tmp_path) is None
-    assert read_trial(tmp_path / "nowhere") is None
+        (copy / TRIAL_FILE).write_text(damaged)
+        assert read_trial(copy) is None
+    (copy / TRIAL_FILE).write_text(text)
+    assert read_trial(copy) == found
+    (copy / WEIGHTS_FILE).unlink()
+    assert read_trial(copy) is None
 
 
 def test_its_ablation_has_every_mode_and_its_profiles_every_gate(finished):

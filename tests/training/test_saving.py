@@ -6,7 +6,7 @@ from regard.core import CheckpointError
 from regard.training import Recipe, save_weights
 from regard.training.fitting import fit
 from regard.training.saving import Identity, Standing, standing
-from regard.training.weights import read_metadata
+from regard.training.weights import read_metadata, read_tensors, write_tensors
 
 
 @pytest.mark.parametrize(("every", "at", "saved"), [(1, 12, 2), (2, 12, 2), (3, 12, None), (2, 17, 2), (3, 17, 3)])
@@ -48,3 +48,14 @@ def test_weights_are_no_checkpoint(tmp_path, net, classes):
     save_weights(tmp_path / "w.safetensors", net(), {})
     with pytest.raises(CheckpointError, match="not the checkpoint of a training run"):
         standing(tmp_path / "w.safetensors", Identity({}, 0, classes, False, 1), net())
+
+
+@pytest.mark.parametrize("fault", [{"identity": {}}, {"shapes": [1]}, {"standing": {"epoch": 1, "what": 2}}])
+def test_a_checkpoint_with_a_damaged_description_is_refused(fault, tmp_path, net, loader, classes):
+    recipe = Recipe(epochs=1)
+    fit(net(), recipe, loader(train=True), None, classes=classes, folder=tmp_path, seed=0, device="cpu", logs=False)
+    last = tmp_path / "last.safetensors"
+    tensors, metadata = read_tensors(last)
+    write_tensors(last, tensors, metadata | {"regard": metadata["regard"] | fault})
+    with pytest.raises(CheckpointError, match="description is damaged"):
+        standing(last, Identity(recipe.to_json(), 0, classes, False, 5), net())

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from regard import cost, data, report, training
@@ -124,7 +125,7 @@ def compare(
     budget = training.set_threads(threads)
     place = training.resolve_device(device)
     design = _design(data, model, size, pictures, augment, balanced, recipe, on_bad_image, labels)
-    _claim(folder, design)
+    _claim(folder, design, place.type)
     table = open_table(design)
     for warning in table.source.warnings:
         say(f"{data}: {warning}", style="yellow")
@@ -169,10 +170,13 @@ def _design(
     )
 
 
-def _claim(folder: Path, design: Design) -> None:
-    """Marks the folder as this comparison's; one that holds another is refused, with what differs."""
+def _claim(folder: Path, design: Design, device: str) -> None:
+    """Marks the folder as this comparison's; one that holds another is refused, with what differs.
+
+    Trials of another kind of device or another PyTorch count as another comparison: their numbers differ.
+    """
     path = folder / DESIGN_FILE
-    wanted = json.loads(json.dumps(asdict(design)))
+    wanted = json.loads(json.dumps(asdict(design))) | {"device": device, "torch": str(torch.__version__)}
     if not path.exists():
         if (folder / "trials").exists() or (folder / "settings.yaml").exists():
             raise RunError(f"{folder} holds another run: choose another --out, or move that one away.")

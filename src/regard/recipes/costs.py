@@ -21,6 +21,8 @@ ROUNDS = 9
 def measure_arms(jobs: Sequence[Job], device: torch.device) -> tuple[report.Arm, ...]:
     """Counts and times every arm; what was measured on this device with these arms and threads is kept.
 
+    In float32, with the recipe's batch and memory layout; a training step is one of plain SGD.
+
     Args:
         jobs: one for each arm, the plain network first.
         device: where to measure.
@@ -54,12 +56,17 @@ def _measured(jobs: Sequence[Job], device: torch.device) -> tuple[report.Arm, ..
     design = jobs[0].design
     table = open_table(design)
     trunk = trunk_of(design, table.source)
+    layout = torch.channels_last if design.recipe.channels_last else torch.contiguous_format
     nets = {
-        job.arm: build_arm(job.arm, trunk, 0, reference_parameters=job.reference_parameters).to(device) for job in jobs
+        job.arm: build_arm(job.arm, trunk, 0, reference_parameters=job.reference_parameters)
+        .to(device)
+        .to(memory_format=layout)
+        for job in jobs
     }
-    example = torch.zeros(1, trunk.channels, *table.preprocessing.size, device=device)
-    batch = torch.randn(INFERENCE_BATCH, *example.shape[1:], device=device)
-    step = torch.randn(design.recipe.batch_size, *example.shape[1:], device=device)
+    example, batch, step = (
+        torch.randn(count, trunk.channels, *table.preprocessing.size).to(device, memory_format=layout)
+        for count in (1, INFERENCE_BATCH, design.recipe.batch_size)
+    )
     inference = cost.time_in_turns(nets, batch, what="inference", rounds=ROUNDS)
     steps = cost.time_in_turns(nets, step, what="training", rounds=ROUNDS)
     memory = {arm: cost.peak_memory(net, step) for arm, net in nets.items()}

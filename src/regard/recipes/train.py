@@ -193,10 +193,12 @@ def _begun(asked: Settings, resume: str, out: str | None) -> tuple[Settings, Pat
 
 def _prepare(settings: Settings, folder: Path, *, resumed: bool) -> _Task:
     """Opens the pictures and builds the network as it was, or is to be, when the run began."""
-    source = _open(settings)
+    if not resumed:  # a wrong name is told now, not after every picture of a large folder has been looked at
+        models.create(settings.model, attention=settings.attention, num_classes=2, seed=settings.seed)
     state = None
     if settings.weights and not (resumed and (folder / CHECKPOINT).exists()):
         state = read_state(Path(settings.weights).expanduser())
+    source = _open(settings)
     preprocessing = preprocessing_for(source, settings.size, channels=_channels(state))
     net = models.create(
         settings.model,

@@ -171,6 +171,8 @@ def run_trial(job: Job) -> Finished:
 def read_trial(folder: Path) -> Finished | None:
     """The trial finished in this folder, or None: what is missing or cut off is trained again."""
     path = folder / TRIAL_FILE
+    if not (folder / WEIGHTS_FILE).is_file():
+        return None
     try:
         return decode(Finished, json.loads(path.read_text()), str(path))
     except (OSError, ValueError):

@@ -75,14 +75,21 @@ def standing(path: Path, identity: Identity, net: nn.Module) -> Standing:
     saved = metadata.get(SETTINGS)
     if metadata.get("kind") != "checkpoint" or not isinstance(saved, dict):
         raise CheckpointError(f"{path}: this is not the checkpoint of a training run, so none can be resumed from it.")
-    differences = _differences(saved["identity"], asdict(identity))
+    try:
+        shapes = {str(name): tuple(shape) for name, shape in saved["shapes"].items()}
+        begun = Standing(**saved["standing"])
+        differences = _differences(saved["identity"], asdict(identity))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise CheckpointError(
+            f"{path}: its description is damaged ({error!r}), so the run cannot be resumed from it: begin a new one."
+        ) from error
     if differences:
         raise CheckpointError(
             f"{path}: the run cannot be resumed with other settings: {'; '.join(differences)}. "
             "Give the settings that it began with, or begin a new run in another folder (--out)."
         )
-    check_state(net, {name: tuple(shape) for name, shape in saved["shapes"].items()}, str(path))
-    return Standing(**saved["standing"])
+    check_state(net, shapes, str(path))
+    return begun
 
 
 def _differences(saved: dict[str, Any], ours: dict[str, Any]) -> list[str]:
