@@ -158,9 +158,19 @@ def test_interrupting_keeps_finished_trials_and_leaves_no_process(tmp_path):
     assert process.returncode == 130, errors
     assert "Traceback" not in errors
     assert list(out.glob("trials/*/*/trial.json"))
-    time.sleep(1)
-    with pytest.raises(ProcessLookupError):
-        os.killpg(process.pid, 0)
+    deadline = time.monotonic() + 60
+    while _alive(process.pid) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not _alive(process.pid)
+
+
+def _alive(group):
+    """Whether any process of the group is left."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
 
 
 @pytest.mark.slow

@@ -40,7 +40,7 @@ def test_every_look_at_test_pictures_is_counted(trained):
 def test_what_is_printed(trained):
     found = evaluate(run=str(trained.path), device="cpu")
     said = printed(found)
-    assert said.startswith("resnet8 with se on 30 validation pictures of npz:")
+    assert " ".join(said.split()).startswith("resnet8 with se on 30 validation pictures of npz:")
     for name in ("left", "middle", "right"):
         assert said.count(name) >= 3
     assert f"{100 * trained.accuracy:.1f} %" in said
