@@ -130,6 +130,21 @@ def test_a_split_without_pictures_and_without_train(plant):
         opened(root)
 
 
+def test_too_few_pictures_to_cut_splits_from(plant):
+    root = plant("cat", 1)
+    plant("dog", 1)
+    with pytest.raises(DataError, match=r"too few usable training pictures \(2\)") as refusal:
+        opened(root)
+    assert "remove it" not in str(refusal.value)
+    for path in root.glob("*/*.png"):
+        path.write_bytes(b"")
+    with pytest.raises(
+        DataError,
+        match=r"no usable picture to train on\. 2 cannot be used, the first because: .*000\.png: the file is empty",
+    ):
+        opened(root)
+
+
 def test_loose_pictures_are_no_classes(plant):
     root = plant("", 5)
     with pytest.raises(DataError, match="has files but no class folders"):

@@ -3,6 +3,7 @@
 import io
 import pickle
 import struct
+import warnings
 import zlib
 
 import numpy as np
@@ -12,6 +13,7 @@ from PIL import Image, ImageDraw
 
 from regard.core.errors import OptionError
 from regard.data import BadPictureError, read_picture
+from regard.data.checking import check_pictures
 from regard.data.reading import upright_size
 
 
@@ -214,3 +216,12 @@ def test_the_error_survives_pickle_and_a_worker_process():
     assert (str(copy), copy.picture) == (str(error), error.picture)
     handed_over = BadPictureError(f"Caught in worker.\nTraceback:\n  ...\nregard.BadPictureError: {error}\n")
     assert str(handed_over) == str(error)
+
+
+def test_a_large_picture_under_our_limit_is_read_without_a_warning(tmp_path, recwarn):
+    (tmp_path / "large.png").write_bytes(png(10_000, 9_500, 1, 0))
+    warnings.simplefilter("always")
+    with pytest.raises(BadPictureError, match="truncated"):
+        read_picture(tmp_path / "large.png")
+    check_pictures(tmp_path, ["large.png"], max_pixels=100_000_000)
+    assert not recwarn.list

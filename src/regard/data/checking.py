@@ -21,7 +21,7 @@ import PIL
 from numpy.typing import NDArray
 
 from regard.data.cache import cache_folder
-from regard.data.reading import BadPictureError, flat, opened, upright_size
+from regard.data.reading import BadPictureError, flat, opened, our_limit_only, upright_size
 
 REDUCED = 128
 """Statistics are taken from pictures reduced to about this many pixels on the shorter side."""
@@ -77,7 +77,7 @@ def check_pictures(
         return _look(path, state.st_size, state.st_mtime_ns, max_pixels)
 
     seen: list[Checked] = []
-    with ThreadPoolExecutor(threads) as pool:
+    with our_limit_only(), ThreadPoolExecutor(threads) as pool:
         for checked in pool.map(look, files):
             seen.append(checked)
             if progress:

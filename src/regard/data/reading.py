@@ -1,5 +1,6 @@
 """Reads one picture file into a tensor: the only place that decodes pictures."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -82,7 +83,7 @@ def read_picture(path: str | Path, channels: int = 3, *, max_pixels: int = PIXEL
         torch.Size([3, 2, 4])
     """
     one_of("read_picture", "channels", channels, (1, 3))
-    with opened(path, pixel_limit(max_pixels)) as image:
+    with our_limit_only(), opened(path, pixel_limit(max_pixels)) as image:
         return tensor_of(image, channels)
 
 
@@ -90,6 +91,17 @@ def pixel_limit(max_pixels: int) -> int:
     """`max_pixels` where it is a limit that Pillow lets us choose."""
     at_least("read_picture", "max_pixels", max_pixels, 1)
     return min(max_pixels, PILLOW_LIMIT)
+
+
+@contextmanager
+def our_limit_only() -> Iterator[None]:
+    """Inside, Pillow does not warn of pictures that are large but under `PILLOW_LIMIT`: ours is the limit that counts.
+
+    The filters of warnings belong to the whole process, so threads that read pictures enter it once, together.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        yield
 
 
 @contextmanager

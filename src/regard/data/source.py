@@ -102,10 +102,7 @@ def assemble(
     splits, notes = _complete(name, parts, seed)
     for split, pictures in splits.items():
         if not len(pictures):
-            raise DataError(
-                f"{name}: the split {split!r} has no usable picture. Add pictures to it, or remove it, so that it is "
-                "cut from the training pictures."
-            )
+            raise DataError(_nothing_in(name, split, split in parts, len(parts["train"]), skipped))
     for number, count in enumerate(per_class(splits["train"].labels, len(classes)).tolist()):
         if not count:
             raise DataError(
@@ -140,6 +137,20 @@ def _complete(name: str, parts: Mapping[Split, Pictures], seed: int) -> tuple[di
         splits[split] = parts[split] if split in parts else train.take(places[split])
     text = " and ".join(f"{split} ({len(splits[split])} pictures)" for split in SPLITS if split in shares)
     return splits, (f"Cut from the training pictures, every class by its share, with seed {seed}: {text}.",)
+
+
+def _nothing_in(name: str, split: Split, given: bool, training: int, skipped: tuple[BadPicture, ...]) -> str:
+    """What to say of a split without a picture, which was given or was to be cut from the training pictures."""
+    bad = f" {len(skipped):,} cannot be used, the first because: {skipped[0]}." if skipped else ""
+    if given and split != "train":
+        remedy = "Add pictures to it, or remove it, so that it is cut from the training pictures."
+        return f"{name}: the split {split!r} has no usable picture.{bad} {remedy}"
+    if not training:
+        return f"{name}: there is no usable picture to train on.{bad} Add pictures to every class."
+    return (
+        f"{name}: there are too few usable training pictures ({training}) to cut the split {split!r} from.{bad} "
+        "Add pictures to every class, or validation and test pictures of your own."
+    )
 
 
 def _fingerprint(

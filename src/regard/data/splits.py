@@ -40,7 +40,7 @@ def cut(
     first: dict[str, int] = {}
     leader = torch.arange(len(labels))
     if contents is not None:
-        leader = torch.tensor([first.setdefault(content, i) for i, content in enumerate(contents)])
+        leader = torch.tensor([first.setdefault(content, i) for i, content in enumerate(contents)], dtype=torch.int64)
     place = torch.zeros(len(labels), dtype=torch.int64)
     kind = strata(labels)
     leaders = leader.unique()
