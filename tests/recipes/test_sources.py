@@ -7,9 +7,12 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from regard.core.errors import DataError
-from regard.data import open_source
-from regard.recipes.sources import open_with_bar
+from regard import models
+from regard.core.errors import DataError, OptionError, RunError
+from regard.data import open_source, preprocessing_for
+from regard.recipes.network import load_network
+from regard.recipes.sources import open_for_network, open_with_bar
+from regard.training import save_weights
 
 
 @pytest.fixture
@@ -51,3 +54,52 @@ def test_nothing_is_shown_in_a_file(folder, monkeypatch):
 def test_an_error_passes():
     with pytest.raises(DataError, match="There is no folder"):
         open_with_bar("folder:/absent")
+
+
+@pytest.fixture
+def trained(folder, tmp_path):
+    """Loads a network whose file says that it was trained on the folder, or whatever else is to stand there."""
+    source = open_source(folder)
+    net = models.create("resnet8", num_classes=2, in_channels=source.channels, seed=0)
+
+    def load(**data):
+        metadata = {
+            "model": {"name": "resnet8", "attention": None},
+            "classes": source.classes,
+            "preprocessing": preprocessing_for(source).to_json(),
+            "multi_label": False,
+            "data": {"name": folder, "labels": None, "fingerprint": source.fingerprint} | data,
+        }
+        save_weights(tmp_path / "net.safetensors", net, metadata)
+        return load_network(tmp_path / "net.safetensors")
+
+    return load
+
+
+def test_a_network_is_judged_by_the_pictures_that_it_was_trained_on_a_part_of(folder, trained):
+    assert open_for_network(trained(), None, None, "skip").fingerprint == open_source(folder).fingerprint
+
+
+def test_pictures_that_changed_since_the_training_are_refused(folder, trained, tmp_path):
+    loaded = trained()
+    Image.new("RGB", (4, 4), "red").save(tmp_path / "set" / "a" / "new.bmp")
+    for data in (None, folder):
+        with pytest.raises(RunError, match=r"holds other pictures than when .* was trained.*--data"):
+            open_for_network(loaded, data, None, "skip")
+    (tmp_path / "set").rename(tmp_path / "elsewhere")
+    assert len(open_for_network(loaded, f"folder:{tmp_path / 'elsewhere'}", None, "skip").classes) == 2
+
+
+def test_a_place_that_the_user_did_not_name_is_explained(trained):
+    with pytest.raises(DataError, match=r"This is what .*net.safetensors was trained on.*--data"):
+        open_for_network(trained(name="folder:not-here"), None, None, "skip")
+    with pytest.raises(DataError) as caught:
+        open_for_network(trained(), "folder:not-here", None, "skip")
+    assert "was trained on" not in str(caught.value)
+
+
+def test_other_classes_and_a_file_that_names_no_pictures_are_refused(trained):
+    with pytest.raises(RunError, match="tells a, b apart, but the classes of fashion-mini are T-shirt/top"):
+        open_for_network(trained(), "fashion-mini", None, "skip")
+    with pytest.raises(OptionError, match="name the pictures with --data"):
+        open_for_network(trained(name=None), None, None, "skip")

@@ -35,8 +35,9 @@ def tapped(net: nn.Module, paths: Paths = None) -> dict[str, Tap]:
     found = {_as_built(path): tap for path, tap in taps(net).items()}
     if not found:
         raise RegardError(
-            f"{type(net).__name__} has no taps, so there are no maps to see or to replace: build it with an attention "
-            "mechanism of regard, or let your own module pass its map through a regard.core.Tap."
+            f"{type(net).__name__} has no taps, so there are no maps to see or to replace: it was built without "
+            "attention. Build or train it with a mechanism (--attention NAME), or let your own module pass its map through "
+            "a regard.core.Tap."
         )
     if paths is None:
         return found

@@ -13,16 +13,15 @@ from rich.table import Table
 from rich.text import Text
 
 from regard import explanation, training
-from regard.core.errors import OptionError, RunError
 from regard.core.options import at_least, one_of
-from regard.data import Pictures, Source, loader
+from regard.data import Pictures, loader
 from regard.explanation import MODES, Ablation, Mode, Row
 from regard.explanation.ablation import Renormalise
 from regard.explanation.places import tapped
 from regard.explanation.verdict import DRAWN, EVIDENCE
 from regard.recipes.console import console
-from regard.recipes.network import Loaded, batch_size_for, load_network
-from regard.recipes.sources import open_with_bar
+from regard.recipes.network import batch_size_for, load_network
+from regard.recipes.sources import open_for_network
 from regard.recipes.versions import versions
 from regard.report.files import write_whole
 from regard.training import DeviceName
@@ -134,7 +133,7 @@ def ablate(
     training.set_threads(threads)
     loaded = load_network(run)
     paths = tuple(tapped(loaded.net, tuple(taps) or None))
-    source = _open(loaded, data, labels, on_bad_image)
+    source = open_for_network(loaded, data, labels, on_bad_image)
     chosen = (
         _some(source.splits["val"], pictures, "pictures", seed),
         _some(source.splits["train"], training_pictures, "training_pictures", seed),
@@ -154,25 +153,6 @@ def ablate(
     ablated = Ablated(network=loaded.name, weights=loaded.path, data=source.name, ablation=found, path=path)
     write_whole(path, json.dumps(ablated.to_json(), indent=1, ensure_ascii=False).encode() + b"\n")
     return ablated
-
-
-def _open(loaded: Loaded, data: str | None, labels: str | None, on_bad_image: Literal["skip", "fail"]) -> Source:
-    """The pictures, whose classes must be those of the network in the same order."""
-    known = loaded.metadata.get("data")
-    known = known if isinstance(known, dict) else {}
-    name = data or known.get("name")
-    if not name:
-        raise OptionError(f"ablate: {loaded.path} does not say what it was trained on: name the pictures with --data.")
-    if labels is None and name == known.get("name"):
-        labels = known.get("labels")
-    source = open_with_bar(name, on_bad_image=on_bad_image, labels=labels)
-    if (source.classes, source.multi_label) != (loaded.classes, loaded.multi_label):
-        raise RunError(
-            f"{loaded.path} was trained for {len(loaded.classes)} classes ({', '.join(loaded.classes[:6])} ...), and "
-            f"{name} has {len(source.classes)} ({', '.join(source.classes[:6])} ...): name pictures with the same "
-            "classes in the same order."
-        )
-    return source
 
 
 def _some(pictures: Pictures, count: int | None, option: str, seed: int) -> Pictures:

@@ -11,12 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from regard import training
-from regard.core.errors import OptionError, RunError
 from regard.core.options import at_least, one_of
-from regard.data import Source, loader
+from regard.data import loader
 from regard.recipes.ledger import count_looks, record_look
-from regard.recipes.network import Loaded, batch_size_for, load_network
-from regard.recipes.sources import open_with_bar
+from regard.recipes.network import batch_size_for, load_network
+from regard.recipes.sources import open_for_network
 from regard.report.files import write_whole
 from regard.training import DeviceName
 
@@ -153,7 +152,7 @@ def evaluate(
     place = training.resolve_device(device)
     training.set_threads(threads)
     loaded = load_network(run)
-    source = _open(loaded, data, labels, on_bad_image)
+    source = open_for_network(loaded, data, labels, on_bad_image)
     pictures = source.splits[split]
     if split == "test":
         record_look(loaded.path.parent, command="evaluate", what=loaded.path.name, pictures=len(pictures))
@@ -180,36 +179,6 @@ def evaluate(
 
 
 _WORDS: dict[Split, str] = {"train": "training", "val": "validation", "test": "test"}
-
-
-def _open(loaded: Loaded, data: str | None, labels: str | None, on_bad_image: Literal["skip", "fail"]) -> Source:
-    """The pictures, whose classes must be those of the network in the same order."""
-    trained_on = loaded.metadata.get("data")
-    known = trained_on if isinstance(trained_on, dict) else {}
-    name = data or known.get("name")
-    if not name:
-        raise OptionError(
-            f"evaluate: {loaded.path} does not say what it was trained on: name the pictures with --data."
-        )
-    if labels is None and data in (None, known.get("name")):
-        labels = known.get("labels")
-    source = open_with_bar(name, on_bad_image=on_bad_image, labels=labels)
-    if source.classes != loaded.classes or source.multi_label != loaded.multi_label:
-        raise RunError(
-            f"{loaded.path} tells {_list(loaded.classes)} apart{_several(loaded.multi_label)}, but the classes of "
-            f"{name} are {_list(source.classes)}{_several(source.multi_label)}: name pictures with the same classes "
-            "in the same order."
-        )
-    return source
-
-
-def _several(multi_label: bool) -> str:
-    return " (several a picture)" if multi_label else ""
-
-
-def _list(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 6} more" if len(names) > 6 else ""
-    return ", ".join(names[:6]) + more
 
 
 def _table(columns: Sequence[str], *, left: Sequence[str]) -> Table:
