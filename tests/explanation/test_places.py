@@ -33,7 +33,7 @@ def test_a_path_that_fits_nothing_names_the_nearest():
 
 
 def test_a_network_without_taps_is_told_what_to_do():
-    with pytest.raises(RegardError, match=r"Linear has no taps.*build it with an attention mechanism"):
+    with pytest.raises(RegardError, match=r"Linear has no taps.*Build it with an attention mechanism"):
         tapped(nn.Linear(2, 2))
 
 

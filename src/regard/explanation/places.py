@@ -36,8 +36,8 @@ def tapped(net: nn.Module, paths: Paths = None) -> dict[str, Tap]:
     if not found:
         raise RegardError(
             f"{type(net).__name__} has no taps, so there are no maps to see or to replace: it was built without "
-            "attention. Build or train it with a mechanism (--attention NAME), or let your own module pass its map through "
-            "a regard.core.Tap."
+            "attention. Build it with an attention mechanism of regard (--attention NAME), or let your own module pass "
+            "its map through a regard.core.Tap."
         )
     if paths is None:
         return found
