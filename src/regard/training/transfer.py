@@ -1,6 +1,7 @@
 """Starting from weights that were trained elsewhere, or without the attention that is to be trained now."""
 
 import pickle
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import chain
@@ -70,7 +71,9 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
 
 
 def _load_torch(path: Path) -> Any:
-    with path.open("rb") as file:
+    with path.open("rb") as file, warnings.catch_warnings():
+        # PyTorch asks the user to report a pickle of a protocol that it refuses; our error says what to do.
+        warnings.filterwarnings("ignore", message="Detected pickle protocol")
         return torch.load(file, map_location="cpu", weights_only=True)
 
 
