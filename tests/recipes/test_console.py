@@ -13,3 +13,8 @@ def test_a_remark_goes_to_standard_error_with_its_brackets(capsys):
 def test_a_result_goes_to_standard_output(capsys):
     out.print("x")
     assert capsys.readouterr().out == "x\n"
+
+
+def test_a_remark_in_a_file_is_one_line_however_long(capsys):
+    say("x " * 200)
+    assert capsys.readouterr().err.count("\n") == 1

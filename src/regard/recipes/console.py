@@ -22,5 +22,5 @@ out = _console(stderr=False)
 
 
 def say(text: str, *, style: str | None = None) -> None:
-    """Prints a remark on what is being done, as it is: brackets are no markup."""
-    console.print(text, style=style, markup=False)
+    """Prints a remark on what is being done, as it is: brackets are no markup, and a file gets whole lines."""
+    console.print(text, style=style, markup=False, soft_wrap=not console.is_terminal)
