@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 
-from regard.core import RunError
+from regard.core import RegardError, RunError
 from regard.recipes.compare import DESIGN_FILE, compare
 from regard.recipes.ledger import count_looks
 from regard.report import read_results
@@ -182,3 +182,11 @@ def test_trials_of_another_device_or_pytorch_are_not_mixed_with_these(grown, nam
     (copy / DESIGN_FILE).write_text(json.dumps(made_with | {name: value}))
     with pytest.raises(RunError, match=f"{name} was {value}"):
         run(source, copy, "se")
+
+
+def test_a_mistake_leaves_no_claim_on_the_folder(tmp_path):
+    source, out = tiny_npz(tmp_path), tmp_path / "run"
+    for mistake in ({"model": "resnet9"}, {"size": 0}, {"seeds": 0}):
+        with pytest.raises(RegardError):
+            compare(("se",), **{"data": source, "out": str(out), "recipe": RECIPE, "device": "cpu"} | mistake)
+    assert not out.exists()

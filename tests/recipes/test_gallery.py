@@ -101,3 +101,10 @@ def test_an_answer_is_the_class_with_the_largest_output(jobs):
     answers = [next(p for p in picture.predictions if p.arm == "cbam") for picture in show_pictures(jobs)]
     assert [a.answer for a in answers] == [table.source.classes[i] for i in best]
     assert [a.right for a in answers] == [i == int(label) for i, label in zip(best, batch.labels, strict=True)]
+
+
+def test_all_eight_are_shown_of_pictures_too_large_to_be_scored_eight_at_a_time(jobs, tmp_path):
+    design = replace(jobs[0].design, model="resnet18", size=512)
+    net = build_arm("none", trunk_of(design, open_table(design).source), 0)
+    training.save_weights(tmp_path / WEIGHTS_FILE, net, {})
+    assert len(show_pictures([replace(jobs[0], design=design, trial_folder=tmp_path)])) == PICTURES

@@ -138,3 +138,9 @@ def test_arms_with_options_have_folders_of_their_own(tmp_path):
     folders = {trial_folder(tmp_path, arm, 0) for arm in ("se", "se:reduction=4", "se:reduction=8", "cbam")}
     assert len(folders) == 4
     assert all(folder.parent.parent == tmp_path / "trials" for folder in folders)
+
+
+def test_large_pictures_are_scored_in_small_batches():
+    table = open_table(replace(DESIGN, fingerprint=open_table(DESIGN).source.fingerprint, size=512, model="resnet18"))
+    sizes = {len(batch.images) for batch in table.loader(table.source.splits["val"].subset(30, seed=0))}
+    assert max(sizes) * 512 * 512 <= 3_000_000

@@ -125,13 +125,12 @@ def compare(
     budget = training.set_threads(threads)
     place = training.resolve_device(device)
     design = _design(data, model, size, pictures, augment, balanced, recipe, on_bad_image, labels)
-    _claim(folder, design, place.type)
-    table = open_table(design)
-    for warning in table.source.warnings:
+    for warning in open_table(design).source.warnings:
         say(f"{data}: {warning}", style="yellow")
     jobs = _jobs(arms, at_least("compare", "seeds", seeds, 1), folder, design, str(place))
     at_once = budget if place.type == "cpu" else 1
     at_once = min(at_least("compare", "workers", at_once if workers is None else workers, 1), len(jobs))
+    _claim(folder, design, place.type)
     finished = _run(jobs, at_once, budget)
     built = measure_arms(jobs[: len(arms)], place)
     say("Drawing the pictures and the report ...")

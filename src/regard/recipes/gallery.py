@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from regard import explanation, report, training
+from regard import data, explanation, report, training
 from regard.core.records import Map
 from regard.core.seeding import generator
 from regard.core.tap import taps
@@ -28,7 +28,7 @@ def show_pictures(jobs: Sequence[Job]) -> tuple[report.Picture, ...]:
     table = open_table(jobs[0].design)
     test = table.source.splits["test"]
     chosen = choose(test.labels, PICTURES)
-    batch = next(iter(table.loader(test.take(chosen))))
+    batch = next(iter(data.loader(test.take(chosen), table.preprocessing, batch_size=PICTURES)))
     seen = table.preprocessing.restore(batch.images)
     shown = [
         report.Picture(png=png(enlarged(image)), name=test.names(index), label=_label(table, test.labels[index]))

@@ -19,6 +19,7 @@ from regard.core.tap import taps
 from regard.data import Augment
 from regard.recipes.arms import Trunk, arm_facts, build_arm
 from regard.recipes.ledger import record_look
+from regard.recipes.network import batch_size_for
 from regard.recipes.sources import open_with_bar
 from regard.report.coding import decode, encode
 from regard.report.files import write_whole
@@ -101,8 +102,8 @@ class Table:
     preprocessing: data.Preprocessing
 
     def loader(self, pictures: data.Pictures) -> DataLoader[Batch]:
-        """Batches of 256 in the order of the split, without augmentation."""
-        return data.loader(pictures, self.preprocessing, batch_size=256, augment=None, seed=0, shuffle=False)
+        """Batches in the order of the split, without augmentation."""
+        return data.loader(pictures, self.preprocessing, batch_size=batch_size_for(self.preprocessing))
 
 
 @lru_cache(maxsize=1)
