@@ -10,6 +10,9 @@ from regard.core import OptionError, Spec, UnknownNameError, taps
 
 EVERY = (*CATALOGUE, *CONTROLS)
 every = pytest.mark.parametrize("mechanism", EVERY, ids=lambda m: m.facts.name)
+insertable = pytest.mark.parametrize(
+    "mechanism", [m for m in EVERY if m.facts.insertable], ids=lambda m: m.facts.name
+)
 
 
 def at_dims(mechanism, dims, channels=8, **options):
@@ -43,6 +46,7 @@ def test_its_facts_are_complete(mechanism):
     assert all(" " in author and "," not in author for author in facts.paper.authors.split(" and "))
     assert facts.authors_code is None or facts.authors_code.startswith("https://github.com/")
     assert all(departure.endswith(".") for departure in facts.departures)
+    assert facts.parameters
     assert facts.map_range[0] < facts.map_range[1]
 
 
@@ -50,7 +54,7 @@ def test_its_facts_are_complete(mechanism):
 def test_its_options_are_few_keyword_only_and_have_defaults(mechanism):
     first, *options = inspect.signature(mechanism).parameters.values()
     assert first.name == "channels"
-    assert len(options) <= 8
+    assert len({o.name for o in options} - {"dims", "start", "strict"}) <= 8
     assert all(o.kind is o.KEYWORD_ONLY and o.default is not o.empty for o in options)
     described = inspect.getdoc(mechanism).partition("Args:")[2].partition("Shape:")[0]
     assert re.findall(r"^    (\w+):", described, re.MULTILINE) == ["channels", *(o.name for o in options)]
@@ -61,10 +65,17 @@ def test_every_number_of_axes_in_its_facts_works(mechanism):
     for dims in mechanism.facts.dims:
         for size in ((1,) * dims, (5, 2, 3)[:dims]):
             x = torch.randn(2, 3, *size)
-            assert at_dims(mechanism, dims, channels=3)(x).shape == x.shape
+            y = at_dims(mechanism, dims, channels=3)(x)
+            assert y.shape == (x.shape if mechanism.facts.keeps_shape else (2, 3))
 
 
 @every
+def test_what_belongs_into_a_trained_network_keeps_the_shape(mechanism):
+    facts = mechanism.facts
+    assert facts.keeps_shape == facts.insertable == (facts.at != "head")
+
+
+@insertable
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("training", [True, False])
 def test_it_can_start_as_the_identity(mechanism, dtype, training):
@@ -74,7 +85,7 @@ def test_it_can_start_as_the_identity(mechanism, dtype, training):
         assert torch.equal(module(x), x)
 
 
-@every
+@insertable
 def test_it_can_leave_the_identity(mechanism):
     module = mechanism(8, start="identity")
     module(torch.randn(3, 8, 5, 4)).square().sum().backward()
@@ -85,7 +96,7 @@ def test_it_can_leave_the_identity(mechanism):
     assert {name: p.shape for name, p in module.named_parameters() if name not in strengths} == paper
 
 
-@every
+@insertable
 def test_with_a_strength_of_one_it_is_the_paper(mechanism):
     paper, module = mechanism(8).eval(), mechanism(8, start="identity").eval()
     module.load_state_dict(paper.state_dict(), strict=False)
@@ -104,21 +115,11 @@ def test_its_maps_pass_taps_within_their_range(mechanism):
     for tap in taps(module).values():
         tap.sink = seen.append
         assert low <= tap.low <= tap.high <= high
-        if mechanism.facts.neutral != "uniform":
+        if not isinstance(mechanism.facts.neutral, str):
             assert tap.neutral == mechanism.facts.neutral
     module(10 * torch.randn(3, 8, 5, 4))
     assert len(seen) == len(taps(module))
     assert all(((map >= low) & (map <= high)).all() and map.shape[0] == 3 for map in seen)
-
-
-@every
-def test_a_taps_kind_says_the_shape_of_its_maps(mechanism):
-    module, seen = mechanism(8), {}
-    for path, tap in taps(module).items():
-        tap.sink = lambda map, path=path: seen.update({path: map.shape})
-    module(torch.randn(3, 8, 5, 4))
-    shapes = {"gate": (3, 8, 1, 1), "spatial": (3, 1, 5, 4), "mixed": (3, 8, 5, 4), "branch": (3, 2, 8, 1, 1)}
-    assert {path: tuple(shape) for path, shape in seen.items()} == {p: shapes[t.kind] for p, t in taps(module).items()}
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from regard.core.errors import (
     UnknownNameError,
 )
 from regard.core.facts import Facts, Paper
+from regard.core.layout import Layout, Stored
 from regard.core.mechanism import Mechanism
 from regard.core.records import Map, Maps
 from regard.core.spec import Spec
@@ -24,6 +25,7 @@ __all__ = [
     "DataError",
     "DependencyError",
     "Facts",
+    "Layout",
     "Map",
     "Maps",
     "Mechanism",
@@ -33,6 +35,7 @@ __all__ = [
     "RunError",
     "ShapeError",
     "Spec",
+    "Stored",
     "Tap",
     "TrainingError",
     "UnknownNameError",

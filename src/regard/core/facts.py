@@ -6,7 +6,7 @@ from typing import Literal
 Family = Literal["channel", "spatial", "mixed", "branch", "temporal"]
 Kind = Literal["soft", "hard"]
 Act = Literal["weigh", "select", "resample", "aggregate"]
-Place = Literal["residual", "stage", "conv"]
+Place = Literal["residual", "stage", "conv", "head"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,12 +51,14 @@ class Facts:
         departures: where and why ours differs from the paper or from the authors' code, one sentence each.
         dims: numbers of position axes it takes: 1 for sound, 2 for images, 3 for clips.
         at: where it belongs in a network: after the last normalisation of a residual branch, between two stages,
-            or in place of a convolution.
+            in place of a convolution, or in place of the pooling before the classifier (y is then (b, c)).
         keeps_shape: whether y has the shape of x.
         insertable: whether it can be put into a trained network (it can start as the identity).
         map_range: the smallest and largest value that a map, as applied with `start="paper"`, can take.
         neutral: the map that does nothing: 1 for a gate, 1/2 for each of two gates whose results are added,
-            `uniform` for a softmax over branches.
+            `uniform` for a softmax over branches or positions, `identity` for a grid.
+        parameters: the number of parameters with `start="paper"`, as a formula of c (the channels) and the options,
+            see `Mechanism.count`; the names that it uses are defined after `where`, separated by semicolons.
         nondeterministic: None, or the operator whose result varies on CUDA.
     """
 
@@ -72,5 +74,6 @@ class Facts:
     keeps_shape: bool = True
     insertable: bool = True
     map_range: tuple[float, float] = (0.0, 1.0)
-    neutral: float | Literal["uniform"] = 1.0
+    neutral: float | Literal["uniform", "identity"] = 1.0
+    parameters: str = ""
     nondeterministic: str | None = None

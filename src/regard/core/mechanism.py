@@ -1,5 +1,6 @@
 """The base of every attention mechanism: its facts, its checks, and how it starts as the identity."""
 
+import inspect
 from abc import ABC, abstractmethod
 from typing import ClassVar, Literal
 
@@ -8,6 +9,8 @@ from torch import Tensor, nn
 
 from regard.core.errors import ShapeError
 from regard.core.facts import Facts
+from regard.core.formula import evaluate
+from regard.core.layout import Layout
 from regard.core.options import at_least, one_of
 from regard.core.precision import widen
 
@@ -25,10 +28,17 @@ class Mechanism(nn.Module, ABC):
         channels: the number of channels c of the features.
         start: `paper` starts as published; `identity` adds one scalar `strength`, zero at first, so that the
             module changes nothing until it is trained: each map m becomes n + strength (m - n), n its neutral value;
-            a mechanism that is no gate gives x + strength (y - x) instead.
+            a residual form x + h(x) becomes x + strength h(x); a mechanism that is neither gives
+            x + strength (y - x) instead. A published initial value that would keep h at zero (a scale of zero) is
+            one then, or nothing could leave zero.
+
+    Attributes:
+        facts: what is true of the mechanism whatever its options.
+        layouts: how other libraries store the same parameters, see `Layout`.
     """
 
     facts: ClassVar[Facts]
+    layouts: ClassVar[tuple[Layout, ...]] = ()
     strength: nn.Parameter | None
 
     def __init__(self, channels: int, *, start: Start = "paper") -> None:
@@ -42,6 +52,14 @@ class Mechanism(nn.Module, ABC):
         """Features of the shape of x (b, c, ...), weighed."""
 
     @classmethod
+    def count(cls, channels: int, **options: object) -> int:
+        """The number of parameters by the formula in the facts, with `start="paper"`; the defaults of options count."""
+        signature = inspect.signature(cls)
+        bound = signature.bind(channels, **options)
+        bound.apply_defaults()
+        return evaluate(cls.facts.parameters, {"c": channels, **bound.arguments})
+
+    @classmethod
     def example_inputs(cls, channels: int = 16, size: tuple[int, ...] = (8, 8), batch: int = 2) -> tuple[Tensor, ...]:
         """Random inputs of `forward`: features (batch, channels, *size)."""
         return (torch.randn(batch, channels, *size),)
@@ -50,20 +68,36 @@ class Mechanism(nn.Module, ABC):
         """The map as it is applied: unchanged with `start="paper"`, else neutral + strength (map - neutral)."""
         if self.strength is None:
             return map
-        return neutral + self.strength.to(map.dtype) * (map - neutral)
+        return neutral + self.strength.to(map.dtype) * self._settled(map - neutral)
+
+    def add(self, x: Tensor, h: Tensor) -> Tensor:
+        """The residual form: x + h with `start="paper"`, else x + strength h, in x's dtype and strides.
+
+        `h` broadcasts to the shape of x. With a strength the sum is taken in at least float32.
+        """
+        if self.strength is None:
+            return x + h.to(x.dtype)
+        start = widen(x)
+        return (start + self.strength.to(start.dtype) * self._settled(h.to(start.dtype))).to(x.dtype)
 
     def blend(self, x: Tensor, y: Tensor) -> Tensor:
         """What a mechanism returns that is no gate: y with `start="paper"`, else x + strength (y - x), in x's dtype.
 
-        The difference is taken in at least float32: in float16 it may overflow, and zero times infinity is no zero.
+        The difference is taken in at least float32: in float16 it may overflow.
         A y of x's shape gets x's strides too: not every convolution keeps them.
         """
         if self.strength is not None:
             start = widen(x)
-            return (start + self.strength.to(start.dtype) * (y.to(start.dtype) - start)).to(x.dtype)
+            step = self._settled(y.to(start.dtype) - start)
+            return (start + self.strength.to(start.dtype) * step).to(x.dtype)
         if y.shape != x.shape or _laid_out_alike(x, y):
             return y.to(x.dtype)
         return torch.empty_like(x).copy_(y)
+
+    def _settled(self, change: Tensor) -> Tensor:
+        """The change; where the strength is 0 without what overflowed, for zero times infinity is no zero."""
+        assert self.strength is not None
+        return torch.where(change.isfinite() | (self.strength != 0), change, torch.zeros_like(change))
 
     def expect(self, x: Tensor, dims: tuple[int, ...] | None = None) -> None:
         """Raises a `ShapeError` unless x is floating point (b, c, ...) with the module's channels and axes."""

@@ -17,7 +17,7 @@ class Map:
         path: the tap's path in the network, for example `layer1.0.attention.gate`.
         kind: what the map is over; see `MapKind` for the shapes.
         values: detached weights, batch first, broadcastable over the features they weigh.
-        neutral: the value that does nothing.
+        neutral: the value that does nothing; NaN where no single number does, as for a grid.
     """
 
     path: str
@@ -32,10 +32,25 @@ class Map:
         return self.values.flatten(2).mean(2) if self.kind == "mixed" else None
 
     def positions(self) -> Tensor | None:
-        """(b, ...) weights of the positions, a mixed map averaged over channels; None where there are none."""
-        if self.kind == "spatial":
-            return self.values[:, 0]
-        return self.values.mean(1) if self.kind == "mixed" else None
+        """(b, ...) weights of the positions; None where there are none.
+
+        Several maps of positions are averaged, a mixed map over channels. Of a map in which positions look at
+        positions it is what each one gets, averaged over heads and over those that look.
+        """
+        if self.kind in ("spatial", "mixed"):
+            return self.values.mean(1)
+        if self.kind == "query":
+            looking = (self.values.ndim - 2) // 2
+            return self.values.mean(tuple(range(1, 2 + looking)))
+        return _crossed(self.values) if self.kind == "cross" else None
+
+
+def _crossed(values: Tensor) -> Tensor:
+    """(b, h, w) what each position gets from its column and its row, of a cross map (b, n, h, w, h + w)."""
+    height, width = values.shape[2:4]
+    column = values[..., :height].mean(1).sum(1).transpose(1, 2)  # over those in the column that look: (b, h, w)
+    row = values[..., height:].mean(1).sum(2)
+    return (column + row) / (height * width)
 
 
 class Maps(Mapping[str, tuple[Map, ...]]):

@@ -61,6 +61,6 @@ def _sink(
             previous(map)
         # A copy: a view of a parameter would change with the next step of training.
         values = map.detach().to(device or map.device, copy=True)
-        maps.add(Map(path, tap.kind, values, tap.neutral))
+        maps.add(Map(path, tap.kind, values, tap.level(values)))
 
     return sink

@@ -54,8 +54,8 @@ class Neutral(Substitution):
         """Nothing: the map is the same for every picture."""
 
     def map(self, call: Call, own: Tensor) -> Tensor:
-        """Full of the tap's neutral value."""
-        return torch.full_like(own[:1], self.taps[call[0]].neutral)
+        """What the tap says does nothing."""
+        return self.taps[call[0]].nothing(own[:1])
 
 
 class Mean(Substitution):

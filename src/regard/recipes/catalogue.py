@@ -18,6 +18,7 @@ _PLACES = {
     "residual": "after the last normalisation of a residual branch",
     "stage": "between two stages",
     "conv": "in place of a 3x3 convolution",
+    "head": "in place of the pooling before the classifier",
 }
 
 

@@ -1,5 +1,6 @@
 """The module under test as the checks see it: what it promises, fresh modules of it, and inputs that fit."""
 
+import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,6 +11,7 @@ from torch.nn.parameter import is_lazy
 
 from regard.core.errors import OptionError, RegardError, ShapeError
 from regard.core.facts import Facts
+from regard.core.mechanism import Mechanism
 from regard.core.options import at_least
 from regard.core.seeding import seeded
 from regard.testing import inputs
@@ -71,6 +73,16 @@ class Subject:
         if self.source.takes("dims", dims):
             options = {"dims": dims} | dict(options)
         return self.source.make(channels or self.channels, draw=draw, options=options).train()
+
+    def stated_count(self, channels: int, dims: int) -> int:
+        """The number of parameters by the formula in the facts, for the options that modules are built with."""
+        kind = type(self.module(dims=dims))
+        if not issubclass(kind, Mechanism):
+            raise CheckSkippedError("It is no Mechanism, so its formula cannot be read with its options.")
+        options = inspect.signature(kind).parameters
+        given = {name: p.default for name, p in self.builds.parameters.items() if name in options}
+        known = {name: value for name, value in given.items() if value is not inspect.Parameter.empty}
+        return kind.count(channels, **known | ({"dims": dims} if "dims" in options else {}))
 
     def stirred(self, *, draw: int = 0, channels: int | None = None, dims: int | None = None) -> nn.Module:
         """A new module as training might have left it: nothing is still 0 or 1, a `strength` is 1/2.

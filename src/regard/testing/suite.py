@@ -39,6 +39,7 @@ CHECKS: Mapping[str, Callable[[Subject], None]] = MappingProxyType(
         "identity_start": maps.identity_start,
         "misspelt_option": construction.misspelt_option,
         "parameter_order": construction.parameter_order,
+        "parameter_count": construction.parameter_count,
         "wrong_input": construction.wrong_input,
     }
 )

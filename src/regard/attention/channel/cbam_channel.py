@@ -57,6 +57,7 @@ class CBAMChannel(Mechanism):
             "The hidden width is never under 1, so that a narrow layer still sees its input.",
             "Positions that tie for the maximum share its gradient, which is deterministic on CUDA.",
         ),
+        parameters="2*c*h + bias*(h + c) where h = max(1, c // reduction)",
     )
 
     def __init__(self, channels: int, *, reduction: int = 16, bias: bool = True, start: Start = "paper") -> None:

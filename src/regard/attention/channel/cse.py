@@ -54,6 +54,7 @@ class CSE(Mechanism):
         ),
         authors_code="https://github.com/ai-med/squeeze_and_excitation",
         departures=("The hidden width is never under 1, so that a narrow layer still sees its input.",),
+        parameters="2*c*h + bias*(h + c) where h = max(1, c // reduction)",
     )
 
     def __init__(self, channels: int, *, reduction: int = 2, bias: bool = True, start: Start = "paper") -> None:

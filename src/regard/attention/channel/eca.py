@@ -70,6 +70,7 @@ class ECA(Mechanism):
             "The kernel follows the paper's rule; the authors' networks were trained with sizes set by hand, which "
             "kernel_size gives.",
         ),
+        parameters="kernel_size or 2*floor(abs((log2(c) + beta) / gamma) / 2) + 1",
     )
 
     def __init__(

@@ -55,6 +55,7 @@ class SE(Mechanism):
         ),
         authors_code="https://github.com/hujie-frank/SENet",
         departures=("The hidden width is never under 1, so that a narrow layer still sees its input.",),
+        parameters="2*c*h + bias*(h + c) where h = max(1, c // reduction)",
     )
 
     def __init__(self, channels: int, *, reduction: int = 16, bias: bool = True, start: Start = "paper") -> None:

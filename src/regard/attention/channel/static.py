@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from regard.attention.resampling import interpolate
 from regard.core.errors import OptionError
 from regard.core.facts import Facts, Paper
 from regard.core.mechanism import Mechanism, Start
@@ -56,6 +57,7 @@ class Static(Mechanism):
             identifier="arXiv:2304.06345",
         ),
         departures=("The paper observes that channel gates become constants; learning them directly is ours.",),
+        parameters="c if shape == 'channel' else prod(size or (7, 7))",
     )
 
     def __init__(
@@ -87,8 +89,7 @@ class Static(Mechanism):
         self.expect(x, self._dims)
         logits = widen(self.logits)
         if self.gate.kind == "spatial":
-            for axis, count in enumerate(x.shape[2:]):
-                logits = (logits.movedim(axis, -1) @ _resampling(logits.shape[axis], count, logits)).movedim(-1, axis)
+            logits = interpolate(logits, tuple(x.shape[2:]))
             gate = torch.sigmoid(logits).expand(x.shape[0], 1, *x.shape[2:])
         else:
             gate = torch.sigmoid(logits).reshape(1, -1, *(1,) * (x.ndim - 2)).expand(x.shape[0], *(-1,) * (x.ndim - 1))
@@ -102,13 +103,3 @@ def _checked(size: tuple[int, ...]) -> tuple[int, ...]:
     for count in size:
         at_least("static", "size", count, 1)
     return size
-
-
-def _resampling(given: int, wanted: int, like: Tensor) -> Tensor:
-    """The matrix (given, wanted) of linear interpolation between the centres of cells, constant beyond the outer ones.
-
-    A product with it replaces `interpolate`, whose gradient is not deterministic on CUDA.
-    """
-    centres = (torch.arange(wanted, device=like.device, dtype=like.dtype) + 0.5) * (given / wanted) - 0.5
-    cells = torch.arange(given, device=like.device, dtype=like.dtype)
-    return (1 - (centres.clamp(0, given - 1) - cells[:, None]).abs()).clamp_min(0)

@@ -73,6 +73,11 @@ class BAM(Mechanism):
         ),
         at="stage",
         map_range=(1.0, 2.0),
+        parameters=(
+            "2*c*h + h + c + (2*h if combine == 'mul' else 2*c)"
+            " + c*h + 2*h*h*3**dims + 4*h + 1 + (6*h if combine == 'mul' else 2)"
+            " where h = max(1, c // reduction)"
+        ),
     )
 
     def __init__(

@@ -48,6 +48,7 @@ class CBAM(Mechanism):
         paper=CBAMChannel.facts.paper,
         authors_code=CBAMChannel.facts.authors_code,
         departures=CBAMChannel.facts.departures + CBAMSpatial.facts.departures,
+        parameters="2*c*h + bias*(h + c) + 2*kernel_size**dims + 2 where h = max(1, c // reduction)",
     )
 
     def __init__(

@@ -66,6 +66,7 @@ class SCACNN(Mechanism):
             "The second spatial score adds its bias after the product; a bracket in the authors' code puts it inside.",
         ),
         map_range=(0.0, math.inf),
+        parameters="hidden*(c + 5) + 2",
     )
 
     def __init__(

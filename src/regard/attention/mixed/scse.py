@@ -57,6 +57,7 @@ class SCSE(Mechanism):
             *SSE.facts.departures,
         ),
         neutral=0.5,
+        parameters="2*c*h + bias*(h + c) + c + bias where h = max(1, c // reduction)",
     )
 
     def __init__(

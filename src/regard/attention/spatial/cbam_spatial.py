@@ -60,6 +60,7 @@ class CBAMSpatial(Mechanism):
             "As in the authors' code and unlike the paper's equation, the maximum comes first and the convolution is "
             "normalised.",
         ),
+        parameters="2*kernel_size**dims + 2",
     )
 
     def __init__(
@@ -81,10 +82,14 @@ class CBAMSpatial(Mechanism):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """The authors' start: He's initialisation of the convolution, and a normalisation that gives 0."""
+        """The authors' start: He's initialisation of the convolution, and a normalisation that gives 0.
+
+        With `start="identity"` the normalisation gives what it sees, or the convolution would wait for it.
+        """
         nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
         self.norm.reset_parameters()
-        nn.init.zeros_(self.norm.weight)
+        if self.strength is None:
+            nn.init.zeros_(self.norm.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """x with every position weighed."""

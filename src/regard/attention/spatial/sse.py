@@ -53,6 +53,7 @@ class SSE(Mechanism):
         ),
         authors_code="https://github.com/ai-med/squeeze_and_excitation",
         departures=("The weight is stored for one position axis, (1, c, 1), and serves any number of them.",),
+        parameters="c + bias",
     )
 
     def __init__(self, channels: int, *, bias: bool = True, start: Start = "paper") -> None:

@@ -6,7 +6,7 @@ from torch import nn
 from regard.core.errors import RegardError, ShapeError
 from regard.testing.comparison import finite
 from regard.testing.outcomes import CheckFailedError, CheckSkippedError, brief, during
-from regard.testing.subject import Subject, run
+from regard.testing.subject import Subject, run, strengths
 
 FEW = (1, 2, 3, 19)
 """Numbers of channels under a usual reduction, and one that no reduction divides."""
@@ -66,6 +66,22 @@ def parameter_order(subject: Subject) -> None:
             if weight != name and weight in names[place:]:
                 raise CheckFailedError(
                     f"{path + '.' if path else ''}{name} is registered before {weight}: register weight before bias."
+                )
+
+
+def parameter_count(subject: Subject) -> None:
+    """Has as many parameters as the formula in its facts says, for few and many channels."""
+    if subject.facts is None or not subject.facts.parameters:
+        raise CheckSkippedError("It has no facts that state the number of its parameters.")
+    for channels in (*FEW, subject.channels, 64):
+        for dims in subject.dims:
+            module = subject.module(channels=channels, dims=dims)
+            real = sum(p.numel() for name, p in module.named_parameters() if name not in strengths(module))
+            stated = subject.stated_count(channels, dims)
+            if real != stated:
+                raise CheckFailedError(
+                    f"{channels} channel{'s' * (channels > 1)}, {dims}-D: it has {real:,} parameters; the formula in "
+                    f"its facts, {subject.facts.parameters!r}, gives {stated:,}."
                 )
 
 

@@ -59,8 +59,8 @@ def neutral(subject: Subject) -> None:
     """With its neutral value in every tap it does nothing: y equals x, bit for bit."""
     found = _taps(subject, subject.module())
     facts = subject.facts
-    if facts is not None and facts.neutral == "uniform":
-        raise CheckSkippedError("Its neutral map is a uniform share of what it weighs, which need not be x.")
+    if facts is not None and isinstance(facts.neutral, str):
+        raise CheckSkippedError("Its neutral map is no number: what it makes of x with it need not be x.")
     if not subject.weighs_x:
         raise CheckSkippedError("It does more than to weigh x, so no map makes y equal x.")
     if facts is None and any(tap.kind not in WEIGHS_X for tap in found.values()):
@@ -76,7 +76,10 @@ def neutral(subject: Subject) -> None:
 
 
 def identity_start(subject: Subject) -> None:
-    """With `start="identity"` y equals x at first, bit for bit, also in float16, and training can leave that."""
+    """With `start="identity"` y equals x at first, bit for bit, also in float16, and training can leave that.
+
+    At the first step a `strength` gets a gradient, at the second whatever else is trained.
+    """
     options = _identity(subject)
     for dtype in (torch.float32, torch.float16, torch.bfloat16):
         for inputs in (subject.inputs(), tuple(loud(x) for x in subject.inputs(draw=1))):
@@ -88,13 +91,41 @@ def identity_start(subject: Subject) -> None:
                 if y.dtype != dtype:
                     raise CheckFailedError(f"start='identity': y has dtype {y.dtype} for x in {dtype}.")
                 agree(y, given[0], 0.0, f"start='identity' in {dtype}: a value of y")
+    _can_leave(subject, options)
+
+
+def _can_leave(subject: Subject, options: Options) -> None:
+    """Every `strength` gets a gradient at once; after one step of them so does all that trained modules train."""
+    inputs = subject.inputs(batch=4)
     module = subject.module(options=options)
-    gradients = run_backward(module, subject.inputs())[1]
-    scalars = [gradients[name] for name in strengths(module)]
-    if not any(gradient is not None and bool(gradient.ne(0).any()) for gradient in scalars):
+    gradients = run_backward(module, inputs)[1]
+    still = [name for name in strengths(module) if not _reaches(gradients[name])]
+    if still:
         raise CheckFailedError(
-            "start='identity': no `strength` gets a gradient, so training never leaves the identity."
+            f"start='identity': {', '.join(still)} gets no gradient, so training never leaves the identity."
         )
+    # What the published start holds back (a normalisation without variance, an inactive unit) may take other numbers.
+    waiting = {name for name, gradient in run_backward(subject.stirred(), inputs)[1].items() if _reaches(gradient)}
+    for draw in range(4):
+        module = subject.module(options=options, draw=draw)
+        gradients = run_backward(module, inputs)[1]
+        with torch.no_grad():
+            for name, strength in strengths(module).items():
+                gradient = gradients[name]
+                assert gradient is not None
+                strength -= 0.1 * gradient.sign()
+        gradients = run_backward(module, subject.inputs(batch=4, draw=draw))[1]
+        waiting -= {name for name in waiting if _reaches(gradients.get(name))}
+    if waiting - {"x"}:
+        raise CheckFailedError(
+            f"start='identity': {', '.join(sorted(waiting - {'x'}))} gets no gradient at the second step, so it waits "
+            "for another parameter to leave zero: begin with other initial values where `strength` is there."
+        )
+
+
+def _reaches(gradient: Tensor | None) -> bool:
+    """Whether a gradient is there, beyond rounding."""
+    return gradient is not None and bool((gradient.abs() > 1e-9).any())
 
 
 def _identity(subject: Subject) -> Options:
@@ -137,11 +168,16 @@ def _seen(
 
 def _right_shape(path: str, tap: Tap, map: Tensor, x: Tensor) -> None:
     shape, ones = tuple(map.shape), (1,) * (x.ndim - 2)
+    dims = x.ndim - 2
     fits = {
         "gate": map.ndim == x.ndim and shape[2:] == ones,
-        "spatial": map.ndim == x.ndim and shape[1] == 1,
+        "spatial": map.ndim == x.ndim,
         "mixed": map.ndim == x.ndim,
-        "branch": map.ndim == x.ndim + 1 and shape[3:] == ones,
+        "branch": map.ndim == x.ndim + 1,
+        "query": map.ndim == 2 + 2 * dims,
+        "cross": map.ndim == 3 + dims,
+        "affinity": map.ndim == 4,
+        "grid": map.ndim == 2 + dims and shape[-1] == dims,
     }
     if not fits.get(tap.kind, True) or shape[0] != x.shape[0]:
         raise CheckFailedError(f"The tap {path} of kind {tap.kind} saw a map of shape {shape} for x {tuple(x.shape)}.")
@@ -171,10 +207,10 @@ def _is_applied(path: str, tap: Tap, module: nn.Module, inputs: tuple[Tensor, ..
 
 
 def _constant(tap: Tap, share: float) -> Callable[[Tensor], Tensor]:
-    low, high = (max(tap.low, -1e3), min(tap.high, 1e3))
+    low, high = (-1.0, 1.0) if tap.kind == "grid" else (max(tap.low, -1e3), min(tap.high, 1e3))
     value = low + share * (high - low)
     return lambda map: torch.full_like(map, value)
 
 
 def _neutral(tap: Tap) -> Callable[[Tensor], Tensor]:
-    return lambda map: torch.full_like(map, tap.neutral)
+    return tap.nothing

@@ -1,11 +1,13 @@
 """Dtypes, range and gradients."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import torch
 from torch import nn
 
 from regard.core.seeding import seeded
+from regard.core.tap import taps
 from regard.testing.comparison import agree, finite
 from regard.testing.inputs import MANY, loud
 from regard.testing.outcomes import CheckFailedError, CheckSkippedError, during
@@ -35,25 +37,42 @@ def dtypes(subject: Subject) -> None:
 
 
 def autocast(subject: Subject) -> None:
-    """Computes under autocast to bfloat16 what it gives without, for x in either dtype."""
+    """Computes under autocast to a half what it gives without, for x in either dtype, with maps in float32."""
     module, inputs = subject.stirred(), subject.inputs()
-    allowed = allowed_difference(torch.bfloat16, longest_sum(module, inputs))
-    for dtype in (torch.float32, torch.bfloat16):
-        what = f"x in {_word(dtype)} under autocast to bfloat16"
-        given = tuple(x.to(dtype) for x in inputs)
-        with during("the module without autocast"), torch.no_grad():
-            want = run(module.eval(), tuple(x.float() for x in given))
-        with during(what), torch.autocast("cpu", torch.bfloat16):
-            with torch.no_grad():
-                y = run(module.eval(), given)
-            trained, gradients = run_backward(module.train(), given)
-        if y.dtype not in (dtype, torch.bfloat16):
-            raise CheckFailedError(
-                f"{what}: y has dtype {_word(y.dtype)}, which costs twice the memory: apply the map in x's dtype."
-            )
-        agree(y, want, allowed, f"{what}: a value of y")
-        finite(trained, f"{what}: y in training")
-        _finite_gradients(gradients, what)
+    for half in HALVES:
+        allowed = allowed_difference(half, longest_sum(module, inputs))
+        for dtype in (torch.float32, half):
+            what = f"x in {_word(dtype)} under autocast to {_word(half)}"
+            given = tuple(x.to(dtype) for x in inputs)
+            with during("the module without autocast"), torch.no_grad():
+                want = run(module.eval(), tuple(x.float() for x in given))
+            with during(what), torch.autocast("cpu", half):
+                with torch.no_grad(), _wide_maps(module, what):
+                    y = run(module.eval(), given)
+                trained, gradients = run_backward(module.train(), given)
+            if y.dtype not in (dtype, half):
+                raise CheckFailedError(
+                    f"{what}: y has dtype {_word(y.dtype)}, which costs twice the memory: apply the map in x's dtype."
+                )
+            agree(y, want, allowed, f"{what}: a value of y")
+            finite(trained, f"{what}: y in training")
+            _finite_gradients(gradients, what)
+
+
+@contextmanager
+def _wide_maps(module: nn.Module, what: str) -> Iterator[None]:
+    """Inside, a map in fewer than 32 bits that passes a tap is a failure."""
+    narrow: dict[str, torch.dtype] = {}
+    found = taps(module)
+    for path, tap in found.items():
+        tap.sink = lambda map, path=path: narrow.update({path: map.dtype}) if map.dtype in HALVES else None  # type: ignore[misc]
+    try:
+        yield
+    finally:
+        for tap in found.values():
+            tap.sink = None
+    for path, dtype in narrow.items():
+        raise CheckFailedError(f"{what}: the map in the tap {path} is in {_word(dtype)}: normalise in float32 (widen).")
 
 
 def finiteness(subject: Subject) -> None:

@@ -1,0 +1,71 @@
+"""Weights of single mechanisms from and for other libraries."""
+
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from regard.core.errors import CheckpointError, unknown_name
+from regard.core.layout import Layout
+from regard.core.mechanism import Mechanism
+
+
+def import_weights(module: Mechanism, state: Mapping[str, Tensor], library: str) -> None:
+    """Loads the state dict of the same mechanism in another library.
+
+    Every tensor is renamed, brought into our shape and order (the planes of CBAM's spatial kernel, for example, stand
+    the other way round in timm) and checked before the first one is loaded.
+
+    Args:
+        module: a mechanism of the catalogue, built with the options of those weights; changed in place.
+        state: the other library's state dict of its module.
+        library: `timm`, `torchvision`, `pytorchcv`, `official` (the authors' code) or another in `module.layouts`.
+
+    Raises:
+        UnknownNameError: this mechanism has no twin in that library, or none that computes the same.
+        CheckpointError: a tensor is missing, too many or of another shape; the module is then as it was.
+
+    Example:
+        >>> import torch
+        >>> from regard.attention import create
+        >>> gate = create("se", channels=8, reduction=4)
+        >>> import_weights(gate, export_weights(create("se", channels=8, reduction=4), "timm"), "timm")
+    """
+    found = layout_of(module, library)
+    if getattr(module, "strength", None) is not None:
+        like = {name: values for name, values in module.state_dict().items() if name != "strength"}
+        module.load_state_dict(found.to_ours(state, like), strict=False)
+    else:
+        module.load_state_dict(found.to_ours(state, module.state_dict()))
+
+
+def export_weights(module: Mechanism, library: str) -> dict[str, Tensor]:
+    """The module's state dict as another library stores it; the tensors are copies.
+
+    Args:
+        module: a mechanism of the catalogue.
+        library: see `import_weights`.
+
+    Raises:
+        UnknownNameError: this mechanism has no twin in that library, or none that computes the same.
+        CheckpointError: a tensor for which they have no place, such as the `strength` of an identity start.
+
+    Example:
+        >>> from regard.attention import create
+        >>> list(export_weights(create("se", channels=8, reduction=4), "timm"))
+        ['fc1.weight', 'fc1.bias', 'fc2.weight', 'fc2.bias']
+    """
+    theirs = layout_of(module, library).to_theirs(module.state_dict())
+    return {name: values.detach().clone() for name, values in theirs.items()}
+
+
+def layout_of(module: Mechanism, library: str) -> Layout:
+    """How that library stores the module's parameters."""
+    layouts = {layout.library: layout for layout in module.layouts}
+    if not layouts:
+        raise CheckpointError(
+            f"{module.facts.name}: no other library is known that computes the same, so its weights have no other "
+            "layout than ours: save and load its state dict."
+        )
+    if library not in layouts:
+        raise unknown_name(f"library with a twin of {module.facts.name!r}", library, layouts)
+    return layouts[library]

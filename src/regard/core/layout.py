@@ -1,0 +1,143 @@
+"""How another library stores the parameters of a mechanism, and the way there and back."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from regard.core.errors import CheckpointError
+
+Way = Callable[[Tensor], Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """Where and how one of our tensors, or those of one of our modules, stand in another library's state dict.
+
+    Attributes:
+        name: the tensor's or module's name there.
+        axes: how many axes a weight has there: axes of size 1 are put behind ours, or taken away (a linear layer
+            stored as a 1x1 convolution has 4). None where it has as many as ours.
+        flipped: the axis along which the order is the opposite there.
+        part: (i, n) where it is the i-th of n equal parts, along axis 0, of what is one tensor there.
+        there: any other way from our tensor to theirs; a bijection, with `back`.
+        back: the way from theirs to ours.
+    """
+
+    name: str
+    axes: int | None = None
+    flipped: int | None = None
+    part: tuple[int, int] | None = None
+    there: Way | None = None
+    back: Way | None = None
+
+    def give(self, ours: Tensor) -> Tensor:
+        """Our tensor as it is stored there."""
+        theirs = _with_axes(ours, self.axes) if ours.ndim > 1 else ours
+        theirs = theirs if self.flipped is None or ours.ndim < 2 else theirs.flip(self.flipped)
+        return theirs if self.there is None else self.there(theirs)
+
+    def take(self, theirs: Tensor, like: Tensor) -> Tensor:
+        """Their tensor as we store it, with as many axes as `like`."""
+        if self.part is not None:
+            theirs = theirs.chunk(self.part[1])[self.part[0]]
+        ours = theirs if self.back is None else self.back(theirs)
+        ours = ours if self.flipped is None or like.ndim < 2 else ours.flip(self.flipped)
+        return _with_axes(ours, like.ndim) if like.ndim > 1 else ours
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """The state dict of a mechanism's twin in another library.
+
+    Attributes:
+        library: `timm`, `torchvision`, `pytorchcv`, `official` (the authors' own code) or another one.
+        twin: the class there, `module.Class`, with the options that make it the same function as ours.
+        names: for each tensor or module of ours (`reduce`, `norm.weight`) its name there, or more about it.
+        note: what has to be chosen here for the two to be the same; empty where the defaults do.
+
+    Example:
+        >>> layout = Layout(library="timm", twin="timm.layers.SEModule", names={"reduce": Stored(name="fc1", axes=4)})
+        >>> layout.to_theirs({"reduce.weight": torch.ones(2, 8)})["fc1.weight"].shape
+        torch.Size([2, 8, 1, 1])
+    """
+
+    library: str
+    twin: str
+    names: Mapping[str, str | Stored] = field(default_factory=dict)
+    note: str = ""
+
+    def to_theirs(self, ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Our state dict as theirs.
+
+        Raises:
+            CheckpointError: a tensor for which they have no place, such as the `strength` of an identity start.
+        """
+        theirs: dict[str, Tensor] = {}
+        parts: dict[str, dict[int, Tensor]] = {}
+        for name, tensor in ours.items():
+            stored, there = self._place(name)
+            if stored.part is None:
+                theirs[there] = stored.give(tensor)
+            else:
+                parts.setdefault(there, {})[stored.part[0]] = stored.give(tensor)
+        return theirs | {there: torch.cat([part for _, part in sorted(of.items())]) for there, of in parts.items()}
+
+    def to_ours(self, theirs: Mapping[str, Tensor], like: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Their state dict as ours: every tensor of `like`, ours before, in its shape.
+
+        Raises:
+            CheckpointError: a tensor is missing, too many or of another shape; nothing is taken half.
+        """
+        ours: dict[str, Tensor] = {}
+        used: set[str] = set()
+        for name, before in like.items():
+            stored, there = self._place(name)
+            used.add(there)
+            if there not in theirs:
+                if name.endswith("num_batches_tracked"):
+                    ours[name] = before
+                    continue
+                raise CheckpointError(
+                    f"{self.twin} stores our {name!r} as {there!r}, and the weights have no such tensor. They have: "
+                    f"{', '.join(sorted(theirs)) or 'none'}."
+                )
+            taken = stored.take(theirs[there], before)
+            if taken.shape != before.shape:
+                raise CheckpointError(
+                    f"{there!r} has shape {tuple(theirs[there].shape)} and gives {tuple(taken.shape)} for our {name!r} "
+                    f"of shape {tuple(before.shape)}: build the mechanism with the options of those weights."
+                )
+            ours[name] = taken.to(before).clone()
+        left = sorted(name for name in set(theirs) - used if not name.endswith("num_batches_tracked"))
+        if left:
+            raise CheckpointError(
+                f"The weights hold {', '.join(left)}, for which this mechanism has no place: build it with the options "
+                f"of those weights{f' ({self.note})' if self.note else ''}."
+            )
+        return ours
+
+    def _place(self, name: str) -> tuple[Stored, str]:
+        """How our tensor of that name is stored, and under what name."""
+        fits = [key for key in self.names if name == key or name.startswith(f"{key}.")]
+        if not fits:
+            raise CheckpointError(
+                f"{self.twin} has no place for our {name!r}"
+                + (": it exists only with start='identity'." if name.rpartition(".")[2] == "strength" else ".")
+            )
+        key = max(fits, key=len)
+        stored = self.names[key]
+        stored = Stored(name=stored) if isinstance(stored, str) else stored
+        return stored, f"{stored.name}{name.removeprefix(key)}"
+
+
+def _with_axes(tensor: Tensor, axes: int | None) -> Tensor:
+    """The tensor with trailing axes of size 1 added or taken away until it has `axes`, as far as that goes."""
+    if axes is None:
+        return tensor
+    while tensor.ndim > axes and tensor.shape[-1] == 1:
+        tensor = tensor.squeeze(-1)
+    while tensor.ndim < axes:
+        tensor = tensor.unsqueeze(-1)
+    return tensor
