@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -q
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick check lint format docs serve-docs surface clean
+.PHONY: help demo test test-long quick check lint format docs serve-docs surface clean
 
 help: ## Print this list
 	@echo "regard: visual attention for PyTorch"
@@ -27,7 +27,10 @@ test: $(VENV)/.tested ## Run all tests
 	@$(TEST) $(ARGS)
 
 quick: $(VENV)/.tested ## Run the tests that take less than ten seconds each
-	@$(TEST) -m "not slow" $(ARGS)
+	@$(TEST) -m "not slow and not long" $(ARGS)
+
+test-long: $(VENV)/.tested ## Run what `make test` leaves out: long fuzzing, inductor and ONNX for every form (about an hour)
+	@$(TEST) -m long $(ARGS)
 
 check: lint docs test ## Run everything that must pass: style, types, imports, docs, tests
 

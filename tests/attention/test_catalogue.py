@@ -10,9 +10,7 @@ from regard.core import OptionError, Spec, UnknownNameError, taps
 
 EVERY = (*CATALOGUE, *CONTROLS)
 every = pytest.mark.parametrize("mechanism", EVERY, ids=lambda m: m.facts.name)
-insertable = pytest.mark.parametrize(
-    "mechanism", [m for m in EVERY if m.facts.insertable], ids=lambda m: m.facts.name
-)
+insertable = pytest.mark.parametrize("mechanism", [m for m in EVERY if m.facts.insertable], ids=lambda m: m.facts.name)
 
 
 def at_dims(mechanism, dims, channels=8, **options):

@@ -7,13 +7,18 @@ from typing import Literal, get_args, get_origin, get_type_hints
 import pytest
 
 from regard.attention import CATALOGUE, CONTROLS
-from regard.core import Facts
 from regard.testing import CHECKS, OPT_IN, check_attention
 
 STARTS = ("paper", "identity")
 
 GRAPHS = ("compile", "export", "onnx", "taps_compiled")
 """Checks that take seconds: for the forms that options choose they are left out."""
+
+ONCE = ("export", "onnx", "taps_compiled", "pickle", "state_dict", "misspelt_option", "wrong_input")
+"""Checks that a `strength` changes nothing about."""
+
+WITHOUT_AXES = ("export", "taps_compiled", "pickle", "state_dict", "misspelt_option", "wrong_input", "deepcopy")
+"""Checks that the number of position axes changes nothing about; an export is the first half of `onnx`."""
 
 BY_ITS_OWN_RULE = ("start", "dims", "strict")
 """Options that the checks set themselves, and the one that turns a warning into an error."""
@@ -27,10 +32,23 @@ COMPILED = ("se", "cbam", "sk")
 MECHANISMS = (*CATALOGUE, *CONTROLS)
 
 
-def starts():
+def main_dims(mechanism):
+    return 2 if 2 in mechanism.facts.dims else mechanism.facts.dims[0]
+
+
+def promises():
+    """Every check at the main number of position axes with both starts; at the others those that depend on it."""
     for mechanism in MECHANISMS:
-        for start in STARTS:
-            yield pytest.param(partial(mechanism, start=start), id=f"{mechanism.facts.name}-{start}")
+        main, name = main_dims(mechanism), mechanism.facts.name
+        for start in STARTS if mechanism.facts.insertable else STARTS[:1]:
+            made = partial(mechanism, start=start) if mechanism.facts.insertable else mechanism
+            for check in CHECKS:
+                if check not in OPT_IN and not (start == "identity" and check in ONCE):
+                    yield pytest.param(made, (main,), check, id=f"{name}-{start}-{main}d-{check}")
+        for dims in sorted(set(mechanism.facts.dims) - {main}):
+            for check in CHECKS:
+                if check not in (*OPT_IN, *WITHOUT_AXES):
+                    yield pytest.param(mechanism, (dims,), check, id=f"{name}-paper-{dims}d-{check}")
 
 
 def forms():
@@ -46,11 +64,11 @@ def forms():
                     yield pytest.param(partial(mechanism, **{name: value}), form, id=form)
 
 
-@pytest.mark.parametrize("check", [name for name in CHECKS if name not in OPT_IN])
-@pytest.mark.parametrize("mechanism", [*starts()])
-def test_every_mechanism_keeps_every_promise(mechanism, check):
-    outcome = check_attention(mechanism, checks=check).outcomes[0]
+@pytest.mark.parametrize(("mechanism", "dims", "check"), [*promises()])
+def test_every_mechanism_keeps_every_promise(mechanism, dims, check):
+    outcome = check_attention(mechanism, checks=check, dims=dims).outcomes[0]
     if outcome.status == "skipped":
+        assert _excused(getattr(mechanism, "func", mechanism), check), outcome
         pytest.skip(outcome.sentence)
 
 
@@ -65,22 +83,31 @@ def test_what_inductor_makes_of_it_gives_the_same(mechanism):
     assert not check_attention(mechanism, checks=OPT_IN).skipped
 
 
-def test_checks_are_skipped_only_where_the_facts_say_so():
-    for mechanism in MECHANISMS:
-        for outcome in check_attention(mechanism, checks=_quick()).skipped:
-            assert _excused(mechanism.facts, outcome.name, mechanism), outcome
+@pytest.mark.long
+@pytest.mark.parametrize("mechanism", MECHANISMS, ids=lambda m: m.facts.name)
+def test_what_inductor_makes_of_every_mechanism_gives_the_same(mechanism):
+    for dims in mechanism.facts.dims:
+        check_attention(mechanism, checks=OPT_IN, dims=(dims,))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("mechanism", "form"), [*forms()])
+def test_every_form_is_captured_as_a_graph(mechanism, form):
+    check_attention(mechanism, checks=GRAPHS, dims=(2,) if form in OF_TWO_AXES else None)
 
 
 def _quick():
     return [name for name in CHECKS if name not in (*GRAPHS, *OPT_IN)]
 
 
-def _excused(facts: Facts, check: str, mechanism) -> bool:
+def _excused(mechanism, check: str) -> bool:
+    facts = mechanism.facts
     parameterless = not any(True for _ in mechanism(16).parameters())
+    weighs = facts.act == "weigh" and facts.at not in ("conv", "kernel") and facts.keeps_shape
     return {
-        "neutral": isinstance(facts.neutral, str) or facts.act != "weigh" or facts.at == "conv" or not facts.keeps_shape,
+        "neutral": isinstance(facts.neutral, str) or not weighs,
         "identity_start": not facts.insertable,
+        "gradcheck": facts.kind == "hard",
         "unused_parameters": parameterless,
         "parameter_order": parameterless,
-        "gradcheck": facts.kind == "hard",
     }.get(check, False)

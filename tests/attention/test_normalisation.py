@@ -62,3 +62,10 @@ def test_copies_and_pickles_work():
     for copied in (copy.deepcopy(norm), pickle.loads(pickle.dumps(norm))):
         assert copied.strict
         assert torch.equal(copied(torch.ones(2, 3).double()), norm(torch.ones(2, 3).double()))
+
+
+def test_what_overflowed_in_float16_becomes_no_nan():
+    norm, x = GateNorm(2).half(), torch.full((3, 2, 4), 1.0).half()
+    x[0, 0], x[1, 0] = torch.inf, -torch.inf
+    assert norm(x).isfinite().all()
+    assert norm.float()(x.float())[:, 0].isnan().all()

@@ -16,7 +16,10 @@ JUNK = {"utils", "util", "common", "helpers", "helper", "misc"}
 COVERED_ELSEWHERE: dict[str, str] = {}
 """Modules without a test file of their own, with the reason."""
 
-OVER_A_ROOM = {"tests/attention/test_conformance.py": "the conformance suite over the whole catalogue"}
+OVER_A_ROOM = {
+    "tests/attention/test_conformance.py": "the conformance suite over the whole catalogue",
+    "tests/attention/test_fuzz.py": "random inputs and options over the whole catalogue",
+}
 """Test files that mirror no single module, with what they test."""
 
 OF_DATA = {"tests/recipes/test_shipped.py": "the trained network in src/regard/models/pretrained"}

@@ -1,3 +1,4 @@
+import dataclasses
 from typing import ClassVar
 
 import pytest
@@ -62,6 +63,48 @@ def test_blend_does_not_overflow_where_the_difference_would():
     x, y = torch.tensor([[[-60000.0]]]).half(), torch.tensor([[[60000.0]]]).half()
     assert torch.isinf(y - x).all()
     assert torch.equal(module.blend(x, y), x)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_add_goes_from_x_to_the_sum(dtype):
+    module, x, h = Halved(4, start="identity").to(dtype), torch.randn(2, 4, 5).to(dtype), torch.randn(2, 4, 1).to(dtype)
+    assert torch.equal(module.add(x, h), x)
+    nn.init.constant_(module.strength, 0.25)
+    assert module.add(x, h).dtype == dtype
+    torch.testing.assert_close(module.add(x, h), x + h / 4)
+    assert torch.equal(Halved(4).add(x, h), x + h)
+
+
+@pytest.mark.parametrize("wrong", [torch.inf, -torch.inf, torch.nan])
+def test_what_overflowed_is_left_out_only_while_the_strength_is_zero(wrong):
+    module, x = Halved(2, start="identity"), torch.randn(1, 2, 1)
+    h = torch.tensor([[[wrong], [1.0]]])
+    for form in (lambda: module.add(x, h), lambda: module.blend(x, x + h)):
+        assert torch.equal(form(), x)
+    assert torch.equal(module.temper(h), torch.ones_like(h))
+    nn.init.constant_(module.strength, 0.5)
+    for form in (lambda: module.add(x, h), lambda: module.blend(x, x + h), lambda: module.temper(h)):
+        assert not form()[0, 0].isfinite()
+
+
+def test_the_strength_gets_the_gradient_of_what_it_adds():
+    module, x, h = Halved(2, start="identity"), torch.randn(3, 2, 4), torch.randn(3, 2, 4)
+    module.add(x, h).sum().backward()
+    torch.testing.assert_close(module.strength.grad, h.sum())
+
+
+def test_the_count_is_the_formula_of_channels_and_options():
+    class Counted(Halved):
+        """Has a formula."""
+
+        facts = dataclasses.replace(Halved.facts, parameters="c*h + bias*h where h = max(1, c // reduction)")
+
+        def __init__(self, channels, *, reduction=4, bias=True, start="paper"):
+            super().__init__(channels, start=start)
+
+    assert Counted.count(16) == 16 * 4 + 4
+    assert Counted.count(16, reduction=8, bias=False) == 16 * 2
+    assert Counted.count(2) == 3
 
 
 def test_blend_gives_the_strides_of_x():

@@ -25,6 +25,42 @@ def test_a_spatial_map_is_over_positions_only(size):
     assert map.channels() is None
 
 
+def test_several_maps_of_positions_are_averaged():
+    map = seen("spatial", 2, 3, 4, 5)
+    torch.testing.assert_close(map.positions(), map.values.mean(1))
+
+
+def test_of_a_map_of_queries_it_is_what_each_position_gets():
+    map = seen("query", 2, 3, 2, 2, 4, 5)
+    got = map.positions()
+    assert got.shape == (2, 4, 5)
+    for h, w in ((0, 0), (3, 4)):
+        torch.testing.assert_close(got[1, h, w], map.values[1, :, :, :, h, w].mean())
+    assert map.channels() is None
+
+
+def test_of_a_cross_map_it_is_what_each_position_gets_from_its_column_and_row():
+    height, width = 3, 4
+    map = seen("cross", 2, 1, height, width, height + width)
+    want = torch.zeros(2, height, width)
+    for b in range(2):
+        for h in range(height):
+            for w in range(width):
+                for other in range(height):
+                    want[b, other, w] += map.values[b, 0, h, w, other]
+                for other in range(width):
+                    want[b, h, other] += map.values[b, 0, h, w, height + other]
+    torch.testing.assert_close(map.positions(), want / (height * width))
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape"), [("affinity", (2, 1, 4, 4)), ("grid", (2, 3, 3, 2)), ("kernel", (2, 1, 3, 3))]
+)
+def test_other_maps_are_over_neither(kind, shape):
+    assert seen(kind, *shape).positions() is None
+    assert seen(kind, *shape).channels() is None
+
+
 @pytest.mark.parametrize("size", [(4,), (4, 5), (2, 4, 5)])
 def test_a_mixed_map_is_averaged_over_the_other(size):
     map = seen("mixed", 2, 3, *size)

@@ -1,4 +1,5 @@
 import copy
+import math
 import pickle
 
 import pytest
@@ -98,3 +99,47 @@ def test_taps_are_named_by_path_and_once():
     assert taps(net) == {"a.1": shared, "c": net["c"]}
     assert taps(shared) == {"": shared}
     assert "c): Tap(spatial, neutral=0.5)" in repr(net)
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "share"),
+    [
+        ("spatial", (2, 3, 4, 5), 1 / 20),
+        ("query", (2, 3, 4, 5, 2, 3), 1 / 6),
+        ("query", (2, 3, 7, 5), 1 / 5),
+        ("cross", (2, 1, 4, 5, 9), 1 / 9),
+        ("affinity", (2, 4, 8, 8), 1 / 8),
+    ],
+)
+def test_an_equal_share_is_one_over_what_is_shared(kind, shape, share):
+    tap, map = Tap(kind, neutral="uniform"), torch.rand(shape)
+    assert tap.level(map) == pytest.approx(share)
+    assert torch.equal(tap.nothing(map), torch.full(shape, share))
+    assert "neutral=uniform" in repr(tap)
+
+
+def test_a_number_is_the_level_of_a_map_of_any_shape():
+    tap = Tap("mixed", neutral=0.5)
+    assert tap.level(torch.rand(2, 3)) == 0.5
+    assert torch.equal(tap.nothing(torch.rand(2, 3)), torch.full((2, 3), 0.5))
+
+
+@pytest.mark.parametrize("size", [(5,), (4, 3), (2, 3, 5)])
+def test_the_identity_grid_is_that_of_pytorch(size):
+    d = len(size)
+    grid = Tap("grid", neutral="identity").nothing(torch.zeros(2, *size, d, dtype=torch.float64))
+    assert grid.shape == (2, *size, d)
+    theta = torch.eye(max(d, 2), max(d, 2) + 1, dtype=torch.float64).expand(2, -1, -1)
+    square = size if d > 1 else (1, *size)
+    theirs = torch.nn.functional.affine_grid(theta, [2, 1, *square], align_corners=False)
+    torch.testing.assert_close(grid, theirs if d > 1 else theirs[:, 0, :, :1])
+    assert math.isnan(Tap("grid", neutral="identity").level(grid))
+
+
+def test_it_is_watched_while_anyone_looks_or_replaces():
+    tap = Tap("query", neutral="uniform")
+    assert not tap.watched
+    tap.sink = lambda map: None
+    assert tap.watched
+    tap.sink, tap.replace = None, lambda map: map
+    assert tap.watched

@@ -10,11 +10,21 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from regard.core.errors import ShapeError
 
 
+def saturated(x: Tensor) -> Tensor:
+    """x; in float16 with its largest number where it overflowed, because the mean of infinities is no number.
+
+    >>> saturated(torch.tensor([torch.inf, 1.0]).half()).tolist()
+    [65504.0, 1.0]
+    """
+    return x.clamp(-65504, 65504) if x.dtype == torch.float16 else x
+
+
 class GateNorm(_BatchNorm):
     """Batch normalisation of (b, c) or (b, c, ...) with any number of position axes.
 
     In training a batch of one picture whose map has one position gives one value per channel: its variance is 0 and
     PyTorch refuses it. Here the running statistics are used instead, with one warning; `strict=True` raises.
+    In float16 what overflowed before it counts as the largest number, so that no infinity becomes NaN.
 
     Args:
         features: number of channels.
@@ -34,6 +44,7 @@ class GateNorm(_BatchNorm):
     def forward(self, input: Tensor) -> Tensor:
         """The normalised features, same shape."""
         self._check_input_dim(input)
+        input = saturated(input)
         if self.training and input.numel() == input.shape[1]:
             self._report_single_value(input)
             return functional.batch_norm(

@@ -6,7 +6,7 @@ from typing import Literal
 Family = Literal["channel", "spatial", "mixed", "branch", "temporal"]
 Kind = Literal["soft", "hard"]
 Act = Literal["weigh", "select", "resample", "aggregate"]
-Place = Literal["residual", "stage", "conv", "head"]
+Place = Literal["residual", "stage", "conv", "kernel", "head"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +51,8 @@ class Facts:
         departures: where and why ours differs from the paper or from the authors' code, one sentence each.
         dims: numbers of position axes it takes: 1 for sound, 2 for images, 3 for clips.
         at: where it belongs in a network: after the last normalisation of a residual branch, between two stages,
-            in place of a convolution, or in place of the pooling before the classifier (y is then (b, c)).
+            in place of a convolution with its normalisation and ReLU (`conv`) or of the convolution alone (`kernel`),
+            or in place of the pooling before the classifier (`head`: y is then (b, c)).
         keeps_shape: whether y has the shape of x.
         insertable: whether it can be put into a trained network (it can start as the identity).
         map_range: the smallest and largest value that a map, as applied with `start="paper"`, can take.

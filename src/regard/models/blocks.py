@@ -118,8 +118,8 @@ def _unit(number: int, inputs: int, outputs: int, size: int, stride: int = 1) ->
 
 
 def _wide_unit(number: int, inputs: int, outputs: int, stride: int, style: Style) -> Iterator[tuple[str, nn.Module]]:
-    """A 3x3 convolution, its normalisation and its ReLU, or the mechanism that stands for the three."""
-    if style.mechanism is None or style.place != "conv":
+    """A 3x3 convolution, its normalisation and its ReLU; a mechanism may stand for the three, or for the first."""
+    if style.mechanism is None or style.place not in ("conv", "kernel"):
         yield from _unit(number, inputs, outputs, 3, stride)
         yield f"relu{number}", nn.ReLU(inplace=True)
         return
@@ -127,6 +127,9 @@ def _wide_unit(number: int, inputs: int, outputs: int, stride: int, style: Style
     if stride != 1:
         reshape["stride"] = stride
     yield "attention", attention.create(style.mechanism, channels=inputs, **reshape)
+    if style.place == "kernel":
+        yield f"bn{number}", nn.BatchNorm2d(outputs)
+        yield f"relu{number}", nn.ReLU(inplace=True)
 
 
 def _gate(channels: int, style: Style) -> Iterator[tuple[str, nn.Module]]:

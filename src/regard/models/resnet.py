@@ -34,8 +34,9 @@ class ResNet(nn.Module):
 
     He, Zhang, Ren, Sun: Deep Residual Learning for Image Recognition, CVPR 2016. Modules are named as in torchvision.
     A mechanism's own facts say where it stands: after the last normalisation of every block, before the shortcut is
-    added (`layer1.0.attention`); after every stage but the last (`attention1`); or in place of a block's 3x3
-    convolution with its normalisation and ReLU, the middle one of a bottleneck, the first one of a basic block.
+    added (`layer1.0.attention`); after every stage but the last (`attention1`); in place of a block's 3x3 convolution,
+    with its normalisation and ReLU or alone, the middle one of a bottleneck, the first one of a basic block; or in
+    place of the pooling before the classifier (`attention`).
 
     Args:
         name: what errors and descriptions call it.
@@ -79,7 +80,8 @@ class ResNet(nn.Module):
             self._append(f"layer{stage}", nn.Sequential(*blocks))
             if style.mechanism is not None and style.place == "stage" and stage < len(layout.blocks):
                 self._append(f"attention{stage}", attention.create(style.mechanism, channels=channels))
-        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.pooling = "attention" if style.place == "head" else "avgpool"
+        self.add_module(self.pooling, _pooling(channels, style))
         self.fc = nn.Linear(channels, num_classes)
         self.reduction = (1 if layout.small else 4) * 2 ** (len(layout.blocks) - 1)
 
@@ -93,7 +95,7 @@ class ResNet(nn.Module):
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         for name in self.order:
             x = getattr(self, name)(x)
-        return self.fc(torch.flatten(self.avgpool(x), 1))
+        return self.fc(torch.flatten(getattr(self, self.pooling)(x), 1))
 
     def _expect(self, x: Tensor) -> None:
         if x.ndim != 4 or x.shape[1] != self.in_channels or not x.is_floating_point():
@@ -108,6 +110,13 @@ class ResNet(nn.Module):
                 "last stage, whose variance batch normalisation cannot take: train with batches of two or more "
                 f"(drop_last=True leaves out a last batch of one), or with pictures larger than {self.reduction}."
             )
+
+
+def _pooling(channels: int, style: Style) -> nn.Module:
+    """What makes one vector of all positions: the mean, or the mechanism that stands for it."""
+    if style.mechanism is None or style.place != "head":
+        return nn.AdaptiveAvgPool2d(1)
+    return attention.create(style.mechanism, channels=channels)
 
 
 def _stage(inputs: int, width: int, depth: int, stride: int, bottlenecks: bool, style: Style) -> Iterator[Residual]:

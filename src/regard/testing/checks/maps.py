@@ -171,7 +171,7 @@ def _right_shape(path: str, tap: Tap, map: Tensor, x: Tensor) -> None:
     dims = x.ndim - 2
     fits = {
         "gate": map.ndim == x.ndim and shape[2:] == ones,
-        "spatial": map.ndim == x.ndim,
+        "spatial": map.ndim == x.ndim and shape[2:] == tuple(x.shape[2:]),
         "mixed": map.ndim == x.ndim,
         "branch": map.ndim == x.ndim + 1,
         "query": map.ndim == 2 + 2 * dims,

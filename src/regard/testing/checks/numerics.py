@@ -1,5 +1,6 @@
 """Dtypes, range and gradients."""
 
+import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
@@ -76,19 +77,36 @@ def _wide_maps(module: nn.Module, what: str) -> Iterator[None]:
 
 
 def finiteness(subject: Subject) -> None:
-    """Stays finite where sums and squares leave the range of float16, and where x is constant, with its gradient."""
+    """Stays finite where sums and squares leave the range of float16, and for constant and tiny x, with its gradient.
+
+    For huge x in float16 (1e4 where all it does is to weigh x by a bounded map, else 1e2) nothing becomes NaN; where
+    the product itself leaves the range, y is infinite.
+    """
     large = tuple(loud(x).half() for x in subject.inputs(MANY[subject.main_dims]))
     for training in (False, True):
         with during("large x in float16"), torch.no_grad():
             y = run(awake(subject.module()).half().train(training), large)
         finite(y, f"large x in float16 (up to {float(large[0].abs().max()):.0f}): y")
-    for value in (0.0, 1.0):
-        constant = tuple(torch.full_like(x, value) for x in subject.inputs())
+    for what, scaled in {
+        "x = 0 everywhere": tuple(0 * x for x in subject.inputs()),
+        "x = 1 everywhere": tuple(torch.ones_like(x) for x in subject.inputs()),
+        "tiny x (1e-6)": tuple(1e-6 * x for x in subject.inputs()),
+    }.items():
         for training in (False, True):
-            with during(f"x = {value:g} everywhere"):
-                y, gradients = run_backward(subject.stirred().train(training), constant)
-            finite(y, f"x = {value:g} everywhere: y")
-            _finite_gradients(gradients, f"x = {value:g} everywhere")
+            with during(what):
+                y, gradients = run_backward(subject.stirred().train(training), scaled)
+            finite(y, f"{what}: y")
+            _finite_gradients(gradients, what)
+    facts = subject.facts
+    bounded = facts is not None and subject.weighs_x and all(math.isfinite(end) for end in facts.map_range)
+    factor = 1e4 if bounded else 1e2
+    huge = tuple((factor * x).half() for x in subject.inputs())
+    for training in (False, True):
+        what = f"huge x ({factor:g}) in float16 in {'training' if training else 'evaluation'}"
+        with during(what), torch.no_grad():
+            y = run(subject.stirred().half().train(training), huge)
+        if bool(y.isnan().any()):
+            raise CheckFailedError(f"{what}: y has values that are not a number.")
 
 
 def gradcheck(subject: Subject) -> None:
