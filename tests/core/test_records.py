@@ -75,6 +75,18 @@ def test_a_map_over_branches_is_neither():
     assert map.positions() is None
 
 
+def test_branches_have_weights_of_channels_or_of_positions():
+    of_channels = seen("branch", 2, 3, 4, 1, 1)
+    assert torch.equal(of_channels.branches(), of_channels.values.reshape(2, 3, 4))
+    assert of_channels.positions() is None
+    of_positions = seen("branch", 2, 3, 1, 4, 5)
+    assert of_positions.branches() is None
+    torch.testing.assert_close(of_positions.positions(), of_positions.values.mean((1, 2)))
+    of_neither = seen("branch", 2, 3, 1, 1, 1)
+    assert (of_neither.branches(), of_neither.positions()) == (None, None)
+    assert seen("gate", 2, 3, 1, 1).branches() is None
+
+
 def test_a_map_does_not_change():
     with pytest.raises(dataclasses.FrozenInstanceError):
         seen("gate", 1, 2, 1).path = "other"

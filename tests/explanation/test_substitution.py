@@ -76,8 +76,36 @@ def test_branches_are_permuted_together_so_that_shares_still_sum_to_one():
 
 
 def test_a_map_without_channels_and_positions_cannot_be_permuted():
-    with pytest.raises(OptionError, match=r"'t' passes a map of kind 'grid'.*leave out the mode 'permuted'"):
-        Permuted({"t": Tap("grid")}, Recording(1, 0))
+    with pytest.raises(OptionError, match=r"'t' passes a map of kind 'glimpse'.*leave out the mode 'permuted'"):
+        Permuted({"t": Tap("glimpse")}, Recording(1, 0))
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "looked_at"),
+    [
+        ("query", (2, 3, 2, 2, 2, 3), (4, 5)),
+        ("cross", (2, 1, 3, 4, 7), (4,)),
+        ("affinity", (2, 2, 5, 5), (3,)),
+        ("kernel", (2, 1, 3, 3), (2, 3)),
+        ("grid", (2, 3, 4, 2), (1, 2)),
+        ("branch", (2, 2, 1, 3, 4), (3, 4)),
+    ],
+)
+def test_what_is_looked_at_is_permuted_and_each_look_keeps_its_values(kind, shape, looked_at):
+    values = torch.rand(shape)
+    other = permuted(values, kind, 0)
+    assert other.shape == values.shape
+    assert (other != values).all()
+    kept, moved = (v.movedim(looked_at, range(len(looked_at))).flatten(0, len(looked_at) - 1) for v in (values, other))
+    order = [(kept == row).flatten(1).all(1).nonzero().item() for row in moved]
+    assert sorted(order) == list(range(len(kept)))
+    assert all(torch.equal(kept[place], row) for place, row in zip(order, moved, strict=True))
+
+
+def test_a_map_is_replaced_by_what_its_tap_says_does_nothing():
+    tap = Tap("query", neutral="uniform")
+    own = torch.rand(3, 2, 2, 3, 2, 3)
+    assert torch.equal(Neutral({"t": tap}).map(("t", 0), own), torch.full((1, 2, 2, 3, 2, 3), 1 / 6))
 
 
 def test_every_picture_gives_its_maps_to_exactly_one_other():

@@ -31,14 +31,22 @@ class Map:
             return self.values.flatten(1)
         return self.values.flatten(2).mean(2) if self.kind == "mixed" else None
 
+    def branches(self) -> Tensor | None:
+        """(b, k, c) weights of each branch's channels; None unless the map is over branches and their channels."""
+        if self.kind != "branch" or self.values.shape[2] == 1 or self.values.shape[2:].numel() > self.values.shape[2]:
+            return None
+        return self.values.flatten(2)
+
     def positions(self) -> Tensor | None:
         """(b, ...) weights of the positions; None where there are none.
 
-        Several maps of positions are averaged, a mixed map over channels. Of a map in which positions look at
+        Several maps of positions are averaged, also those of branches, and a mixed map over channels. Of a map in which positions look at
         positions it is what each one gets, averaged over heads and over those that look.
         """
         if self.kind in ("spatial", "mixed"):
             return self.values.mean(1)
+        if self.kind == "branch" and self.values.shape[3:].numel() > 1:
+            return self.values.mean((1, 2))
         if self.kind == "query":
             looking = (self.values.ndim - 2) // 2
             return self.values.mean(tuple(range(1, 2 + looking)))

@@ -107,9 +107,9 @@ def _outputs(net: nn.Module, paths: Paths) -> Iterator[dict[str, Tensor]]:
 
 
 def _weights(seen: Map) -> tuple[Tensor | None, Tensor | None]:
-    if seen.kind == "branch":
-        largest = seen.values.max(1)
-        return largest.values.flatten(1), largest.indices.flatten(1)
+    if (branches := seen.branches()) is not None:
+        largest = branches.max(1)
+        return largest.values, largest.indices
     return seen.channels(), None
 
 

@@ -87,9 +87,9 @@ def _members(labels: Tensor, classes: int) -> Tensor:
 
 def _weights(seen: Map) -> Iterator[tuple[str, int | None, Tensor]]:
     """Name, branch and (b, c) weights of a map that has weights of channels."""
-    if seen.kind == "branch":
-        for branch, values in enumerate(seen.values.unbind(1)):
-            yield f"{seen.path}[{branch}]", branch, values.flatten(1)
+    if (branches := seen.branches()) is not None:
+        for branch, values in enumerate(branches.unbind(1)):
+            yield f"{seen.path}[{branch}]", branch, values
     elif (channels := seen.channels()) is not None:
         yield seen.path, None, channels
 

@@ -1,7 +1,7 @@
 """What stands in for a trained network's maps when it is asked whether it needs them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import count
@@ -99,7 +99,8 @@ class Permuted(Substitution):
     """The picture's own maps of an unperturbed pass with channels, positions or both in another order.
 
     One order for each tap, in which nothing stays in its place, for all pictures: a gate's channels (the same order
-    in all branches), a spatial map's positions, a mixed map's channels and positions.
+    in all branches), a spatial map's positions, a mixed map's channels and positions; where positions or channels look
+    at others, those that are looked at; a grid's places.
     """
 
     def __init__(self, taps: Mapping[str, Tap], recording: Recording, *seed: int | str) -> None:
@@ -126,26 +127,29 @@ class Permuted(Substitution):
     def map(self, call: Call, own: Tensor) -> Tensor:
         """The pictures' own maps in another order."""
         path, _ = call
-        channels, positions = PERMUTED[self.taps[path].kind]
         values = torch.stack(list(self._maps[call][: len(own)])).to(own.device)
-        if channels is not None:
-            values = values.index_select(channels, self._order(path, "channels", values.shape[channels], values))
-        if positions:
-            flat = values.flatten(2)
-            values = flat.index_select(2, self._order(path, "positions", flat.shape[2], flat)).reshape(values.shape)
+        for what, axes in PERMUTED[self.taps[path].kind](values.ndim):
+            first, last = axes.start, axes.stop - 1
+            flat = values.flatten(first, last)
+            order = derangement(flat.shape[first], generator("permuted", path, what, *self.seed)).to(flat.device)
+            values = flat.index_select(first, order).reshape(values.shape)
         return values
 
-    def _order(self, path: str, what: str, size: int, like: Tensor) -> Tensor:
-        return derangement(size, generator("permuted", path, what, *self.seed)).to(like.device)
 
+Axes = Callable[[int], tuple[tuple[str, range], ...]]
 
-PERMUTED: dict[MapKind, tuple[int | None, bool]] = {
-    "gate": (1, False),
-    "spatial": (None, True),
-    "mixed": (1, True),
-    "branch": (2, False),
+PERMUTED: dict[MapKind, Axes] = {
+    "gate": lambda ndim: (("channels", range(1, 2)),),
+    "spatial": lambda ndim: (("positions", range(2, ndim)),),
+    "mixed": lambda ndim: (("channels", range(1, 2)), ("positions", range(2, ndim))),
+    "branch": lambda ndim: (("channels", range(2, 3)), ("positions", range(3, ndim))),
+    "kernel": lambda ndim: (("positions", range(2, ndim)),),
+    "query": lambda ndim: (("positions", range(2 + (ndim - 2) // 2, ndim)),),
+    "cross": lambda ndim: (("positions", range(ndim - 1, ndim)),),
+    "affinity": lambda ndim: (("channels", range(ndim - 1, ndim)),),
+    "grid": lambda ndim: (("positions", range(1, ndim - 1)),),
 }
-"""For each kind of map the axis of its channels, and whether it has positions (from axis 2 on)."""
+"""For each kind of map, given its number of axes, which of them are put into another order together, with a name."""
 
 
 def derangement(n: int, random: torch.Generator) -> Tensor:

@@ -48,8 +48,8 @@ class Sight:
 
 def channel_weights(map: Map) -> NDArray[np.float32]:
     """(k, c) weights of the channels of one picture: k branches, 1 where the map is not over branches."""
-    if map.kind == "branch":
-        return map.values[0].flatten(1).numpy()
+    if (branches := map.branches()) is not None:
+        return branches[0].numpy()
     weights = map.channels()
     assert weights is not None
     return weights[:1].numpy()

@@ -97,7 +97,7 @@ def _manifest(explanation: "Explanation", contents: dict[str, bytes]) -> dict[st
                 "smallest": float(map.values.min()),
                 "largest": float(map.values.max()),
                 "mean": float(map.values.mean()),
-                "neutral": map.neutral,
+                "neutral": map.neutral if np.isfinite(map.neutral) else None,
                 "range": [end if np.isfinite(end) else None for end in (low, high)],
                 "files": [file for file in contents if file.startswith(f"{number:02d}_")],
             }
