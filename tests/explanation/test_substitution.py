@@ -96,7 +96,9 @@ def test_what_is_looked_at_is_permuted_and_each_look_keeps_its_values(kind, shap
     other = permuted(values, kind, 0)
     assert other.shape == values.shape
     assert (other != values).all()
-    kept, moved = (v.movedim(looked_at, range(len(looked_at))).flatten(0, len(looked_at) - 1) for v in (values, other))
+    kept, moved = (
+        v.movedim(looked_at, tuple(range(len(looked_at)))).flatten(0, len(looked_at) - 1) for v in (values, other)
+    )
     order = [(kept == row).flatten(1).all(1).nonzero().item() for row in moved]
     assert sorted(order) == list(range(len(kept)))
     assert all(torch.equal(kept[place], row) for place, row in zip(order, moved, strict=True))

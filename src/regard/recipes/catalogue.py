@@ -17,7 +17,8 @@ from regard.core.facts import Family, Kind
 _PLACES = {
     "residual": "after the last normalisation of a residual branch",
     "stage": "between two stages",
-    "conv": "in place of a 3x3 convolution",
+    "conv": "in place of a 3x3 convolution with its normalisation and ReLU",
+    "kernel": "in place of a 3x3 convolution",
     "head": "in place of the pooling before the classifier",
 }
 

@@ -1,9 +1,9 @@
 import math
-import re
 
 import numpy as np
 import pytest
 import torch
+from pytorchcv.models.sknet import SKConvBlock
 from timm.layers.selective_kernel import SelectiveKernel
 
 from regard.attention.branch.sk import SK
@@ -19,6 +19,7 @@ from tests.attention.formulas import (
     relu,
     softmax,
 )
+from tests.attention.twins import assert_twins
 
 
 def running(p, path):
@@ -33,13 +34,13 @@ def of_batch(p, path):
     return lambda z: normalise(z, *batch_statistics(z), p[f"{path}.weight"], p[f"{path}.bias"])
 
 
-def formula(x, p, branches, groups, stride=1, norm=running):
+def formula(x, p, branches, groups, stride=1, norm=running, dilations=None):
     """Equations 1 to 6 of the paper."""
     u = []
     for i in range(branches):
-        d = i + 1
-        weight = p[f"branches.{i}.0.weight"]
-        z = convolve(x, weight, stride=stride, padding=d, dilation=d, groups=groups)
+        d, weight = dilations[i] if dilations else i + 1, p[f"branches.{i}.0.weight"]
+        padding = d * (weight.shape[-1] - 1) // 2
+        z = convolve(x, weight, stride=stride, padding=padding, dilation=d, groups=groups)
         u.append(relu(norm(p, f"branches.{i}.1")(z)))
     z = relu(norm(p, "norm")(affine(p["reduce.weight"], positions_mean(sum(u)))))
     logits = np.stack(np.split(affine(p["expand.weight"], z), branches, axis=1), 1)
@@ -53,6 +54,32 @@ def test_it_is_the_papers_formula(shape, branches, groups):
     module = drawn(SK(6, branches=branches, groups=groups, dims=len(shape) - 2))
     x = features(*shape)
     assert_equal(module(x), formula(x.numpy(), arrays(module), branches, groups or 2))
+
+
+@pytest.mark.parametrize("shape", [(2, 6, 7, 5), (2, 6, 9), (1, 6, 1, 1)])
+@pytest.mark.parametrize(
+    ("options", "sizes", "dilations"),
+    [
+        ({"kernel_sizes": (3, 5)}, (3, 5), (1, 1)),
+        ({"branches": 4, "kernel_sizes": (1, 3, 5, 7), "groups": 3}, (1, 3, 5, 7), (1, 1, 1, 1)),
+        ({"dilations": (2, 5)}, (3, 3), (2, 5)),
+        ({"branches": 3, "kernel_sizes": (5, 3, 1), "dilations": (1, 3, 2)}, (5, 3, 1), (1, 3, 2)),
+    ],
+)
+def test_any_kernel_sizes_and_dilations_may_stand_side_by_side(shape, options, sizes, dilations):
+    module, x = drawn(SK(6, dims=len(shape) - 2, **options)), features(*shape)
+    assert [branch[0].weight.shape[-1] for branch in module.branches] == list(sizes)
+    expected = formula(x.numpy(), arrays(module), len(sizes), options.get("groups", 2), dilations=dilations)
+    assert_equal(module(x), expected)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"branches": 3}, {"kernel_sizes": (3, 5)}, {"out_channels": 12, "groups": 2}, {"dims": 3, "reduction": 4}],
+)
+def test_the_count_in_the_facts_holds_for_every_option(options):
+    for channels in (4, 64, 512):
+        assert SK.count(channels, **options) == count(SK(channels, **options))
 
 
 @pytest.mark.parametrize("size", [(7, 5), (8, 6), (1, 1)])
@@ -126,24 +153,25 @@ def test_the_default_number_of_groups_divides_the_channels(channels, groups):
     assert SK(channels).branches[0][0].groups == groups
 
 
-def test_timm_without_split_input_agrees():
-    module = drawn(SK(64, groups=32))
-    theirs = SelectiveKernel(64, groups=32, split_input=False, rd_channels=32).double().eval()
-    rules = (
-        (r"^branches\.(\d)\.0\.", r"paths.\1.conv."),
-        (r"^branches\.(\d)\.1\.", r"paths.\1.bn."),
-        (r"^reduce\.", "attn.fc_reduce."),
-        (r"^norm\.", "attn.bn."),
-        (r"^expand\.", "attn.fc_select."),
-    )
-    weights = {}
-    for name, values in module.state_dict().items():
-        for ours, other in rules:
-            name = re.sub(ours, other, name)
-        weights[name] = values[..., None, None] if name.startswith("attn.fc") else values
-    theirs.load_state_dict(weights)
-    x = features(2, 64, 7, 5)
-    torch.testing.assert_close(module(x), theirs(x), rtol=1e-10, atol=1e-12)
+@pytest.mark.parametrize(
+    ("options", "twin"),
+    [
+        ({}, {"kernel_size": [3, 5]}),
+        ({"branches": 3, "dilations": (1, 2, 3)}, {"kernel_size": [3, 5, 7]}),
+        ({"kernel_sizes": (3, 5)}, {"kernel_size": [3, 5], "keep_3x3": False}),
+        ({"kernel_sizes": (3, 7), "dilations": (2, 2)}, {"kernel_size": [3, 7], "keep_3x3": False, "dilation": 2}),
+        ({"out_channels": 96, "stride": 2}, {"out_channels": 96, "stride": 2}),
+    ],
+)
+def test_timm_without_split_input_agrees(options, twin):
+    theirs = SelectiveKernel(64, groups=32, split_input=False, rd_channels=32, **twin)
+    assert_twins(SK(64, groups=32, **options), theirs, "timm", features(2, 64, 7, 5), rtol=1e-10)
+
+
+@pytest.mark.parametrize(("branches", "stride"), [(2, 1), (3, 2)])
+def test_pytorchcv_agrees(branches, stride):
+    theirs = SKConvBlock(64, 64, stride=stride, num_branches=branches)
+    assert_twins(SK(64, branches=branches, stride=stride), theirs, "pytorchcv", features(2, 64, 7, 5), rtol=1e-10)
 
 
 def test_the_map_shares_each_channel_among_the_branches():
@@ -191,6 +219,13 @@ def test_it_can_start_as_the_identity_only_where_the_shape_stays():
         ({"groups": 3}, r"sk: groups=3 is not allowed; it must divide the channels, 8 \(try 1\)"),
         ({"groups": 8, "out_channels": 12}, r"it must divide the channels, 8 and 12 \(try 4\)"),
         ({"branches": 1}, "sk: branches=1 is not allowed; it must be an integer of at least 2"),
+        (
+            {"kernel_sizes": (3, 5, 7)},
+            r"sk: kernel_sizes=\(3, 5, 7\) is not allowed with branches=2; it must be a tuple of 2",
+        ),
+        ({"dilations": [1, 2]}, r"sk: dilations=\[1, 2\] is not allowed with branches=2"),
+        ({"kernel_sizes": (3, 4)}, "sk: kernel_sizes=4 is not allowed; it must be odd"),
+        ({"dilations": (1, 0)}, "sk: dilations=0 is not allowed; it must be an integer of at least 1"),
         ({"stride": 0}, "sk: stride=0 is not allowed; it must be an integer of at least 1"),
         ({"out_channels": 0}, "sk: out_channels=0 is not allowed; it must be an integer of at least 1"),
         ({"reduction": 0}, "sk: reduction=0 is not allowed; it must be an integer of at least 1"),

@@ -10,8 +10,9 @@ from regard.attention.normalisation import GateNorm
 from regard.attention.widths import group_count
 from regard.core.errors import OptionError
 from regard.core.facts import Facts, Paper
+from regard.core.layout import Layout, Stored
 from regard.core.mechanism import Mechanism, Start
-from regard.core.options import at_least, flag
+from regard.core.options import at_least, flag, odd
 from regard.core.precision import widen
 from regard.core.tap import Tap
 from regard.kernels import select_branches, squeeze_positions
@@ -19,11 +20,14 @@ from regard.kernels import select_branches, squeeze_positions
 MIN_HIDDEN = 32
 """The paper's L: the hidden layer that chooses between the branches is never narrower."""
 
+STORED = 8
+"""For how many branches the layouts of other libraries have names."""
+
 
 class SK(Mechanism):
     """A convolution whose channels choose between several kernel sizes by what all channels see.
 
-    u_i = relu(norm(conv_i(x))), a grouped 3x3 of dilation i, for branches i = 1 to k
+    u_i = relu(norm(conv_i(x))), a grouped convolution, by default 3x3 of dilation i, for branches i = 1 to k
     z = relu(norm(W mean(u_1 + ... + u_k))), the mean taken over positions, z of max(c / reduction, 32) values
     y = sum of a_i u_i, a = softmax over i of A_i z, a weight for each branch and channel
 
@@ -34,6 +38,8 @@ class SK(Mechanism):
         channels: of x.
         out_channels: c, of y; None means `channels`.
         branches: k, at least 2.
+        kernel_sizes: of the k convolutions, odd; None takes 3 for each.
+        dilations: of the k convolutions; None takes 1 to k, or 1 for each where kernel sizes are given.
         stride: of the convolutions.
         groups: of the convolutions; None takes the largest that divides both channel counts and 32, the paper's.
         reduction: r; the hidden layer has max(c // r, 32) units.
@@ -74,6 +80,37 @@ class SK(Mechanism):
         ),
         at="conv",
         neutral="uniform",
+        parameters=(
+            "c*w//g*sum(k**dims for k in (kernel_sizes or (3,)*branches)) + 2*w*branches + w*h + 2*h + h*w*branches"
+            " where w = out_channels or c; g = groups or gcd(32, c, w); h = max(w // reduction, 32)"
+        ),
+    )
+
+    layouts: ClassVar[tuple[Layout, ...]] = (
+        Layout(
+            library="timm",
+            twin="timm.layers.SelectiveKernel(split_input=False)",
+            names={
+                **{f"branches.{i}.0": f"paths.{i}.conv" for i in range(STORED)},
+                **{f"branches.{i}.1": f"paths.{i}.bn" for i in range(STORED)},
+                "reduce": Stored(name="attn.fc_reduce", axes=4),
+                "norm": "attn.bn",
+                "expand": Stored(name="attn.fc_select", axes=4),
+            },
+            note="rd_channels there must be the hidden width here; keep_3x3=True are dilations, False kernel sizes",
+        ),
+        Layout(
+            library="pytorchcv",
+            twin="pytorchcv.models.sknet.SKConvBlock",
+            names={
+                **{f"branches.{i}.0": f"branches.branch{i + 2}.conv" for i in range(STORED)},
+                **{f"branches.{i}.1": f"branches.branch{i + 2}.bn" for i in range(STORED)},
+                "reduce": Stored(name="fc1.conv", axes=4),
+                "norm": "fc1.bn",
+                "expand": Stored(name="fc2", axes=4),
+            },
+            note="the hidden width there follows the channels of x, here those of y",
+        ),
     )
 
     def __init__(
@@ -82,6 +119,8 @@ class SK(Mechanism):
         *,
         out_channels: int | None = None,
         branches: int = 2,
+        kernel_sizes: tuple[int, ...] | None = None,
+        dilations: tuple[int, ...] | None = None,
         stride: int = 1,
         groups: int | None = None,
         reduction: int = 16,
@@ -99,16 +138,16 @@ class SK(Mechanism):
                 f"sk: start='identity' is not allowed with out_channels={out_channels} and stride={stride}; the output "
                 "must have the input's shape: leave both out, or use start='paper'."
             )
+        self.dims = dims
         conv, groups = convolution("sk", dims), group_count("sk", groups, 32, channels, width)
         hidden = max(width // at_least("sk", "reduction", reduction, 1), MIN_HIDDEN)
-        self.dims = dims
         self.branches = nn.ModuleList(
             nn.Sequential(
-                conv(channels, width, 3, stride=stride, padding=d, dilation=d, groups=groups, bias=False),
+                conv(channels, width, k, stride, padding=d * (k // 2), dilation=d, groups=groups, bias=False),
                 GateNorm(width, momentum=0.05, strict=strict),
                 nn.ReLU(),
             )
-            for d in range(1, branches + 1)
+            for k, d in _kernels(branches, kernel_sizes, dilations)
         )
         self.reduce = nn.Linear(width, hidden, bias=False)
         self.norm = GateNorm(hidden, momentum=0.05, strict=strict)
@@ -135,3 +174,20 @@ class SK(Mechanism):
         logits = self.expand(relu(self.norm(self.reduce(mean.to(dtype)))))
         logits = logits.reshape(-1, len(branches), branches[0].shape[1], *(1,) * self.dims)
         return self.blend(x, select_branches(branches, self.select(softmax(widen(logits), 1))))
+
+
+def _kernels(
+    branches: int, kernel_sizes: tuple[int, ...] | None, dilations: tuple[int, ...] | None
+) -> list[tuple[int, int]]:
+    """The kernel size and the dilation of each branch."""
+    if dilations is None:
+        dilations = tuple(range(1, branches + 1)) if kernel_sizes is None else (1,) * branches
+    kernel_sizes = (3,) * branches if kernel_sizes is None else kernel_sizes
+    for option, values in (("kernel_sizes", kernel_sizes), ("dilations", dilations)):
+        if not isinstance(values, tuple) or len(values) != branches:
+            raise OptionError(
+                f"sk: {option}={values!r} is not allowed with branches={branches}; it must be a tuple of {branches} "
+                "numbers, one for each branch."
+            )
+    sizes = [odd("sk", "kernel_sizes", size) for size in kernel_sizes]
+    return list(zip(sizes, [at_least("sk", "dilations", dilation, 1) for dilation in dilations], strict=True))
