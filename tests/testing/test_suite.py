@@ -14,7 +14,7 @@ def test_every_check_has_a_promise():
     for name, check in CHECKS.items():
         assert name.isidentifier()
         assert check.__doc__
-        assert check.__doc__.endswith(".")
+        assert check.__doc__.strip().endswith(".")
     assert set(OPT_IN) < set(CHECKS)
 
 
@@ -65,7 +65,7 @@ def test_a_module_without_parameters_or_taps_is_skipped_where_they_matter():
     reasons = {outcome.name: outcome.sentence for outcome in report.skipped}
     assert reasons.keys() == {
         "few_channels", "unused_parameters", "taps", "neutral", "identity_start", "misspelt_option",
-        "parameter_order", "wrong_input",
+        "parameter_order", "parameter_count", "wrong_input",
     }  # fmt: skip
     assert "no parameters" in reasons["unused_parameters"]
     assert "the class or a function" in reasons["misspelt_option"]

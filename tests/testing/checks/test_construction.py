@@ -1,3 +1,5 @@
+from dataclasses import replace
+from functools import partial
 from typing import ClassVar
 
 import torch
@@ -183,3 +185,32 @@ def test_an_error_that_does_not_say_what_was_given_fails_wrong_input():
     found = failures(TakesAnyAxes)
     assert found.keys() == {"wrong_input"}
     assert "raised ShapeError: bad input; the text should say torch.int32" in found["wrong_input"]
+
+
+class Counted(Mechanism):
+    """A gate of one linear layer, whose facts state the number of its parameters."""
+
+    facts: ClassVar[Facts] = replace(FACTS, parameters="c*c + bias*c")
+
+    def __init__(self, channels, *, bias=True, start="paper"):
+        super().__init__(channels, start=start)
+        self.score = nn.Linear(channels, channels, bias=bias)
+
+    def forward(self, x):
+        self.expect(x)
+        return x * self.temper(torch.sigmoid(self.score(x.mean((2, 3)))))[:, :, None, None]
+
+
+class Miscounted(Counted):
+    """Forgets the bias."""
+
+    facts: ClassVar[Facts] = replace(FACTS, parameters="c*c")
+
+
+def test_the_formula_of_the_count_is_held_to_the_module_with_its_options():
+    for made in (Counted, partial(Counted, bias=False), partial(Counted, start="identity")):
+        assert not failures(made, ("parameter_count",))
+    found = failures(Miscounted, ("parameter_count",))
+    assert "1 channel, 2-D: it has 2 parameters; the formula in its facts, 'c*c', gives 1." in found["parameter_count"]
+    assert not failures(partial(Miscounted, bias=False), ("parameter_count",))
+    assert check_attention(nn.Conv2d(3, 3, 1), channels=3, checks=("parameter_count",)).skipped

@@ -159,7 +159,7 @@ def test_starting_near_the_identity_fails_identity_start():
 def test_a_strength_that_is_not_trained_fails_identity_start():
     found = failures(NeverLeaves)
     assert found.keys() == {"identity_start"}
-    assert "no `strength` gets a gradient" in found["identity_start"]
+    assert "strength gets no gradient, so training never leaves the identity" in found["identity_start"]
 
 
 def test_a_difference_that_overflows_in_float16_fails_identity_start():
@@ -172,6 +172,44 @@ def test_a_difference_that_overflows_in_float16_fails_identity_start():
 def test_an_instance_that_starts_as_the_identity_is_checked():
     assert check_attention(Startable(4, start="identity"), channels=4, checks=("identity_start",)).skipped == ()
     assert check_attention(Startable(4), channels=4, checks=("identity_start",)).skipped
+
+
+class WaitsForAScale(Startable):
+    """A published scale of zero beside the strength: the gate's layer waits for it, also with `start="identity"`."""
+
+    def __init__(self, channels, *, start="paper"):
+        super().__init__(channels, start=start)
+        self.scale = nn.Parameter(torch.zeros(channels, 1, 1))
+
+    def gate(self, x):
+        gate = 0.5 + self.scale.to(x.dtype) * Gate.gate(self, x)
+        return gate if self.strength is None else self.temper(gate, self.strength)
+
+
+def test_a_parameter_that_waits_for_another_to_leave_zero_fails_identity_start():
+    found = failures(WaitsForAScale)
+    assert found.keys() == {"identity_start"}
+    assert "score.bias, score.weight gets no gradient at the second step" in found["identity_start"]
+
+
+class Queries(Gate):
+    """Positions that look at positions, with a map of the right shape and of a wrong one."""
+
+    def __init__(self, channels, wrong=False):
+        super().__init__(channels)
+        self.map, self.wrong = Tap("query", neutral="uniform"), wrong
+
+    def forward(self, x):
+        flat = self.score(x.flatten(2).transpose(1, 2))
+        shares = (flat @ flat.transpose(1, 2)).softmax(2)
+        shape = shares.shape if self.wrong else (len(x), 1, *x.shape[2:], *x.shape[2:])
+        shares = self.map(shares.reshape(shape)).reshape(shares.shape)
+        return (shares @ x.flatten(2).transpose(1, 2)).transpose(1, 2).reshape(x.shape)
+
+
+def test_the_shape_of_a_map_of_queries_is_checked():
+    assert not failures(Queries, ("taps",))
+    assert "of kind query saw a map of shape" in failures(lambda c: Queries(c, wrong=True), ("taps",))["taps"]
 
 
 class FactsWithoutATap(Gate):
@@ -213,6 +251,6 @@ def test_facts_decide_what_does_not_apply():
         facts = replace(FactsWithoutATap.facts, act="aggregate")
 
     report = check_attention(Uniform, checks=("neutral", "identity_start"))
-    assert "uniform share" in report["neutral"].sentence
+    assert "Its neutral map is no number" in report["neutral"].sentence
     assert "cannot be put into a trained network" in report["identity_start"].sentence
     assert "does more than to weigh x" in check_attention(Aggregates, checks=("neutral",))["neutral"].sentence

@@ -1,5 +1,6 @@
 import torch
 
+from regard.core import Facts, Paper, Tap
 from tests.testing.gates import Gate, failures
 
 
@@ -88,6 +89,55 @@ class WrongBackward(Gate):
         layer = self.score
         logits = torch.nn.functional.linear(x.mean((2, 3)), Doubles.apply(layer.weight), layer.bias)
         return torch.sigmoid(logits)[:, :, None, None]
+
+
+FACTS = Facts(
+    name="mine",
+    family="channel",
+    paper=Paper(title="Mine", authors="Me", year=2026, venue="Here", identifier="doi:10.1000/1"),
+    dims=(2,),
+)
+
+
+class NarrowMap(Gate):
+    """Normalises in the dtype that autocast gives."""
+
+    facts = FACTS
+
+    def __init__(self, channels):
+        super().__init__(channels)
+        self.tap = Tap("gate")
+
+    def gate(self, x):
+        return self.tap(super().gate(x))
+
+
+class WideMap(NarrowMap):
+    """Normalises in float32 and applies the map in x's dtype."""
+
+    def gate(self, x):
+        logits = self.score(x.mean((2, 3)).to(self.score.weight.dtype))
+        return self.tap(torch.sigmoid(logits.float()))[:, :, None, None].to(x.dtype)
+
+
+class Overflows(Gate):
+    """Squares of means that overflow in float16, taken from each other."""
+
+    facts = FACTS
+
+    def gate(self, x):
+        square = x.mean((2, 3)).square()
+        return torch.sigmoid(self.score(square - square.mean(1, keepdim=True)))[:, :, None, None]
+
+
+def test_a_map_in_half_under_autocast_fails_autocast():
+    found = failures(NarrowMap, ("autocast",))
+    assert "the map in the tap tap is in bfloat16: normalise in float32" in found["autocast"]
+    assert not failures(WideMap, ("autocast",))
+
+
+def test_what_becomes_nan_for_huge_x_fails_finiteness():
+    assert "huge x (10000) in float16" in failures(Overflows, ("finiteness",))["finiteness"]
 
 
 def test_lost_digits_fail_dtypes():
