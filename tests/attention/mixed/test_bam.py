@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
 import torch
+from pytorchcv.models.bamresnet import BamBlock
 
+from regard.attention.exchange import export_weights, import_weights
 from regard.attention.mixed.bam import BAM
-from regard.core.errors import OptionError, ShapeError
+from regard.core.errors import CheckpointError, OptionError, ShapeError
 from tests.attention.drawn import PLAIN_RESNET, arrays, assert_equal, block_outputs, count, drawn, features, names
 from tests.attention.formulas import (
     affine,
@@ -15,6 +17,7 @@ from tests.attention.formulas import (
     relu,
     sigmoid,
 )
+from tests.attention.twins import assert_twins
 
 
 def running(p, path):
@@ -72,6 +75,29 @@ def test_in_training_it_normalises_by_the_batch(combine):
     module, x = drawn(BAM(6, reduction=2, combine=combine, dilation=2)).train(), features(4, 6, 7, 5)
     expected = FORMULAS[combine](x.numpy(), arrays(module), norm=of_batch, dilation=2)
     assert_equal(module(x), expected, rtol=1e-9)
+
+
+def test_pytorchcv_agrees():
+    assert_twins(BAM(32), BamBlock(32), "pytorchcv", features(2, 32, 9, 7), rtol=1e-10)
+
+
+def test_the_authors_layout_goes_there_and_back():
+    module = drawn(BAM(32))
+    state = export_weights(module, "official")
+    assert state["channel_att.gate_c.gate_c_fc_0.weight"].shape == (2, 32)
+    assert state["spatial_att.gate_s.gate_s_conv_di_1.weight"].shape == (2, 2, 3, 3)
+    # Weights and biases of two linear layers and four convolutions; four norms with five tensors each.
+    assert len(state) == 6 * 2 + 4 * 5
+    other = BAM(32).double().eval()
+    import_weights(other, state, "official")
+    x = features(2, 32, 3, 4)
+    assert torch.equal(other(x), module(x))
+
+
+@pytest.mark.parametrize("library", ["official", "pytorchcv"])
+def test_the_papers_form_has_no_twin(library):
+    with pytest.raises(CheckpointError, match=r"has no place for our 'spatial\.norm\.weight'"):
+        export_weights(BAM(32, combine="add"), library)
 
 
 def test_a_case_computed_by_hand():

@@ -6,39 +6,41 @@ import torch
 
 from regard.attention.mixed.sca_cnn import SCACNN
 from regard.core import taps
-from regard.core.errors import OptionError
+from regard.core.errors import OptionError, ShapeError
 from tests.attention.drawn import arrays, assert_equal, count, drawn, features, names
 from tests.attention.formulas import affine, over_positions, positions_mean, softmax
 
 
-def channel_map(x, p):
-    """c times the softmax over channels, each scored by its own mean."""
+def channel_map(x, p, state=None):
+    """c times the softmax over channels, each scored by its own mean and by the state."""
     scores = np.zeros(x.shape[:2])
     for n, means in enumerate(positions_mean(x)):
+        steered = 0 if state is None else p["channel_state.weight"] @ state[n]
         for c, mean in enumerate(means):
-            hidden = np.tanh(p["channel_embed.weight"][:, 0] * mean + p["channel_embed.bias"])
+            hidden = np.tanh(p["channel_embed.weight"][:, 0] * mean + p["channel_embed.bias"] + steered)
             scores[n, c] = p["channel_score.weight"][0] @ hidden + p["channel_score.bias"][0]
     return over_positions(x.shape[1] * softmax(scores, 1), x)
 
 
-def spatial_map(x, p):
-    """n times the softmax over the n positions, each scored by its own channels."""
+def spatial_map(x, p, state=None):
+    """n times the softmax over the n positions, each scored by its own channels and by the state."""
     scores = []
-    for picture in x:
+    for n, picture in enumerate(x):
+        steered = 0 if state is None else p["spatial_state.weight"] @ state[n]
         vectors = picture.reshape(picture.shape[0], -1).T
-        hidden = np.tanh(affine(p["spatial_embed.weight"][..., 0], vectors, p["spatial_embed.bias"]))
+        hidden = np.tanh(affine(p["spatial_embed.weight"][..., 0], vectors, p["spatial_embed.bias"]) + steered)
         scores.append(affine(p["spatial_score.weight"][..., 0], hidden, p["spatial_score.bias"])[:, 0])
     scores = np.array(scores)
     return (scores.shape[1] * softmax(scores, 1)).reshape(x.shape[0], 1, *x.shape[2:])
 
 
-def formula(x, p, order):
+def formula(x, p, order, state=None):
     """The second map is made of what the first has left."""
     if order == "channel-spatial":
-        channel = channel_map(x, p)
-        return x * channel * spatial_map(x * channel, p)
-    spatial = spatial_map(x, p)
-    return x * spatial * channel_map(x * spatial, p)
+        channel = channel_map(x, p, state)
+        return x * channel * spatial_map(x * channel, p, state)
+    spatial = spatial_map(x, p, state)
+    return x * spatial * channel_map(x * spatial, p, state)
 
 
 @pytest.mark.parametrize("shape", [(3, 6, 7, 5), (2, 6, 9), (2, 6, 3, 5, 2), (1, 6, 1, 1)])
@@ -46,6 +48,53 @@ def formula(x, p, order):
 def test_it_is_the_papers_formula(shape, order):
     module, x = drawn(SCACNN(6, hidden=5, order=order)), features(*shape)
     assert_equal(module(x), formula(x.numpy(), arrays(module), order), rtol=1e-10)
+
+
+@pytest.mark.parametrize("shape", [(3, 6, 7, 5), (2, 6, 9), (2, 6, 3, 5, 2), (1, 6, 1, 1)])
+@pytest.mark.parametrize("order", ["channel-spatial", "spatial-channel"])
+def test_with_a_state_it_is_the_papers_formula(shape, order):
+    module, x = drawn(SCACNN(6, hidden=5, state_size=4, order=order)), features(*shape)
+    state = features(shape[0], 4, seed=2)
+    assert_equal(module(x, state), formula(x.numpy(), arrays(module), order, state.numpy()), rtol=1e-10)
+
+
+def test_the_state_steers_both_maps():
+    module, x, seen = drawn(SCACNN(6, hidden=5, state_size=4)), features(2, 6, 7, 5), {"channel": [], "spatial": []}
+    for path, tap in taps(module).items():
+        tap.sink = seen[path].append
+    state = features(2, 4, seed=2).requires_grad_()
+    module(x, state).square().sum().backward()
+    module(x, -state)
+    for maps in seen.values():
+        assert not torch.allclose(*maps)
+    assert (state.grad.abs() > 0).all()
+    for name in ("channel_state.weight", "spatial_state.weight"):
+        assert (module.get_parameter(name).grad.abs() > 0).any()
+
+
+def test_a_state_of_nothing_is_as_if_there_were_none():
+    module, plain, x = drawn(SCACNN(6, hidden=5, state_size=4)), SCACNN(6, hidden=5).double(), features(2, 6, 7, 5)
+    plain.load_state_dict({name: values for name, values in module.state_dict().items() if "_state" not in name})
+    torch.testing.assert_close(module(x, torch.zeros(2, 4).double()), plain(x), rtol=1e-12, atol=0)
+
+
+def test_a_state_is_asked_for_where_the_module_was_built_for_one_and_only_there():
+    x = torch.zeros(2, 6, 3, 3)
+    with pytest.raises(ShapeError, match=r"there is no state, and .* pass a tensor \(2, 4\), or build it with"):
+        SCACNN(6, state_size=4)(x)
+    with pytest.raises(ShapeError, match=r"a state of shape \(2, 4\) was given, and .* state_size=4"):
+        SCACNN(6)(x, torch.zeros(2, 4))
+    for wrong in (torch.zeros(2, 5), torch.zeros(3, 4), torch.zeros(4), torch.zeros(2, 4).int()):
+        with pytest.raises(ShapeError, match=r"the state has shape .* it must be floating point \(2, 4\)"):
+            SCACNN(6, state_size=4)(x, wrong)
+
+
+@pytest.mark.parametrize("state_size", [None, 4])
+def test_example_inputs_fit_the_instance(state_size):
+    module = SCACNN(6, hidden=5, state_size=state_size)
+    inputs = module.example_inputs(6, (3, 4), 2)
+    assert [tuple(x.shape) for x in inputs] == [(2, 6, 3, 4), (2, 4)][: 1 if state_size is None else 2]
+    assert module(*inputs).shape == (2, 6, 3, 4)
 
 
 def test_channels_last_features_give_the_same():
@@ -71,6 +120,9 @@ def test_counts_and_order():
     assert count(SCACNN(64)) == (512 + 512 + 512 + 1) + (64 * 512 + 512 + 512 + 1)
     layers = ["channel_embed", "channel_score", "spatial_embed", "spatial_score"]
     assert names(SCACNN(8)) == [f"{layer}.{part}" for layer in layers for part in ("weight", "bias")]
+    # The state adds a matrix of 512 x 10 without bias to each score, as in the authors' code.
+    assert count(SCACNN(64, state_size=10)) == count(SCACNN(64)) + 2 * 512 * 10
+    assert names(SCACNN(8, state_size=10))[2] == "channel_state.weight"
 
 
 def test_the_maps_start_near_uniform():
@@ -99,6 +151,7 @@ def test_each_map_shares_one_budget():
     ("options", "says"),
     [
         ({"order": "parallel"}, "sca_cnn: order='parallel' is not allowed; choose one of 'channel-spatial'"),
+        ({"state_size": 0}, "sca_cnn: state_size=0 is not allowed; it must be an integer of at least 1"),
         ({"hidden": 0}, "sca_cnn: hidden=0 is not allowed; it must be an integer of at least 1"),
     ],
 )

@@ -7,6 +7,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from regard.attention.convolution import convolution
 from regard.attention.normalisation import GateNorm
+from regard.attention.own_kernels import expect_identity
 from regard.attention.widths import group_count
 from regard.core.errors import OptionError
 from regard.core.facts import Facts, Paper
@@ -133,11 +134,7 @@ class SK(Mechanism):
         at_least("sk", "branches", branches, 2)
         at_least("sk", "stride", stride, 1)
         flag("sk", "strict", strict)
-        if start == "identity" and (width != channels or stride != 1):
-            raise OptionError(
-                f"sk: start='identity' is not allowed with out_channels={out_channels} and stride={stride}; the output "
-                "must have the input's shape: leave both out, or use start='paper'."
-            )
+        expect_identity("sk", start, channels, width, stride)
         self.dims = dims
         conv, groups = convolution("sk", dims), group_count("sk", groups, 32, channels, width)
         hidden = max(width // at_least("sk", "reduction", reduction, 1), MIN_HIDDEN)

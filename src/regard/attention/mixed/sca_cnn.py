@@ -3,8 +3,10 @@
 import math
 from typing import ClassVar, Literal
 
+import torch
 from torch import Tensor, nn, softmax, tanh
 
+from regard.core.errors import ShapeError
 from regard.core.facts import Facts, Paper
 from regard.core.mechanism import Mechanism, Start
 from regard.core.options import at_least, one_of
@@ -18,33 +20,36 @@ Order = Literal["channel-spatial", "spatial-channel"]
 class SCACNN(Mechanism):
     """Shares one budget of attention among the channels, then one among the positions.
 
-    b = softmax over channels of u tanh(w mean(x) + v), the mean of each channel taken alone
-    a = softmax over positions of u' tanh(W (c b x) + v'), n positions
+    b = softmax over channels of u tanh(w mean(x) + v + U h), the mean of each channel taken alone
+    a = softmax over positions of u' tanh(W (c b x) + v' + U' h), n positions
     y = x * (c b) * (n a), so that uniform maps change nothing
 
     Chen, Zhang, Xiao, Nie, Shao, Liu, Chua: SCA-CNN: Spatial and Channel-wise Attention in Convolutional Networks for
-    Image Captioning, CVPR 2017, section 3. There both scores also see the state of the decoder that writes the
-    caption; this is the form without it. The factors c and n are the authors' code's.
+    Image Captioning, CVPR 2017, section 3. There h is the state of the decoder that writes the caption, so that at
+    every word it looks elsewhere; `state_size` builds that form, and without it there is no U h. The factors c and n
+    are the authors' code's.
 
     Args:
         channels: c.
         hidden: units of the layer inside each score.
+        state_size: the size of h, or None for the form without.
         order: `channel-spatial`, the paper's better one, or `spatial-channel`.
         start: see `Mechanism`; one `strength` tempers both maps.
 
     Shape:
-        x (b, c, ...) with 1 to 3 position axes; y the same.
+        x (b, c, ...) with 1 to 3 position axes; y the same. A state is (b, state_size).
 
     Raises:
         OptionError: an option out of its range.
-        ShapeError: an x with another number of channels or axes.
+        ShapeError: an x with another number of channels or axes; a state of another shape, missing or not expected.
 
     Example:
-        >>> import torch
         >>> SCACNN(64)(torch.randn(2, 64, 7, 5)).shape
         torch.Size([2, 64, 7, 5])
         >>> sum(p.numel() for p in SCACNN(64).parameters())
         35330
+        >>> SCACNN(64, state_size=10)(torch.randn(2, 64, 7, 5), torch.randn(2, 10)).shape
+        torch.Size([2, 64, 7, 5])
     """
 
     facts: ClassVar[Facts] = Facts(
@@ -61,12 +66,12 @@ class SCACNN(Mechanism):
         ),
         authors_code="https://github.com/zjuchenlong/sca-cnn.cvpr17",
         departures=(
-            "The scores see the features alone; the paper's also see the state of the decoder that writes a caption.",
+            "Without state_size the scores see the features alone; the paper's always see the state of the decoder.",
             "Both softmax maps are multiplied by their length, as in the authors' code and not in the paper.",
             "The second spatial score adds its bias after the product; a bracket in the authors' code puts it inside.",
         ),
         map_range=(0.0, math.inf),
-        parameters="hidden*(c + 5) + 2",
+        parameters="hidden*(c + 5) + 2 + 2*hidden*(state_size or 0)",
     )
 
     def __init__(
@@ -74,6 +79,7 @@ class SCACNN(Mechanism):
         channels: int,
         *,
         hidden: int = 512,
+        state_size: int | None = None,
         order: Order = "channel-spatial",
         start: Start = "paper",
     ) -> None:
@@ -81,9 +87,12 @@ class SCACNN(Mechanism):
         at_least("sca_cnn", "hidden", hidden, 1)
         one_of("sca_cnn", "order", order, ("channel-spatial", "spatial-channel"))
         self.order = order
+        self.state_size = None if state_size is None else at_least("sca_cnn", "state_size", state_size, 1)
         self.channel_embed = nn.Linear(1, hidden)
+        self.channel_state = None if state_size is None else nn.Linear(state_size, hidden, bias=False)
         self.channel_score = nn.Linear(hidden, 1)
         self.spatial_embed = nn.Conv1d(channels, hidden, 1)
+        self.spatial_state = None if state_size is None else nn.Linear(state_size, hidden, bias=False)
         self.spatial_score = nn.Conv1d(hidden, 1, 1)
         self.channel = Tap("gate", high=math.inf)
         self.spatial = Tap("spatial", high=math.inf)
@@ -91,27 +100,60 @@ class SCACNN(Mechanism):
 
     def reset_parameters(self) -> None:
         """The authors' start: weights of deviation 0.01 and zero biases, so that both maps start near uniform."""
-        for layer in (self.channel_embed, self.channel_score, self.spatial_embed, self.spatial_score):
-            nn.init.normal_(layer.weight, std=0.01)
-            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+        for layer in self.modules():
+            if isinstance(layer, nn.Linear | nn.Conv1d):
+                nn.init.normal_(layer.weight, std=0.01)
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x with every channel and every position weighed."""
+    def example_inputs(  # type: ignore[override]
+        self, channels: int = 16, size: tuple[int, ...] = (8, 8), batch: int = 2
+    ) -> tuple[Tensor, ...]:
+        """Random features (batch, channels, *size), and the state of a module that was built for one."""
+        features = super().example_inputs(channels, size, batch)
+        return features if self.state_size is None else (*features, torch.randn(batch, self.state_size))
+
+    def forward(self, x: Tensor, state: Tensor | None = None) -> Tensor:
+        """x with every channel and every position weighed, by what it is and, where there is one, by the state."""
         self.expect(x)
+        self._expect_state(x, state)
         maps = (self._channel_map, self._spatial_map)
         for map in maps if self.order == "channel-spatial" else reversed(maps):
-            x = apply_gate(x, map(x))
+            x = apply_gate(x, map(x, state))
         return x
 
-    def _channel_map(self, x: Tensor) -> Tensor:
+    def _channel_map(self, x: Tensor, state: Tensor | None) -> Tensor:
         (mean,) = squeeze_positions(x, "mean")
-        embedded = tanh(self.channel_embed(mean.to(self.channel_embed.weight.dtype).unsqueeze(2)))
-        shares = softmax(widen(self.channel_score(embedded).squeeze(2)), 1)
+        embedded = self.channel_embed(mean.to(self.channel_embed.weight.dtype).unsqueeze(2))
+        if state is not None and self.channel_state is not None:
+            embedded = embedded + self.channel_state(state.to(embedded.dtype)).unsqueeze(1)
+        shares = softmax(widen(self.channel_score(tanh(embedded)).squeeze(2)), 1)
         gate = self.temper(self.channels * shares)
         return self.channel(gate.reshape(*gate.shape, *(1,) * (x.ndim - 2)))
 
-    def _spatial_map(self, x: Tensor) -> Tensor:
-        embedded = tanh(self.spatial_embed(x.flatten(2).to(self.spatial_embed.weight.dtype)))
-        shares = softmax(widen(self.spatial_score(embedded)), 2)
+    def _spatial_map(self, x: Tensor, state: Tensor | None) -> Tensor:
+        embedded = self.spatial_embed(x.flatten(2).to(self.spatial_embed.weight.dtype))
+        if state is not None and self.spatial_state is not None:
+            embedded = embedded + self.spatial_state(state.to(embedded.dtype)).unsqueeze(2)
+        shares = softmax(widen(self.spatial_score(tanh(embedded))), 2)
         gate = self.temper(shares.shape[2] * shares)
         return self.spatial(gate.reshape(x.shape[0], 1, *x.shape[2:]))
+
+    def _expect_state(self, x: Tensor, state: Tensor | None) -> None:
+        if state is None and self.state_size is not None:
+            raise ShapeError(
+                f"sca_cnn: there is no state, and the module was built for one: pass a tensor ({x.shape[0]}, "
+                f"{self.state_size}), or build it with state_size=None."
+            )
+        if state is not None and self.state_size is None:
+            raise ShapeError(
+                f"sca_cnn: a state of shape {tuple(state.shape)} was given, and the module was built without: leave it "
+                f"out, or build the module with state_size={state.shape[-1] if state.ndim else 1}."
+            )
+        if state is not None and (
+            not state.is_floating_point() or state.ndim != 2 or state.shape != (x.shape[0], self.state_size)
+        ):
+            raise ShapeError(
+                f"sca_cnn: the state has shape {tuple(state.shape)} and dtype {state.dtype}; it must be floating point "
+                f"({x.shape[0]}, {self.state_size})."
+            )

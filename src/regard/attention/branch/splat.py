@@ -1,0 +1,181 @@
+"""The split-attention convolution."""
+
+from typing import ClassVar
+
+from torch import Tensor, nn, relu, sigmoid, softmax, stack
+from torch.nn.modules.conv import _ConvNd
+
+from regard.attention.convolution import convolution
+from regard.attention.normalisation import GateNorm
+from regard.attention.own_kernels import expect_identity
+from regard.attention.widths import group_count
+from regard.core.facts import Facts, Paper
+from regard.core.layout import Layout, Stored
+from regard.core.mechanism import Mechanism, Start
+from regard.core.options import at_least, flag, odd
+from regard.core.precision import widen
+from regard.core.tap import Tap
+from regard.kernels import select_branches, squeeze_positions
+
+MIN_HIDDEN = 32
+"""The hidden layer that chooses between the splits is never narrower."""
+
+STORED: dict[str, str | Stored] = {
+    "conv": "conv",
+    "norm": "bn0",
+    "reduce": Stored(name="fc1", axes=4),
+    "reduce_norm": "bn1",
+    "expand": Stored(name="fc2", axes=4),
+}
+"""The names of the parameters, which timm took over from the authors' code."""
+
+
+class Splat(Mechanism):
+    """A convolution whose channels choose between splits of the features by what their group sees.
+
+    u_1, ..., u_r = the r parts of relu(norm(conv(x))), conv with g r groups, r c channels
+    z = relu(norm(W mean(u_1 + ... + u_r) + v)), the mean taken over positions, z of max(c r / reduction, 32) values
+    y = sum of a_i u_i, a = softmax over i of A_i z + b_i, a weight for each split and channel; with r = 1 a sigmoid
+
+    Zhang et al.: ResNeSt: Split-Attention Networks, CVPR workshops 2022, equations 1 and 2. W and A have g groups too:
+    channels of one cardinal group choose without the others. The module takes the place of a 3x3 convolution with its
+    normalisation and ReLU, in a bottleneck of the middle one; the published networks put the stride into a pooling
+    behind it.
+
+    Args:
+        channels: of x; the hidden width follows them.
+        out_channels: c, of y; None means `channels`.
+        radix: r, the number of splits.
+        groups: g, the cardinality.
+        kernel_size: of the convolution, odd.
+        stride: of the convolution.
+        reduction: of the hidden layer.
+        dims: position axes of x.
+        strict: raise where batch normalisation would see one value, see `GateNorm`.
+        start: see `Mechanism`; `identity` needs y to have the shape of x.
+
+    Shape:
+        x (b, channels, ...) with `dims` position axes; y (b, out_channels, ...), each size divided by the stride,
+        rounded up. The map is (b, r, out_channels, 1, ...).
+
+    Raises:
+        OptionError: an option out of its range.
+        ShapeError: an x with another number of channels or axes.
+
+    Example:
+        >>> import torch
+        >>> Splat(64)(torch.randn(2, 64, 7, 5)).shape
+        torch.Size([2, 64, 7, 5])
+        >>> Splat(64, out_channels=128, stride=2)(torch.randn(2, 64, 7, 5)).shape
+        torch.Size([2, 128, 4, 3])
+    """
+
+    facts: ClassVar[Facts] = Facts(
+        name="splat",
+        family="branch",
+        paper=Paper(
+            title="ResNeSt: Split-Attention Networks",
+            authors=(
+                "Hang Zhang and Chongruo Wu and Zhongyue Zhang and Yi Zhu and Haibin Lin and Zhi Zhang and Yue Sun and "
+                "Tong He and Jonas Mueller and R. Manmatha and Mu Li and Alexander Smola"
+            ),
+            year=2022,
+            venue="CVPR Workshops",
+            identifier="arXiv:2004.08955",
+        ),
+        authors_code="https://github.com/zhanghang1989/ResNeSt",
+        departures=(
+            "Where cardinality times radix does not divide the channels of x, the convolution has the largest number "
+            "of groups that does.",
+            "The hidden width is rounded up to a multiple of the cardinality; the authors' code refuses such widths.",
+        ),
+        at="conv",
+        neutral="uniform",
+        parameters=(
+            "c*w*radix//gcd(groups*radix, c)*kernel_size**dims + 2*w*radix + w*h//groups + h + 2*h"
+            " + h*w*radix//groups + w*radix where w = out_channels or c;"
+            " h = ceil(max(c*radix // reduction, 32) / groups) * groups"
+        ),
+    )
+    layouts: ClassVar[tuple[Layout, ...]] = (
+        Layout(library="official", twin="resnest.torch.splat.SplAtConv2d(bias=False)", names=STORED),
+        Layout(
+            library="timm",
+            twin="timm.layers.SplitAttn(norm_layer=BatchNorm2d)",
+            names=STORED,
+            note="the hidden width there is rounded to a multiple of 8",
+        ),
+        Layout(
+            library="pytorchcv",
+            twin="pytorchcv.models.common.att.SAConvBlock",
+            names={
+                "conv": "conv.conv",
+                "norm": "conv.bn",
+                "reduce": Stored(name="att.conv1", axes=4),
+                "reduce_norm": "att.bn",
+                "expand": Stored(name="att.conv2", axes=4),
+            },
+            note="groups=1, radix=2 or more; the hidden width there follows the channels of y",
+        ),
+    )
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        out_channels: int | None = None,
+        radix: int = 2,
+        groups: int = 1,
+        kernel_size: int = 3,
+        stride: int = 1,
+        reduction: int = 4,
+        dims: int = 2,
+        strict: bool = False,
+        start: Start = "paper",
+    ) -> None:
+        super().__init__(channels, start=start)
+        width = channels if out_channels is None else at_least("splat", "out_channels", out_channels, 1)
+        at_least("splat", "radix", radix, 1)
+        at_least("splat", "stride", stride, 1)
+        odd("splat", "kernel_size", kernel_size)
+        flag("splat", "strict", strict)
+        expect_identity("splat", start, channels, width, stride)
+        self.radix, self.groups, self.dims = radix, group_count("splat", groups, 1, channels, width), dims
+        hidden = max(channels * radix // at_least("splat", "reduction", reduction, 1), MIN_HIDDEN)
+        hidden = -(-hidden // groups) * groups
+        self.conv = convolution("splat", dims)(
+            channels,
+            width * radix,
+            kernel_size,
+            stride,
+            padding=kernel_size // 2,
+            groups=group_count("splat", None, groups * radix, channels),
+            bias=False,
+        )
+        self.norm = GateNorm(width * radix, strict=strict)
+        self.reduce = nn.Conv1d(width, hidden, 1, groups=groups)
+        self.reduce_norm = GateNorm(hidden, strict=strict)
+        self.expand = nn.Conv1d(hidden, width * radix, 1, groups=groups)
+        self.select = Tap("branch", neutral=1 / radix)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """The authors' start: He's initialisation by the fan out, the biases as PyTorch's."""
+        for layer in self.modules():
+            if isinstance(layer, _ConvNd):
+                layer.reset_parameters()
+                nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
+            elif isinstance(layer, GateNorm):
+                layer.reset_parameters()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The chosen mixture of the splits."""
+        self.expect(x, (self.dims,))
+        dtype = self.reduce.weight.dtype
+        splits = relu(self.norm(self.conv(x.to(dtype)))).chunk(self.radix, 1)
+        mean = stack([squeeze_positions(split, "mean")[0] for split in splits]).sum(0)
+        hidden = relu(self.reduce_norm(self.reduce(mean.to(dtype).unsqueeze(2))))
+        logits = widen(self.expand(hidden)).reshape(x.shape[0], self.groups, self.radix, -1).transpose(1, 2)
+        map = sigmoid(logits) if self.radix == 1 else softmax(logits, 1)
+        map = map.reshape(x.shape[0], self.radix, -1, *(1,) * self.dims)
+        return self.blend(x, select_branches(splits, self.select(map)))

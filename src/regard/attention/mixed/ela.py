@@ -1,0 +1,133 @@
+"""Efficient local attention."""
+
+import math
+from typing import ClassVar
+
+from torch import Tensor, nn, sigmoid
+
+from regard.attention.axes import axis_means, laid_along
+from regard.attention.group_norm import group_normalise
+from regard.attention.normalisation import saturated
+from regard.attention.widths import group_count
+from regard.core.errors import OptionError
+from regard.core.facts import Facts, Paper
+from regard.core.layout import Layout, Stored
+from regard.core.mechanism import Mechanism, Start
+from regard.core.options import at_least, flag, odd, one_of
+from regard.core.tap import Tap
+from regard.kernels import apply_gate
+
+
+class ELA(Mechanism):
+    """Weighs each value by the means of the rows around its row, and of the columns around its column.
+
+    y = x * sigmoid(norm_h(conv_h(z_h))) * sigmoid(norm_w(conv_w(z_w))), z_h the means of the rows, z_w of the columns
+
+    Xu, Wan: ELA: Efficient Local Attention for Deep Convolutional Neural Networks, 2024, section 3.3. The convolutions
+    run along the axis and have no bias; the norms are group normalisations. The paper's sizes are T (kernel 5, 32 norm
+    groups), B (the default here), S (kernel 5, groups=c // 8) and L (kernel 7, groups=c // 8).
+
+    Args:
+        channels: c.
+        kernel_size: k, odd.
+        groups: of the convolutions; None takes c, each channel by itself.
+        norm_groups: of the normalisations; None takes the largest number that divides c and 16, the paper's.
+        shared: whether one convolution and one norm serve all axes.
+        dims: position axes of x.
+        start: see `Mechanism`; one `strength` tempers every map.
+
+    Shape:
+        x (b, c, ...) with `dims` position axes; y the same. The maps are (b, c, h, 1) and (b, c, 1, w).
+
+    Raises:
+        OptionError: an option out of its range.
+        ShapeError: an x with another number of channels or axes.
+
+    Example:
+        >>> import torch
+        >>> ELA(64)(torch.randn(2, 64, 7, 5)).shape
+        torch.Size([2, 64, 7, 5])
+        >>> sum(p.numel() for p in ELA(64).parameters())
+        1152
+    """
+
+    facts: ClassVar[Facts] = Facts(
+        name="ela",
+        family="mixed",
+        paper=Paper(
+            title="ELA: Efficient Local Attention for Deep Convolutional Neural Networks",
+            authors="Wei Xu and Yi Wan",
+            year=2024,
+            venue="arXiv",
+            identifier="arXiv:2403.01123",
+        ),
+        departures=(
+            "Each axis has its own convolution and norm, as in the paper's equations; copies in circulation share "
+            "them, which shared=True does.",
+            "The default number of norm groups shrinks to one that divides the channels.",
+        ),
+        parameters="(1 if shared else dims)*(c*c//(groups or c)*kernel_size + 2*c)",
+    )
+    layouts: ClassVar[tuple[Layout, ...]] = (
+        Layout(
+            library="timm",
+            twin="timm.layers.coord_attn.EfficientLocalAttn(act_layer=Identity, norm_layer=partial(GroupNorm, 16))",
+            names={
+                "convs.0": Stored(name="conv_h", axes=4),
+                "norms.0": "norm_h",
+                "convs.1": Stored(
+                    name="conv_w", there=lambda weight: weight.unsqueeze(2), back=lambda weight: weight.squeeze(2)
+                ),
+                "norms.1": "norm_w",
+            },
+            note="dims=2; its defaults, a SiLU before the sigmoid and one norm group, are another function",
+        ),
+    )
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        kernel_size: int = 7,
+        groups: int | None = None,
+        norm_groups: int | None = None,
+        shared: bool = False,
+        dims: int = 2,
+        start: Start = "paper",
+    ) -> None:
+        super().__init__(channels, start=start)
+        padding = odd("ela", "kernel_size", kernel_size) // 2
+        groups = group_count("ela", groups, channels, channels)
+        parts = _norm_groups(channels, norm_groups)
+        one_of("ela", "dims", dims, self.facts.dims)
+        copies = 1 if flag("ela", "shared", shared) else dims
+        self.dims = dims
+        self.convs = nn.ModuleList(
+            nn.Conv1d(channels, channels, kernel_size, padding=padding, groups=groups, bias=False)
+            for _ in range(copies)
+        )
+        self.norms = nn.ModuleList(nn.GroupNorm(parts, channels) for _ in range(copies))
+        self.gates = nn.ModuleList(Tap("mixed") for _ in range(dims))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x with every value weighed, once for each axis."""
+        self.expect(x, (self.dims,))
+        for axis, (means, tap) in enumerate(zip(axis_means(x), self.gates, strict=True)):
+            own = axis if len(self.convs) > 1 else 0
+            conv, norm = self.convs[own], self.norms[own]
+            assert isinstance(conv, nn.Conv1d)
+            assert isinstance(norm, nn.GroupNorm)
+            scores = group_normalise(norm, saturated(conv(means.to(conv.weight.dtype))))
+            x = apply_gate(x, tap(laid_along(self.temper(sigmoid(scores)), axis, self.dims)))
+        return x
+
+
+def _norm_groups(channels: int, norm_groups: int | None) -> int:
+    if norm_groups is None:
+        return math.gcd(16, channels)
+    if channels % at_least("ela", "norm_groups", norm_groups, 1):
+        raise OptionError(
+            f"ela: norm_groups={norm_groups} is not allowed; it must divide the channels, {channels} "
+            f"(try {math.gcd(norm_groups, channels)})."
+        )
+    return norm_groups

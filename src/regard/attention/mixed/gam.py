@@ -1,0 +1,126 @@
+"""The global attention mechanism."""
+
+import math
+from collections import OrderedDict
+from dataclasses import replace
+from typing import ClassVar, Literal
+
+from torch import Tensor, nn, relu, sigmoid
+
+from regard.attention.convolution import convolution
+from regard.attention.normalisation import GateNorm, saturated
+from regard.attention.widths import group_count, hidden_width
+from regard.core.facts import Facts, Paper
+from regard.core.mechanism import Mechanism, Start
+from regard.core.options import flag, odd, one_of
+from regard.core.precision import widen
+from regard.core.tap import Tap
+from regard.kernels import apply_gate
+
+Score = Literal["sigmoid", "linear"]
+
+
+class GAM(Mechanism):
+    """Weighs each value by its position's channels, then each value by what stands around it, nothing pooled.
+
+    x' = x * sigmoid(W2 relu(W1 x + b1) + b2), the product of W and x taken at each position
+    y = x' * sigmoid(norm(conv2(relu(norm(conv1(x')))))), both convolutions k x k with bias, to c / r channels and back
+
+    Liu, Shao, Hoffmann: Global Attention Mechanism: Retain Information to Enhance Channel-Spatial Interactions, 2021,
+    equations 1 and 2. In the paper's larger networks the convolutions are grouped and the second map's channels
+    shuffled between the groups.
+
+    Args:
+        channels: c.
+        reduction: r; both halves have max(1, c // r) hidden channels.
+        kernel_size: k, odd.
+        groups: of the convolutions; from 2 on the second map's channels are shuffled.
+        score: `sigmoid` (paper), or `linear`, which leaves the first map as it is, any number.
+        dims: position axes of x.
+        strict: raise where batch normalisation would see one value, see `GateNorm`.
+        start: see `Mechanism`; one `strength` tempers both maps.
+
+    Shape:
+        x (b, c, ...) with `dims` position axes; y the same.
+
+    Raises:
+        OptionError: an option out of its range.
+        ShapeError: an x with another number of channels or axes.
+
+    Example:
+        >>> import torch
+        >>> GAM(64)(torch.randn(2, 64, 7, 5)).shape
+        torch.Size([2, 64, 7, 5])
+        >>> sum(p.numel() for p in GAM(64).parameters())
+        102720
+    """
+
+    facts: ClassVar[Facts] = Facts(
+        name="gam",
+        family="mixed",
+        paper=Paper(
+            title="Global Attention Mechanism: Retain Information to Enhance Channel-Spatial Interactions",
+            authors="Yichao Liu and Zongru Shao and Nico Hoffmann",
+            year=2021,
+            venue="arXiv",
+            identifier="arXiv:2112.05561",
+        ),
+        departures=(
+            "The first map ends with the sigmoid of the paper's figure; the copies in circulation leave it out, which "
+            "score='linear' does.",
+            "The hidden width is never under 1, so that a narrow layer still sees its input.",
+        ),
+        parameters="2*c*h + 2*c*h//groups*kernel_size**dims + 4*h + 4*c where h = max(1, c // reduction)",
+    )
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        reduction: int = 4,
+        kernel_size: int = 7,
+        groups: int = 1,
+        score: Score = "sigmoid",
+        dims: int = 2,
+        strict: bool = False,
+        start: Start = "paper",
+    ) -> None:
+        super().__init__(channels, start=start)
+        hidden = hidden_width("gam", channels, reduction)
+        padding = odd("gam", "kernel_size", kernel_size) // 2
+        one_of("gam", "score", score, ("sigmoid", "linear"))
+        flag("gam", "strict", strict)
+        conv = convolution("gam", dims)
+        self.groups, self.score, self.dims = group_count("gam", groups, 1, channels, hidden), score, dims
+        self.reduce = nn.Linear(channels, hidden)
+        self.expand = nn.Linear(hidden, channels)
+        self.around = nn.Sequential(
+            OrderedDict(
+                reduce=conv(channels, hidden, kernel_size, padding=padding, groups=groups),
+                reduce_norm=GateNorm(hidden, strict=strict),
+                relu=nn.ReLU(),
+                expand=conv(hidden, channels, kernel_size, padding=padding, groups=groups),
+                expand_norm=GateNorm(channels, strict=strict),
+            )
+        )
+        self.own = Tap("mixed")
+        self.spatial = Tap("mixed")
+        if score == "linear":
+            self.own = Tap("mixed", low=-math.inf, high=math.inf)
+            self.facts = replace(self.facts, map_range=(-math.inf, math.inf))  # type: ignore[misc]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x with every value weighed twice."""
+        self.expect(x, (self.dims,))
+        x = apply_gate(x, self.own(self.temper(self._own_map(x))))
+        if self.score == "linear":
+            x = saturated(x)  # The convolution of infinities would be no number.
+        map = sigmoid(widen(self.around(x.to(self.reduce.weight.dtype))))
+        if self.groups > 1:
+            map = map.unflatten(1, (self.groups, -1)).transpose(1, 2).flatten(1, 2)
+        return apply_gate(x, self.spatial(self.temper(map)))
+
+    def _own_map(self, x: Tensor) -> Tensor:
+        """(b, c, ...): what each position's channels say about them."""
+        scores = widen(self.expand(relu(self.reduce(x.movedim(1, -1).to(self.reduce.weight.dtype)))))
+        return (sigmoid(scores) if self.score == "sigmoid" else scores).movedim(-1, 1)
