@@ -34,13 +34,13 @@ def test_names_are_told_apart_and_filtered():
 def test_a_mechanism_is_found_by_its_name_and_lies_where_its_facts_say(mechanism):
     facts = mechanism.facts
     assert find(facts.name) is mechanism
-    assert mechanism.__module__ == f"regard.attention.{facts.family}.{facts.name}"
+    assert mechanism.__module__.rstrip("_") == f"regard.attention.{facts.family}.{facts.name}"
 
 
 @every
 def test_its_facts_are_complete(mechanism):
     facts = mechanism.facts
-    assert re.fullmatch(r"arXiv:\d{4}\.\d{4,5}|doi:10\..+", facts.paper.identifier)
+    assert re.fullmatch(r"arXiv:\d{4}\.\d{4,5}|doi:10\..+|pmlr:v\d+/\w+", facts.paper.identifier)
     assert all(" " in author and "," not in author for author in facts.paper.authors.split(" and "))
     assert facts.authors_code is None or facts.authors_code.startswith("https://github.com/")
     assert all(departure.endswith(".") for departure in facts.departures)

@@ -69,3 +69,24 @@ def test_what_overflowed_in_float16_becomes_no_nan():
     x[0, 0], x[1, 0] = torch.inf, -torch.inf
     assert norm(x).isfinite().all()
     assert norm.float()(x.float())[:, 0].isnan().all()
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize("size", [(2, 4), (1, 3), (2, 3, 2)])
+def test_gradients_are_right_for_features_and_gradients_in_any_layout(training, batch, size):
+    norm = drawn(GateNorm(3)).train(training)
+    x, upstream = features(batch, 3, *size), features(batch, 3, *size, seed=2)
+    layouts = {
+        "plain": torch.Tensor.contiguous,
+        "tokens": lambda t: t.flatten(2).transpose(1, 2).contiguous().transpose(1, 2).reshape(t.shape),
+    }
+    gradients = []
+    for of_x in layouts.values():
+        for of_gradient in layouts.values():
+            given = of_x(x).detach().requires_grad_()
+            norm(given).backward(of_gradient(upstream))
+            gradients.append(given.grad)
+    for gradient in gradients[1:]:
+        torch.testing.assert_close(gradient, gradients[0], rtol=1e-11, atol=1e-12)
+    assert torch.autograd.gradcheck(norm, (layouts["tokens"](x).detach().requires_grad_(),))

@@ -14,6 +14,7 @@ def paper(identifier):
     [
         ("arXiv:1709.01507", "https://arxiv.org/abs/1709.01507"),
         ("doi:10.1000/a:b", "https://doi.org/10.1000/a:b"),
+        ("pmlr:v139/yang21o", "https://proceedings.mlr.press/v139/yang21o.html"),
     ],
 )
 def test_a_paper_knows_where_it_can_be_read(identifier, url):
@@ -34,6 +35,8 @@ def test_bibtex_names_the_archive_or_the_doi():
     ):
         assert f"  {field}\n" in entry
     assert "doi = {10.1000/x}," in paper("doi:10.1000/x").bibtex("looking")
+    page = paper("pmlr:v139/yang21o").bibtex("looking")
+    assert "  url = {https://proceedings.mlr.press/v139/yang21o.html},\n" in page
     assert "eprint" not in paper("doi:10.1000/x").bibtex("looking")
     assert entry.count("{") == entry.count("}")
 

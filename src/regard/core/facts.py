@@ -11,7 +11,11 @@ Place = Literal["residual", "stage", "conv", "kernel", "head"]
 
 @dataclass(frozen=True, kw_only=True)
 class Paper:
-    """A publication: `identifier` is an arXiv id (`arXiv:1709.01507`) or a DOI (`doi:10...`)."""
+    """A publication.
+
+    `identifier` is an arXiv id (`arXiv:1709.01507`), a DOI (`doi:10...`), or the volume and page name of the
+    Proceedings of Machine Learning Research (`pmlr:v139/yang21o`), whose papers have neither.
+    """
 
     title: str
     authors: str
@@ -23,14 +27,17 @@ class Paper:
     def url(self) -> str:
         """Where the paper can be read."""
         scheme, _, rest = self.identifier.partition(":")
+        if scheme == "pmlr":
+            return f"https://proceedings.mlr.press/{rest}.html"
         return f"https://arxiv.org/abs/{rest}" if scheme == "arXiv" else f"https://doi.org/{rest}"
 
     def bibtex(self, key: str) -> str:
         """The BibTeX entry under `key`."""
         scheme, _, rest = self.identifier.partition(":")
-        identity = (
-            f"  eprint = {{{rest}}},\n  archivePrefix = {{arXiv}}," if scheme == "arXiv" else f"  doi = {{{rest}}},"
-        )
+        identity = {
+            "arXiv": f"  eprint = {{{rest}}},\n  archivePrefix = {{arXiv}},",
+            "pmlr": f"  url = {{{self.url}}},",
+        }.get(scheme, f"  doi = {{{rest}}},")
         return (
             f"@inproceedings{{{key},\n  title = {{{self.title}}},\n  author = {{{self.authors}}},\n"
             f"  booktitle = {{{self.venue}}},\n  year = {{{self.year}}},\n{identity}\n}}"
