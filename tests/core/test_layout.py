@@ -109,3 +109,11 @@ def test_what_is_taken_shares_no_memory():
     theirs = Theirs().state_dict()
     ours = LAYOUT.to_ours(theirs, Ours().state_dict())
     assert ours["norm.weight"].data_ptr() != theirs["bn.weight"].data_ptr()
+
+
+def test_a_constant_of_theirs_is_neither_given_nor_missed():
+    layout = Layout(library="o", twin="o.T", names={"weight": "w"}, constants=("basis",))
+    state = {"w": torch.ones(2, 3), "basis": torch.zeros(7)}
+    assert list(layout.to_ours(state, {"weight": torch.zeros(2, 3)})) == ["weight"]
+    assert list(layout.to_ours({"w": torch.ones(2, 3)}, {"weight": torch.zeros(2, 3)})) == ["weight"]
+    assert list(layout.to_theirs({"weight": torch.ones(2, 3)})) == ["w"]

@@ -55,6 +55,8 @@ class Layout:
         library: `timm`, `torchvision`, `pytorchcv`, `official` (the authors' own code) or another one.
         twin: the class there, `module.Class`, with the options that make it the same function as ours.
         names: for each tensor or module of ours (`reduce`, `norm.weight`) its name there, or more about it.
+        constants: tensors of theirs that are computed here: left out both ways, so that theirs loads ours with
+            `strict=False`.
         note: what has to be chosen here for the two to be the same; empty where the defaults do.
 
     Example:
@@ -66,6 +68,7 @@ class Layout:
     library: str
     twin: str
     names: Mapping[str, str | Stored] = field(default_factory=dict)
+    constants: tuple[str, ...] = ()
     note: str = ""
 
     def to_theirs(self, ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -91,7 +94,7 @@ class Layout:
             CheckpointError: a tensor is missing, too many or of another shape; nothing is taken half.
         """
         ours: dict[str, Tensor] = {}
-        used: set[str] = set()
+        used = set(self.constants)
         for name, before in like.items():
             stored, there = self._place(name)
             used.add(there)

@@ -1,23 +1,40 @@
 import math
 
+import numpy as np
 import pytest
 import torch
+from pytorchcv.models.cbamresnet import ChannelGate
 from timm.layers.cbam import ChannelAttn
 
 from regard.attention.channel.cbam_channel import CBAMChannel
+from regard.attention.exchange import export_weights, import_weights
 from regard.core.errors import OptionError
 from tests.attention.drawn import arrays, assert_equal, count, drawn, features, names
 from tests.attention.formulas import affine, over_positions, positions_max, positions_mean, relu, sigmoid
+from tests.attention.twins import assert_twins
 
 
-def formula(x, p):
+def of_each_channel(x, statistic):
+    """(b, c): the statistic of each channel's positions."""
+    return np.array([[statistic(channel.ravel()) for channel in picture] for picture in x])
+
+
+POOLS = {
+    "mean": positions_mean,
+    "max": positions_max,
+    "lp": lambda x: of_each_channel(x, lambda values: math.sqrt(sum(values**2))),
+    "lse": lambda x: of_each_channel(x, lambda values: math.log(sum(np.exp(values)))),
+}
+
+
+def formula(x, p, pools=("mean", "max")):
     """Equation 2 of the paper: the same small network of the means and of the maxima, its results added."""
 
     def mlp(s):
         hidden = relu(affine(p["reduce.weight"], s, p.get("reduce.bias", 0)))
         return affine(p["expand.weight"], hidden, p.get("expand.bias", 0))
 
-    return x * over_positions(sigmoid(mlp(positions_mean(x)) + mlp(positions_max(x))), x)
+    return x * over_positions(sigmoid(sum(mlp(POOLS[pool](x)) for pool in pools)), x)
 
 
 @pytest.mark.parametrize("shape", [(3, 6, 7, 5), (2, 6, 9), (2, 6, 3, 5, 2), (1, 6, 1, 1)])
@@ -49,21 +66,65 @@ def test_biases_start_at_zero_as_in_the_authors_networks():
     assert module.reduce.weight.any()
 
 
+@pytest.mark.parametrize("shape", [(3, 6, 7, 5), (2, 6, 9), (2, 6, 3, 5, 2), (1, 6, 1, 1)])
+@pytest.mark.parametrize("pools", [("mean",), ("lp",), ("lse",), ("lse", "max"), ("mean", "max", "lp", "lse")])
+def test_other_statistics_are_those_of_the_authors_code(shape, pools):
+    module, x = drawn(CBAMChannel(6, reduction=2, pools=pools)), features(*shape)
+    assert_equal(module(x), formula(x.numpy(), arrays(module), pools), rtol=1e-10)
+
+
+def test_a_length_computed_by_hand():
+    module = CBAMChannel(1, reduction=1, pools=("lp",))
+    with torch.no_grad():
+        module.reduce.weight.fill_(1.0)
+        module.expand.weight.fill_(math.log(3) / 5)
+    # The length is sqrt(9 + 16), so the logit is log 3.
+    assert module(torch.tensor([[[3.0, -4.0]]])).flatten().tolist() == pytest.approx([2.25, -3.0])
+
+
+@pytest.mark.parametrize("pool", ["lp", "lse"])
+def test_a_sum_that_a_half_cannot_hold_does_not_overflow(pool):
+    module, x = CBAMChannel(4, reduction=2, pools=(pool,)), torch.full((1, 4, 128, 128), 1000.0)
+    half = module.half()(x.half()).float()
+    torch.testing.assert_close(half, module.float()(x), rtol=5e-3, atol=1.0)
+
+
+@pytest.mark.parametrize("pool", ["lp", "lse"])
+def test_an_x_of_zeros_has_gradients(pool):
+    x = torch.zeros(1, 4, 5, 5, requires_grad=True)
+    CBAMChannel(4, reduction=2, pools=(pool,))(x).sum().backward()
+    assert x.grad.isfinite().all()
+
+
 @pytest.mark.parametrize("bias", [True, False])
 def test_timm_agrees(bias):
-    module, theirs = drawn(CBAMChannel(64, bias=bias)), ChannelAttn(64, mlp_bias=bias).double()
-    weights = {"fc1.weight": module.reduce.weight[..., None, None], "fc2.weight": module.expand.weight[..., None, None]}
-    if bias:
-        weights |= {"fc1.bias": module.reduce.bias, "fc2.bias": module.expand.bias}
-    theirs.load_state_dict(weights)
-    x = features(2, 64, 5, 3)
-    torch.testing.assert_close(module(x), theirs(x), rtol=1e-11, atol=1e-12)
+    theirs = ChannelAttn(64, mlp_bias=bias)
+    assert_twins(CBAMChannel(64, bias=bias), theirs, "timm", features(2, 64, 5, 3))
+
+
+def test_pytorchcv_agrees():
+    assert_twins(CBAMChannel(64), ChannelGate(64), "pytorchcv", features(2, 64, 5, 3))
+
+
+def test_weights_of_the_authors_code_go_there_and_back():
+    module, other, x = drawn(CBAMChannel(32)), CBAMChannel(32).double(), features(2, 32, 5, 3)
+    state = export_weights(module, "official")
+    assert {name: tuple(values.shape) for name, values in state.items()} == {
+        **{"mlp.1.weight": (2, 32), "mlp.1.bias": (2,)},
+        **{"mlp.3.weight": (32, 2), "mlp.3.bias": (32,)},
+    }
+    import_weights(other, state, "official")
+    assert torch.equal(other(x), module(x))
 
 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
         ({"reduction": True}, "cbam_channel: reduction=True is not allowed; it must be an integer of at least 1"),
+        ({"pools": ()}, r"cbam_channel: pools=\(\) is not allowed; it must name some of 'mean', 'max', 'lp', 'lse'"),
+        ({"pools": ("max", "max")}, r"pools=\('max', 'max'\) is not allowed; .* each once"),
+        ({"pools": ("avg",)}, "pools='avg' is not allowed; choose one of 'mean', 'max', 'lp', 'lse'"),
+        ({"pools": "mean"}, "pools='mean' is not allowed"),
         ({"bias": None}, "cbam_channel: bias=None is not allowed; it must be True or False"),
     ],
 )

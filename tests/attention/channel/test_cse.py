@@ -4,6 +4,8 @@ import pytest
 import torch
 
 from regard.attention.channel.cse import CSE
+from regard.attention.channel.se import SE
+from regard.attention.exchange import export_weights, import_weights
 from regard.core.errors import OptionError
 from tests.attention.drawn import arrays, assert_equal, count, drawn, features, names
 from tests.attention.formulas import affine, over_positions, positions_mean, relu, sigmoid
@@ -43,6 +45,23 @@ def test_the_hidden_layer_has_half_the_width():
 def test_the_map_alone_is_the_one_applied():
     module, x = drawn(CSE(6)), features(2, 6, 3, 4)
     torch.testing.assert_close(module(x), x * module.weights(x))
+
+
+def test_it_is_se_with_its_own_reduction():
+    module, other, x = drawn(CSE(6)), SE(6, reduction=2).double(), features(2, 6, 3, 4)
+    other.load_state_dict(module.state_dict())
+    assert torch.equal(module(x), other(x))
+
+
+def test_weights_of_the_authors_code_go_there_and_back():
+    module, other, x = drawn(CSE(6)), CSE(6).double(), features(2, 6, 3, 4)
+    state = export_weights(module, "official")
+    assert {name: tuple(values.shape) for name, values in state.items()} == {
+        **{"fc1.weight": (3, 6), "fc1.bias": (3,)},
+        **{"fc2.weight": (6, 3), "fc2.bias": (6,)},
+    }
+    import_weights(other, state, "official")
+    assert torch.equal(other(x), module(x))
 
 
 @pytest.mark.parametrize(

@@ -3,23 +3,35 @@ import math
 import numpy as np
 import pytest
 import torch
-from timm.layers.eca import EcaModule
+from timm.layers.eca import CecaModule, EcaModule
 
 from regard.attention.channel.eca import ECA, adaptive_kernel_size
+from regard.attention.exchange import export_weights, import_weights
 from regard.core.errors import OptionError
 from tests.attention.drawn import PLAIN_RESNET, arrays, assert_equal, block_outputs, count, drawn, features
-from tests.attention.formulas import over_positions, positions_mean, sigmoid
+from tests.attention.formulas import over_positions, positions_mean, relu, sigmoid
+from tests.attention.twins import assert_twins
 
 
-def formula(x, p):
-    """Each channel's logit is the weighted sum of the k channels around it, outside ones being 0."""
-    weight = p["conv.weight"].ravel()
-    half, means = len(weight) // 2, positions_mean(x)
-    logits = np.zeros_like(means)
-    for c in range(x.shape[1]):
+def neighbours(values, weight, circular=False):
+    """Each channel's weighted sum of the k channels around it, those outside being 0 or those of the other end."""
+    half = len(weight) // 2
+    sums = np.zeros_like(values)
+    for c in range(values.shape[1]):
         for offset in range(-half, half + 1):
-            if 0 <= c + offset < x.shape[1]:
-                logits[:, c] += weight[half + offset] * means[:, c + offset]
+            if circular or 0 <= c + offset < values.shape[1]:
+                sums[:, c] += weight[half + offset] * values[:, (c + offset) % values.shape[1]]
+    return sums
+
+
+def formula(x, p, circular=False):
+    """The gate of section 3.2, and with timm's hidden layer before the convolution."""
+    means = positions_mean(x)
+    if "conv.weight" in p:
+        return x * over_positions(sigmoid(neighbours(means, p["conv.weight"].ravel(), circular)), x)
+    logits = p["join.bias"] + np.zeros_like(means)
+    for unit, (a, d) in enumerate(zip(p["spread.weight"].ravel(), p["spread.bias"], strict=True)):
+        logits += neighbours(relu(a * means + d), p["join.weight"][0, unit], circular)
     return x * over_positions(sigmoid(logits), x)
 
 
@@ -70,12 +82,46 @@ def test_counts_of_the_released_networks(depth, kernels, published):
     assert PLAIN_RESNET[depth] + sum(added) == published
 
 
+@pytest.mark.parametrize("channels", [1, 2, 6])
+@pytest.mark.parametrize("kernel_size", [None, 1, 5, 9])
+@pytest.mark.parametrize("hidden", [None, 3])
+@pytest.mark.parametrize("padding", ["zeros", "circular"])
+def test_the_forms_of_timm_are_their_formulas(channels, kernel_size, hidden, padding):
+    module = drawn(ECA(channels, kernel_size=kernel_size, hidden=hidden, padding=padding))
+    x = features(2, channels, 5, 3)
+    assert_equal(module(x), formula(x.numpy(), arrays(module), padding == "circular"))
+
+
+def test_a_circle_computed_by_hand():
+    module = ECA(3, kernel_size=3, padding="circular")
+    with torch.no_grad():
+        module.conv.weight.copy_(torch.tensor([[[0.0, 0.0, math.log(3)]]]))
+    # The logit of the last channel is log 3 times the mean of the first.
+    y = module(torch.tensor([[[1.0, 1.0], [0.0, 0.0], [4.0, 8.0]]]))
+    assert y.flatten().tolist() == pytest.approx([0.5, 0.5, 0.0, 0.0, 3.0, 6.0])
+
+
 @pytest.mark.parametrize("kernel_size", [3, 5])
 def test_timm_agrees(kernel_size):
-    module, theirs = drawn(ECA(16, kernel_size=kernel_size)), EcaModule(kernel_size=kernel_size).double()
-    theirs.load_state_dict(module.state_dict())
     x = features(2, 16, 5, 3)
-    torch.testing.assert_close(module(x), theirs(x), rtol=1e-11, atol=1e-12)
+    assert_twins(ECA(16, kernel_size=kernel_size), EcaModule(kernel_size=kernel_size), "timm", x)
+    circular = ECA(16, kernel_size=kernel_size, padding="circular")
+    assert_twins(circular, CecaModule(kernel_size=kernel_size), "timm", x)
+
+
+def test_timms_hidden_layer_agrees():
+    theirs = EcaModule(channels=64, use_mlp=True, rd_channels=8)
+    module = ECA(64, kernel_size=theirs.conv2.kernel_size[0], hidden=8)
+    assert_twins(module, theirs, "timm", features(2, 64, 5, 3))
+    assert count(module) == ECA.count(64, kernel_size=3, hidden=8) == 16 + 8 * 3 + 1
+
+
+def test_weights_of_the_authors_code_go_there_and_back():
+    module, other, x = drawn(ECA(16)), ECA(16).double(), features(2, 16, 5, 3)
+    state = export_weights(module, "official")
+    assert [*state] == ["conv.weight"]
+    import_weights(other, state, "official")
+    assert torch.equal(other(x), module(x))
 
 
 @pytest.mark.parametrize(
@@ -83,6 +129,8 @@ def test_timm_agrees(kernel_size):
     [
         ({"kernel_size": 4}, r"eca: kernel_size=4 is not allowed; it must be odd.*\(try 3 or 5\)"),
         ({"kernel_size": 0}, "eca: kernel_size=0 is not allowed; it must be an integer of at least 1"),
+        ({"padding": "reflect"}, "eca: padding='reflect' is not allowed; choose one of 'zeros', 'circular'"),
+        ({"hidden": 0}, "eca: hidden=0 is not allowed; it must be an integer of at least 1"),
         ({"gamma": 0}, "eca: gamma=0 is not allowed; it must be a number above 0"),
         ({"beta": float("nan")}, "eca: beta=nan is not allowed; it must be a number above 0"),
     ],

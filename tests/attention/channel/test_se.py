@@ -3,10 +3,12 @@ import math
 import numpy as np
 import pytest
 import torch
-from timm.layers.squeeze_excite import SEModule
+from pytorchcv.models.common.att import SEBlock
+from timm.layers.squeeze_excite import EffectiveSEModule, SEModule
 from torchvision.ops import SqueezeExcitation
 
 from regard.attention.channel.se import SE
+from regard.attention.exchange import export_weights
 from regard.core.errors import OptionError, ShapeError
 from tests.attention.drawn import (
     PLAIN_RESNET,
@@ -19,6 +21,7 @@ from tests.attention.drawn import (
     names,
 )
 from tests.attention.formulas import affine, over_positions, positions_mean, relu, sigmoid
+from tests.attention.twins import assert_twins
 
 
 def formula(x, p):
@@ -67,32 +70,55 @@ def test_a_narrow_layer_still_sees_its_input():
     assert not torch.allclose(b, 2 * a)
 
 
-def test_timm_with_the_same_hidden_width_agrees():
-    module, theirs = drawn(SE(64)), SEModule(64, rd_channels=4).double()
-    theirs.load_state_dict(
-        {
-            "fc1.weight": module.reduce.weight[..., None, None],
-            "fc1.bias": module.reduce.bias,
-            "fc2.weight": module.expand.weight[..., None, None],
-            "fc2.bias": module.expand.bias,
-        }
-    )
-    x = features(2, 64, 5, 3)
-    torch.testing.assert_close(module(x), theirs(x), rtol=1e-11, atol=1e-12)
+@pytest.mark.parametrize(
+    ("gate", "squash"), [("sigmoid", sigmoid), ("hard_sigmoid", lambda z: np.clip(z + 3, 0, 6) / 6)]
+)
+@pytest.mark.parametrize("bias", [True, False])
+def test_without_a_hidden_layer_it_is_the_effective_form(gate, squash, bias):
+    module, x = drawn(SE(6, reduction=None, gate=gate, bias=bias)), features(3, 6, 7, 5)
+    p = arrays(module)
+    logits = affine(p["score.weight"], positions_mean(x.numpy()), p.get("score.bias", 0))
+    assert_equal(module(x), x.numpy() * over_positions(squash(logits), x))
+
+
+def test_a_hard_sigmoid_computed_by_hand():
+    module = SE(2, reduction=None, gate="hard_sigmoid")
+    with torch.no_grad():
+        module.score.weight.copy_(torch.tensor([[1.0, 0.0], [0.0, 2.0]]))
+        module.score.bias.copy_(torch.tensor([0.0, -1.0]))
+    # The means are 1.5 and 2, the logits 1.5 and 3: the gates (1.5 + 3) / 6 and 1.
+    y = module(torch.tensor([[[1.0, 2.0], [4.0, 0.0]]]))
+    assert y.tolist() == [[[0.75, 1.5], [4.0, 0.0]]]
+
+
+def test_counts_of_the_effective_form():
+    assert count(SE(64, reduction=None)) == 64 * 65 == SE.count(64, reduction=None)
+    assert count(SE(64, reduction=None, bias=False)) == 64 * 64 == SE.count(64, reduction=None, bias=False)
+    assert names(SE(8, reduction=None)) == ["score.weight", "score.bias"]
+
+
+@pytest.mark.parametrize("gate", ["sigmoid", "hard_sigmoid"])
+def test_timm_with_the_same_hidden_width_agrees(gate):
+    assert_twins(SE(64, gate=gate), SEModule(64, rd_channels=4, gate_layer=gate), "timm", features(2, 64, 5, 3))
+
+
+@pytest.mark.parametrize("gate", ["sigmoid", "hard_sigmoid"])
+def test_timms_effective_form_agrees(gate):
+    theirs = EffectiveSEModule(16, gate_layer=gate)
+    assert_twins(SE(16, reduction=None, gate=gate), theirs, "timm", features(2, 16, 5, 3))
 
 
 def test_torchvision_agrees():
-    module, theirs = drawn(SE(8, reduction=2)), SqueezeExcitation(8, 4).double()
-    theirs.load_state_dict(
-        {
-            "fc1.weight": module.reduce.weight[..., None, None],
-            "fc1.bias": module.reduce.bias,
-            "fc2.weight": module.expand.weight[..., None, None],
-            "fc2.bias": module.expand.bias,
-        }
-    )
-    x = features(2, 8, 5, 3)
-    torch.testing.assert_close(module(x), theirs(x), rtol=1e-11, atol=1e-12)
+    assert_twins(SE(8, reduction=2), SqueezeExcitation(8, 4), "torchvision", features(2, 8, 5, 3))
+
+
+def test_pytorchcv_agrees():
+    assert_twins(SE(32, reduction=4), SEBlock(32, reduction=4), "pytorchcv", features(2, 32, 5, 3))
+
+
+def test_the_authors_effective_layer_is_named_as_theirs():
+    state = export_weights(SE(8, reduction=None, gate="hard_sigmoid"), "official")
+    assert {name: tuple(values.shape) for name, values in state.items()} == {"fc.weight": (8, 8, 1, 1), "fc.bias": (8,)}
 
 
 def test_float16_features_with_a_mean_of_a_thousand_keep_their_gate():
@@ -108,6 +134,8 @@ def test_float16_features_with_a_mean_of_a_thousand_keep_their_gate():
     [
         ({"reduction": 0}, "se: reduction=0 is not allowed; it must be an integer of at least 1"),
         ({"reduction": 2.0}, "reduction=2.0"),
+        ({"gate": "tanh"}, "se: gate='tanh' is not allowed; choose one of 'sigmoid', 'hard_sigmoid'"),
+        ({"reduction": None, "bias": 0}, "se: bias=0 is not allowed; it must be True or False"),
         ({"bias": "no"}, "se: bias='no' is not allowed; it must be True or False"),
         ({"start": "zero"}, "se: start='zero' is not allowed; choose one of 'paper', 'identity'"),
     ],

@@ -1,19 +1,22 @@
 import pytest
 import torch
+from pytorchcv.models.cbamresnet import CbamBlock
 from timm.layers.cbam import CbamModule
 
+from regard.attention.exchange import export_weights, import_weights
 from regard.attention.mixed.cbam import CBAM
 from regard.core import taps
 from regard.core.errors import OptionError, ShapeError
 from tests.attention.channel.test_cbam_channel import formula as channel_formula
 from tests.attention.drawn import PLAIN_RESNET, arrays, assert_equal, block_outputs, count, drawn, features, names
 from tests.attention.spatial.test_cbam_spatial import formula as spatial_formula
+from tests.attention.twins import assert_twins
 
 
-def formula(x, p):
+def formula(x, p, pools=("mean", "max")):
     """Equation 1 of the paper: the channels first, then the positions of what is left."""
     half = {side: {k.removeprefix(f"{side}."): v for k, v in p.items()} for side in ("channel", "spatial")}
-    return spatial_formula(channel_formula(x, half["channel"]), half["spatial"])
+    return spatial_formula(channel_formula(x, half["channel"], pools), half["spatial"])
 
 
 @pytest.mark.parametrize("shape", [(3, 6, 7, 5), (2, 6, 9), (2, 6, 3, 5, 2), (1, 6, 1, 1)])
@@ -41,24 +44,36 @@ def test_parameters_and_taps_stand_in_the_order_of_the_formula():
     assert list(taps(CBAM(8))) == ["channel.gate", "spatial.gate"]
 
 
-def test_timm_agrees_after_its_planes_are_swapped():
-    module, theirs = drawn(CBAM(64)), CbamModule(64, mlp_bias=True).double().eval()
-    weights = {}
-    for name, values in module.state_dict().items():
-        name = name.replace("channel.reduce", "channel.fc1").replace("channel.expand", "channel.fc2")
-        name = name.replace("spatial.conv", "spatial.conv.conv").replace("spatial.norm", "spatial.conv.bn")
-        if name.startswith("channel") and name.endswith("weight"):
-            values = values[..., None, None]
-        weights[name] = values.flip(1) if name == "spatial.conv.conv.weight" else values
-    theirs.load_state_dict(weights)
-    x = features(2, 64, 5, 3)
-    torch.testing.assert_close(module(x), theirs(x), rtol=1e-11, atol=1e-12)
+@pytest.mark.parametrize("pools", [("mean",), ("lp", "lse")])
+def test_the_channel_half_looks_at_the_statistics_asked_for(pools):
+    module, x = drawn(CBAM(6, reduction=2, pools=pools)), features(2, 6, 5, 3)
+    assert_equal(module(x), formula(x.numpy(), arrays(module), pools), rtol=1e-10)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_timm_agrees_after_its_planes_are_swapped(bias):
+    assert_twins(CBAM(64, bias=bias), CbamModule(64, mlp_bias=bias), "timm", features(2, 64, 5, 3))
+
+
+def test_pytorchcv_agrees():
+    assert_twins(CBAM(64), CbamBlock(64), "pytorchcv", features(2, 64, 5, 3))
+
+
+def test_weights_of_the_authors_code_go_there_and_back():
+    module, other, x = drawn(CBAM(32)), CBAM(32).double().eval(), features(2, 32, 5, 3)
+    state = export_weights(module, "official")
+    assert list(dict.fromkeys(name.rpartition(".")[0] for name in state)) == [
+        *("ChannelGate.mlp.1", "ChannelGate.mlp.3", "SpatialGate.spatial.conv", "SpatialGate.spatial.bn")
+    ]
+    import_weights(other, state, "official")
+    assert torch.equal(other(x), module(x))
 
 
 @pytest.mark.parametrize(
     ("options", "says"),
     [
         ({"reduction": 0}, "reduction=0 is not allowed; it must be an integer of at least 1"),
+        ({"pools": ("min",)}, "pools='min' is not allowed; choose one of 'mean', 'max', 'lp', 'lse'"),
         ({"kernel_size": 8}, "kernel_size=8 is not allowed; it must be odd"),
         ({"dims": 0}, "dims=0 is not allowed; choose one of 1, 2, 3"),
         ({"start": "none"}, "start='none' is not allowed; choose one of 'paper', 'identity'"),

@@ -1,13 +1,16 @@
 import numpy as np
 import pytest
 import torch
+from segmentation_models_pytorch.base.modules import SCSEModule
 
+from regard.attention.exchange import export_weights, import_weights
 from regard.attention.mixed.scse import SCSE
 from regard.core import taps
 from regard.core.errors import OptionError
 from tests.attention.channel.test_cse import formula as channel_formula
 from tests.attention.drawn import arrays, assert_equal, count, drawn, features, names
 from tests.attention.spatial.test_sse import formula as spatial_formula
+from tests.attention.twins import assert_twins
 
 COMBINATIONS = {"add": np.add, "max": np.maximum}
 
@@ -62,6 +65,19 @@ def test_each_half_leaves_the_identity_on_its_own(combine):
     torch.nn.init.ones_(module.channel.strength)
     torch.nn.init.ones_(module.spatial.strength)
     assert_equal(module.double()(x.double()), formula(x.double().numpy(), arrays(module), combine))
+
+
+def test_segmentation_models_pytorch_agrees():
+    x = features(2, 32, 5, 3)
+    assert_twins(SCSE(32, reduction=16), SCSEModule(32), "segmentation_models_pytorch", x)
+
+
+def test_weights_of_the_authors_code_go_there_and_back():
+    module, other, x = drawn(SCSE(6, combine="max")), SCSE(6, combine="max").double(), features(2, 6, 5, 3)
+    state = export_weights(module, "official")
+    assert list(dict.fromkeys(name.rpartition(".")[0] for name in state)) == ["cSE.fc1", "cSE.fc2", "sSE.conv"]
+    import_weights(other, state, "official")
+    assert torch.equal(other(x), module(x))
 
 
 def test_counts_and_order():

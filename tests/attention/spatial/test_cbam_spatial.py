@@ -1,12 +1,15 @@
 import numpy as np
 import pytest
 import torch
+from pytorchcv.models.cbamresnet import SpatialGate
 from timm.layers.cbam import SpatialAttn
 
+from regard.attention.exchange import export_weights, import_weights
 from regard.attention.spatial.cbam_spatial import CBAMSpatial
 from regard.core.errors import OptionError, ShapeError
 from tests.attention.drawn import arrays, assert_equal, count, drawn, features, names
 from tests.attention.formulas import batch_statistics, convolve, normalise, sigmoid
+from tests.attention.twins import assert_twins
 
 
 def logits(x, p):
@@ -64,12 +67,21 @@ def test_counts_and_order():
 
 
 def test_timm_agrees_after_its_planes_are_swapped():
-    module, theirs = drawn(CBAMSpatial(6)), SpatialAttn().double().eval()
-    weights = {name.replace("norm", "conv.bn"): values for name, values in module.state_dict().items()}
-    weights["conv.conv.weight"] = weights.pop("conv.weight").flip(1)
-    theirs.load_state_dict(weights)
-    x = features(2, 6, 5, 3)
-    torch.testing.assert_close(module(x), theirs(x), rtol=1e-11, atol=1e-12)
+    assert_twins(CBAMSpatial(6), SpatialAttn(), "timm", features(2, 6, 5, 3))
+
+
+def test_pytorchcv_agrees():
+    assert_twins(CBAMSpatial(6), SpatialGate(), "pytorchcv", features(2, 6, 5, 3))
+
+
+def test_weights_of_the_authors_code_go_there_and_back():
+    module, other, x = drawn(CBAMSpatial(6)), CBAMSpatial(6).double().eval(), features(2, 6, 5, 3)
+    state = export_weights(module, "official")
+    assert {name.rpartition(".")[0] for name in state} == {"spatial.conv", "spatial.bn"}
+    # The first plane is the maximum's there too.
+    assert torch.equal(state["spatial.conv.weight"], module.conv.weight)
+    import_weights(other, state, "official")
+    assert torch.equal(other(x), module(x))
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 
+from regard.attention.exchange import export_weights, import_weights
 from regard.attention.spatial.sse import SSE
 from regard.core.errors import OptionError
 from tests.attention.drawn import arrays, assert_equal, count, drawn, features, names
@@ -45,6 +46,17 @@ def test_counts_and_order():
 def test_one_module_serves_any_number_of_axes():
     module, x = drawn(SSE(6)), features(2, 6, 3, 4, 5)
     torch.testing.assert_close(module(x).flatten(2), module(x.flatten(2)), rtol=1e-12, atol=1e-12)
+
+
+def test_weights_of_the_authors_code_go_there_and_back():
+    module, other, x = drawn(SSE(6)), SSE(6).double(), features(2, 6, 3, 4)
+    state = export_weights(module, "official")
+    assert {name: tuple(values.shape) for name, values in state.items()} == {
+        "conv.weight": (1, 6, 1, 1),
+        "conv.bias": (1,),
+    }
+    import_weights(other, state, "official")
+    assert torch.equal(other(x), module(x))
 
 
 def test_a_wrong_option_is_said():

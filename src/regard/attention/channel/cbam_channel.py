@@ -1,14 +1,18 @@
 """The channel half of the convolutional block attention module."""
 
-from typing import ClassVar
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
-from regard.attention.widths import hidden_width
+from regard.attention.bottleneck import bottleneck, over_positions, scored
+from regard.core.errors import OptionError
 from regard.core.facts import Facts, Paper
+from regard.core.layout import Layout, Stored
 from regard.core.mechanism import Mechanism, Start
-from regard.core.options import flag
+from regard.core.options import one_of
 from regard.core.precision import widen
 from regard.core.tap import Tap
 from regard.kernels import apply_gate, squeeze_positions
@@ -21,6 +25,27 @@ PAPER = Paper(
     identifier="arXiv:1807.06521",
 )
 
+Pool = Literal["mean", "max", "lp", "lse"]
+
+
+def _length(x: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(widen(x).flatten(2), dim=2)
+
+
+def _soft_maximum(x: Tensor) -> Tensor:
+    return torch.logsumexp(widen(x).flatten(2), 2)
+
+
+POOLS: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType(
+    {
+        "mean": lambda x: squeeze_positions(x, "mean")[0],
+        "max": lambda x: squeeze_positions(x, "max")[0],
+        "lp": _length,
+        "lse": _soft_maximum,
+    }
+)
+"""What a channel's positions are summed up by, in at least float32."""
+
 
 class CBAMChannel(Mechanism):
     """Weighs each channel by what one small network says of the channels' means and of their maxima.
@@ -28,12 +53,14 @@ class CBAMChannel(Mechanism):
     y = x * sigmoid(mlp(mean(x)) + mlp(max(x))), mlp(s) = W1 relu(W0 s + b0) + b1, both taken over positions.
 
     Woo, Park, Lee, Kweon: CBAM: Convolutional Block Attention Module, ECCV 2018, equation 2. The paper writes no
-    biases; the authors' code, whose weights exist, has both.
+    biases; the authors' code, whose weights exist, has both. It can also look at two statistics that the paper leaves
+    out, in any combination: the root of the sum of squares (`lp`) and the logarithm of the sum of exponentials (`lse`).
 
     Args:
         channels: c.
         reduction: r; the hidden layer has max(1, c // r) units.
         bias: whether both layers have a bias.
+        pools: the statistics whose scores are added, some of `mean`, `max`, `lp`, `lse`.
         start: see `Mechanism`.
 
     Shape:
@@ -59,13 +86,33 @@ class CBAMChannel(Mechanism):
         ),
         parameters="2*c*h + bias*(h + c) where h = max(1, c // reduction)",
     )
+    layouts: ClassVar[tuple[Layout, ...]] = (
+        Layout(
+            library="timm",
+            twin="timm.layers.cbam.ChannelAttn",
+            names={"reduce": Stored(name="fc1", axes=4), "expand": Stored(name="fc2", axes=4)},
+            note="bias=False where its mlp_bias is False, as by default",
+        ),
+        Layout(library="official", twin="MODELS.cbam.ChannelGate", names={"reduce": "mlp.1", "expand": "mlp.3"}),
+        Layout(
+            library="pytorchcv",
+            twin="pytorchcv.models.cbamresnet.ChannelGate",
+            names={"reduce": "mlp.fc1", "expand": "mlp.fc2"},
+        ),
+    )
 
-    def __init__(self, channels: int, *, reduction: int = 16, bias: bool = True, start: Start = "paper") -> None:
+    def __init__(
+        self,
+        channels: int,
+        *,
+        reduction: int = 16,
+        bias: bool = True,
+        pools: tuple[Pool, ...] = ("mean", "max"),
+        start: Start = "paper",
+    ) -> None:
         super().__init__(channels, start=start)
-        hidden = hidden_width("cbam_channel", channels, reduction)
-        flag("cbam_channel", "bias", bias)
-        self.reduce = nn.Linear(channels, hidden, bias=bias)
-        self.expand = nn.Linear(hidden, channels, bias=bias)
+        self.pools = _checked(pools)
+        self.reduce, self.expand = bottleneck("cbam_channel", channels, reduction, bias)
         self.gate = Tap("gate")
         self.reset_parameters()
 
@@ -79,9 +126,20 @@ class CBAMChannel(Mechanism):
     def forward(self, x: Tensor) -> Tensor:
         """x with every channel weighed."""
         self.expect(x)
-        mean, peak = squeeze_positions(x, "mean", "max")
-        gate = self.temper(torch.sigmoid(widen(self._score(mean)) + widen(self._score(peak))))
-        return apply_gate(x, self.gate(gate.reshape(*gate.shape, *(1,) * (x.ndim - 2))))
+        statistics = [POOLS[pool](x) for pool in self.pools]
+        # A root of a sum of squares grows with the positions, beyond what a half can hold.
+        scores = [scored(statistic, self.reduce, self.expand, wide="lp" in self.pools) for statistic in statistics]
+        gate = self.temper(torch.sigmoid(torch.stack(scores).sum(0)))
+        return apply_gate(x, self.gate(over_positions(gate, x)))
 
-    def _score(self, statistic: Tensor) -> Tensor:
-        return self.expand(torch.relu(self.reduce(statistic.to(self.reduce.weight.dtype))))
+
+def _checked(pools: tuple[Pool, ...]) -> tuple[Pool, ...]:
+    """The pools where they are some of those there are, each once."""
+    if not isinstance(pools, tuple) or not pools or len(set(pools)) < len(pools):
+        raise OptionError(
+            f"cbam_channel: pools={pools!r} is not allowed; it must name some of {', '.join(map(repr, POOLS))}, each "
+            "once, for example ('mean', 'max')."
+        )
+    for pool in pools:
+        one_of("cbam_channel", "pools", pool, POOLS)
+    return pools

@@ -2,13 +2,12 @@
 
 from typing import ClassVar
 
-from torch import Tensor, nn, relu, sigmoid
+from torch import Tensor, sigmoid
 
-from regard.attention.widths import hidden_width
+from regard.attention.bottleneck import bottleneck, over_positions, scored
 from regard.core.facts import Facts, Paper
+from regard.core.layout import Layout
 from regard.core.mechanism import Mechanism, Start
-from regard.core.options import flag
-from regard.core.precision import widen
 from regard.core.tap import Tap
 from regard.kernels import apply_gate, squeeze_positions
 
@@ -56,13 +55,17 @@ class CSE(Mechanism):
         departures=("The hidden width is never under 1, so that a narrow layer still sees its input.",),
         parameters="2*c*h + bias*(h + c) where h = max(1, c // reduction)",
     )
+    layouts: ClassVar[tuple[Layout, ...]] = (
+        Layout(
+            library="official",
+            twin="squeeze_and_excitation.ChannelSELayer",
+            names={"reduce": "fc1", "expand": "fc2"},
+        ),
+    )
 
     def __init__(self, channels: int, *, reduction: int = 2, bias: bool = True, start: Start = "paper") -> None:
         super().__init__(channels, start=start)
-        hidden = hidden_width("cse", channels, reduction)
-        flag("cse", "bias", bias)
-        self.reduce = nn.Linear(channels, hidden, bias=bias)
-        self.expand = nn.Linear(hidden, channels, bias=bias)
+        self.reduce, self.expand = bottleneck("cse", channels, reduction, bias)
         self.gate = Tap("gate")
 
     def forward(self, x: Tensor) -> Tensor:
@@ -73,6 +76,5 @@ class CSE(Mechanism):
         """The map of x, (b, c, 1, ...), as it is applied."""
         self.expect(x)
         (mean,) = squeeze_positions(x, "mean")
-        logits = self.expand(relu(self.reduce(mean.to(self.reduce.weight.dtype))))
-        gate = self.temper(sigmoid(widen(logits)), self.gate.neutral)
-        return self.gate(gate.reshape(*gate.shape, *(1,) * (x.ndim - 2)))
+        gate = sigmoid(scored(mean, self.reduce, self.expand))
+        return self.gate(over_positions(self.temper(gate, self.gate.level(gate)), x))

@@ -1,16 +1,20 @@
 """Efficient channel attention."""
 
 import math
-from typing import ClassVar
+from typing import ClassVar, Literal
 
-from torch import Tensor, nn, sigmoid
+from torch import Tensor, nn, relu, sigmoid
 
+from regard.attention.bottleneck import over_positions
 from regard.core.facts import Facts, Paper
+from regard.core.layout import Layout
 from regard.core.mechanism import Mechanism, Start
-from regard.core.options import odd, positive
+from regard.core.options import at_least, odd, one_of, positive
 from regard.core.precision import widen
 from regard.core.tap import Tap
 from regard.kernels import apply_gate, squeeze_positions
+
+Padding = Literal["zeros", "circular"]
 
 
 def adaptive_kernel_size(channels: int, gamma: float = 2, beta: float = 1) -> int:
@@ -33,11 +37,17 @@ class ECA(Mechanism):
     CVPR 2020, section 3.2. The released networks do not follow the rule for k: they use hand-set sizes by stage
     (3, 5, 5, 7 in ECA-ResNet-50), so their weights need an explicit `kernel_size`.
 
+    Two forms come from timm and not from the paper: `padding="circular"` makes the last channel the first one's
+    neighbour, and `hidden` puts a layer between, conv_k(relu(a mean(x) + d)), a and d of that many units, both with
+    biases.
+
     Args:
         channels: c.
         kernel_size: k, odd; None takes the odd integer nearest to |log2(c) / gamma + beta / gamma|.
         gamma: of the rule for k; not used where `kernel_size` is given.
         beta: of the rule for k, the paper's b; not used where `kernel_size` is given.
+        padding: `zeros`, or `circular`, what stands beyond the first and the last channel.
+        hidden: units of a layer before the convolution; None means none, as published.
         start: see `Mechanism`.
 
     Shape:
@@ -70,7 +80,24 @@ class ECA(Mechanism):
             "The kernel follows the paper's rule; the authors' networks were trained with sizes set by hand, which "
             "kernel_size gives.",
         ),
-        parameters="kernel_size or 2*floor(abs((log2(c) + beta) / gamma) / 2) + 1",
+        parameters=(
+            "(h * (k + 2) + 1 if h else k) where h = hidden or 0;"
+            " k = kernel_size or 2*floor(abs((log2(c) + beta) / gamma) / 2) + 1"
+        ),
+    )
+    layouts: ClassVar[tuple[Layout, ...]] = (
+        Layout(
+            library="timm",
+            twin="timm.layers.EcaModule, with padding='circular' timm.layers.CecaModule",
+            names={"conv": "conv", "spread": "conv", "join": "conv2"},
+            note="kernel_size as there; hidden=rd_channels for use_mlp=True",
+        ),
+        Layout(
+            library="official",
+            twin="models.eca_module.eca_layer",
+            names={"conv": "conv"},
+            note="kernel_size as there",
+        ),
     )
 
     def __init__(
@@ -80,19 +107,43 @@ class ECA(Mechanism):
         kernel_size: int | None = None,
         gamma: float = 2,
         beta: float = 1,
+        padding: Padding = "zeros",
+        hidden: int | None = None,
         start: Start = "paper",
     ) -> None:
         super().__init__(channels, start=start)
         size = adaptive_kernel_size(channels, gamma, beta)
         if kernel_size is not None:
             size = odd("eca", "kernel_size", kernel_size)
-        self.conv = nn.Conv1d(1, 1, size, padding=size // 2, bias=False)
+        one_of("eca", "padding", padding, ("zeros", "circular"))
+        self.padding, self.hidden, self.reach = padding, hidden, size // 2
+        beyond = self.reach if padding == "zeros" else 0
+        if hidden is None:
+            self.conv = nn.Conv1d(1, 1, size, padding=beyond, bias=False)
+        else:
+            self.spread = nn.Conv1d(1, at_least("eca", "hidden", hidden, 1), 1)
+            self.join = nn.Conv1d(hidden, 1, size, padding=beyond)
         self.gate = Tap("gate")
 
     def forward(self, x: Tensor) -> Tensor:
         """x with every channel weighed."""
         self.expect(x)
         (mean,) = squeeze_positions(x, "mean")
-        logits = self.conv(mean.to(self.conv.weight.dtype).unsqueeze(1)).squeeze(1)
-        gate = self.temper(sigmoid(widen(logits)))
-        return apply_gate(x, self.gate(gate.reshape(*gate.shape, *(1,) * (x.ndim - 2))))
+        gate = self.temper(sigmoid(widen(self._logits(mean.unsqueeze(1)).squeeze(1))))
+        return apply_gate(x, self.gate(over_positions(gate, x)))
+
+    def _logits(self, row: Tensor) -> Tensor:
+        """The logits (b, 1, c) of a row of means."""
+        if self.hidden is None:
+            return self.conv(self._padded(row.to(self.conv.weight.dtype)))
+        hidden = relu(self.spread(row.to(self.spread.weight.dtype)))
+        return self.join(self._padded(hidden))
+
+    def _padded(self, row: Tensor) -> Tensor:
+        """The row, with `circular` continued at both ends by its own values, more than once where it is short."""
+        if self.padding == "zeros" or self.reach == 0:
+            return row
+        turns = -(-self.reach // self.channels)
+        return row.repeat(1, 1, 2 * turns + 1).narrow(
+            2, turns * self.channels - self.reach, self.channels + 2 * self.reach
+        )

@@ -4,9 +4,10 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from regard.attention.channel.cbam_channel import CBAMChannel
+from regard.attention.channel.cbam_channel import CBAMChannel, Pool
 from regard.attention.spatial.cbam_spatial import CBAMSpatial
 from regard.core.facts import Facts
+from regard.core.layout import Layout, Stored
 from regard.core.mechanism import Mechanism, Start
 
 
@@ -23,6 +24,7 @@ class CBAM(Mechanism):
         reduction: r of the channel half.
         kernel_size: k of the spatial half, odd.
         bias: whether the channel half's layers have a bias.
+        pools: the statistics that the channel half looks at, see `cbam_channel`.
         dims: position axes of x.
         strict: raise where batch normalisation would see one value, see `GateNorm`.
         start: see `Mechanism`; with `identity` each half has its own `strength`.
@@ -50,6 +52,39 @@ class CBAM(Mechanism):
         departures=CBAMChannel.facts.departures + CBAMSpatial.facts.departures,
         parameters="2*c*h + bias*(h + c) + 2*kernel_size**dims + 2 where h = max(1, c // reduction)",
     )
+    layouts: ClassVar[tuple[Layout, ...]] = (
+        Layout(
+            library="timm",
+            twin="timm.layers.cbam.CbamModule",
+            names={
+                "channel.reduce": Stored(name="channel.fc1", axes=4),
+                "channel.expand": Stored(name="channel.fc2", axes=4),
+                "spatial.conv": Stored(name="spatial.conv.conv", flipped=1),
+                "spatial.norm": "spatial.conv.bn",
+            },
+            note="bias=False where its mlp_bias is False, as by default",
+        ),
+        Layout(
+            library="official",
+            twin="MODELS.cbam.CBAM",
+            names={
+                "channel.reduce": "ChannelGate.mlp.1",
+                "channel.expand": "ChannelGate.mlp.3",
+                "spatial.conv": "SpatialGate.spatial.conv",
+                "spatial.norm": "SpatialGate.spatial.bn",
+            },
+        ),
+        Layout(
+            library="pytorchcv",
+            twin="pytorchcv.models.cbamresnet.CbamBlock",
+            names={
+                "channel.reduce": "ch_gate.mlp.fc1",
+                "channel.expand": "ch_gate.mlp.fc2",
+                "spatial.conv": "sp_gate.conv.conv",
+                "spatial.norm": "sp_gate.conv.bn",
+            },
+        ),
+    )
 
     def __init__(
         self,
@@ -58,12 +93,13 @@ class CBAM(Mechanism):
         reduction: int = 16,
         kernel_size: int = 7,
         bias: bool = True,
+        pools: tuple[Pool, ...] = ("mean", "max"),
         dims: int = 2,
         strict: bool = False,
         start: Start = "paper",
     ) -> None:
         super().__init__(channels)
-        self.channel = CBAMChannel(channels, reduction=reduction, bias=bias, start=start)
+        self.channel = CBAMChannel(channels, reduction=reduction, bias=bias, pools=pools, start=start)
         self.spatial = CBAMSpatial(channels, kernel_size=kernel_size, dims=dims, strict=strict, start=start)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from torch import Tensor, maximum
 from regard.attention.channel.cse import CSE
 from regard.attention.spatial.sse import SSE
 from regard.core.facts import Facts
+from regard.core.layout import Layout, Stored
 from regard.core.mechanism import Mechanism, Start
 from regard.core.options import one_of
 from regard.core.tap import Tap
@@ -58,6 +59,28 @@ class SCSE(Mechanism):
         ),
         neutral=0.5,
         parameters="2*c*h + bias*(h + c) + c + bias where h = max(1, c // reduction)",
+    )
+    layouts: ClassVar[tuple[Layout, ...]] = (
+        Layout(
+            library="official",
+            twin="squeeze_and_excitation.ChannelSpatialSELayer",
+            names={
+                "channel.reduce": "cSE.fc1",
+                "channel.expand": "cSE.fc2",
+                "spatial.score": Stored(name="sSE.conv", axes=4),
+            },
+            note="combine='max'",
+        ),
+        Layout(
+            library="segmentation_models_pytorch",
+            twin="segmentation_models_pytorch.base.modules.SCSEModule",
+            names={
+                "channel.reduce": Stored(name="cSE.1", axes=4),
+                "channel.expand": Stored(name="cSE.3", axes=4),
+                "spatial.score": Stored(name="sSE.0", axes=4),
+            },
+            note="reduction as there, 16 by default",
+        ),
     )
 
     def __init__(

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from regard.attention.convolution import convolution
 from regard.attention.normalisation import GateNorm
 from regard.core.facts import Facts, Paper
+from regard.core.layout import Layout, Stored
 from regard.core.mechanism import Mechanism, Start
 from regard.core.options import flag, odd
 from regard.core.precision import widen
@@ -61,6 +62,23 @@ class CBAMSpatial(Mechanism):
             "normalised.",
         ),
         parameters="2*kernel_size**dims + 2",
+    )
+    layouts: ClassVar[tuple[Layout, ...]] = (
+        Layout(
+            library="timm",
+            twin="timm.layers.cbam.SpatialAttn",
+            names={"conv": Stored(name="conv.conv", flipped=1), "norm": "conv.bn"},
+        ),
+        Layout(
+            library="official",
+            twin="MODELS.cbam.SpatialGate",
+            names={"conv": "spatial.conv", "norm": "spatial.bn"},
+        ),
+        Layout(
+            library="pytorchcv",
+            twin="pytorchcv.models.cbamresnet.SpatialGate",
+            names={"conv": "conv.conv", "norm": "conv.bn"},
+        ),
     )
 
     def __init__(

@@ -5,6 +5,7 @@ from typing import ClassVar
 from torch import Tensor, nn, sigmoid
 
 from regard.core.facts import Facts, Paper
+from regard.core.layout import Layout, Stored
 from regard.core.mechanism import Mechanism, Start
 from regard.core.options import flag
 from regard.core.precision import widen
@@ -55,6 +56,13 @@ class SSE(Mechanism):
         departures=("The weight is stored for one position axis, (1, c, 1), and serves any number of them.",),
         parameters="c + bias",
     )
+    layouts: ClassVar[tuple[Layout, ...]] = (
+        Layout(
+            library="official",
+            twin="squeeze_and_excitation.SpatialSELayer",
+            names={"score": Stored(name="conv", axes=4)},
+        ),
+    )
 
     def __init__(self, channels: int, *, bias: bool = True, start: Start = "paper") -> None:
         super().__init__(channels, start=start)
@@ -69,5 +77,5 @@ class SSE(Mechanism):
         """The map of x, (b, 1, ...), as it is applied."""
         self.expect(x)
         logits = self.score(x.flatten(2).to(self.score.weight.dtype))
-        gate = self.temper(sigmoid(widen(logits)), self.gate.neutral)
-        return self.gate(gate.reshape(x.shape[0], 1, *x.shape[2:]))
+        gate = sigmoid(widen(logits)).reshape(x.shape[0], 1, *x.shape[2:])
+        return self.gate(self.temper(gate, self.gate.level(gate)))

@@ -73,4 +73,6 @@ def _same_outputs(
             got = run(twin.eval(), inputs)
         if without_sinks:
             raise CheckFailedError("A copy's tap shows its maps to the sink of the original.")
+        for tap in taps(module).values():
+            tap.sink = None  # a map that is made only for whoever looks is rounded otherwise
         agree(got, run(module.eval(), inputs), 0.0, what)

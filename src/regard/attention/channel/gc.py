@@ -1,0 +1,184 @@
+"""The global context block of GCNet."""
+
+from collections import OrderedDict
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn, sigmoid, softmax
+
+from regard.attention.bottleneck import over_positions
+from regard.attention.products import wide_product
+from regard.attention.widths import hidden_width
+from regard.core.facts import Facts, Paper
+from regard.core.layout import Layout, Stored
+from regard.core.mechanism import Mechanism, Start
+from regard.core.options import one_of, positive
+from regard.core.precision import widen
+from regard.core.tap import Tap
+from regard.kernels import apply_gate
+
+Pooling = Literal["attention", "mean"]
+Fusion = Literal["add", "scale", "both"]
+
+NARROWEST = 4
+"""Of one hidden unit the normalisation leaves nothing, of two it leaves which is the larger."""
+
+
+def _stored(name: str, *, axes: tuple[int, ...] = ()) -> Stored:
+    """A layer normalisation stored with further axes of size 1."""
+    return Stored(name=name, there=lambda ours: ours.reshape(-1, *axes), back=torch.flatten)
+
+
+class GC(Mechanism):
+    """Adds to every position one context: a mean of the positions, weighed by one shared map, and transformed.
+
+    a = softmax over positions of w x + b,  g = sum of a x,  y = x + W2 relu(norm(W1 g + b1)) + b2
+    with `fusion="scale"`: y = x * sigmoid(W2 relu(norm(W1 g + b1)) + b2); `both` scales first and then adds
+
+    Cao, Xu, Lin, Wei, Hu: GCNet: Non-local Networks Meet Squeeze-Excitation Networks and Beyond, ICCV 2019 workshops,
+    equation 5 and section 3.4. The norm is over the hidden units. As in the authors' code W2 and b2 start at 0.
+
+    Args:
+        channels: c.
+        reduction: r; the hidden layer has max(4, c // r) units.
+        pooling: `attention`, or `mean`, where the map is uniform.
+        fusion: `add`, `scale`, or `both`, with two transforms of one context.
+        epsilon: of the layer normalisation.
+        start: see `Mechanism`; with `identity` W2 is drawn.
+
+    Shape:
+        x (b, c, ...) with 1 to 3 position axes; y the same.
+
+    Raises:
+        OptionError: an option out of its range.
+        ShapeError: an x with another number of channels or axes.
+
+    Example:
+        >>> GC(64)(torch.randn(2, 64, 7, 5)).shape
+        torch.Size([2, 64, 7, 5])
+        >>> sum(p.numel() for p in GC(64).parameters())
+        653
+    """
+
+    facts: ClassVar[Facts] = Facts(
+        name="gc",
+        family="channel",
+        act="aggregate",
+        paper=Paper(
+            title="GCNet: Non-local Networks Meet Squeeze-Excitation Networks and Beyond",
+            authors="Yue Cao and Jiarui Xu and Stephen Lin and Fangyun Wei and Han Hu",
+            year=2019,
+            venue="ICCV Workshops",
+            identifier="arXiv:1904.11492",
+        ),
+        authors_code="https://github.com/xvjiarui/GCNet",
+        departures=(
+            "The hidden width is never under 4, for the normalisation leaves nothing of one unit and a sign of two.",
+            "The weight of the score is stored for one position axis, (1, c, 1), and serves any number of them.",
+        ),
+        neutral="uniform",
+        parameters=(
+            "(c + 1) * (pooling == 'attention') + (1 + (fusion == 'both')) * (2*c*h + 3*h + c)"
+            " where h = max(4, c // reduction)"
+        ),
+    )
+    layouts: ClassVar[tuple[Layout, ...]] = (
+        Layout(
+            library="official",
+            twin="mmcv.cnn.ContextBlock",
+            names={"score": Stored(name="conv_mask", axes=4)}
+            | {
+                f"{ours}.{layer}": Stored(name=f"channel_{theirs}_conv.{number}", axes=4)
+                for ours, theirs in (("scale", "mul"), ("shift", "add"))
+                for layer, number in (("reduce", 0), ("expand", 3))
+            }
+            | {
+                "scale.norm": _stored("channel_mul_conv.1", axes=(1, 1)),
+                "shift.norm": _stored("channel_add_conv.1", axes=(1, 1)),
+            },
+            note="pooling and fusion as there, reduction=1 / ratio",
+        ),
+        Layout(
+            library="timm",
+            twin="timm.layers.GlobalContext",
+            names={"score": Stored(name="conv_attn", axes=4)}
+            | {
+                f"{ours}.{layer}": Stored(name=f"mlp_{theirs}.{there}", axes=4)
+                for ours, theirs in (("scale", "scale"), ("shift", "add"))
+                for layer, there in (("reduce", "fc1"), ("norm", "norm"), ("expand", "fc2"))
+            },
+            note="epsilon=1e-6; fusion='scale' and reduction=8 for its defaults",
+        ),
+    )
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        reduction: int = 16,
+        pooling: Pooling = "attention",
+        fusion: Fusion = "add",
+        epsilon: float = 1e-5,
+        start: Start = "paper",
+    ) -> None:
+        super().__init__(channels, start=start)
+        hidden = max(NARROWEST, hidden_width("gc", channels, reduction))
+        one_of("gc", "pooling", pooling, ("attention", "mean"))
+        one_of("gc", "fusion", fusion, ("add", "scale", "both"))
+        positive("gc", "epsilon", epsilon)
+        self.pooling, self.fusion = pooling, fusion
+        if pooling == "attention":
+            self.score = nn.Conv1d(channels, 1, 1)
+        self.map = Tap("spatial", neutral="uniform")
+        if fusion != "add":
+            self.scale = _transform(channels, hidden, epsilon)
+            self.gate = Tap("gate")
+        if fusion != "scale":
+            self.shift = _transform(channels, hidden, epsilon)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """The authors' start: He's initialisation of the score, and transforms that give 0.
+
+        With `start="identity"` the transforms give what they see, or all else would wait for their last layers.
+        """
+        if self.pooling == "attention":
+            nn.init.kaiming_normal_(self.score.weight, nonlinearity="relu")
+            nn.init.zeros_(self.score.bias)  # type: ignore[arg-type]
+        for name in ("scale", "shift"):
+            if hasattr(self, name):
+                last = getattr(self, name).expand
+                last.reset_parameters()
+                if self.strength is None:
+                    nn.init.zeros_(last.weight)
+                    nn.init.zeros_(last.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x with the context added to every position, or with its channels weighed by the context."""
+        self.expect(x)
+        context = self._context(x)
+        if self.fusion != "add":
+            gate = self.temper(sigmoid(widen(self.scale(context))))
+            x = apply_gate(x, self.gate(over_positions(gate, x)))
+        return x if self.fusion == "scale" else self.add(x, over_positions(self.shift(context), x))
+
+    def _context(self, x: Tensor) -> Tensor:
+        """The mean (b, c) of all positions, weighed by the map, in the parameters' dtype."""
+        dtype = next(self.parameters()).dtype
+        values = x.flatten(2)
+        if self.pooling == "attention":
+            shares = softmax(widen(self.score(values.to(dtype))), 2)
+        else:
+            shares = softmax(torch.zeros_like(widen(values[:, :1])), 2)
+        map = self.map(shares.reshape(x.shape[0], 1, *x.shape[2:]))
+        return wide_product(values, map.flatten(2).transpose(1, 2)).squeeze(2).to(dtype)
+
+
+def _transform(channels: int, hidden: int, epsilon: float) -> nn.Sequential:
+    layers = OrderedDict[str, nn.Module](
+        reduce=nn.Linear(channels, hidden),
+        norm=nn.LayerNorm(hidden, eps=epsilon),
+        relu=nn.ReLU(),
+        expand=nn.Linear(hidden, channels),
+    )
+    return nn.Sequential(layers)

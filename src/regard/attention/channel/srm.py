@@ -1,0 +1,102 @@
+"""The style-based recalibration module."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn, sigmoid
+
+from regard.attention.bottleneck import over_positions
+from regard.attention.normalisation import GateNorm
+from regard.core.facts import Facts, Paper
+from regard.core.layout import Layout
+from regard.core.mechanism import Mechanism, Start
+from regard.core.options import flag
+from regard.core.precision import widen
+from regard.core.tap import Tap
+from regard.kernels import apply_gate, squeeze_positions
+
+
+class SRM(Mechanism):
+    """Weighs each channel by its own mean and deviation, seen beside the batch's.
+
+    y = x * sigmoid(norm(w1 mean(x) + w2 deviation(x))), both over positions, two weights for each channel, the
+    normalisation over the batch.
+
+    Lee, Kim, Nam: SRM: A Style-based Recalibration Module for Convolutional Neural Networks, ICCV 2019, equations 1
+    to 3 (mean, deviation, style), 4 (weighted sum) and 5 (gate). The paper divides the squares by the number of
+    positions; the authors' code by one less. As there, the weights start at 0, so that the map starts at 1/2.
+
+    Args:
+        channels: c.
+        unbiased: whether the deviation divides by one less than the positions (code) or by their number (paper).
+        strict: raise where batch normalisation would see one value, see `GateNorm`.
+        start: see `Mechanism`.
+
+    Shape:
+        x (b, c, ...) with 1 to 3 position axes; y the same.
+
+    Raises:
+        OptionError: an option out of its range.
+        ShapeError: an x with another number of channels or axes.
+
+    Example:
+        >>> SRM(64)(torch.randn(2, 64, 7, 5)).shape
+        torch.Size([2, 64, 7, 5])
+        >>> sum(p.numel() for p in SRM(64).parameters())
+        256
+    """
+
+    facts: ClassVar[Facts] = Facts(
+        name="srm",
+        family="channel",
+        paper=Paper(
+            title="SRM: A Style-based Recalibration Module for Convolutional Neural Networks",
+            authors="HyunJae Lee and Hyo-Eun Kim and Hyeonseob Nam",
+            year=2019,
+            venue="ICCV",
+            identifier="arXiv:1903.10829",
+        ),
+        authors_code="https://github.com/hyunjaelee410/style-based-recalibration-module",
+        departures=(
+            "The deviation divides by one less than the positions, as the authors' code and not as the paper does.",
+            "A single position has the deviation 0; the authors' code makes no number of it.",
+        ),
+        parameters="4*c",
+    )
+    layouts: ClassVar[tuple[Layout, ...]] = (
+        Layout(
+            library="official",
+            twin="models.recalibration_modules.SRMLayer",
+            names={"style": "cfc", "norm": "bn"},
+        ),
+    )
+
+    def __init__(self, channels: int, *, unbiased: bool = True, strict: bool = False, start: Start = "paper") -> None:
+        super().__init__(channels, start=start)
+        self.unbiased = flag("srm", "unbiased", unbiased)
+        self.style = nn.Parameter(torch.empty(channels, 2))
+        self.norm = GateNorm(channels, strict=flag("srm", "strict", strict))
+        self.gate = Tap("gate")
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Sets the weights to 0, or to 1 where a `strength` holds the gate back: the norm of zeros has no gradient."""
+        nn.init.constant_(self.style, 0.0 if self.strength is None else 1.0)
+        self.norm.reset_parameters()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x with every channel weighed."""
+        self.expect(x)
+        mean, deviation = squeeze_positions(x, "mean", "deviation")
+        if self.unbiased:
+            deviation = deviation * _correction(x, deviation)
+        style = widen(self.style)
+        score = mean * style[:, 0] + deviation * style[:, 1]
+        gate = self.temper(sigmoid(widen(self.norm(score.to(self.norm.weight.dtype)))))
+        return apply_gate(x, self.gate(over_positions(gate, x)))
+
+
+def _correction(x: Tensor, like: Tensor) -> Tensor:
+    """The root of n / (n - 1) for n positions, 1 for a single one."""
+    count = torch.ones(x.shape[2:], dtype=like.dtype, device=like.device).sum()
+    return (count / (count - 1).clamp_min(1)).sqrt()

@@ -1,0 +1,132 @@
+"""The transposed attention of Restormer, of channels to channels."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn, softmax
+from torch.nn.functional import normalize
+
+from regard.attention.convolution import convolution
+from regard.attention.heads import head_count
+from regard.attention.products import wide_product
+from regard.core.facts import Facts, Paper
+from regard.core.layout import Layout
+from regard.core.mechanism import Mechanism, Start
+from regard.core.options import flag
+from regard.core.precision import widen
+from regard.core.tap import Tap
+
+PER_HEAD = 48
+"""The channels of a head in Restormer, at each of its four levels."""
+
+
+class Transposed(Mechanism):
+    """Adds to each channel a mean of the channels that resemble it, at a cost linear in the positions.
+
+    q, k, v = depthwise 3x3 convolutions of 1x1 convolutions of x;  a = softmax(t q k'), q and k of length 1
+    y = x + W (a v), in n heads, q and k being a row of all positions for each channel, t one number for each head
+
+    Zamir, Arora, Khan, Hayat, Khan, Yang: Restormer: Efficient Transformer for High-Resolution Image Restoration,
+    CVPR 2022, section 3.1 and equation 1 (multi-Dconv head transposed attention). The authors' module leaves the sum
+    with x to the block around it, which normalises the x that enters first; with `residual=False` so does this one.
+
+    Args:
+        channels: c.
+        heads: n, a divisor of c; None means 1 for 48 channels, 2 for 96 and so on, as far as it divides c.
+        bias: whether the convolutions have a bias.
+        residual: whether x is added.
+        dims: position axes of x.
+        start: see `Mechanism`.
+
+    Shape:
+        x (b, c, ...) with `dims` position axes; y the same.
+
+    Raises:
+        OptionError: an option out of its range.
+        ShapeError: an x with another number of channels or axes.
+
+    Example:
+        >>> Transposed(64)(torch.randn(2, 64, 7, 5)).shape
+        torch.Size([2, 64, 7, 5])
+        >>> sum(p.numel() for p in Transposed(48).parameters())
+        10513
+    """
+
+    facts: ClassVar[Facts] = Facts(
+        name="transposed",
+        family="channel",
+        act="aggregate",
+        paper=Paper(
+            title="Restormer: Efficient Transformer for High-Resolution Image Restoration",
+            authors=(
+                "Syed Waqas Zamir and Aditya Arora and Salman Khan and Munawar Hayat and Fahad Shahbaz Khan and "
+                "Ming-Hsuan Yang"
+            ),
+            year=2022,
+            venue="CVPR",
+            identifier="arXiv:2111.09881",
+        ),
+        authors_code="https://github.com/swz30/Restormer",
+        departures=(
+            "x is added here, as equation 1 of the paper says; the authors' module leaves that to its block.",
+            "The layer normalisation before it is the block's and no part of it.",
+        ),
+        at="stage",
+        neutral="uniform",
+        parameters=(
+            "4*c*c + 3*c*3**dims + 7*c*bias + n where n = heads if heads is not None else gcd(max(1, c // 48), c)"
+        ),
+    )
+    layouts: ClassVar[tuple[Layout, ...]] = (
+        Layout(
+            library="official",
+            twin="basicsr.models.archs.restormer_arch.Attention",
+            names={
+                "temperature": "temperature",
+                "embed": "qkv",
+                "surround": "qkv_dwconv",
+                "project": "project_out",
+            },
+            note="residual=False, and heads as there",
+        ),
+    )
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        heads: int | None = None,
+        bias: bool = False,
+        residual: bool = True,
+        dims: int = 2,
+        start: Start = "paper",
+    ) -> None:
+        super().__init__(channels, start=start)
+        conv = convolution("transposed", dims)
+        self.heads = head_count("transposed", heads, max(1, channels // PER_HEAD), channels)
+        flag("transposed", "bias", bias)
+        self.residual, self.dims = flag("transposed", "residual", residual), dims
+        self.temperature = nn.Parameter(torch.empty(self.heads, 1, 1))
+        self.embed = conv(channels, 3 * channels, 1, bias=bias)
+        self.surround = conv(3 * channels, 3 * channels, 3, padding=1, groups=3 * channels, bias=bias)
+        self.project = conv(channels, channels, 1, bias=bias)
+        self.map = Tap("affinity", neutral="uniform")
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """The temperature of every head is 1."""
+        nn.init.ones_(self.temperature)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x with a mean of its channels added to each."""
+        self.expect(x, (self.dims,))
+        query, key, value = (
+            part.flatten(2).unflatten(1, (self.heads, -1))
+            for part in self.surround(self.embed(x.to(self.embed.weight.dtype))).chunk(3, 1)
+        )
+        query, key = (normalize(widen(rows), dim=-1) for rows in (query, key))
+        logits = widen(self.temperature) * wide_product(query, key.transpose(2, 3))
+        map = self.map(softmax(logits, -1))
+        mixed = map.to(value.dtype) @ value
+        h = self.project(mixed.reshape(x.shape))
+        return self.add(x, h) if self.residual else self.blend(x, h)

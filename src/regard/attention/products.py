@@ -1,0 +1,25 @@
+"""Matrix products whose results a half could not hold or tell apart."""
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor
+
+from regard.core.precision import widen
+
+
+def wide_product(a: Tensor, b: Tensor) -> Tensor:
+    """a @ b in at least float32, also under autocast, which would compute it in a half.
+
+    >>> wide_product(torch.full((1, 64), 64.0).half(), torch.full((64, 1), 64.0).half()).item()
+    262144.0
+    """
+    with without_autocast(a):
+        return widen(a) @ widen(b)
+
+
+def without_autocast(like: Tensor) -> AbstractContextManager[object]:
+    """Inside, products on the device of `like` are computed in the dtype of their factors."""
+    kind = like.device.type
+    # Where nothing is cast there is nothing to switch off, and an export stays free of it.
+    return torch.autocast(kind, enabled=False) if torch.is_autocast_enabled(kind) else nullcontext()
