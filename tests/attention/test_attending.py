@@ -2,32 +2,30 @@ import numpy as np
 import pytest
 import torch
 
-from regard.attention.attending import attend
+from regard.attention.attending import aligned, attend, fill
 from regard.core import Tap
 from tests.attention.drawn import assert_equal, features
 from tests.attention.formulas import softmax
+from tests.attention.largest import Largest
 
 
-def formula(q, k, v, scale, bias):
+def formula(q, k, v, scale):
     """Each query's weighted mean of the values, in a loop over pictures, heads and queries."""
     y = np.zeros((*q.shape[:3], v.shape[3]))
     for b, n, i in np.ndindex(*q.shape[:3]):
-        logits = np.array([scale * (q[b, n, i] @ key) for key in k[b, n]]) + bias[n, i]
+        logits = np.array([scale * (q[b, n, i] @ key) for key in k[b, n]])
         y[b, n, i] = softmax(logits, 0) @ v[b, n]
     return y
 
 
 @pytest.mark.parametrize("watched", [False, True])
 @pytest.mark.parametrize("scale", [None, 0.3, 1.0])
-@pytest.mark.parametrize("biased", [False, True])
-def test_it_is_the_formula_whether_or_not_anyone_looks(watched, scale, biased):
+def test_it_is_the_formula_whether_or_not_anyone_looks(watched, scale):
     q, k, v = features(2, 3, 6, 4), features(2, 3, 5, 4, seed=2), features(2, 3, 5, 7, seed=3)
-    bias = features(3, 6, 5, seed=4) if biased else None
     tap, seen = Tap("query", neutral="uniform"), []
     tap.sink = seen.append if watched else None
-    y = attend(tap, q, k, v, shape=(2, 3, 5, 1), scale=scale, bias=bias)
-    offsets = np.zeros((3, 6, 5)) if bias is None else bias.numpy()
-    assert_equal(y, formula(q.numpy(), k.numpy(), v.numpy(), 0.5 if scale is None else scale, offsets))
+    y = attend(tap, q, k, v, shape=(2, 3, 5, 1), scale=scale)
+    assert_equal(y, formula(q.numpy(), k.numpy(), v.numpy(), 0.5 if scale is None else scale))
     assert [map.shape for map in seen] == ([(2, 3, 2, 3, 5, 1)] if watched else [])
 
 
@@ -48,3 +46,34 @@ def test_large_features_in_float16_stay_finite():
         tap = Tap("query", neutral="uniform")
         tap.sink = sink
         assert attend(tap, x, x, x, shape=(64, 64)).isfinite().all()
+
+
+@pytest.mark.parametrize("watched", [False, True])
+@pytest.mark.parametrize(("width", "other"), [(3, 9), (9, 3), (8, 8), (16, 1)])
+def test_widths_may_differ(width, other, watched):
+    q, k, v = features(2, 2, 5, width), features(2, 2, 7, width, seed=2), features(2, 2, 7, other, seed=3)
+    tap = Tap("query", neutral="uniform")
+    tap.sink = (lambda map: None) if watched else None
+    shares = softmax(0.7 * np.einsum("bnqd,bnkd->bnqk", q, k), -1)
+    expected = np.einsum("bnqk,bnke->bnqe", shares, v)
+    assert_equal(attend(tap, q, k, v, shape=(5, 7), scale=0.7), expected)
+
+
+def test_unequal_widths_need_no_map_of_all_pairs():
+    q, v = torch.randn(1, 1, 400, 2, requires_grad=True), torch.randn(1, 1, 400, 16, requires_grad=True)
+    with Largest() as largest:
+        attend(Tap("query", neutral="uniform"), q, q, v, shape=(400, 400), scale=1.0).sum().backward()
+    assert largest.numel < 400 * 400
+
+
+def test_the_map_is_in_float32_under_autocast():
+    q, seen, tap = torch.randn(1, 1, 4, 8), [], Tap("query", neutral="uniform")
+    tap.sink = seen.append
+    with torch.autocast("cpu", torch.float16):
+        attend(tap, q, q, q, shape=(4, 4), scale=1.0)
+    assert seen[0].dtype == torch.float32
+
+
+def test_filling_adds_zeros_behind():
+    assert fill(torch.ones(2, 3), 5).tolist() == [[1, 1, 1, 0, 0]] * 2
+    assert [aligned(n) for n in (1, 8, 9)] == [8, 8, 16]

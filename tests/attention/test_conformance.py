@@ -101,9 +101,9 @@ def _quick():
 
 
 def _excused(mechanism, check: str) -> bool:
-    facts = mechanism.facts
+    facts = mechanism(16).facts
     parameterless = not any(True for _ in mechanism(16).parameters())
-    weighs = facts.act == "weigh" and facts.at not in ("conv", "kernel") and facts.keeps_shape
+    weighs = facts.bare and facts.act == "weigh" and facts.at not in ("conv", "kernel") and facts.keeps_shape
     return {
         "neutral": isinstance(facts.neutral, str) or not weighs,
         "identity_start": not facts.insertable,

@@ -43,7 +43,7 @@ def test_nothing_is_loaded_half():
 
 
 def test_a_library_without_a_twin_is_said():
-    with pytest.raises(UnknownNameError, match="library with a twin of 'se' named 'tim'. Did you mean 'timm'"):
+    with pytest.raises(UnknownNameError, match=r"library with a twin of 'se' named 'tim'. Did you mean 'timm'"):
         export_weights(SE(8), "tim")
     with pytest.raises(CheckpointError, match="static: no other library is known that computes the same"):
         export_weights(create("static", channels=8), "timm")

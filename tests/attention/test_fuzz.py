@@ -30,6 +30,7 @@ every = pytest.mark.parametrize("mechanism", MECHANISMS, ids=lambda m: m.facts.n
 TUPLES: dict[str, list[object]] = {
     "kernel_sizes": [None, (3, 5), (1, 3, 5)],
     "dilations": [None],
+    "signal_channels": [None],
     "pools": [("mean",), ("max", "lse"), ("mean", "max", "lp", "lse")],
 }
 """Values of options that are neither numbers nor words, by name; others keep their default."""
@@ -61,7 +62,9 @@ def values_of(name, hint, default):
 def modules(draw, mechanism):
     """A function of the seed that builds the mechanism with drawn options, its channels and position axes."""
     hints = get_type_hints(mechanism.__init__)
-    parameters = [p for p in list(inspect.signature(mechanism).parameters.values())[1:] if p.name not in ("dims", "strict")]
+    parameters = [
+        p for p in list(inspect.signature(mechanism).parameters.values())[1:] if p.name not in ("dims", "strict")
+    ]
     chosen = draw(st.lists(st.sampled_from(parameters), max_size=3, unique=True)) if parameters else []
     options = {p.name: draw(values_of(p.name, hints[p.name], p.default)) for p in chosen}
     dims = draw(st.sampled_from(mechanism.facts.dims))

@@ -1,26 +1,26 @@
 """Dot-product attention whose map passes a tap: fused while nobody looks, made in full when anyone does."""
 
+import torch
 from torch import Tensor, softmax
 from torch.nn.functional import scaled_dot_product_attention
 
+from regard.attention.products import without_autocast
 from regard.core.precision import widen
 from regard.core.tap import Tap
 
+_ALIGNED = 8
+"""Fused kernels of half precision take head widths that are multiples of it."""
+
 
 def attend(
-    tap: Tap,
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    *,
-    shape: tuple[int, ...],
-    scale: float | None = None,
-    bias: Tensor | None = None,
+    tap: Tap, query: Tensor, key: Tensor, value: Tensor, *, shape: tuple[int, ...], scale: float | None = None
 ) -> Tensor:
-    """softmax(scale q k' + bias) v, for each of n heads.
+    """softmax(scale q k') v, for each of n heads.
 
     While nothing watches the tap, `scaled_dot_product_attention` computes it and never makes the map, whose size grows
-    with queries times keys; a sink or a replacement gets the map in at least float32.
+    with queries times keys; a sink or a replacement gets the map in at least float32. Fused kernels want one aligned
+    width for all three: zeros fill the narrower ones, which changes no product, and without which the kernel would
+    make the map of all pairs. A width that an export keeps dynamic has to be aligned already.
 
     Args:
         tap: of kind `query` or `affinity`.
@@ -29,22 +29,39 @@ def attend(
         value: (b, n, k, e).
         shape: of the map behind (b, n), as the tap's kind has it: (*queries, *keys), with products q and k.
         scale: of the logits; None means 1 / sqrt(d).
-        bias: added to the logits; broadcasts to (b, n, q, k).
 
     Returns:
         (b, n, q, e) in the value's dtype.
 
     Example:
-        >>> import torch
         >>> q, k, v = torch.zeros(1, 1, 4, 2), torch.zeros(1, 1, 4, 2), torch.arange(4.0).reshape(1, 1, 4, 1)
         >>> attend(Tap("query", neutral="uniform"), q, k, v, shape=(2, 2, 2, 2)).flatten().tolist()
         [1.5, 1.5, 1.5, 1.5]
     """
-    if not tap.watched:
-        mask = None if bias is None else bias.to(query.dtype)
-        return scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scale)
     scale = query.shape[-1] ** -0.5 if scale is None else scale
-    logits = widen(query) * scale @ widen(key).transpose(-1, -2)
-    shares = softmax(logits if bias is None else logits + bias.to(logits.dtype), -1)
-    map = tap(shares.reshape(*shares.shape[:2], *shape)).reshape(shares.shape)
-    return map.to(value.dtype) @ value
+    if tap.watched:
+        with without_autocast(query):
+            shares = softmax(widen(query) * scale @ widen(key).transpose(-1, -2), -1)
+            map = tap(shares.reshape(*shares.shape[:2], *shape)).reshape(shares.shape)
+            return map.to(value.dtype) @ value
+    wider = query if query.shape[-1] >= value.shape[-1] else value
+    width = aligned(wider.shape[-1]) if isinstance(wider.shape[-1], int) else wider.shape[-1]
+    q, k, v = (fill(tensor, width) for tensor in (query, key, value))
+    return scaled_dot_product_attention(q, k, v, scale=scale)[..., : value.shape[-1]]
+
+
+def aligned(width: int) -> int:
+    """The smallest width of at least that many that fused kernels of half precision take.
+
+    >>> aligned(1), aligned(64), aligned(65)
+    (8, 64, 72)
+    """
+    return (width + _ALIGNED - 1) // _ALIGNED * _ALIGNED
+
+
+def fill(tensor: Tensor, width: int) -> Tensor:
+    """The last axis filled with zeros up to that width."""
+    if tensor.shape[-1] == width:
+        return tensor
+    # Not by `pad`, whose gradient has other strides than compilers expect.
+    return torch.cat([tensor, tensor.new_zeros(*tensor.shape[:-1], width - tensor.shape[-1])], -1)

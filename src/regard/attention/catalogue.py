@@ -2,18 +2,58 @@
 
 import inspect
 
+from regard.attention.branch.dynamic_conv import DynamicConv
+from regard.attention.branch.lsk import LSK
+from regard.attention.branch.odconv import ODConv
 from regard.attention.branch.sk import SK
+from regard.attention.branch.splat import Splat
 from regard.attention.channel.cbam_channel import CBAMChannel
 from regard.attention.channel.cse import CSE
+from regard.attention.channel.dual_channel import DualChannel
 from regard.attention.channel.eca import ECA
+from regard.attention.channel.fca import FCA
+from regard.attention.channel.gated_channel import GatedChannel
+from regard.attention.channel.gc import GC
+from regard.attention.channel.ge import GE
+from regard.attention.channel.grn import GRN
 from regard.attention.channel.se import SE
+from regard.attention.channel.simple_channel import SimpleChannel
+from regard.attention.channel.srm import SRM
 from regard.attention.channel.static import Static
+from regard.attention.channel.transposed import Transposed
 from regard.attention.mixed.bam import BAM
 from regard.attention.mixed.cbam import CBAM
+from regard.attention.mixed.coord import Coord
+from regard.attention.mixed.cpca import CPCA
+from regard.attention.mixed.dual import Dual
+from regard.attention.mixed.ela import ELA
+from regard.attention.mixed.gam import GAM
+from regard.attention.mixed.mlca import MLCA
+from regard.attention.mixed.multiscale_ema import MultiscaleEMA
+from regard.attention.mixed.polarized import Polarized
 from regard.attention.mixed.sca_cnn import SCACNN
+from regard.attention.mixed.scsa import SCSA
 from regard.attention.mixed.scse import SCSE
+from regard.attention.mixed.sge import SGE
+from regard.attention.mixed.shuffle import Shuffle
+from regard.attention.mixed.simam import SimAM
+from regard.attention.mixed.triplet import Triplet
+from regard.attention.spatial.attention_gate import AttentionGate
+from regard.attention.spatial.attention_pool import AttentionPool
+from regard.attention.spatial.caa import CAA
 from regard.attention.spatial.cbam_spatial import CBAMSpatial
+from regard.attention.spatial.criss_cross import CrissCross
+from regard.attention.spatial.double import Double
+from regard.attention.spatial.dual_position import DualPosition
+from regard.attention.spatial.lka import LKA
+from regard.attention.spatial.lska import LSKA
+from regard.attention.spatial.mil_pool import MILPool
+from regard.attention.spatial.multihead import MultiHead
+from regard.attention.spatial.nonlocal_ import NonLocal
+from regard.attention.spatial.residual_mask import ResidualMask
 from regard.attention.spatial.sse import SSE
+from regard.attention.spatial.stn import STN
+from regard.attention.spatial.strip import Strip
 from regard.core.errors import OptionError, UnknownNameError, unknown_name
 from regard.core.facts import Family, Kind
 from regard.core.mechanism import Mechanism
@@ -24,13 +64,53 @@ CATALOGUE: tuple[type[Mechanism], ...] = (
     ECA,
     CSE,
     CBAMChannel,
+    GE,
+    GC,
+    SRM,
+    GatedChannel,
+    FCA,
+    SimpleChannel,
+    GRN,
+    Transposed,
+    DualChannel,
     SSE,
     CBAMSpatial,
+    AttentionGate,
+    ResidualMask,
+    STN,
+    NonLocal,
+    Double,
+    CrissCross,
+    DualPosition,
+    MultiHead,
+    LKA,
+    LSKA,
+    CAA,
+    Strip,
+    AttentionPool,
+    MILPool,
     CBAM,
     BAM,
     SCSE,
     SCACNN,
+    Coord,
+    Triplet,
+    SimAM,
+    SGE,
+    Shuffle,
+    Dual,
+    GAM,
+    ELA,
+    MultiscaleEMA,
+    MLCA,
+    SCSA,
+    Polarized,
+    CPCA,
     SK,
+    Splat,
+    LSK,
+    DynamicConv,
+    ODConv,
 )
 """Every published mechanism, by family."""
 
@@ -40,25 +120,25 @@ CONTROLS: tuple[type[Mechanism], ...] = (Static,)
 AMBIGUOUS: dict[str, dict[str, str | None]] = {
     "sca": {
         "the spatial and channel-wise attention of SCA-CNN": "sca_cnn",
-        "the simple channel attention of NAFNet": None,
+        "the simplified channel attention of NAFNet": "simple_channel",
     },
     "gct": {
-        "gated channel transformation": None,
+        "gated channel transformation": "gated_channel",
         "the Gaussian context transformer": None,
     },
     "psa": {
-        "polarized self-attention": None,
+        "polarized self-attention": "polarized",
         "pyramid squeeze attention": None,
         "YOLO's partial self-attention": None,
     },
     "ema": {
-        "efficient multi-scale attention": None,
+        "efficient multi-scale attention": "multiscale_ema",
         "the expectation maximisation of EMANet": None,
         "averaging of weights while training": None,
     },
     "sa": {
-        "the shuffle attention of SA-Net": None,
-        "self-attention": None,
+        "the shuffle attention of SA-Net": "shuffle",
+        "self-attention": "multihead",
         "spatial attention": "cbam_spatial",
     },
 }

@@ -46,7 +46,7 @@ class Paper:
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What is true of a mechanism whatever its options.
+    """What is true of a mechanism by its class; a form that an option chooses may amend it, see `Mechanism.amend`.
 
     Attributes:
         name: short and stable, as in `regard.create(name)`.
@@ -65,6 +65,9 @@ class Facts:
         map_range: the smallest and largest value that a map, as applied with `start="paper"`, can take.
         neutral: the map that does nothing: 1 for a gate, 1/2 for each of two gates whose results are added,
             `uniform` for a softmax over branches or positions, `identity` for a grid.
+        bare: whether it does no more than its act: with layers around it, even a neutral map makes y another than x.
+        exported_from: the smallest size of an axis that an exported program takes; PyTorch's symbolic shapes cannot
+            say that half a size may be 1.
         parameters: the number of parameters with `start="paper"`, as a formula of c (the channels) and the options,
             see `Mechanism.count`; the names that it uses are defined after `where`, separated by semicolons.
         nondeterministic: None, or the operator whose result varies on CUDA.
@@ -83,5 +86,7 @@ class Facts:
     insertable: bool = True
     map_range: tuple[float, float] = (0.0, 1.0)
     neutral: float | Literal["uniform", "identity"] = 1.0
+    bare: bool = True
+    exported_from: int = 1
     parameters: str = ""
     nondeterministic: str | None = None

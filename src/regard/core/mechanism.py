@@ -2,6 +2,7 @@
 
 import inspect
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 import torch
@@ -63,6 +64,10 @@ class Mechanism(nn.Module, ABC):
     def example_inputs(cls, channels: int = 16, size: tuple[int, ...] = (8, 8), batch: int = 2) -> tuple[Tensor, ...]:
         """Random inputs of `forward`: features (batch, channels, *size)."""
         return (torch.randn(batch, channels, *size),)
+
+    def amend(self, **facts: object) -> None:
+        """Other facts for this module, where an option makes it another form of the mechanism."""
+        self.facts = replace(self.facts, **facts)  # type: ignore[misc, arg-type]
 
     def temper(self, map: Tensor, neutral: float = 1.0) -> Tensor:
         """The map as it is applied: unchanged with `start="paper"`, else neutral + strength (map - neutral)."""

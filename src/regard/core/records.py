@@ -40,8 +40,8 @@ class Map:
     def positions(self) -> Tensor | None:
         """(b, ...) weights of the positions; None where there are none.
 
-        Several maps of positions are averaged, also those of branches, and a mixed map over channels. Of a map in which positions look at
-        positions it is what each one gets, averaged over heads and over those that look.
+        Several maps of positions are averaged, also those of branches, and a mixed map over channels. Of a map in which
+        positions look at positions it is what each one gets, averaged over heads and over those that look.
         """
         if self.kind in ("spatial", "mixed"):
             return self.values.mean(1)

@@ -1,95 +1,22 @@
 """What mechanisms there are, what each is, and how to cite it: all derived from the facts on the classes."""
 
-import inspect
-import re
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import get_args
-
-from rich.console import Group, RenderableType
-from rich.padding import Padding
-from rich.table import Table
-from rich.text import Text
+from pathlib import Path
+from typing import Literal, get_args
 
 from regard.attention import CATALOGUE, CONTROLS, create, find
 from regard.core import Facts, Mechanism, OptionError, Paper, Spec
-from regard.core.facts import Family, Kind
+from regard.core.facts import Act, Family, Kind, Place
+from regard.recipes.console import say
+from regard.recipes.listing import JsonListing, Listing
+from regard.recipes.mechanism_cost import forms_of, size_of
+from regard.recipes.profile import Profile, bibtex_key, read_docstring
+from regard.recipes.shapes import USUAL, dims_of, read_shape, with_dims
+from regard.report.files import write_whole
+from regard.report.flow import draw_flow
 
-_PLACES = {
-    "residual": "after the last normalisation of a residual branch",
-    "stage": "between two stages",
-    "conv": "in place of a 3x3 convolution with its normalisation and ReLU",
-    "kernel": "in place of a 3x3 convolution",
-    "head": "in place of the pooling before the classifier",
-}
-
-
-@dataclass(frozen=True)
-class Option:
-    """One option of a mechanism: its name, its default, what it is."""
-
-    name: str
-    default: object
-    text: str
-
-
-@dataclass(frozen=True)
-class Listing:
-    """The facts of the mechanisms asked for, in the order of the catalogue; controls last."""
-
-    mechanisms: tuple[Facts, ...]
-    controls: tuple[Facts, ...]
-
-    def __rich__(self) -> RenderableType:
-        """A table of one row for each mechanism."""
-        if not self.mechanisms and not self.controls:
-            return Text("There is none of that kind yet: `regard list` shows what there is.")
-        table = Table("name", "family", "kind", "act", "where", "paper", box=None, header_style="bold", pad_edge=False)
-        for facts in self.mechanisms:
-            paper = f"{facts.paper.title}, {facts.paper.venue} {facts.paper.year}"
-            table.add_row(facts.name, facts.family, facts.kind, facts.act, facts.at, Text(paper))
-        for facts in self.controls:
-            table.add_row(facts.name, "control", facts.kind, facts.act, facts.at, "what a mechanism has to beat")
-        return table
-
-
-@dataclass(frozen=True)
-class Profile:
-    """Everything about one mechanism.
-
-    Attributes:
-        facts: as the class states them.
-        text: its docstring up to the list of options: a sentence, the formula, the paper.
-        options: besides `channels`.
-        parameters: the number of parameters for a number of channels.
-    """
-
-    facts: Facts
-    text: str
-    options: tuple[Option, ...]
-    parameters: dict[int, int]
-
-    def __rich__(self) -> RenderableType:
-        """A page to read."""
-        facts, paper = self.facts, self.facts.paper
-        rows = {
-            "family": f"{facts.family}, {facts.kind}, {facts.act}",
-            "belongs": _PLACES[facts.at],
-            "takes": f"{' or '.join(f'{d}-D' for d in facts.dims)} features (b, c, ...)",
-            "map": f"from {facts.map_range[0]:g} to {facts.map_range[1]:g}; {_number(facts.neutral)} does nothing",
-            "parameters": "; ".join(f"{n:,} with {c} channels" for c, n in self.parameters.items()),
-            "paper": f"{paper.title}. {paper.authors.replace(' and ', ', ')}. {paper.venue} {paper.year}. {paper.url}",
-            "code": facts.authors_code or "the authors published none",
-        }
-        if facts.nondeterministic:
-            rows["on CUDA"] = f"not deterministic: {facts.nondeterministic}"
-        parts: list[RenderableType] = [Text(facts.name, style="bold"), Text(f"\n{self.text}\n"), _grid(rows)]
-        if self.options:
-            options = {f"{o.name}={o.default}": o.text for o in self.options}
-            parts += [Text(f"\nOptions, as in {facts.name}:{self.options[0].name}=..."), _grid(options)]
-        if facts.departures:
-            parts += [Text("\nWhere this differs from the paper or the authors' code")]
-            parts += [Padding(Text(departure), (0, 0, 0, 2), expand=False) for departure in facts.departures]
-        return Group(*parts)
+Dims = Literal[1, 2, 3]
 
 
 @dataclass(frozen=True)
@@ -103,49 +30,103 @@ class Citations:
         return "\n\n".join(paper.bibtex(key) for key, paper in self.papers.items())
 
 
-def list_mechanisms(*, family: Family | None = None, kind: Kind | None = None) -> Listing:
-    """Lists the attention mechanisms, with their papers.
+def list_mechanisms(
+    *,
+    family: Family | None = None,
+    kind: Kind | None = None,
+    act: Act | None = None,
+    at: Place | None = None,
+    dims: Dims | None = None,
+    search: str | None = None,
+    json: bool = False,
+) -> Listing | JsonListing:
+    """Lists the attention mechanisms, with what they cost and their papers.
+
+    Parameters and multiply-adds are counted for 256 channels and, where a mechanism takes pictures, 56 x 56 positions.
 
     Args:
         family: only those that weigh this.
         kind: only soft or only hard ones.
+        act: only those whose map is used like this.
+        at: only those that belong there in a network.
+        dims: only those for features of so many position axes (1 sound, 2 images, 3 clips); counted for such features.
+        search: only those with this text in their name, or in the title or the authors of their paper.
+        json: print one JSON array with all facts of each instead of a table.
 
     Returns:
-        The facts of each.
+        The facts of each, and what it costs.
+
+    Raises:
+        OptionError: a family, kind, act or place that does not exist.
 
     Example:
-        >>> [facts.name for facts in list_mechanisms(family="mixed").mechanisms][0]
-        'cbam'
+        >>> [facts.name for facts in list_mechanisms(family="mixed", search="woo").mechanisms]
+        ['cbam', 'bam']
     """
-    _allowed("family", family, get_args(Family))
-    _allowed("kind", kind, get_args(Kind))
-    kept = [m.facts for m in CATALOGUE if family in (None, m.facts.family) and kind in (None, m.facts.kind)]
-    controls = [m.facts for m in CONTROLS] if family is None and kind is None else []
-    return Listing(tuple(kept), tuple(controls))
+    for option, value, choices in (
+        ("family", family, get_args(Family)),
+        ("kind", kind, get_args(Kind)),
+        ("act", act, get_args(Act)),
+        ("at", at, get_args(Place)),
+        ("dims", dims, get_args(Dims)),
+    ):
+        _allowed(option, value, choices)
+
+    def wanted(facts: Facts) -> bool:
+        said = f"{facts.name} {facts.paper.title} {facts.paper.authors}".casefold()
+        asked = {facts.kind: kind, facts.act: act, facts.at: at}
+        return (
+            all(value in (None, own) for own, value in asked.items())
+            and (dims is None or dims in facts.dims)
+            and (search is None or search.casefold() in said)
+        )
+
+    published = _facts(CATALOGUE, lambda facts: family in (None, facts.family) and wanted(facts))
+    controls = _facts(CONTROLS, wanted) if family is None and search is None else ()
+    shapes = {facts.name: USUAL[dims or dims_of(find(facts.name))] for facts in (*published, *controls)}
+    listing = Listing(published, controls, {name: size_of(name, shape) for name, shape in shapes.items()})
+    return JsonListing(listing.records()) if json else listing
 
 
-def show(mechanism: str) -> Profile:
-    """Explains one mechanism: its formula, paper, options, size, and where ours differs from the paper.
+def show(mechanism: str, *, shape: str | None = None, drawing: Path | None = None) -> Profile:
+    """Explains one mechanism: formula, paper, options, cost, an example, and where ours differs from the paper.
 
     Args:
-        mechanism: its name; with options, as in cbam:reduction=8, the counted parameters follow them.
+        mechanism: its name; with options, as in cbam:reduction=8, everything that is counted follows them.
+        shape: channels and sizes of the features for which it is counted, as in 256x56x56 (the usual), 256x1024 or
+            256x8x28x28.
+        drawing: write a drawing of what happens to the features into this SVG file.
 
     Returns:
         Its profile.
 
     Raises:
         UnknownNameError: no such mechanism.
-        OptionError: no such option, or a value it does not allow.
+        OptionError: no such option, a value it does not allow, or a shape that it does not take.
+        RunError: the drawing could not be written.
 
     Example:
-        >>> show("se").parameters
-        {64: 580, 256: 8464}
+        >>> show("se").parameters, show("se", shape="64x7x7").size.parameters
+        ({64: 580, 256: 8464}, 580)
     """
     spec = Spec.parse(mechanism)
     kind = find(spec.name)
     counts = {c: sum(p.numel() for p in create(spec, channels=c).parameters()) for c in (64, 256)}
-    text, options = _docstring(kind)
-    return Profile(kind.facts, text, options, counts)
+    asked = USUAL[dims_of(kind, spec)] if shape is None else read_shape(shape)
+    text, options = read_docstring(kind)
+    if drawing is not None:
+        _draw(spec, len(asked) - 1, drawing)
+    return Profile(
+        spec=with_dims(kind, spec, len(asked) - 1),
+        facts=kind.facts,
+        text=text,
+        options=options,
+        parameters=counts,
+        size=size_of(spec, asked),
+        forms=forms_of(spec, asked),
+        layouts=kind.layouts,
+        key=bibtex_key(kind.facts.paper),
+    )
 
 
 def cite(mechanisms: tuple[str, ...]) -> Citations:
@@ -164,44 +145,23 @@ def cite(mechanisms: tuple[str, ...]) -> Citations:
         >>> list(cite(("cbam", "cbam_spatial")).papers)
         ['woo2018cbam']
     """
-    papers: dict[str, Paper] = {}
-    for name in mechanisms:
-        paper = find(Spec.parse(name).name).facts.paper
-        papers.setdefault(_key(paper), paper)
+    papers = {bibtex_key(p): p for p in (find(Spec.parse(name).name).facts.paper for name in mechanisms)}
     return Citations(papers)
 
 
-def _key(paper: Paper) -> str:
-    """Family name, year and first word, as in `woo2018cbam`."""
-    family = paper.authors.split(" and ")[0].split()[-1]
-    first = re.split(r"[\s:-]", paper.title)[0]
-    return re.sub(r"\W", "", f"{family}{paper.year}{first}").lower()
+def _facts(mechanisms: tuple[type[Mechanism], ...], wanted: Callable[[Facts], bool]) -> tuple[Facts, ...]:
+    return tuple(mechanism.facts for mechanism in mechanisms if wanted(mechanism.facts))
 
 
-def _docstring(mechanism: type[Mechanism]) -> tuple[str, tuple[Option, ...]]:
-    """The text before `Args:` and the options with what the docstring says of them."""
-    text, _, rest = (inspect.getdoc(mechanism) or "").partition("\nArgs:\n")
-    section = rest.partition("\n\n")[0]
-    said = {
-        name: " ".join(words.split())
-        for name, words in re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", section, flags=re.MULTILINE)
-    }
-    parameters = list(inspect.signature(mechanism).parameters.values())[1:]
-    return text.strip(), tuple(Option(p.name, p.default, said.get(p.name, "")) for p in parameters)
+def _draw(spec: Spec, dims: int, path: Path) -> None:
+    if path.suffix.lower() != ".svg":
+        raise OptionError(f"drawing={str(path)!r} is not allowed; the drawing is an SVG, so its name must end in .svg.")
+    from regard.recipes.flow import trace_flow
+
+    write_whole(path, draw_flow(trace_flow(spec, dims=dims), alone=True).encode())
+    say(f"Drawn: {path}")
 
 
-def _number(value: float | str) -> str:
-    return value if isinstance(value, str) else f"{value:g}"
-
-
-def _allowed(option: str, value: str | None, choices: tuple[str, ...]) -> None:
+def _allowed(option: str, value: object, choices: tuple[object, ...]) -> None:
     if value is not None and value not in choices:
-        raise OptionError(f"{option}={value!r} is not allowed; choose one of {', '.join(choices)}.")
-
-
-def _grid(rows: dict[str, str]) -> RenderableType:
-    table = Table.grid(padding=(0, 3))
-    table.add_column(no_wrap=True)
-    for name, text in rows.items():
-        table.add_row(Text(name), Text(text))
-    return Padding(table, (0, 0, 0, 2), expand=False)
+        raise OptionError(f"{option}={value!r} is not allowed; choose one of {', '.join(map(str, choices))}.")

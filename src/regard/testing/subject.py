@@ -53,7 +53,8 @@ class Subject:
     @property
     def weighs_x(self) -> bool:
         """Whether it does no more than to weigh x, as far as is known."""
-        only = self.facts is None or (self.facts.act == "weigh" and self.facts.at not in ("conv", "kernel"))
+        facts = self.facts
+        only = facts is None or (facts.bare and facts.act == "weigh" and facts.at not in ("conv", "kernel"))
         return self.keeps_shape and only
 
     @property

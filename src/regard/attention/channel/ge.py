@@ -109,6 +109,8 @@ class GE(Mechanism):
         convolution("ge", dims)
         flag("ge", "strict", strict)
         self.extent, self.form, self.size, self.dims = extent, form, size, dims
+        if extent and form != "theta_minus":
+            self.amend(exported_from=extent + 1)
         if form != "theta_minus":
             self.gather = _convolutions(channels, extent, size, dims, strict)
         if form == "theta_plus":

@@ -47,11 +47,11 @@ def compile_inductor(subject: Subject) -> None:
 
 
 def export(subject: Subject) -> None:
-    """`torch.export` captures it with any batch and size."""
+    """`torch.export` captures it with any batch and size, from the size on that its facts name."""
     module, inputs, shapes = _to_trace(subject)
     with during(f"torch.export with dynamic batch and size, from x {tuple(inputs[0].shape)}"), torch.no_grad():
         program = torch.export.export(module, inputs, dynamic_shapes=shapes).module()
-    _runs_like(subject, module, program, "the exported program")
+    _runs_like(subject, module, program, "the exported program", subject.facts.exported_from if subject.facts else 1)
 
 
 def onnx(subject: Subject) -> None:
@@ -129,8 +129,8 @@ def _to_trace(subject: Subject) -> tuple[nn.Module, tuple[Tensor, ...], tuple[di
     return module, inputs, shapes
 
 
-def _runs_like(subject: Subject, module: nn.Module, graph: Callable[..., Tensor], what: str) -> None:
-    sizes = _taken(subject, TRACED)[:1] + _taken(subject, OTHERS)
+def _runs_like(subject: Subject, module: nn.Module, graph: Callable[..., Tensor], what: str, smallest: int = 1) -> None:
+    sizes = [size for size in _taken(subject, TRACED)[:1] + _taken(subject, OTHERS) if min(size) >= smallest]
     for batch, size in [(2 + number % 2, size) for number, size in enumerate(sizes)] + [(1, sizes[-1])]:
         if not subject.takes(size, batch):
             continue

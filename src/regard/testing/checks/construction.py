@@ -115,14 +115,17 @@ def _refuses(module: nn.Module, inputs: tuple[torch.Tensor, ...], word: str) -> 
 
 
 def _looks(subject: Subject, channels: int) -> bool:
-    """Whether y is more than a linear function of x, in one of a few draws of the parameters."""
+    """Whether y is more than a linear function of x, in one of a few draws of the parameters and sizes of x."""
     for draw in range(6):
         module = subject.stirred(channels=channels, draw=draw).double().eval()
-        first, second = (tuple(x.double() for x in subject.inputs(channels=channels, draw=d)) for d in (0, 1))
-        rest = first[1:]
-        with during(f"{channels} channels"), torch.no_grad():
-            parts = [run(module, (x, *rest)) for x in (first[0], second[0], first[0] + second[0], 0 * first[0])]
-        one, other, both, none = parts
-        if float((both - one - other + none).abs().max()) > 1e-9 * float(both.abs().max()):
-            return True
+        for scale in (1.0, 0.1):  # a softmax of sums over many positions may be saturated at 1
+            first, second = (
+                tuple(scale * x.double() for x in subject.inputs(channels=channels, draw=d)) for d in (0, 1)
+            )
+            rest = first[1:]
+            with during(f"{channels} channels"), torch.no_grad():
+                parts = [run(module, (x, *rest)) for x in (first[0], second[0], first[0] + second[0], 0 * first[0])]
+            one, other, both, none = parts
+            if float((both - one - other + none).abs().max()) > 1e-9 * float(both.abs().max()):
+                return True
     return False

@@ -105,7 +105,11 @@ def _can_leave(subject: Subject, options: Options) -> None:
             f"start='identity': {', '.join(still)} gets no gradient, so training never leaves the identity."
         )
     # What the published start holds back (a normalisation without variance, an inactive unit) may take other numbers.
-    waiting = {name for name, gradient in run_backward(subject.stirred(), inputs)[1].items() if _reaches(gradient)}
+    trained = {
+        name: gradient for name, gradient in run_backward(subject.stirred(), inputs)[1].items() if gradient is not None
+    }
+    scale = max((float(gradient.abs().max()) for gradient in trained.values()), default=0.0)
+    waiting = {name for name, gradient in trained.items() if float(gradient.abs().max()) > 1e-5 * scale}
     for draw in range(4):
         module = subject.module(options=options, draw=draw)
         gradients = run_backward(module, inputs)[1]
@@ -113,7 +117,7 @@ def _can_leave(subject: Subject, options: Options) -> None:
             for name, strength in strengths(module).items():
                 gradient = gradients[name]
                 assert gradient is not None
-                strength -= 0.1 * gradient.sign()
+                strength.sub_(0.1 * gradient.sign())
         gradients = run_backward(module, subject.inputs(batch=4, draw=draw))[1]
         waiting -= {name for name in waiting if _reaches(gradients.get(name))}
     if waiting - {"x"}:

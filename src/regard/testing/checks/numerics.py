@@ -66,7 +66,7 @@ def _wide_maps(module: nn.Module | None, what: str) -> Iterator[None]:
     narrow: dict[str, torch.dtype] = {}
     found = {} if module is None else taps(module)
     for path, tap in found.items():
-        tap.sink = lambda map, path=path: narrow.update({path: map.dtype}) if map.dtype in HALVES else None  # type: ignore[misc]
+        tap.sink = lambda map, path=path: narrow.update({path: map.dtype}) if map.dtype in HALVES else None
     try:
         yield
     finally:
@@ -79,14 +79,17 @@ def _wide_maps(module: nn.Module | None, what: str) -> Iterator[None]:
 def finiteness(subject: Subject) -> None:
     """Stays finite where sums and squares leave the range of float16, and for constant and tiny x, with its gradient.
 
-    For huge x in float16 (1e4 where all it does is to weigh x by a bounded map, else 1e2) nothing becomes NaN; where
-    the product itself leaves the range, y is infinite.
+    Where a map without bounds weighs x, the product itself may leave the range: there y may be infinite, but not NaN,
+    and so it may for huge x in float16 (1e4 where all it does is to weigh x by a bounded map, else 1e2).
     """
+    facts = subject.facts
+    bounded = facts is None or all(math.isfinite(end) for end in facts.map_range)
     large = tuple(loud(x).half() for x in subject.inputs(MANY[subject.main_dims]))
+    what = f"large x in float16 (up to {float(large[0].abs().max()):.0f})"
     for training in (False, True):
         with during("large x in float16"), torch.no_grad():
             y = run(awake(subject.module()).half().train(training), large)
-        finite(y, f"large x in float16 (up to {float(large[0].abs().max()):.0f}): y")
+        _numbers(y, what) if facts and facts.act == "weigh" and not bounded else finite(y, f"{what}: y")
     for what, scaled in {
         "x = 0 everywhere": tuple(0 * x for x in subject.inputs()),
         "x = 1 everywhere": tuple(torch.ones_like(x) for x in subject.inputs()),
@@ -97,16 +100,17 @@ def finiteness(subject: Subject) -> None:
                 y, gradients = run_backward(subject.stirred().train(training), scaled)
             finite(y, f"{what}: y")
             _finite_gradients(gradients, what)
-    facts = subject.facts
-    bounded = facts is not None and subject.weighs_x and all(math.isfinite(end) for end in facts.map_range)
-    factor = 1e4 if bounded else 1e2
+    factor = 1e4 if facts is not None and bounded and subject.weighs_x else 1e2
     huge = tuple((factor * x).half() for x in subject.inputs())
     for training in (False, True):
-        what = f"huge x ({factor:g}) in float16 in {'training' if training else 'evaluation'}"
-        with during(what), torch.no_grad():
+        with during(f"huge x ({factor:g}) in float16"), torch.no_grad():
             y = run(subject.stirred().half().train(training), huge)
-        if bool(y.isnan().any()):
-            raise CheckFailedError(f"{what}: y has values that are not a number.")
+        _numbers(y, f"huge x ({factor:g}) in float16 in {'training' if training else 'evaluation'}")
+
+
+def _numbers(y: torch.Tensor, what: str) -> None:
+    if bool(y.isnan().any()):
+        raise CheckFailedError(f"{what}: y has values that are not a number.")
 
 
 def gradcheck(subject: Subject) -> None:

@@ -1,0 +1,139 @@
+"""The large selective kernel of LSKNet."""
+
+import math
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from regard.attention.convolution import convolution
+from regard.attention.large_kernels import Projections, chained, decomposed, start_as_van
+from regard.attention.strips import depthwise_convolution
+from regard.core.facts import Facts, Paper
+from regard.core.layout import Layout
+from regard.core.mechanism import Mechanism, Start
+from regard.core.options import flag
+from regard.core.precision import widen
+from regard.core.tap import Tap
+from regard.kernels import apply_gate, select_branches, squeeze_channels
+
+
+class LSK(Mechanism):
+    """Weighs each value by looks at a small and at a large surrounding, between which every position chooses.
+
+    u1 = reduce1(near(x)), u2 = reduce2(far(near(x))), near a depthwise convolution of kernel 2d - 1, far one of
+    kernel K / d (rounded up) and dilation d, reduce1 and reduce2 1x1 convolutions to max(1, c // 2) channels
+    s = sigmoid(squeeze([mean, max])), both over all channels of [u1, u2], squeeze a 7x7 convolution to 2 maps
+    y = x * expand(s1 u1 + s2 u2), expand a 1x1 convolution to c channels
+
+    Li, Hou, Zheng, Cheng, Yang, Li: Large Selective Kernel Network for Remote Sensing Object Detection, ICCV 2023,
+    equations 2 to 8. With `projections` it is the attention layer of the paper's blocks, see `lka`.
+
+    Args:
+        channels: c.
+        kernel_size: K; K / d rounded up must be odd.
+        dilation: d.
+        projections: the layer of the published network around the gate; it then does more than to weigh x.
+        dims: position axes of x.
+        start: see `Mechanism`; it tempers the product with x.
+
+    Shape:
+        x (b, c, ...) with `dims` position axes; y the same. The map of the choice is (b, 2, 1, ...).
+
+    Raises:
+        OptionError: an option out of its range.
+        ShapeError: an x with another number of channels or axes.
+
+    Example:
+        >>> LSK(64)(torch.randn(2, 64, 7, 5)).shape
+        torch.Size([2, 64, 7, 5])
+        >>> sum(p.numel() for p in LSK(64).parameters())
+        11334
+    """
+
+    facts: ClassVar[Facts] = Facts(
+        name="lsk",
+        family="branch",
+        paper=Paper(
+            title="Large Selective Kernel Network for Remote Sensing Object Detection",
+            authors="Yuxuan Li and Qibin Hou and Zhaohui Zheng and Ming-Ming Cheng and Jian Yang and Xiang Li",
+            year=2023,
+            venue="ICCV",
+            identifier="arXiv:2303.09030",
+        ),
+        authors_code="https://github.com/zcablii/LSKNet",
+        departures=(
+            "The default is the gate alone; projections=True adds the two 1x1 convolutions and the shortcut that "
+            "surround it in the published network.",
+            "The branches never have less than one channel.",
+        ),
+        map_range=(-math.inf, math.inf),
+        parameters=(
+            "c*((2*dilation - 1)**dims + ceil(kernel_size / dilation)**dims + 2) + 2*(c*h + h) + 4*7**dims + 2"
+            " + c*h + c + projections*2*(c*c + c) where h = max(1, c // 2)"
+        ),
+    )
+    layouts: ClassVar[tuple[Layout, ...]] = (
+        Layout(
+            library="official",
+            twin="mmrotate.models.backbones.lsknet.Attention",
+            names={
+                "near": "spatial_gating_unit.conv0",
+                "far": "spatial_gating_unit.conv_spatial",
+                "reduce_near": "spatial_gating_unit.conv1",
+                "reduce_far": "spatial_gating_unit.conv2",
+                "squeeze": "spatial_gating_unit.conv_squeeze",
+                "expand": "spatial_gating_unit.conv",
+                "projections.enter": "proj_1",
+                "projections.leave": "proj_2",
+            },
+            note="projections=True",
+        ),
+    )
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        kernel_size: int = 21,
+        dilation: int = 3,
+        projections: bool = False,
+        dims: int = 2,
+        start: Start = "paper",
+    ) -> None:
+        super().__init__(channels, start=start)
+        conv, hidden = convolution("lsk", dims), max(1, channels // 2)
+        self.dims = dims
+        dense, dilated = decomposed("lsk", kernel_size, dilation, rounded_up=True)
+        self.near = depthwise_convolution("lsk", dims, channels, dense)
+        self.far = depthwise_convolution("lsk", dims, channels, dilated, dilation=dilation)
+        self.reduce_near = conv(channels, hidden, 1)
+        self.reduce_far = conv(channels, hidden, 1)
+        self.squeeze = conv(2, 2, 7, padding=3)
+        self.expand = conv(hidden, channels, 1)
+        self.select = Tap("branch", neutral=0.5)
+        self.gate = Tap("mixed", low=-math.inf, high=math.inf)
+        self.projections = None
+        if flag("lsk", "projections", projections):
+            self.projections = Projections("lsk", dims, channels)
+            self.amend(bare=False)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """The authors' start, see `start_as_van`."""
+        start_as_van(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x with every value weighed."""
+        self.expect(x, (self.dims,))
+        if self.projections is None:
+            return apply_gate(x, self.gate(self.temper(self._score(x))))
+        return self.add(x, self.projections(x, lambda inner: apply_gate(inner, self.gate(self._score(inner)))))
+
+    def _score(self, x: Tensor) -> Tensor:
+        dtype = self.expand.weight.dtype
+        near = chained(x, self.near)
+        branches = chained(near, self.reduce_near), chained(near, self.far, self.reduce_far)
+        statistics = torch.cat(squeeze_channels(torch.cat(branches, 1), "mean", "max"), 1)
+        chosen = torch.sigmoid(widen(self.squeeze(statistics.to(dtype))))
+        return widen(chained(select_branches(branches, self.select(chosen.unsqueeze(2))), self.expand))

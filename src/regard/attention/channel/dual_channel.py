@@ -1,0 +1,93 @@
+"""The channel attention of DANet."""
+
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn, softmax
+
+from regard.attention.products import wide_product
+from regard.core.facts import Facts, Paper
+from regard.core.layout import Layout
+from regard.core.mechanism import Mechanism, Start
+from regard.core.options import one_of
+from regard.core.tap import Tap
+
+Energy = Literal["difference", "product"]
+
+
+class DualChannel(Mechanism):
+    """Adds to every channel a weighted mean of all channels.
+
+    y = x + gamma softmax(E) x over channels, E = x x' summed over positions, or E = max(x x') - x x' for each channel
+
+    Fu, Liu, Tian, Li, Bao, Fang, Lu: Dual Attention Network for Scene Segmentation, CVPR 2019, section 3.3,
+    equations 3 (softmax) and 4 (sum). gamma begins at 0. The second form of E, by which the least alike channels
+    weigh most, is the authors' code's; the paper has the first.
+
+    Args:
+        channels: c.
+        energy: `difference` from the largest product (authors' code), or `product` (paper).
+        start: see `Mechanism`; with `identity` gamma begins at 1.
+
+    Shape:
+        x (b, c, ...) with 1 to 3 position axes; y the same.
+
+    Raises:
+        OptionError: an option out of its range.
+        ShapeError: an x with another number of channels or axes.
+
+    Example:
+        >>> DualChannel(64)(torch.randn(2, 64, 7, 5)).shape
+        torch.Size([2, 64, 7, 5])
+    """
+
+    facts: ClassVar[Facts] = Facts(
+        name="dual_channel",
+        family="channel",
+        act="aggregate",
+        paper=Paper(
+            title="Dual Attention Network for Scene Segmentation",
+            authors="Jun Fu and Jing Liu and Haijie Tian and Yong Li and Yongjun Bao and Zhiwei Fang and Hanqing Lu",
+            year=2019,
+            venue="CVPR",
+            identifier="arXiv:1809.02983",
+        ),
+        authors_code="https://github.com/junfu1115/DANet",
+        departures=(
+            "The default energy is the difference of each product from the largest, as in the authors' code; the paper "
+            "takes the products.",
+        ),
+        at="stage",
+        neutral="uniform",
+        parameters="1",
+    )
+    layouts: ClassVar[tuple[Layout, ...]] = (
+        Layout(library="official", twin="encoding.nn.da_att.CAM_Module", names={"gamma": "gamma"}),
+        Layout(library="pytorchcv", twin="pytorchcv.models.danet.ChaAttBlock", names={"gamma": "scale.alpha"}),
+    )
+
+    def __init__(self, channels: int, *, energy: Energy = "difference", start: Start = "paper") -> None:
+        super().__init__(channels, start=start)
+        one_of("dual_channel", "energy", energy, ("difference", "product"))
+        self.energy = energy
+        self.gamma = nn.Parameter(torch.zeros(1))
+        self.map = Tap("affinity", neutral="uniform")
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """gamma is 0 as published, or 1 where a `strength` holds the sum back."""
+        nn.init.constant_(self.gamma, 0.0 if self.strength is None else 1.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x with a mean of its channels added to each."""
+        self.expect(x)
+        return self.add(x, self.residual(x))
+
+    def residual(self, x: Tensor) -> Tensor:
+        """What is added to x."""
+        values = x.flatten(2)
+        products = wide_product(values, values.transpose(1, 2))
+        # A softmax does not see what is added to all its logits: max - x x' and -x x' are the same to it.
+        shares = softmax(-products if self.energy == "difference" else products, -1)
+        map = self.map(shares.unsqueeze(1)).squeeze(1)
+        return self.gamma * wide_product(map, values).reshape(x.shape)

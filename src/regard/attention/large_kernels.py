@@ -1,0 +1,70 @@
+"""What the mechanisms with large kernels share: how a kernel is taken apart, and how its layers start."""
+
+import math
+from collections.abc import Callable
+
+from torch import Tensor, nn
+from torch.nn.functional import gelu
+from torch.nn.modules.conv import _ConvNd
+
+from regard.attention.convolution import convolution
+from regard.attention.normalisation import saturated
+from regard.core.errors import OptionError
+from regard.core.options import at_least
+
+
+def decomposed(owner: str, kernel_size: int, dilation: int, *, rounded_up: bool) -> tuple[int, int]:
+    """The kernels that together see as far as one of `kernel_size`: a dense one, and one of that dilation.
+
+    Their sizes are 2 dilation - 1 and kernel_size / dilation, rounded up or down as the paper does.
+
+    Raises:
+        OptionError: the second size is even, so that the output would not keep the size.
+
+    Example:
+        >>> decomposed("lka", 21, 3, rounded_up=True)
+        (5, 7)
+    """
+    at_least(owner, "kernel_size", kernel_size, 1)
+    at_least(owner, "dilation", dilation, 1)
+    spread = math.ceil(kernel_size / dilation) if rounded_up else max(1, kernel_size // dilation)
+    if spread % 2 == 0:
+        raise OptionError(
+            f"{owner}: kernel_size={kernel_size} is not allowed with dilation={dilation}: the dilated kernel would "
+            f"have {spread} taps, and an even one does not keep the size (try kernel_size={(spread + 1) * dilation} "
+            f"or {(spread - 1) * dilation})."
+        )
+    return 2 * dilation - 1, spread
+
+
+def chained(x: Tensor, *layers: nn.Module) -> Tensor:
+    """x through the layers, in the dtype of the first; in float16 what overflows is the largest number."""
+    x = x.to(next(layers[0].parameters()).dtype)
+    for layer in layers:
+        x = saturated(layer(x))
+    return x
+
+
+def start_as_van(module: nn.Module) -> None:
+    """He's normal initialisation of every convolution inside by the fan out of one group; zero biases."""
+    for layer in module.modules():
+        if isinstance(layer, _ConvNd):
+            fan_out = layer.out_channels // layer.groups * math.prod(layer.kernel_size)
+            nn.init.normal_(layer.weight, std=math.sqrt(2 / fan_out))
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+class Projections(nn.Module):
+    """The two 1x1 convolutions around a gate of the visual attention network: leave(weigh(gelu(enter(x))))."""
+
+    def __init__(self, owner: str, dims: int, channels: int) -> None:
+        super().__init__()
+        self.enter = convolution(owner, dims)(channels, channels, 1)
+        self.leave = convolution(owner, dims)(channels, channels, 1)
+
+    def forward(self, x: Tensor, weigh: Callable[[Tensor], Tensor]) -> Tensor:
+        """What is added to x; `weigh` is the gate."""
+        inner = gelu(saturated(self.enter(x.to(self.enter.weight.dtype))))
+        out: Tensor = self.leave(saturated(weigh(inner)))
+        return out

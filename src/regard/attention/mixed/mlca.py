@@ -1,0 +1,110 @@
+"""Mixed local channel attention."""
+
+from typing import ClassVar
+
+from torch import Tensor, nn, sigmoid
+
+from regard.attention.channel.eca import adaptive_kernel_size
+from regard.attention.products import without_autocast
+from regard.attention.resampling import average
+from regard.core.errors import OptionError
+from regard.core.facts import Facts, Paper
+from regard.core.layout import Layout
+from regard.core.mechanism import Mechanism, Start
+from regard.core.options import at_least, odd
+from regard.core.precision import widen
+from regard.core.tap import Tap
+from regard.kernels import apply_gate
+
+
+class MLCA(Mechanism):
+    """Weighs each channel in each part of the picture by its nearest channels there and in the whole picture.
+
+    l = the means of x in the cells of a grid, 5x5 for images; g = the mean of l over the cells
+    y = x * up(w sigmoid(conv_k(l)) + (1 - w) sigmoid(conv_k'(g))), up to the size of x
+
+    Both convolutions go along the channels, without bias and padded with zeros: of l along the channels of all cells
+    one after the other, so that the last channels of a cell and the first ones of the next see one another. `up` is
+    adaptive average pooling, which repeats cells and averages where they meet.
+
+    Wan, Lu, Shen, Xu, Lang, Ren: Mixed local channel attention for object detection, Engineering Applications of
+    Artificial Intelligence 2023, section 3.
+
+    Args:
+        channels: c.
+        grid: cells along each axis.
+        local_weight: w, from 0 to 1.
+        kernel_size: k of both convolutions, odd; None takes the rule of `eca`, the odd integer nearest to
+            |log2(c) / 2 + 1 / 2|.
+        start: see `Mechanism`.
+
+    Shape:
+        x (b, c, ...) with 1 to 3 position axes; y and the map the same.
+
+    Raises:
+        OptionError: an option out of its range.
+        ShapeError: an x with another number of channels or axes.
+
+    Example:
+        >>> import torch
+        >>> MLCA(64)(torch.randn(2, 64, 7, 5)).shape
+        torch.Size([2, 64, 7, 5])
+        >>> sum(p.numel() for p in MLCA(64).parameters())
+        6
+    """
+
+    facts: ClassVar[Facts] = Facts(
+        name="mlca",
+        family="mixed",
+        paper=Paper(
+            title="Mixed local channel attention for object detection",
+            authors="Dahang Wan and Rongsheng Lu and Siyuan Shen and Ting Xu and Xianli Lang and Zhijie Ren",
+            year=2023,
+            venue="Engineering Applications of Artificial Intelligence",
+            identifier="doi:10.1016/j.engappai.2023.106442",
+        ),
+        authors_code="https://github.com/wandahangFY/MLCA",
+        parameters="2*(kernel_size or 2*floor((log2(c) + 1) / 4) + 1)",
+    )
+
+    layouts: ClassVar[tuple[Layout, ...]] = (
+        Layout(
+            library="official",
+            twin="MLCA(local_size=grid, local_weight=local_weight)",
+            names={"local_conv": "conv_local", "global_conv": "conv"},
+        ),
+    )
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        grid: int = 5,
+        local_weight: float = 0.5,
+        kernel_size: int | None = None,
+        start: Start = "paper",
+    ) -> None:
+        super().__init__(channels, start=start)
+        self.grid = at_least("mlca", "grid", grid, 1)
+        if isinstance(local_weight, bool) or not isinstance(local_weight, int | float) or not 0 <= local_weight <= 1:
+            raise OptionError(f"mlca: local_weight={local_weight!r} is not allowed; it must be a number from 0 to 1.")
+        self.local_weight = local_weight
+        size = adaptive_kernel_size(channels) if kernel_size is None else odd("mlca", "kernel_size", kernel_size)
+        self.local_conv = nn.Conv1d(1, 1, size, padding=size // 2, bias=False)
+        self.global_conv = nn.Conv1d(1, 1, size, padding=size // 2, bias=False)
+        self.gate = Tap("mixed")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x with every channel of every part weighed."""
+        self.expect(x)
+        dims = x.ndim - 2
+        with without_autocast(x):
+            cells = average(widen(x), (self.grid,) * dims).flatten(2).transpose(1, 2)
+        dtype = self.local_conv.weight.dtype
+        local = self.local_conv(cells.flatten(1).unsqueeze(1).to(dtype)).reshape(cells.shape)
+        whole = self.global_conv(cells.mean(1, keepdim=True).to(dtype))
+        weighed = self.local_weight * sigmoid(widen(local)) + (1 - self.local_weight) * sigmoid(widen(whole))
+        gate = weighed.transpose(1, 2).reshape(-1, self.channels, *(self.grid,) * dims)
+        with without_autocast(x):
+            gate = average(gate, tuple(x.shape[2:]))
+        return apply_gate(x, self.gate(self.temper(gate)))

@@ -1,0 +1,116 @@
+"""Efficient multi-scale attention."""
+
+from typing import ClassVar
+
+from torch import Tensor, nn, sigmoid, softmax
+
+from regard.attention.axes import axis_means, laid_along
+from regard.attention.convolution import convolution
+from regard.attention.group_norm import group_normalise
+from regard.attention.normalisation import saturated
+from regard.attention.widths import group_count
+from regard.core.facts import Facts, Paper
+from regard.core.layout import Layout
+from regard.core.mechanism import Mechanism, Start
+from regard.core.precision import widen
+from regard.core.tap import Tap
+from regard.kernels import apply_gate
+
+
+class MultiscaleEMA(Mechanism):
+    """Weighs the positions of each group of channels by two views of the group, of its strips and of its surroundings.
+
+    The channels are divided into g groups, which share all layers; for each group x, and each of its position axes i:
+    s_i = sigmoid(W m_i + b), m_i the means over all other axes; u = norm(x * s_1 * s_2 ...); v = conv3x3(x)
+    y = x * sigmoid(softmax(mean(u)) . v + softmax(mean(v)) . u), the means taken over positions, the softmax and the
+    products (.) over the group's channels; the norm takes each channel of each picture alone.
+
+    Ouyang, He, Zhang, Luo, Guo, Zhan, Huang: Efficient Multi-Scale Attention Module with Cross-Spatial Learning,
+    ICASSP 2023, section 3. Here it is called multi-scale, because EMA also stands for other things.
+
+    Args:
+        channels: c.
+        groups: g, the authors' factor; None takes the largest that divides c and 32, theirs.
+        dims: position axes of x.
+        start: see `Mechanism`; `strength` tempers the map of the groups, not those of the strips.
+
+    Shape:
+        x (b, c, ...) with `dims` position axes; y the same. The map is (b, g, ...); the strips' are (b, c, ...) with
+        1 in place of all position axes but one.
+
+    Raises:
+        OptionError: an option out of its range.
+        ShapeError: an x with another number of channels or axes.
+
+    Example:
+        >>> import torch
+        >>> MultiscaleEMA(64)(torch.randn(2, 64, 7, 5)).shape
+        torch.Size([2, 64, 7, 5])
+        >>> sum(p.numel() for p in MultiscaleEMA(64, groups=8).parameters())
+        672
+    """
+
+    facts: ClassVar[Facts] = Facts(
+        name="multiscale_ema",
+        family="mixed",
+        paper=Paper(
+            title="Efficient Multi-Scale Attention Module with Cross-Spatial Learning",
+            authors=(
+                "Daliang Ouyang and Su He and Guozhong Zhang and Mingzhu Luo and Huaiyong Guo and Jian Zhan and "
+                "Zhijie Huang"
+            ),
+            year=2023,
+            venue="ICASSP",
+            identifier="arXiv:2305.13563",
+        ),
+        authors_code="https://github.com/YOLOonMe/EMA-attention-module",
+        departures=(
+            "The default number of groups shrinks to one that divides the channels; the authors' code refuses them.",
+        ),
+        parameters="w*w + w + 2*w + w*w*3**dims + w where w = c // (groups or gcd(32, c))",
+    )
+
+    layouts: ClassVar[tuple[Layout, ...]] = (
+        Layout(
+            library="official",
+            twin="EMA(factor=groups)",
+            names={"point": "conv1x1", "norm": "gn", "around": "conv3x3"},
+        ),
+    )
+
+    def __init__(self, channels: int, *, groups: int | None = None, dims: int = 2, start: Start = "paper") -> None:
+        super().__init__(channels, start=start)
+        conv = convolution("multiscale_ema", dims)
+        self.dims = dims
+        self.groups = group_count("multiscale_ema", groups, 32, channels)
+        width = channels // self.groups
+        self.point = conv(width, width, 1)
+        self.norm = nn.GroupNorm(width, width)
+        self.around = conv(width, width, 3, padding=1)
+        self.strips = nn.ModuleList(Tap("mixed") for _ in range(dims))
+        self.spatial = Tap("spatial")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x with every position of every group weighed."""
+        self.expect(x, (self.dims,))
+        grouped = x.reshape(-1, self.channels // self.groups, *x.shape[2:])
+        along, around = self._along(grouped), saturated(self.around(grouped.to(self.around.weight.dtype)))
+        logits = _seen(along, around) + _seen(around, along)
+        map = self.temper(sigmoid(logits)).reshape(-1, self.groups, *x.shape[2:])
+        map = self.spatial(map).unsqueeze(2).expand(-1, -1, self.channels // self.groups, *(-1,) * self.dims)
+        return apply_gate(x, map.reshape(x.shape))
+
+    def _along(self, grouped: Tensor) -> Tensor:
+        """The groups, weighed by the strips along each axis, each channel normalised."""
+        gated = widen(grouped)
+        for axis, (tap, strip) in enumerate(zip(self.strips, axis_means(grouped), strict=True)):
+            strip = laid_along(strip, axis, self.dims).to(self.point.weight.dtype)
+            map = sigmoid(widen(self.point(strip)))
+            gated = gated * tap(map.reshape(-1, self.channels, *map.shape[2:])).reshape(map.shape)
+        return group_normalise(self.norm, gated)
+
+
+def _seen(one: Tensor, other: Tensor) -> Tensor:
+    """(b, 1, ...): the channels of the other view, weighed by the softmax of the means of the one."""
+    shares = softmax(widen(one).flatten(2).mean(2), 1)
+    return (shares.reshape(*shares.shape, *(1,) * (one.ndim - 2)) * widen(other)).sum(1, keepdim=True)

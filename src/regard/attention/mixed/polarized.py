@@ -1,0 +1,180 @@
+"""Polarized self-attention."""
+
+from collections import OrderedDict
+from typing import ClassVar, Literal
+
+from torch import Tensor, nn, sigmoid, softmax
+
+from regard.attention.normalisation import saturated
+from regard.attention.products import wide_product
+from regard.attention.widths import hidden_width
+from regard.core.facts import Facts, Paper
+from regard.core.layout import Layout, Stored
+from regard.core.mechanism import Mechanism, Start
+from regard.core.options import one_of
+from regard.core.precision import widen
+from regard.core.tap import Tap
+from regard.kernels import apply_gate
+
+Arrangement = Literal["parallel", "sequential"]
+Form = Literal["released", "paper"]
+
+
+def _as_sizes(values: Tensor) -> Tensor:
+    """A LayerNorm's vector as that of a LayerNorm over (n, 1, 1)."""
+    return values.reshape(-1, 1, 1)
+
+
+class Polarized(Mechanism):
+    """Weighs channels by what a softmax over positions reads, and positions by how they fit the picture's means.
+
+    r = softmax over positions of q'x;  g = sigmoid(up(W x r)), a weight for each channel, W of c / 2 outputs
+    m = the means of Q x;  s = sigmoid(softmax(m . V x)), a weight for each position, Q and V of c / 2 outputs,
+    the product (.) over channels
+    y = x g + x s (parallel), or the same one after the other, y = (x g) s(x g) (sequential)
+
+    Of `up` and of the second softmax there are three forms. Released, parallel: up is one layer, the softmax goes over
+    positions after the product. Released, sequential: up is a layer, LayerNorm, ReLU and a layer, with biases; the
+    softmax goes over the positions of V x. Paper, both: up is a layer and LayerNorm; the softmax goes over the channels
+    of m.
+
+    Liu, Liu, Fan, Huang: Polarized Self-Attention: Towards High-quality Pixel-wise Regression, 2021, section 3.
+
+    Args:
+        channels: c.
+        arrangement: `parallel` or `sequential`, the paper's layout.
+        form: `released` (the authors' code) or `paper`.
+        start: see `Mechanism`; one `strength` tempers both maps.
+
+    Shape:
+        x (b, c, ...) with 1 to 3 position axes; y the same. The maps are (b, c, 1, ...), (b, 1, ...) and, of what is
+        read, (b, 1, ...).
+
+    Raises:
+        OptionError: an option out of its range.
+        ShapeError: an x with another number of channels or axes.
+
+    Example:
+        >>> import torch
+        >>> Polarized(64)(torch.randn(2, 64, 7, 5)).shape
+        torch.Size([2, 64, 7, 5])
+        >>> sum(p.numel() for p in Polarized(64).parameters())
+        8256
+    """
+
+    facts: ClassVar[Facts] = Facts(
+        name="polarized",
+        family="mixed",
+        paper=Paper(
+            title="Polarized Self-Attention: Towards High-quality Pixel-wise Regression",
+            authors="Huajun Liu and Fuqiang Liu and Xinyi Fan and Dong Huang",
+            year=2021,
+            venue="arXiv",
+            identifier="arXiv:2107.00782",
+        ),
+        authors_code="https://github.com/DeLightCMU/PSA",
+        departures=(
+            "The default is the authors' code: in the parallel arrangement it has no LayerNorm, in the sequential one "
+            "a bottleneck with one; in both it takes the second softmax over positions, the paper over channels.",
+            "The hidden widths are never under 1, and the one that LayerNorm sees is never under 2.",
+        ),
+        neutral=0.5,
+        parameters=(
+            "c + c*h + (c*h if form == 'released' and arrangement == 'parallel'"
+            " else c*h + 2*c if form == 'paper' else h*n + n + 2*n + n*c + c)"
+            " + 2*c*h where h = max(1, c // 2); n = max(2, h // 4)"
+        ),
+    )
+
+    layouts: ClassVar[tuple[Layout, ...]] = (
+        Layout(
+            library="official",
+            twin="network.PSA.PSA_p or network.PSA.PSA_s",
+            names={
+                "read": Stored(name="conv_q_right", axes=4),
+                "value": Stored(name="conv_v_right", axes=4),
+                "up.expand": Stored(name="conv_up", axes=4),
+                "up.enter": Stored(name="conv_up.0", axes=4),
+                "up.norm.weight": Stored(name="conv_up.1.weight", there=_as_sizes, back=Tensor.flatten),
+                "up.norm.bias": Stored(name="conv_up.1.bias", there=_as_sizes, back=Tensor.flatten),
+                "up.leave": Stored(name="conv_up.3", axes=4),
+                "query": Stored(name="conv_q_left", axes=4),
+                "key": Stored(name="conv_v_left", axes=4),
+            },
+            note="form='released'",
+        ),
+    )
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        arrangement: Arrangement = "parallel",
+        form: Form = "released",
+        start: Start = "paper",
+    ) -> None:
+        super().__init__(channels, start=start)
+        one_of("polarized", "arrangement", arrangement, ("parallel", "sequential"))
+        one_of("polarized", "form", form, ("released", "paper"))
+        self.arrangement, self.form = arrangement, form
+        hidden = hidden_width("polarized", channels, 2)
+        self.neutral = 0.5 if arrangement == "parallel" else 1.0
+        self.read = nn.Conv1d(channels, 1, 1, bias=False)
+        self.value = nn.Conv1d(channels, hidden, 1, bias=False)
+        self.up = _up(hidden, channels, arrangement, form)
+        self.query = nn.Conv1d(channels, hidden, 1, bias=False)
+        self.key = nn.Conv1d(channels, hidden, 1, bias=False)
+        self.reading = Tap("spatial", neutral="uniform")
+        self.gate = Tap("gate", neutral=self.neutral)
+        self.spatial = Tap("spatial", neutral=self.neutral)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """The authors' start: He's initialisation of the four projections, the rest as PyTorch does."""
+        for layer in (self.read, self.value, self.query, self.key):
+            nn.init.kaiming_normal_(layer.weight, mode="fan_in", nonlinearity="relu")
+        for part in self.up:
+            if isinstance(part, nn.Linear | nn.LayerNorm):
+                part.reset_parameters()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x with every channel and every position weighed."""
+        self.expect(x)
+        if self.arrangement == "parallel":
+            return apply_gate(x, self._channel_map(x)) + apply_gate(x, self._spatial_map(x))
+        x = apply_gate(x, self._channel_map(x))
+        return apply_gate(x, self._spatial_map(x))
+
+    def _channel_map(self, x: Tensor) -> Tensor:
+        flat = x.flatten(2).to(self.read.weight.dtype)
+        shares = softmax(widen(saturated(self.read(flat))), 2)
+        shares = self.reading(shares.reshape(-1, 1, *x.shape[2:])).flatten(2)
+        seen = wide_product(saturated(self.value(flat)), shares.transpose(1, 2)).squeeze(2)
+        logits = widen(self.up(seen.to(flat.dtype)))
+        map = self.temper(sigmoid(logits), self.neutral)
+        return self.gate(map.reshape(*map.shape, *(1,) * (x.ndim - 2)))
+
+    def _spatial_map(self, x: Tensor) -> Tensor:
+        flat = x.flatten(2).to(self.query.weight.dtype)
+        mean = widen(saturated(self.query(flat))).mean(2, keepdim=True)
+        key = widen(saturated(self.key(flat)))
+        if self.form == "paper":
+            logits = wide_product(softmax(mean, 1).transpose(1, 2), key)
+        elif self.arrangement == "parallel":
+            logits = softmax(wide_product(mean.transpose(1, 2), key), 2)
+        else:
+            logits = wide_product(mean.transpose(1, 2), softmax(key, 2))
+        map = self.temper(sigmoid(logits), self.neutral)
+        return self.spatial(map.reshape(-1, 1, *x.shape[2:]))
+
+
+def _up(hidden: int, channels: int, arrangement: Arrangement, form: Form) -> nn.Sequential:
+    """From what was read to a logit for each channel."""
+    if form == "paper":
+        expand, norm = nn.Linear(hidden, channels, bias=False), nn.LayerNorm(channels)
+        return nn.Sequential(OrderedDict(expand=expand, norm=norm))
+    if arrangement == "parallel":
+        return nn.Sequential(OrderedDict(expand=nn.Linear(hidden, channels, bias=False)))
+    narrow = max(2, hidden // 4)
+    enter, leave = nn.Linear(hidden, narrow), nn.Linear(narrow, channels)
+    return nn.Sequential(OrderedDict(enter=enter, norm=nn.LayerNorm(narrow), relu=nn.ReLU(), leave=leave))

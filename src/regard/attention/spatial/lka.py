@@ -1,0 +1,123 @@
+"""Large kernel attention."""
+
+import math
+from typing import ClassVar
+
+from torch import Tensor
+
+from regard.attention.convolution import convolution
+from regard.attention.large_kernels import Projections, chained, decomposed, start_as_van
+from regard.attention.strips import depthwise_convolution
+from regard.core.facts import Facts, Paper
+from regard.core.layout import Layout
+from regard.core.mechanism import Mechanism, Start
+from regard.core.options import flag
+from regard.core.precision import widen
+from regard.core.tap import Tap
+from regard.kernels import apply_gate
+
+
+class LKA(Mechanism):
+    """Weighs each value by a linear look at a large surrounding of its position.
+
+    y = x * mix(far(near(x))), near a depthwise convolution of kernel 2d - 1, far one of kernel K / d (rounded up) and
+    dilation d, mix a 1x1 convolution; together they see K positions on each axis. There is no sigmoid.
+
+    Guo, Lu, Liu, Cheng, Hu: Visual Attention Network, Computational Visual Media 2023, equations 2 and 3. With
+    `projections` it is the attention layer of the paper's blocks: y = x + leave(a * u), u = gelu(enter(x)), the
+    map a made from u in place of x, enter and leave 1x1 convolutions.
+
+    Args:
+        channels: c.
+        kernel_size: K; K / d rounded up must be odd.
+        dilation: d.
+        projections: the layer of the published network around the gate; it then does more than to weigh x.
+        dims: position axes of x.
+        start: see `Mechanism`.
+
+    Shape:
+        x (b, c, ...) with `dims` position axes; y the same.
+
+    Raises:
+        OptionError: an option out of its range.
+        ShapeError: an x with another number of channels or axes.
+
+    Example:
+        >>> import torch
+        >>> LKA(64)(torch.randn(2, 64, 7, 5)).shape
+        torch.Size([2, 64, 7, 5])
+        >>> sum(p.numel() for p in LKA(64).parameters())
+        9024
+    """
+
+    facts: ClassVar[Facts] = Facts(
+        name="lka",
+        family="spatial",
+        paper=Paper(
+            title="Visual Attention Network",
+            authors="Meng-Hao Guo and Cheng-Ze Lu and Zheng-Ning Liu and Ming-Ming Cheng and Shi-Min Hu",
+            year=2023,
+            venue="Computational Visual Media",
+            identifier="arXiv:2202.09741",
+        ),
+        authors_code="https://github.com/Visual-Attention-Network/VAN-Classification",
+        departures=(
+            "The default is the gate alone; projections=True adds the two 1x1 convolutions and the shortcut that "
+            "surround it in the published network.",
+        ),
+        map_range=(-math.inf, math.inf),
+        parameters=(
+            "c*((2*dilation - 1)**dims + ceil(kernel_size / dilation)**dims + c + 3) + projections*2*(c*c + c)"
+        ),
+    )
+    layouts: ClassVar[tuple[Layout, ...]] = (
+        Layout(
+            library="official",
+            twin="models.van.SpatialAttention (projections=True) or models.van.AttentionModule",
+            names={
+                "near": "spatial_gating_unit.conv0",
+                "far": "spatial_gating_unit.conv_spatial",
+                "mix": "spatial_gating_unit.conv1",
+                "projections.enter": "proj_1",
+                "projections.leave": "proj_2",
+            },
+            note="projections=True",
+        ),
+    )
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        kernel_size: int = 21,
+        dilation: int = 3,
+        projections: bool = False,
+        dims: int = 2,
+        start: Start = "paper",
+    ) -> None:
+        super().__init__(channels, start=start)
+        self.dims = dims
+        dense, dilated = decomposed("lka", kernel_size, dilation, rounded_up=True)
+        self.near = depthwise_convolution("lka", dims, channels, dense)
+        self.far = depthwise_convolution("lka", dims, channels, dilated, dilation=dilation)
+        self.mix = convolution("lka", dims)(channels, channels, 1)
+        self.gate = Tap("mixed", low=-math.inf, high=math.inf)
+        self.projections = None
+        if flag("lka", "projections", projections):
+            self.projections = Projections("lka", dims, channels)
+            self.amend(bare=False)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """The authors' start, see `start_as_van`."""
+        start_as_van(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x with every value weighed."""
+        self.expect(x, (self.dims,))
+        if self.projections is None:
+            return apply_gate(x, self.gate(self.temper(self._score(x))))
+        return self.add(x, self.projections(x, lambda inner: apply_gate(inner, self.gate(self._score(inner)))))
+
+    def _score(self, x: Tensor) -> Tensor:
+        return widen(chained(x, self.near, self.far, self.mix))

@@ -1,0 +1,222 @@
+"""The non-local block."""
+
+import math
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn, relu
+
+from regard.attention.attending import attend
+from regard.attention.heads import to_features, to_tokens
+from regard.attention.normalisation import GateNorm
+from regard.attention.products import wide_product
+from regard.attention.widths import hidden_width
+from regard.core.facts import Facts, Paper
+from regard.core.layout import Layout, Stored
+from regard.core.mechanism import Mechanism, Start
+from regard.core.options import flag, one_of
+from regard.core.tap import Tap
+
+Form = Literal["embedded", "gaussian", "dot", "concatenation"]
+Scale = Literal["width", "channels", "none"]
+
+_SHARES, _SUMS = ("embedded", "gaussian"), ("dot", "concatenation")
+
+
+class NonLocal(Mechanism):
+    """Adds to every position a weighted sum over all positions.
+
+    y_i = x_i + norm(W sum of f_ij g(x_j) over j), the positions j of x sub-sampled
+    embedded: f = softmax over j of theta(x_i) . phi(x_j)      gaussian: f = softmax over j of x_i . x_j
+    dot: f_ij = theta(x_i) . phi(x_j) / N                      concatenation: f_ij = relu(w . [theta(x_i), phi(x_j)]) / N
+    theta, phi, g and W are linear layers at every position, N the number of positions j
+
+    Wang, Girshick, Gupta, He: Non-local Neural Networks, CVPR 2018, equations 1 (sum), 2 to 5 (the forms) and 6 (the
+    block), section 3.3 (sub-sampling). The normalisation's weight, or without it W, begins at 0. While nobody looks,
+    `dot` is computed without its map, as theta (phi' g / N), and the Gaussian forms by a fused kernel.
+
+    Args:
+        channels: c.
+        form: of f.
+        reduction: theta, phi and g have max(1, c // reduction) channels.
+        subsample: 1 takes all positions for j; 2 the maximum of every two by two positions of x (of every two in
+            sound, and not over the time of clips). What `torch.export` makes with 2 takes no axis under 3.
+        scale: divides the products of the Gaussian forms by the square root of the vectors' `width`, or of the
+            `channels`, or by 1 (`none`, the paper's equations).
+        norm: whether batch normalisation follows W.
+        strict: raise where batch normalisation would see one value, see `GateNorm`.
+        start: see `Mechanism`; with `identity` nothing begins at 0.
+
+    Shape:
+        x (b, c, ...) with 1 to 3 position axes; y the same.
+
+    Raises:
+        OptionError: an option out of its range.
+        ShapeError: an x with another number of channels or axes.
+
+    Example:
+        >>> NonLocal(64)(torch.randn(2, 64, 7, 5)).shape
+        torch.Size([2, 64, 7, 5])
+        >>> sum(p.numel() for p in NonLocal(1024).parameters())
+        2101760
+    """  # noqa: E501
+
+    facts: ClassVar[Facts] = Facts(
+        name="nonlocal",
+        family="spatial",
+        act="aggregate",
+        paper=Paper(
+            title="Non-local Neural Networks",
+            authors="Xiaolong Wang and Ross Girshick and Abhinav Gupta and Kaiming He",
+            year=2018,
+            venue="CVPR",
+            identifier="arXiv:1711.07971",
+        ),
+        authors_code="https://github.com/facebookresearch/video-nonlocal-net",
+        departures=(
+            "The products of the Gaussian forms are divided by the square root of their width, as in the authors' code "
+            "and not in the paper's equations.",
+            "By default every position is compared with all, as in the paper's equations; the authors' networks take "
+            "the maximum of every two by two (subsample=2).",
+            "What phi and g see is sub-sampled, as in the authors' code; a figure of the paper pools what they give.",
+            "A last row or column without a partner is kept; the authors' code drops it.",
+            "The hidden width is never under 1, so that a narrow layer still sees its input.",
+        ),
+        at="stage",
+        map_range=(-math.inf, math.inf),
+        neutral="uniform",
+        parameters=(
+            "(1 if form == 'gaussian' else 3)*(c*h + h) + (form == 'concatenation')*2*h + h*c + c + norm*2*c"
+            " where h = max(1, c // reduction)"
+        ),
+    )
+    layouts: ClassVar[tuple[Layout, ...]] = (
+        Layout(
+            library="timm",
+            twin="timm.layers.NonLocalAttn",
+            names={
+                "query": Stored(name="t", axes=4),
+                "key": Stored(name="p", axes=4),
+                "value": Stored(name="g", axes=4),
+                "project": Stored(name="z", axes=4),
+                "norm": "norm",
+            },
+            note="reduction=8 and, with their use_scale=True, scale='channels', else 'none'",
+        ),
+        Layout(
+            library="mmcv",
+            twin="mmcv.cnn.NonLocal2d",
+            names={
+                "query": Stored(name="theta.conv", axes=4),
+                "key": Stored(name="phi.conv", axes=4),
+                "value": Stored(name="g.conv", axes=4),
+                "score": Stored(name="concat_project.conv", axes=4),
+                "project": Stored(name="conv_out.conv", axes=4),
+                "norm": "conv_out.bn",
+            },
+            note="norm=False where theirs has no norm_cfg",
+        ),
+    )
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        form: Form = "embedded",
+        reduction: int = 2,
+        subsample: int = 1,
+        scale: Scale = "width",
+        norm: bool = True,
+        strict: bool = False,
+        start: Start = "paper",
+    ) -> None:
+        super().__init__(channels, start=start)
+        one_of("nonlocal", "form", form, (*_SHARES, *_SUMS))
+        one_of("nonlocal", "subsample", subsample, (1, 2))
+        one_of("nonlocal", "scale", scale, ("width", "channels", "none"))
+        flag("nonlocal", "norm", norm)
+        flag("nonlocal", "strict", strict)
+        hidden = hidden_width("nonlocal", channels, reduction)
+        self.form, self.subsample = form, subsample
+        if subsample == 2:
+            self.amend(exported_from=3)
+        self.scale = {"width": channels if form == "gaussian" else hidden, "channels": channels, "none": 1}[
+            scale
+        ] ** -0.5
+        if form != "gaussian":
+            self.query = nn.Linear(channels, hidden)
+            self.key = nn.Linear(channels, hidden)
+        if form == "concatenation":
+            self.score = nn.Linear(2 * hidden, 1, bias=False)
+        self.value = nn.Linear(channels, hidden)
+        self.project = nn.Linear(hidden, channels)
+        self.norm = GateNorm(channels, strict=strict) if norm else None
+        low, high = -math.inf if form == "dot" else 0.0, 1.0 if form in _SHARES else math.inf
+        self.map = Tap("query", neutral="uniform", low=low, high=high)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """The authors' start: weights of deviation 0.01, zero biases, and what comes last at 0 as published.
+
+        Where a `strength` holds the sum back, what comes last begins at 1 (normalisation) or like the other layers.
+        """
+        for layer in (module for module in self.modules() if isinstance(module, nn.Linear)):
+            nn.init.normal_(layer.weight, std=0.01)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        if self.norm is not None:
+            nn.init.constant_(self.norm.weight, 0.0 if self.strength is None else 1.0)
+        elif self.strength is None:
+            nn.init.zeros_(self.project.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x with a weighted sum over all positions added to every position."""
+        self.expect(x)
+        seen = x if self.subsample == 1 else _halved(x)
+        dtype = self.value.weight.dtype
+        queries, keys = to_tokens(x).to(dtype), to_tokens(seen).to(dtype)
+        values = self.value(keys)
+        if self.form != "gaussian":
+            queries, keys = self.query(queries), self.key(keys)
+        gathered = self._gathered(queries, keys, values, (*x.shape[2:], *seen.shape[2:]))
+        h = to_features(self._projected(gathered), x)
+        return self.add(x, h if self.norm is None else self.norm(h))
+
+    def _projected(self, gathered: Tensor) -> Tensor:
+        """W of what was gathered. Without shares that grows with the cube of x: in float16 it ends at the largest."""
+        if self.form in _SHARES:
+            return self.project(gathered)
+        bias = self.project.bias
+        h = wide_product(gathered, self.project.weight.t()) + bias
+        limit = torch.finfo(bias.dtype).max
+        return h.clamp(-limit, limit).to(bias.dtype)
+
+    def _gathered(self, queries: Tensor, keys: Tensor, values: Tensor, shape: tuple[int, ...]) -> Tensor:
+        """(b, positions, hidden): for every position the sum of the values, weighed."""
+        if self.form in _SHARES:
+            # A fused kernel takes vectors that lie together in memory.
+            heads = (tokens.contiguous().unsqueeze(1) for tokens in (queries, keys, values))
+            return attend(self.map, *heads, shape=shape, scale=self.scale).squeeze(1)
+        count = keys.shape[1]
+        if self.form == "dot" and not self.map.watched:
+            return wide_product(queries, wide_product(keys.transpose(1, 2), values) / count)
+        if self.form == "dot":
+            weights = wide_product(queries, keys.transpose(1, 2)) / count
+        else:
+            of_query, of_key = self.score.weight.unflatten(1, (2, -1)).unsqueeze(-1).unbind(1)
+            weights = relu(wide_product(queries, of_query[0]) + wide_product(keys, of_key[0]).transpose(1, 2)) / count
+        map = self.map(weights.reshape(weights.shape[0], 1, *shape))
+        return wide_product(map.reshape(weights.shape), values)
+
+
+def _halved(x: Tensor) -> Tensor:
+    """The maximum of every two positions along the last axis, and along the last but one where there are two.
+
+    Each value lies in one window, so that its gradient is the same in every run.
+    """
+    for axis in range(max(2, x.ndim - 2), x.ndim):
+        last = x.narrow(axis, -1, 1)
+        along = (slice(None),) * axis
+        partners = torch.cat([x, last], axis)[(*along, slice(1, None, 2))]
+        x = torch.maximum(x[(*along, slice(None, None, 2))], partners)
+    return x

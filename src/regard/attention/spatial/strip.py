@@ -1,0 +1,153 @@
+"""Strip pooling, and the strip attention made from it."""
+
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn, relu, sigmoid
+
+from regard.attention.axes import axis_means, laid_along
+from regard.attention.convolution import convolution
+from regard.attention.normalisation import GateNorm
+from regard.core.facts import Facts, Paper
+from regard.core.layout import Layout, Stored
+from regard.core.mechanism import Mechanism, Start
+from regard.core.options import flag, odd, one_of
+from regard.core.precision import widen
+from regard.core.tap import Tap
+from regard.kernels import apply_gate
+
+Form = Literal["full", "depthwise", "plain"]
+
+
+def _weight(name: str) -> Stored:
+    """A kernel along the last axis there: (c, c, k) of ours as (c, c, 1, k)."""
+    return Stored(name=name, there=lambda ours: ours.unsqueeze(2), back=lambda theirs: theirs.squeeze(2))
+
+
+class Strip(Mechanism):
+    """Weighs each value by the means of the strips that cross at its position.
+
+    y = x * sigmoid(mix(relu(p1 + p2 + ...))), p_i = norm(conv_i(m_i)): m_i the profile along axis i, the means over
+    all other axes, conv_i a convolution of kernel k along it, mix a 1x1 convolution.
+
+    Hou, Zhang, Cheng, Feng: Strip Pooling: Rethinking Spatial Pooling for Scene Parsing, CVPR 2020, equations 3 to 6.
+    The paper's text has no normalisation; the authors' code has it. The `strip` of timm has no paper of its own: it is
+    strip pooling with a depthwise convolution for each profile and nothing more (`depthwise`), or without
+    (`plain`): y = x * sigmoid(p1 + p2).
+
+    Args:
+        channels: c.
+        kernel_size: k, odd.
+        form: `full` (paper), `depthwise` or `plain`.
+        bias: whether the convolutions of `full` and `depthwise` have a bias; None means with `full` only.
+        dims: position axes of x, at least 2: a strip needs an axis to run along and one to look along.
+        strict: raise where batch normalisation would see one value, see `GateNorm`.
+        start: see `Mechanism`.
+
+    Shape:
+        x (b, c, ...) with `dims` position axes; y the same.
+
+    Raises:
+        OptionError: an option out of its range.
+        ShapeError: an x with another number of channels or axes.
+
+    Example:
+        >>> Strip(64)(torch.randn(2, 64, 7, 5)).shape
+        torch.Size([2, 64, 7, 5])
+        >>> sum(p.numel() for p in Strip(64, form="depthwise").parameters())
+        384
+    """
+
+    facts: ClassVar[Facts] = Facts(
+        name="strip",
+        family="spatial",
+        paper=Paper(
+            title="Strip Pooling: Rethinking Spatial Pooling for Scene Parsing",
+            authors="Qibin Hou and Li Zhang and Ming-Ming Cheng and Jiashi Feng",
+            year=2020,
+            venue="CVPR",
+            identifier="arXiv:2003.13328",
+        ),
+        authors_code="https://github.com/houqb/SPNet",
+        departures=(
+            "A profile is normalised as in the authors' code; the paper's text has no normalisation.",
+            "In training a profile is normalised before it is spread over the picture, as in the authors' code.",
+            "The module always keeps the number of channels; the authors' block can change it.",
+        ),
+        dims=(2, 3),
+        parameters=(
+            "dims*(c*c*kernel_size + b*c + 2*c) + c*c + b*c if form == 'full' else"
+            " dims*c*(kernel_size + b) if form == 'depthwise' else 0 where b = form == 'full' if bias is None else bias"
+        ),
+    )
+    layouts: ClassVar[tuple[Layout, ...]] = (
+        Layout(
+            library="official",
+            twin="models.resnet.SPBlock",
+            names={
+                "profiles.0": Stored(name="conv1", axes=4),
+                "norms.0": "bn1",
+                "profiles.1": "conv2",
+                "profiles.1.weight": _weight("conv2.weight"),
+                "norms.1": "bn2",
+                "mix": "conv3",
+            },
+        ),
+        Layout(
+            library="timm",
+            twin="timm.layers.StripAttn",
+            names={
+                "profiles.0": Stored(name="conv_h", axes=4),
+                "profiles.1": "conv_w",
+                "profiles.1.weight": _weight("conv_w.weight"),
+            },
+            note="form='depthwise'; form='plain' for use_conv=False",
+        ),
+    )
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        kernel_size: int = 3,
+        form: Form = "full",
+        bias: bool | None = None,
+        dims: int = 2,
+        strict: bool = False,
+        start: Start = "paper",
+    ) -> None:
+        super().__init__(channels, start=start)
+        one_of("strip", "dims", dims, self.facts.dims)
+        one_of("strip", "form", form, ("full", "depthwise", "plain"))
+        odd("strip", "kernel_size", kernel_size)
+        flag("strip", "strict", strict)
+        self.dims, self.form = dims, form
+        biased = form == "full" if bias is None else flag("strip", "bias", bias)
+        groups = 1 if form == "full" else channels
+        self.profiles = nn.ModuleList(
+            nn.Identity()
+            if form == "plain"
+            else nn.Conv1d(channels, channels, kernel_size, padding=kernel_size // 2, groups=groups, bias=biased)
+            for _ in range(dims)
+        )
+        self.norms = nn.ModuleList(
+            GateNorm(channels, strict=strict) if form == "full" else nn.Identity() for _ in range(dims)
+        )
+        self.mix = convolution("strip", dims)(channels, channels, 1, bias=biased) if form == "full" else None
+        self.gate = Tap("mixed")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x with every value weighed."""
+        self.expect(x, (self.dims,))
+        logits = torch.zeros((), device=x.device)
+        for axis, (profile, layer, norm) in enumerate(zip(axis_means(x), self.profiles, self.norms, strict=True)):
+            logits = logits + laid_along(_told(profile, layer, norm), axis, self.dims)
+        if self.mix is not None:
+            logits = self.mix(relu(logits).to(self.mix.weight.dtype))
+        return apply_gate(x, self.gate(self.temper(sigmoid(widen(logits)))))
+
+
+def _told(profile: Tensor, layer: nn.Module, norm: nn.Module) -> Tensor:
+    """What a profile (b, c, n) says of its places, in at least float32."""
+    dtype = layer.weight.dtype if isinstance(layer, nn.Conv1d) else profile.dtype
+    return widen(norm(layer(profile.to(dtype))))

@@ -1,0 +1,133 @@
+"""What there is, as a table that fits the window, or as JSON for programs."""
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.table import Table
+from rich.text import Text
+
+from regard.core import Facts
+from regard.recipes.mechanism_cost import MechanismSize
+from regard.recipes.shapes import written
+from regard.report.numerals import count
+
+WIDE = 112
+"""Columns from which the table has room for the papers' titles."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The facts and sizes of the mechanisms asked for, in the order of the catalogue; controls last.
+
+    Attributes:
+        mechanisms: the facts of each.
+        controls: those of what a mechanism has to beat.
+        sizes: what each of them costs, by name.
+    """
+
+    mechanisms: tuple[Facts, ...]
+    controls: tuple[Facts, ...]
+    sizes: dict[str, MechanismSize]
+
+    def __rich__(self) -> RenderableType:
+        """A table of one row for each mechanism."""
+        if not self.mechanisms and not self.controls:
+            return Text("There is none of that kind: `regard list` shows what there is.")
+        return _Fitting(self)
+
+    def records(self) -> list[dict[str, Any]]:
+        """Everything that the facts say, as JSON has it: a bound of a map that is infinite is None."""
+        return [
+            _record(facts, self.sizes[facts.name], is_control=facts in self.controls)
+            for facts in (*self.mechanisms, *self.controls)
+        ]
+
+
+@dataclass(frozen=True)
+class JsonListing:
+    """A list of mechanisms whose text is JSON."""
+
+    records: list[dict[str, Any]]
+
+    def __str__(self) -> str:
+        """One JSON array, a record for each mechanism."""
+        return json.dumps(self.records, indent=1, ensure_ascii=False, allow_nan=False)
+
+
+class _Fitting:
+    """The table in the width that there is."""
+
+    def __init__(self, listing: Listing) -> None:
+        self._listing = listing
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """The table, and what its numbers mean."""
+        listing, wide = self._listing, options.max_width >= WIDE
+        table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+        for name in ("name", "family", "kind", "at"):
+            table.add_column(name, no_wrap=True)
+        for name in ("parameters" if wide else "params", "MACs (M)"):
+            table.add_column(name, justify="right", no_wrap=True)
+        table.add_column("paper", overflow="fold")
+        before = ""
+        for facts in (*listing.mechanisms, *listing.controls):
+            family = "control" if facts in listing.controls else facts.family
+            if before not in ("", family):
+                table.add_row()
+            before = family
+            table.add_row(*self._cells(facts, family, wide=wide))
+        yield table
+        yield Text(f"\n{self._footnote()}", style="dim")
+
+    def _cells(self, facts: Facts, family: str, *, wide: bool) -> list[RenderableType]:
+        size = self._listing.sizes[facts.name]
+        paper = "what a mechanism has to beat" if family == "control" else _paper(facts, wide=wide)
+        return [facts.name, family, facts.kind, facts.at, count(size.parameters), millions(size.macs), Text(paper)]
+
+    def _footnote(self) -> str:
+        shapes: dict[str, list[str]] = {}
+        for name, size in self._listing.sizes.items():
+            shapes.setdefault(written(size.shape), []).append(name)
+        most = max(shapes, key=lambda shape: len(shapes[shape]))
+        others = [f"{', '.join(names)} at {shape}" for shape, names in shapes.items() if shape != most]
+        counted = "; ".join(
+            [f"Parameters, and millions of multiply-adds in layers and matrix products, at {most}", *others]
+        )
+        return f"{counted}. `regard show NAME` explains one."
+
+
+def millions(number: int) -> str:
+    """A count in millions, small ones with two digits.
+
+    >>> [millions(n) for n in (0, 8192, 27354112, 2928672768)]
+    ['0', '0.0082', '27.4', '2,929']
+    """
+    value = number / 1e6
+    if value == 0 or value >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if value >= 10 else f"{value:.2g}"
+
+
+def _paper(facts: Facts, *, wide: bool) -> str:
+    paper = facts.paper
+    if wide:
+        return f"{paper.title}, {paper.venue} {paper.year}"
+    authors = paper.authors.split(" and ")
+    return f"{authors[0].split()[-1]}{' et al.' if len(authors) > 1 else ''} {paper.year}"
+
+
+def _record(facts: Facts, size: MechanismSize, *, is_control: bool) -> dict[str, Any]:
+    low, high = facts.map_range
+    return {
+        **asdict(facts),
+        "paper": {**asdict(facts.paper), "url": facts.paper.url},
+        "map_range": [low if math.isfinite(low) else None, high if math.isfinite(high) else None],
+        "parameters_formula": facts.parameters,
+        "is_control": is_control,
+        "shape": size.shape,
+        "parameters": size.parameters,
+        "macs": size.macs,
+    }

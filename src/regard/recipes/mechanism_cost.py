@@ -1,0 +1,153 @@
+"""What one mechanism costs at one shape and what it makes there; nothing is really computed."""
+
+import functools
+import inspect
+import itertools
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
+
+from regard import cost
+from regard.attention import create, find
+from regard.core import Mechanism, Spec
+from regard.core.tap import taps
+from regard.recipes.shapes import with_dims
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MechanismSize:
+    """What a mechanism costs.
+
+    Attributes:
+        shape: channels and sizes of x.
+        parameters: how many it has.
+        macs: multiply-adds of one forward pass over one picture, counted as `regard.cost.macs` counts them.
+    """
+
+    shape: tuple[int, ...]
+    parameters: int
+    macs: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class MapShape:
+    """A map that a mechanism makes.
+
+    Attributes:
+        path: of its tap.
+        kind: what it is over.
+        shape: of the map of one picture, without the batch.
+    """
+
+    path: str
+    kind: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MechanismForms:
+    """What a mechanism takes and makes at a shape, all without the batch.
+
+    Attributes:
+        inputs: the shapes of what it takes, by name, x first.
+        output: the shape of y.
+        maps: those it makes, in the order of its taps; one that it makes several times is named several times.
+    """
+
+    inputs: dict[str, tuple[int, ...]]
+    output: tuple[int, ...]
+    maps: tuple[MapShape, ...]
+
+
+def size_of(mechanism: str | Spec, shape: tuple[int, ...]) -> MechanismSize:
+    """Counts a mechanism at a shape.
+
+    Args:
+        mechanism: its name, with options as in cbam:reduction=8.
+        shape: channels and sizes of x.
+
+    Raises:
+        UnknownNameError: no such mechanism.
+        OptionError: no such option, a value it does not allow, or a shape that it does not take.
+
+    Example:
+        >>> size_of("se", (256, 56, 56))
+        MechanismSize(shape=(256, 56, 56), parameters=8464, macs=8192)
+    """
+    return _size_of(_for_shape(mechanism, shape), shape)
+
+
+def forms_of(mechanism: str | Spec, shape: tuple[int, ...]) -> MechanismForms:
+    """The shapes of what a mechanism takes and makes; arguments and errors as of `size_of`.
+
+    >>> forms_of("cbam", (256, 56, 56)).maps[1]
+    MapShape(path='spatial.gate', kind='spatial', shape=(1, 56, 56))
+    """
+    return _built(_for_shape(mechanism, shape), shape, _forms)
+
+
+def _for_shape(mechanism: str | Spec, shape: tuple[int, ...]) -> Spec:
+    spec = Spec.parse(mechanism)
+    return with_dims(find(spec.name), spec, len(shape) - 1)
+
+
+@functools.cache
+def _size_of(spec: Spec, shape: tuple[int, ...]) -> MechanismSize:
+    return _built(spec, shape, functools.partial(_counted, shape))
+
+
+def _built(spec: Spec, shape: tuple[int, ...], use: Callable[[Mechanism, tuple[Tensor, ...]], Result]) -> Result:
+    """What `use` makes of the module and its inputs, built without values where that is possible.
+
+    Meta tensors know no autocast and no random numbers, so some mechanisms need tensors that claim to be the CPU's.
+    """
+    for pretending in (_nowhere, _pretended, nullcontext):
+        try:
+            with pretending(), torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+                module = create(spec, channels=shape[0]).eval()
+                return use(module, module.example_inputs(shape[0], shape[1:], 1))
+        except (NotImplementedError, RuntimeError):
+            if pretending is nullcontext:
+                raise
+    raise AssertionError("the last way returns or raises")
+
+
+def _nowhere() -> AbstractContextManager[object]:
+    return torch.device("meta")
+
+
+def _pretended() -> AbstractContextManager[object]:
+    from torch._subclasses.fake_tensor import FakeTensorMode
+
+    return FakeTensorMode()
+
+
+def _counted(shape: tuple[int, ...], module: Mechanism, inputs: tuple[Tensor, ...]) -> MechanismSize:
+    with FlopCounterMode(display=False) as counter:
+        module(*inputs)
+    return MechanismSize(shape=shape, parameters=cost.parameters(module), macs=counter.get_total_flops() // 2)
+
+
+def _forms(module: Mechanism, inputs: tuple[Tensor, ...]) -> MechanismForms:
+    seen: dict[str, list[MapShape]] = {}
+
+    def look(path: str, kind: str, map: Tensor) -> None:
+        seen.setdefault(path, []).append(MapShape(path=path, kind=kind, shape=tuple(map.shape[1:])))
+
+    for path, tap in taps(module).items():
+        tap.sink = functools.partial(look, path, tap.kind)
+    y = module(*inputs)
+    names = list(inspect.signature(module.forward).parameters)
+    return MechanismForms(
+        inputs={name: tuple(given.shape[1:]) for name, given in zip(names, inputs, strict=False)},
+        output=tuple(y.shape[1:]),
+        maps=tuple(itertools.chain.from_iterable(seen.get(path, []) for path in taps(module))),
+    )

@@ -1,0 +1,220 @@
+"""Everything about one mechanism, on one page: what it does, what it costs, what it takes, whose it is."""
+
+import inspect
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from regard.attention import CONTROLS
+from regard.core import Facts, Mechanism, Paper, Spec
+from regard.core.layout import Layout
+from regard.recipes.mechanism_cost import MapShape, MechanismForms, MechanismSize
+from regard.recipes.shapes import written
+from regard.report.numerals import count
+
+PLACES = {
+    "residual": "after the last normalisation of a residual branch",
+    "stage": "between two stages",
+    "conv": "in place of a 3x3 convolution with its normalisation and ReLU",
+    "kernel": "in place of a 3x3 convolution",
+    "head": "in place of the pooling before the classifier",
+}
+"""Where a mechanism belongs, in words."""
+
+
+START = "`paper` starts as published; `identity` changes nothing until it is trained, for trained networks."
+"""What the option `start` is, which docstrings leave to that of `Mechanism`."""
+
+FORMULA = re.compile(r"[\w', ()^]{1,30} = ")
+"""How a paragraph of formulas begins."""
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of a mechanism: its name, its default, what it is."""
+
+    name: str
+    default: object
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """Everything about one mechanism.
+
+    Attributes:
+        spec: its name with the options asked for.
+        facts: as the class states them.
+        text: its docstring up to the list of options: a sentence, the formula, the paper.
+        options: besides `channels`.
+        parameters: the number of parameters for a number of channels.
+        size: what it costs at the shape asked for.
+        forms: what it takes and makes there.
+        layouts: the libraries whose weights load.
+        key: of its paper, as `regard cite` prints it.
+    """
+
+    spec: Spec
+    facts: Facts
+    text: str
+    options: tuple[Option, ...]
+    parameters: dict[int, int]
+    size: MechanismSize
+    forms: MechanismForms
+    layouts: tuple[Layout, ...]
+    key: str
+
+    @property
+    def is_control(self) -> bool:
+        """Whether it is no published mechanism but what one has to beat."""
+        return self.facts.name in {control.facts.name for control in CONTROLS}
+
+    @property
+    def example(self) -> str:
+        """Lines of Python that make it, run it and look at a map."""
+        options = "".join(f", {name}={_literal(value)}" for name, value in sorted(self.spec.options.items()))
+        given = ", ".join(f"torch.randn(1, {', '.join(map(str, shape))})" for shape in self.forms.inputs.values())
+        output = ", ".join(map(str, (1, *self.forms.output)))
+        lines = [
+            "import torch",
+            "import regard",
+            "",
+            f'module = regard.create("{self.facts.name}", channels={self.size.shape[0]}{options})',
+            "with regard.observe(module.eval()) as maps:",
+            f"    y = module({given})",
+            f"print(y.shape)  # torch.Size([{output}])",
+        ]
+        for seen in self.forms.maps[:1]:
+            lines += [
+                f'print(maps["{seen.path}"][0].values.shape)  # torch.Size([{", ".join(map(str, (1, *seen.shape)))}])'
+            ]
+        return "\n".join(lines)
+
+    def __rich__(self) -> RenderableType:
+        """A page to read."""
+        facts = self.facts
+        parts: list[RenderableType] = [
+            Text(str(self.spec), style="bold"),
+            Text("\n" + "\n\n".join(part for part, _ in paragraphs(self.text)) + "\n"),
+        ]
+        parts += [_grid(facts_of(self)), _heading(f"At {written(self.size.shape)}"), _grid(costs_of(self))]
+        if self.options:
+            options = {f"{o.name}={o.default}": o.text for o in self.options}
+            parts += [_heading(f"Options, as in {facts.name}:{self.options[0].name}=..."), _grid(options)]
+        parts += [_heading("Example"), Padding(Text(self.example), (0, 0, 0, 2), expand=False)]
+        if facts.departures:
+            parts += [_heading("Where this differs from the paper or the authors' code")]
+            parts += [_rows(("-", departure) for departure in facts.departures)]
+        return Group(*parts)
+
+
+def facts_of(profile: Profile) -> dict[str, str]:
+    """What is true of it at any shape, in words."""
+    facts, paper = profile.facts, profile.facts.paper
+    low, high = facts.map_range
+    does_nothing = facts.neutral if isinstance(facts.neutral, str) else f"{facts.neutral:g}"
+    rows = {
+        "family": f"{facts.family}, {facts.kind}, {facts.act}",
+        "belongs": PLACES[facts.at],
+        "takes": f"{' or '.join(f'{d}-D' for d in facts.dims)} features (b, c, ...)",
+        "map": f"from {_bound(low)} to {_bound(high)}; {does_nothing} does nothing",
+        "parameters": facts.parameters or "not stated",
+        "paper": f"{paper.title}. {paper.authors.replace(' and ', ', ')}. {paper.venue} {paper.year}. {paper.url}",
+        "cite as": profile.key,
+        "code": facts.authors_code or "the authors published none",
+    }
+    if profile.is_control:
+        rows |= {"family": f"a control, which a mechanism has to beat; {facts.family}, {facts.kind}, {facts.act}"}
+    if profile.layouts:
+        rows["weights of"] = "; ".join(map(twin, profile.layouts))
+    if not facts.insertable:
+        rows["insertable"] = "no: it cannot start as the identity in a trained network"
+    if facts.nondeterministic:
+        rows["on CUDA"] = f"not deterministic: {facts.nondeterministic}"
+    return rows
+
+
+def costs_of(profile: Profile) -> dict[str, str]:
+    """What it costs, takes and makes at one shape, in words."""
+    size, forms = profile.size, profile.forms
+    rows = {"parameters": count(size.parameters), "multiply-adds": count(size.macs)}
+    rows |= {name: f"(b, {', '.join(map(str, shape))})" for name, shape in forms.inputs.items()}
+    rows["y"] = f"(b, {', '.join(map(str, forms.output))})"
+    for map_shape in forms.maps:
+        rows[f"map {map_shape.path}"] = _map(map_shape)
+    return rows
+
+
+def twin(layout: Layout) -> str:
+    """The same mechanism in another library, in words.
+
+    >>> twin(Layout(library="timm", twin="timm.layers.SEModule", note="bias=True"))
+    'timm (timm.layers.SEModule; bias=True)'
+    """
+    return f"{layout.library} ({layout.twin}{f'; {layout.note}' if layout.note else ''})"
+
+
+def read_docstring(mechanism: type[Mechanism]) -> tuple[str, tuple[Option, ...]]:
+    """The text before `Args:` and the options with what the docstring says of them."""
+    text, _, rest = (inspect.getdoc(mechanism) or "").partition("\nArgs:\n")
+    section = rest.partition("\n\n")[0]
+    said = {
+        name: " ".join(words.split())
+        for name, words in re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", section, flags=re.MULTILINE)
+    }
+    said = {name: START if name == "start" and words == "see `Mechanism`." else words for name, words in said.items()}
+    parameters = list(inspect.signature(mechanism).parameters.values())[1:]
+    return text.strip(), tuple(Option(p.name, p.default, said.get(p.name, "")) for p in parameters)
+
+
+def paragraphs(text: str) -> list[tuple[str, bool]]:
+    """The paragraphs of a docstring, and whether each is one of formulas: those keep their lines, prose has one line.
+
+    >>> paragraphs("It weighs what\\nit sees.\\n\\ny = g x\\ng = sigmoid(x)")
+    [('It weighs what it sees.', False), ('y = g x\\ng = sigmoid(x)', True)]
+    """
+    found = re.split(r"\n\s*\n", text.strip())
+    return [
+        (part, True) if (number == 1 and " = " in part) or FORMULA.match(part) else (" ".join(part.split()), False)
+        for number, part in enumerate(found)
+    ]
+
+
+def bibtex_key(paper: Paper) -> str:
+    """Family name, year and first word, as in `woo2018cbam`."""
+    family = paper.authors.split(" and ")[0].split()[-1]
+    first = re.split(r"[\s:-]", paper.title)[0]
+    return re.sub(r"\W", "", f"{family}{paper.year}{first}").lower()
+
+
+def _literal(value: object) -> str:
+    return f'"{value}"' if isinstance(value, str) else repr(value)
+
+
+def _map(map_shape: MapShape) -> str:
+    return f"{map_shape.kind} (b, {', '.join(map(str, map_shape.shape))})"
+
+
+def _bound(value: float) -> str:
+    return f"{value:g}".replace("inf", "infinity")
+
+
+def _heading(text: str) -> RenderableType:
+    return Text(f"\n{text}", style="bold")
+
+
+def _grid(rows: dict[str, str]) -> RenderableType:
+    return _rows(rows.items(), gap=3)
+
+
+def _rows(rows: Iterable[tuple[str, str]], *, gap: int = 1) -> RenderableType:
+    table = Table.grid(padding=(0, gap, 0, 0))
+    table.add_column(no_wrap=True)
+    for name, text in rows:
+        table.add_row(Text(name), Text(text))
+    return Padding(table, (0, 0, 0, 2), expand=False)

@@ -1,0 +1,58 @@
+import pytest
+import torch
+from torch import nn
+
+from regard.attention.large_kernels import Projections, chained, decomposed, start_as_van
+from regard.core.errors import OptionError
+from tests.attention.drawn import drawn, features
+
+
+@pytest.mark.parametrize(
+    ("kernel_size", "dilation", "rounded_up", "published"),
+    [
+        (21, 3, True, (5, 7)),
+        (7, 2, False, (3, 3)),
+        (11, 2, False, (3, 5)),
+        (23, 3, False, (5, 7)),
+        (35, 3, False, (5, 11)),
+        (41, 3, False, (5, 13)),
+        (53, 3, False, (5, 17)),
+        (3, 1, True, (1, 3)),
+        (2, 3, False, (5, 1)),
+    ],
+)
+def test_kernels_are_taken_apart_as_published(kernel_size, dilation, rounded_up, published):
+    assert decomposed("lka", kernel_size, dilation, rounded_up=rounded_up) == published
+
+
+def test_an_even_kernel_is_refused_with_a_way_out():
+    with pytest.raises(OptionError, match=r"lka: kernel_size=24 is not allowed with dilation=3.*8 taps.*27 or 21"):
+        decomposed("lka", 24, 3, rounded_up=True)
+    assert decomposed("lka", 27, 3, rounded_up=True) == (5, 9)
+    assert decomposed("lka", 21, 3, rounded_up=True) == (5, 7)
+
+
+def test_layers_start_with_the_fan_out_of_a_group():
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Conv2d(512, 512, 5, groups=512), nn.Conv2d(512, 256, 1))
+    start_as_van(net)
+    assert net[0].weight.std().item() == pytest.approx((2 / 25) ** 0.5, rel=0.03)
+    assert net[1].weight.std().item() == pytest.approx((2 / 256) ** 0.5, rel=0.03)
+    assert not net[0].bias.any()
+    assert not net[1].bias.any()
+
+
+def test_what_overflows_in_float16_is_the_largest_number():
+    layers = [nn.Conv1d(2, 2, 1).half(), nn.Conv1d(2, 1, 1).half()]
+    with torch.no_grad():
+        layers[0].weight.fill_(99.0)
+        layers[1].weight.copy_(torch.tensor([[[1.0], [1.0]]]))
+    y = chained(torch.full((1, 2, 3), 6e4), *layers)
+    assert y.dtype == torch.float16
+    assert y.tolist() == [[[65504.0] * 3]]
+
+
+def test_the_projections_stand_before_and_after_the_gate():
+    layer, x = drawn(Projections("lka", 2, 3)), features(2, 3, 4, 5)
+    y = layer(x, lambda inner: inner.square())
+    torch.testing.assert_close(y, layer.leave(nn.functional.gelu(layer.enter(x)) ** 2))

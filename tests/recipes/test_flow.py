@@ -1,0 +1,100 @@
+"""The drawing of a mechanism says what its code does."""
+
+import itertools
+from xml.etree import ElementTree
+
+import pytest
+
+from regard.attention import CATALOGUE, CONTROLS, create
+from regard.core import OptionError, UnknownNameError
+from regard.core.tap import taps
+from regard.recipes.flow import trace_flow
+from regard.report.flow import draw_flow
+
+EVERYTHING = (*CATALOGUE, *CONTROLS)
+MOST = 40
+
+
+def lines(flow, kind):
+    return [node.lines for node in flow.nodes if node.kind == kind]
+
+
+def after(flow, name):
+    return {edge.end for edge in flow.edges if edge.start == name}
+
+
+@pytest.mark.parametrize("mechanism", EVERYTHING, ids=lambda m: m.facts.name)
+def test_every_mechanism_is_drawn_with_all_its_maps_in_words(mechanism):
+    flow = trace_flow(mechanism.facts.name)
+    nodes = {node.name: node for node in flow.nodes}
+    module = create(mechanism.facts.name, channels=64)
+    seen = {node.lines[0].removeprefix("map ") for node in flow.nodes if node.kind == "map"}
+    assert seen == set(taps(module))
+    assert len(nodes) == len(flow.nodes) <= MOST
+    assert {edge.start for edge in flow.edges} | {edge.end for edge in flow.edges} <= set(nodes)
+    assert nodes[flow.spine[0]].lines[0] == "x"
+    assert nodes[flow.spine[-1]].lines[0] == "y"
+    assert all(pair in {(e.start, e.end) for e in flow.edges} for pair in itertools.pairwise(flow.spine))
+    said = [line for node in flow.nodes if node.kind in ("step", "join") for line in node.lines]
+    assert not [line for line in said if "_" in line or not line.strip()]
+    ElementTree.fromstring(draw_flow(flow, alone=True))
+
+
+def test_squeeze_and_excitation_is_drawn_as_its_paper_says():
+    flow = trace_flow("se")
+    assert lines(flow, "step") == [("mean over positions",), ("linear", "relu"), ("linear", "sigmoid")]
+    assert lines(flow, "map") == [("map gate", "over channels", "c × 1 × 1")]
+    assert lines(flow, "join") == [("×",)]
+    sizes = [edge.size for edge in flow.edges if edge.size]
+    assert sorted(sizes) == ["c", "c", "c/16"]
+
+
+def test_options_change_the_drawing():
+    assert ("+",) in lines(trace_flow("bam:combine=add"), "join")
+    assert ("+",) not in lines(trace_flow("bam"), "join")
+    assert "c/4" in [edge.size for edge in trace_flow("se:reduction=4").edges]
+
+
+def test_the_features_go_straight_on_where_a_gate_is_applied_to_them():
+    flow = trace_flow("cbam")
+    kinds = {node.name: node.kind for node in flow.nodes}
+    assert [kinds[name] for name in flow.spine] == ["features", "join", "join", "features"]
+
+
+def test_branches_are_weighed_by_the_parts_of_one_map():
+    flow = trace_flow("sk")
+    (chosen,) = [node.name for node in flow.nodes if node.kind == "map"]
+    kinds = {node.name: node.lines[0] for node in flow.nodes}
+    assert [kinds[name] for name in after(flow, chosen)] == ["×", "×"]
+    assert {edge.size for edge in flow.edges if edge.start == chosen} == {"c × 1 × 1"}
+
+
+def test_a_control_s_map_comes_from_what_is_learned_alone():
+    flow = trace_flow("static")
+    assert lines(flow, "learned") == [("learned", "c")]
+
+
+def test_the_inside_of_a_repeated_unit_is_drawn_apart():
+    flow = trace_flow("residual_mask")
+    assert len(lines(flow, "unit")) > 2
+    (inside,) = flow.parts
+    assert inside.title == "residual unit"
+    assert ("+",) in lines(inside, "join")
+
+
+@pytest.mark.parametrize("dims", [1, 2, 3])
+def test_a_mechanism_is_drawn_for_any_number_of_axes_that_it_takes(dims):
+    flow = trace_flow("cbam", dims=dims)
+    shapes = {1: "c × t", 2: "c × h × w", 3: "c × t × h × w"}
+    assert flow.nodes[0].lines == ("x", shapes[dims])
+
+
+def test_a_second_input_has_its_name():
+    assert ("signal", "c × h/2 × w/2") in lines(trace_flow("attention_gate"), "features")
+
+
+def test_a_wrong_name_or_option_is_refused():
+    with pytest.raises(UnknownNameError):
+        trace_flow("cbma")
+    with pytest.raises(OptionError):
+        trace_flow("se:reduction=0")

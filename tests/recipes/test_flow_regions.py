@@ -1,0 +1,46 @@
+"""What several mechanisms share is one box; what a mechanism repeats is drawn once."""
+
+from regard.attention.catalogue import create
+from regard.attention.resampling import interpolate
+from regard.recipes.flow import shown_nodes
+from regard.recipes.flow_graph import record
+from regard.recipes.flow_regions import regions
+from regard.recipes.flow_sizes import CHANNELS, PROBES
+from tests.recipes.toys import recorded
+
+
+def of(name):
+    modules = tuple(create(name, channels=c) for c in CHANNELS)
+    inputs = tuple(m.example_inputs(c, s, 1) for m, c, s in zip(modules, CHANNELS, PROBES[2], strict=True))
+    operations = record(modules, inputs, 2)
+    return set(regions(operations, shown_nodes(operations)).values()), operations
+
+
+def test_a_call_of_a_shared_function_is_one_region_with_one_result():
+    operations = recorded(lambda m, x: interpolate(interpolate(x.relu(), (9, 9)).relu(), (5, 5)))
+    found = set(regions(operations, shown_nodes(operations)).values())
+    assert [region.title for region in found] == ["interpolate"] * 2
+    reads = [region.reads(operations, shown_nodes(operations)) for region in found]
+    assert all(len(read) == 1 for read in reads)
+
+
+def test_a_function_that_passes_a_map_or_holds_a_layer_is_no_region():
+    found, operations = of("nonlocal")
+    inside = {node for region in found for node in region.nodes}
+    assert not inside & set(operations.maps)
+    found, _ = of("se")
+    assert not found
+
+
+def test_modules_of_one_class_with_the_same_operations_are_units():
+    found, _ = of("residual_mask")
+    units = [region for region in found if region.unit]
+    assert {region.title for region in units} == {"residual unit"}
+    assert len(units) > 2
+
+
+def test_learned_kernels_that_a_map_mixes_are_read():
+    found, operations = of("dynamic_conv")
+    (mixing,) = [region for region in found if region.title == "mix kernels"]
+    learned = [n for n in mixing.reads(operations, shown_nodes(operations)) if operations.origins[n] == "learned"]
+    assert [operations.words(n) for n in learned] == ["4 × c × c × 3 × 3"]
