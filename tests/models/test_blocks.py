@@ -51,8 +51,16 @@ def test_a_mechanism_that_convolves_replaces_the_first_or_the_middle_convolution
     assert names(bottleneck(8, 8, 1, Style(Spec("sk")))) == ["conv1", "bn1", "attention", "conv3", "bn3"]
 
 
-def test_a_mechanism_between_stages_is_in_no_block():
-    assert "attention" not in names(basic(8, 8, 1, Style(Spec("bam"))))
+def test_a_mechanism_that_stands_for_the_convolution_alone_is_followed_by_its_normalisation_and_relu():
+    block = basic(8, 16, 2, Style(Spec("dynamic_conv")))
+    assert block.order == ["attention", "bn1", "relu1", "conv2", "bn2"]
+    assert (block.attention.channels, block.bn1.num_features) == (8, 16)
+    assert block(torch.randn(2, 8, 5, 5)).shape == (2, 16, 3, 3)
+
+
+@pytest.mark.parametrize("mechanism", ["bam", "mil_pool"])
+def test_a_mechanism_between_stages_or_for_the_head_is_in_no_block(mechanism):
+    assert "attention" not in names(basic(8, 8, 1, Style(Spec(mechanism))))
 
 
 @pytest.mark.parametrize(("stride_in", "strides"), [("3x3", (1, 2, 1)), ("1x1", (2, 1, 1))])

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from regard import CATALOGUE, CONTROLS, models
+from regard import CATALOGUE, CONTROLS, attention, models
 from regard.core import OptionError
 
 MECHANISMS = [mechanism.facts.name for mechanism in (*CATALOGUE, *CONTROLS)]
@@ -15,8 +15,9 @@ def test_the_arms_of_a_comparison_share_their_trunk_bit_for_bit():
     for mechanism in MECHANISMS:
         arm = models.create(f"{mechanism}_resnet20", num_classes=10, seed=3).state_dict()
         shared = {name for name in plain if name in arm}
-        replaced = {name for name in plain if name.split(".")[-2] in ("conv1", "bn1") and name.startswith("layer")}
-        assert shared == plain.keys() - (replaced if mechanism == "sk" else set())
+        gone = {"conv": ("conv1", "bn1"), "kernel": ("conv1",)}.get(attention.find(mechanism).facts.at, ())
+        replaced = {name for name in plain if name.split(".")[-2] in gone and name.startswith("layer")}
+        assert shared == plain.keys() - replaced
         assert all(torch.equal(plain[name], arm[name]) for name in shared)
 
 

@@ -13,9 +13,10 @@ from torch import nn
 
 from regard import CATALOGUE, CONTROLS, models
 from regard.core import ShapeError
+from regard.explanation import observe
 
 MECHANISMS = [mechanism.facts.name for mechanism in (*CATALOGUE, *CONTROLS)]
-PLACES = [None, "se", "bam", "sk"]
+PLACES = [None, "se", "bam", "sk", "dynamic_conv", "mil_pool"]
 
 
 def randomise(net: nn.Module) -> None:
@@ -172,3 +173,20 @@ def test_a_single_picture_that_shrinks_to_one_position_cannot_be_trained_on(name
     assert net(torch.randn(1, 3, largest, largest + 1)).isfinite().all()
     assert net(torch.randn(2, 3, largest, largest)).isfinite().all()
     assert net.eval()(torch.randn(1, 3, largest, largest)).isfinite().all()
+
+
+def test_a_mechanism_for_the_head_stands_for_the_mean_of_all_positions():
+    net = models.create("mil_pool_resnet8", num_classes=5, in_channels=1).eval()
+    assert not any(isinstance(module, nn.AdaptiveAvgPool2d) for module in net.modules())
+    x, seen = torch.randn(2, 1, 20, 28), []
+    with observe(net) as maps:
+        y = net(x)
+    map = maps.one(next(iter(maps))).values
+    assert map.shape == (2, 1, 5, 7)
+    torch.testing.assert_close(map.sum((2, 3)), torch.ones(2, 1))
+    net.fc.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
+    torch.testing.assert_close(net(x), y)
+    features = []
+    net.layer3.register_forward_hook(lambda _module, _inputs, output: features.append(output))
+    net(x)
+    torch.testing.assert_close(seen[0], (features[0] * map).sum((2, 3)))

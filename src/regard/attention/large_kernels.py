@@ -1,6 +1,7 @@
-"""What the mechanisms with large kernels share: how a kernel is taken apart, and how its layers start."""
+"""What the mechanisms with large kernels share: a kernel taken apart, the start of its layers, the gate between others."""
 
 import math
+from abc import abstractmethod
 from collections.abc import Callable
 
 from torch import Tensor, nn
@@ -10,7 +11,11 @@ from torch.nn.modules.conv import _ConvNd
 from regard.attention.convolution import convolution
 from regard.attention.normalisation import saturated
 from regard.core.errors import OptionError
-from regard.core.options import at_least
+from regard.core.mechanism import Mechanism, Start
+from regard.core.options import at_least, flag
+from regard.core.precision import widen
+from regard.core.tap import Tap
+from regard.kernels import apply_gate
 
 
 def decomposed(owner: str, kernel_size: int, dilation: int, *, rounded_up: bool) -> tuple[int, int]:
@@ -45,16 +50,6 @@ def chained(x: Tensor, *layers: nn.Module) -> Tensor:
     return x
 
 
-def start_as_van(module: nn.Module) -> None:
-    """He's normal initialisation of every convolution inside by the fan out of one group; zero biases."""
-    for layer in module.modules():
-        if isinstance(layer, _ConvNd):
-            fan_out = layer.out_channels // layer.groups * math.prod(layer.kernel_size)
-            nn.init.normal_(layer.weight, std=math.sqrt(2 / fan_out))
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
-
-
 class Projections(nn.Module):
     """The two 1x1 convolutions around a gate of the visual attention network: leave(weigh(gelu(enter(x))))."""
 
@@ -68,3 +63,49 @@ class Projections(nn.Module):
         inner = gelu(saturated(self.enter(x.to(self.enter.weight.dtype))))
         out: Tensor = self.leave(saturated(weigh(inner)))
         return out
+
+
+class LargeKernelGate(Mechanism):
+    """The base of those that weigh every value by a score without a sigmoid, alone or between two projections.
+
+    A subclass registers its layers, then calls `surround`, and says what the score is.
+
+    Args:
+        channels: c.
+        dims: position axes of x.
+        start: see `Mechanism`; between projections what is added to x is held back.
+    """
+
+    def __init__(self, channels: int, *, dims: int, start: Start) -> None:
+        super().__init__(channels, start=start)
+        self.dims = dims
+
+    def surround(self, projections: bool) -> None:
+        """Registers the tap and, where they are asked for, the projections; then everything gets its start."""
+        name = self.facts.name
+        self.gate = Tap("mixed", low=-math.inf, high=math.inf)
+        self.projections = None
+        if flag(name, "projections", projections):
+            self.projections = Projections(name, self.dims, self.channels)
+            self.amend(bare=False)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """The start of VAN: He's normal initialisation of convolutions by the fan out of one group; zero biases."""
+        for layer in self.modules():
+            if isinstance(layer, _ConvNd):
+                fan_out = layer.out_channels // layer.groups * math.prod(layer.kernel_size)
+                nn.init.normal_(layer.weight, std=math.sqrt(2 / fan_out))
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x with every value weighed."""
+        self.expect(x, (self.dims,))
+        if self.projections is None:
+            return apply_gate(x, self.gate(self.temper(widen(self.score(x)))))
+        return self.add(x, self.projections(x, lambda inner: apply_gate(inner, self.gate(widen(self.score(inner))))))
+
+    @abstractmethod
+    def score(self, x: Tensor) -> Tensor:
+        """What each value is weighed by, of x's shape."""

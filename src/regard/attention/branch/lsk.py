@@ -7,18 +7,17 @@ import torch
 from torch import Tensor
 
 from regard.attention.convolution import convolution
-from regard.attention.large_kernels import Projections, chained, decomposed, start_as_van
+from regard.attention.large_kernels import LargeKernelGate, chained, decomposed
 from regard.attention.strips import depthwise_convolution
 from regard.core.facts import Facts, Paper
 from regard.core.layout import Layout
-from regard.core.mechanism import Mechanism, Start
-from regard.core.options import flag
+from regard.core.mechanism import Start
 from regard.core.precision import widen
 from regard.core.tap import Tap
-from regard.kernels import apply_gate, select_branches, squeeze_channels
+from regard.kernels import select_branches, squeeze_channels
 
 
-class LSK(Mechanism):
+class LSK(LargeKernelGate):
     """Weighs each value by looks at a small and at a large surrounding, between which every position chooses.
 
     u1 = reduce1(near(x)), u2 = reduce2(far(near(x))), near a depthwise convolution of kernel 2d - 1, far one of
@@ -101,9 +100,8 @@ class LSK(Mechanism):
         dims: int = 2,
         start: Start = "paper",
     ) -> None:
-        super().__init__(channels, start=start)
+        super().__init__(channels, dims=dims, start=start)
         conv, hidden = convolution("lsk", dims), max(1, channels // 2)
-        self.dims = dims
         dense, dilated = decomposed("lsk", kernel_size, dilation, rounded_up=True)
         self.near = depthwise_convolution("lsk", dims, channels, dense)
         self.far = depthwise_convolution("lsk", dims, channels, dilated, dilation=dilation)
@@ -112,28 +110,13 @@ class LSK(Mechanism):
         self.squeeze = conv(2, 2, 7, padding=3)
         self.expand = conv(hidden, channels, 1)
         self.select = Tap("branch", neutral=0.5)
-        self.gate = Tap("mixed", low=-math.inf, high=math.inf)
-        self.projections = None
-        if flag("lsk", "projections", projections):
-            self.projections = Projections("lsk", dims, channels)
-            self.amend(bare=False)
-        self.reset_parameters()
+        self.surround(projections)
 
-    def reset_parameters(self) -> None:
-        """The authors' start, see `start_as_van`."""
-        start_as_van(self)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x with every value weighed."""
-        self.expect(x, (self.dims,))
-        if self.projections is None:
-            return apply_gate(x, self.gate(self.temper(self._score(x))))
-        return self.add(x, self.projections(x, lambda inner: apply_gate(inner, self.gate(self._score(inner)))))
-
-    def _score(self, x: Tensor) -> Tensor:
+    def score(self, x: Tensor) -> Tensor:
+        """What each value is weighed by, of x's shape."""
         dtype = self.expand.weight.dtype
         near = chained(x, self.near)
         branches = chained(near, self.reduce_near), chained(near, self.far, self.reduce_far)
         statistics = torch.cat(squeeze_channels(torch.cat(branches, 1), "mean", "max"), 1)
         chosen = torch.sigmoid(widen(self.squeeze(statistics.to(dtype))))
-        return widen(chained(select_branches(branches, self.select(chosen.unsqueeze(2))), self.expand))
+        return chained(select_branches(branches, self.select(chosen.unsqueeze(2))), self.expand)

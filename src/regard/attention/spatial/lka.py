@@ -6,18 +6,14 @@ from typing import ClassVar
 from torch import Tensor
 
 from regard.attention.convolution import convolution
-from regard.attention.large_kernels import Projections, chained, decomposed, start_as_van
+from regard.attention.large_kernels import LargeKernelGate, chained, decomposed
 from regard.attention.strips import depthwise_convolution
 from regard.core.facts import Facts, Paper
 from regard.core.layout import Layout
-from regard.core.mechanism import Mechanism, Start
-from regard.core.options import flag
-from regard.core.precision import widen
-from regard.core.tap import Tap
-from regard.kernels import apply_gate
+from regard.core.mechanism import Start
 
 
-class LKA(Mechanism):
+class LKA(LargeKernelGate):
     """Weighs each value by a linear look at a large surrounding of its position.
 
     y = x * mix(far(near(x))), near a depthwise convolution of kernel 2d - 1, far one of kernel K / d (rounded up) and
@@ -95,29 +91,13 @@ class LKA(Mechanism):
         dims: int = 2,
         start: Start = "paper",
     ) -> None:
-        super().__init__(channels, start=start)
-        self.dims = dims
+        super().__init__(channels, dims=dims, start=start)
         dense, dilated = decomposed("lka", kernel_size, dilation, rounded_up=True)
         self.near = depthwise_convolution("lka", dims, channels, dense)
         self.far = depthwise_convolution("lka", dims, channels, dilated, dilation=dilation)
         self.mix = convolution("lka", dims)(channels, channels, 1)
-        self.gate = Tap("mixed", low=-math.inf, high=math.inf)
-        self.projections = None
-        if flag("lka", "projections", projections):
-            self.projections = Projections("lka", dims, channels)
-            self.amend(bare=False)
-        self.reset_parameters()
+        self.surround(projections)
 
-    def reset_parameters(self) -> None:
-        """The authors' start, see `start_as_van`."""
-        start_as_van(self)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x with every value weighed."""
-        self.expect(x, (self.dims,))
-        if self.projections is None:
-            return apply_gate(x, self.gate(self.temper(self._score(x))))
-        return self.add(x, self.projections(x, lambda inner: apply_gate(inner, self.gate(self._score(inner)))))
-
-    def _score(self, x: Tensor) -> Tensor:
-        return widen(chained(x, self.near, self.far, self.mix))
+    def score(self, x: Tensor) -> Tensor:
+        """What each value is weighed by, of x's shape."""
+        return chained(x, self.near, self.far, self.mix)

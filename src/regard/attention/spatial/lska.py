@@ -6,18 +6,15 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from regard.attention.convolution import convolution
-from regard.attention.large_kernels import Projections, chained, decomposed, start_as_van
+from regard.attention.large_kernels import LargeKernelGate, chained, decomposed
 from regard.attention.strips import strip_convolution
 from regard.core.facts import Facts, Paper
 from regard.core.layout import Layout
-from regard.core.mechanism import Mechanism, Start
-from regard.core.options import at_least, flag
-from regard.core.precision import widen
-from regard.core.tap import Tap
-from regard.kernels import apply_gate
+from regard.core.mechanism import Start
+from regard.core.options import at_least
 
 
-class LSKA(Mechanism):
+class LSKA(LargeKernelGate):
     """Weighs each value by a linear look along the axes through its position, one axis after the other.
 
     y = x * mix(far(near(x))): near is a depthwise convolution of kernel 2d - 1 along each axis, the last axis first,
@@ -98,9 +95,8 @@ class LSKA(Mechanism):
         dims: int = 2,
         start: Start = "paper",
     ) -> None:
-        super().__init__(channels, start=start)
+        super().__init__(channels, dims=dims, start=start)
         conv = convolution("lska", dims)
-        self.dims = dims
         at_least("lska", "kernel_size", kernel_size, 1)
         spread = dilation if dilation is not None else 2 if kernel_size < 23 else 3
         dense, dilated = decomposed("lska", kernel_size, spread, rounded_up=False)
@@ -110,23 +106,8 @@ class LSKA(Mechanism):
             *(strip_convolution("lska", dims, axis, channels, dilated, dilation=spread) for axis in axes)
         )
         self.mix = conv(channels, channels, 1)
-        self.gate = Tap("mixed", low=-math.inf, high=math.inf)
-        self.projections = None
-        if flag("lska", "projections", projections):
-            self.projections = Projections("lska", dims, channels)
-            self.amend(bare=False)
-        self.reset_parameters()
+        self.surround(projections)
 
-    def reset_parameters(self) -> None:
-        """The authors' start, see `start_as_van`."""
-        start_as_van(self)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """x with every value weighed."""
-        self.expect(x, (self.dims,))
-        if self.projections is None:
-            return apply_gate(x, self.gate(self.temper(self._score(x))))
-        return self.add(x, self.projections(x, lambda inner: apply_gate(inner, self.gate(self._score(inner)))))
-
-    def _score(self, x: Tensor) -> Tensor:
-        return widen(chained(x, *self.near, *self.far, self.mix))
+    def score(self, x: Tensor) -> Tensor:
+        """What each value is weighed by, of x's shape."""
+        return chained(x, *self.near, *self.far, self.mix)
