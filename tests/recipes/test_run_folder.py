@@ -74,3 +74,10 @@ def test_facts_that_are_missing_or_damaged_are_none(tmp_path):
     assert read_facts(tmp_path) == {}
     write_facts(tmp_path, {"result": None})
     assert read_facts(tmp_path) == {"result": None}
+
+
+def test_a_run_of_an_earlier_version_had_no_patches(tmp_path):
+    begin(tmp_path, SETTINGS, {})
+    path = tmp_path / "settings.yaml"
+    path.write_text("".join(line for line in path.read_text().splitlines(True) if not line.startswith("patch")))
+    assert read_settings(tmp_path) == SETTINGS

@@ -14,7 +14,9 @@ from PIL import Image
 from regard import models
 from regard.cli.parser import CommandParser
 from regard.core import CheckpointError, OptionError, RunError
+from regard.recipes.ablate import ablate
 from regard.recipes.evaluate import evaluate
+from regard.recipes.explain import explain
 from regard.recipes.network import load_network
 from regard.recipes.predict import predict
 from regard.recipes.run_folder import read_settings
@@ -229,3 +231,60 @@ def test_a_folder_of_photographs_read_by_other_processes(tmp_path, bar_files):
         train(**options, balanced=True, workers=workers, out=str(tmp_path / f"run{workers}"), recipe=recipe)
     ours, theirs = (load_weights(tmp_path / f"run{n}/weights.safetensors")[0] for n in (0, 2))
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+@pytest.fixture(scope="session")
+def in_patches(bar_source, tmp_path_factory):
+    """A resnet8 with squeeze-and-excitation that sees pictures of 24 pixels in overlapping patches of 12."""
+    out = tmp_path_factory.mktemp("runs") / "patches"
+    return train(
+        data=bar_source, model="resnet8", attention="se", size=24, patch=12, patch_stride=6, out=str(out), recipe=QUICK,
+        device="cpu",
+    )  # fmt: skip
+
+
+def test_a_run_in_patches_is_rebuilt_from_its_folder(in_patches, bar_source, bar_files):
+    _, metadata = load_weights(in_patches.path / "weights.safetensors")
+    assert metadata["model"] == {"name": "resnet8", "attention": "se", "patch": 12, "patch_stride": 6}
+    assert metadata["preprocessing"]["resize"] == "exact"
+    assert in_patches.network == "resnet8 with se in patches of 12 pixels"
+    loaded = load_network(in_patches.path)
+    assert loaded.net.grid(24, 24) == (3, 3)
+    assert evaluate(run=str(in_patches.path), device="cpu").scores.accuracy == in_patches.accuracy
+    files = [str(path) for path in bar_files(3)]
+    assert len(predict(files, run=str(in_patches.path), device="cpu").predictions) == 3
+
+
+def test_a_run_in_patches_is_explained_and_ablated_by_the_map_of_its_patches(in_patches, bar_files, tmp_path):
+    found = explain(in_patches.path, bar_files(1)[0])
+    assert {name: tuple(map.values.shape) for name, map in found.maps.items()} == {"pool.spatial": (1, 1, 3, 3)}
+    assert list(found.overlays()) == ["pool.spatial"]
+    assert (found.save(tmp_path / "explained") / "summary.png").is_file()
+    ablated = ablate(str(in_patches.path), draws=1, renormalise="no", device="cpu", out=str(tmp_path / "ablation.json"))
+    assert [path for path, _ in ablated.ablation.taps] == ["pool.spatial"]
+
+
+def test_recomputing_changes_nothing_but_the_memory(in_patches, bar_source, tmp_path):
+    again = train(
+        data=bar_source, model="resnet8", attention="se", size=24, patch=12, patch_stride=6, recompute=True,
+        out=str(tmp_path / "again"), recipe=QUICK, device="cpu",
+    )  # fmt: skip
+    ours, theirs = (load_weights(path / "weights.safetensors")[0] for path in (in_patches.path, again.path))
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_patches_begin_with_the_weights_of_the_plain_network(trained, bar_source, tmp_path, capsys):
+    weights = str(trained.path / "weights.safetensors")
+    still = Recipe(epochs=1, batch_size=10, lr=1e-12, weight_decay=0.0)
+    settings = {"data": bar_source, "model": "resnet8", "attention": "se", "weights": weights, "device": "cpu"}
+    begun = train(**settings, patch=12, out=str(tmp_path / "patches"), recipe=still)
+    assert "1 attention modules are new" in capsys.readouterr().err.replace("\n", " ")
+    state, plain = (load_weights(path)[0] for path in (begun.path / "weights.safetensors", Path(weights)))
+    torch.testing.assert_close(state["net.conv1.weight"], plain["conv1.weight"])
+    torch.testing.assert_close(state["fc.weight"], plain["fc.weight"])
+
+
+def test_a_stride_needs_a_patch(bar_source, tmp_path):
+    with pytest.raises(OptionError, match=r"patch_stride=4 is not allowed without patch="):
+        train(data=bar_source, model="resnet8", patch_stride=4, out=str(tmp_path / "run"), device="cpu")
+    assert not (tmp_path / "run").exists()

@@ -11,6 +11,7 @@ from regard.core.errors import OptionError, UnknownNameError, unknown_name
 from regard.core.options import at_least, one_of
 from regard.core.spec import Spec
 from regard.models import foreign
+from regard.models.bag import BagOfPatches
 from regard.models.blocks import Shortcut, StrideIn, Style
 from regard.models.initialisation import initialise
 from regard.models.resnet import Layout, ResNet
@@ -47,6 +48,9 @@ def create(
     width: float | Sequence[int] = 1.0,
     stride_in: StrideIn = "3x3",
     shortcut: Shortcut = "projection",
+    patch: int | None = None,
+    patch_stride: int | None = None,
+    recompute: bool = False,
 ) -> nn.Module:
     """A new network with random weights; nothing is ever downloaded.
 
@@ -60,6 +64,10 @@ def create(
         width: a factor for the channels of all stages, or the channels of each stage.
         stride_in: which convolution of a bottleneck halves the size: `3x3`, or `1x1` as in the Caffe networks.
         shortcut: where the shape changes, `projection` (1x1 convolution and normalisation) or `pad` (zero channels).
+        patch: side in pixels of the patches that the network sees of a large picture, see `BagOfPatches`; None shows
+            it the whole picture.
+        patch_stride: from patch to patch, as in `BagOfPatches`.
+        recompute: less memory in training, as in `BagOfPatches`.
 
     Returns:
         The network in training mode; its modules are named as in torchvision.
@@ -83,16 +91,31 @@ def create(
             stride_in=None if stride_in == "3x3" else stride_in,
             shortcut=None if shortcut == "projection" else shortcut,
         )
-        return foreign.build(name, num_classes, in_channels, seed)
-    plain, mechanism = _resolve(name, attention)
-    net = ResNet(
-        plain if mechanism is None else f"{mechanism.name}_{plain}",
-        _widened(plain, width),
-        _style(plain, mechanism, stride_in, shortcut),
+        net = foreign.build(name, num_classes, in_channels, seed)
+    else:
+        plain, mechanism = _resolve(name, attention)
+        net = ResNet(
+            plain if mechanism is None else f"{mechanism.name}_{plain}",
+            _widened(plain, width),
+            _style(plain, mechanism, stride_in, shortcut),
+            num_classes=num_classes,
+            in_channels=in_channels,
+        )
+        initialise(net, seed)
+    if patch is None:
+        _refuse_without_patch(name, patch_stride=patch_stride, recompute=recompute or None)
+        return net
+    bag = BagOfPatches(
+        net,
         num_classes=num_classes,
         in_channels=in_channels,
+        patch=patch,
+        stride=patch_stride,
+        recompute=recompute,
     )
-    return initialise(net, seed)
+    # The network keeps the initial values that it has when it sees whole pictures.
+    initialise(nn.ModuleDict({"pool": bag.pool, "fc": bag.fc}), seed)
+    return bag
 
 
 def layout_of(name: str) -> Layout:
@@ -157,4 +180,13 @@ def _refuse_ours(name: str, **options: object) -> None:
             raise OptionError(
                 f"{name}: {option}={value!r} is not allowed, because only regard's own networks have it: leave it "
                 "out, or take one of them, for example resnet50."
+            )
+
+
+def _refuse_without_patch(name: str, **options: object) -> None:
+    """What is about patches needs patches."""
+    for option, value in options.items():
+        if value is not None:
+            raise OptionError(
+                f"{name}: {option}={value!r} is not allowed without patch=: leave it out, or name a patch."
             )

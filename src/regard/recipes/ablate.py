@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from regard import explanation, training
+from regard import explanation, models, training
 from regard.core.options import at_least, one_of
 from regard.data import Pictures, loader
 from regard.explanation import MODES, Ablation, Mode, Row
@@ -132,7 +132,7 @@ def ablate(
     place = training.resolve_device(device)
     training.set_threads(threads)
     loaded = load_network(run)
-    paths = tuple(tapped(loaded.net, tuple(taps) or None))
+    paths = tuple(tapped(loaded.net, tuple(taps) or models.picture_taps(loaded.net)))
     source = open_for_network(loaded, data, labels, on_bad_image)
     chosen = (
         _some(source.splits["val"], pictures, "pictures", seed),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from regard import data, training
+from regard import data, models, training
 from regard.core.errors import DataError, OptionError, ShapeError
 from regard.core.options import at_least
 from regard.core.records import Map
@@ -124,7 +124,7 @@ def explain(
         preprocessing: how a picture becomes what the network takes; a run or weights file knows its own. For a bare
             network without: the picture's own size, values from 0 to 1.
         top: how many of the most weighed channels to keep with their features.
-        paths: which taps; all of them if None.
+        paths: which taps; if None all of them, in a bag of patches those that look at whole pictures.
 
     Returns:
         A frozen record; `.save(folder)` draws it.
@@ -210,6 +210,7 @@ def _seer(net: Network, classes: tuple[str, ...], preprocessing: data.Preprocess
 
 def _explained(seer: _Seer, image: Image, top: int, paths: Paths) -> Explanation:
     at_least("explain", "top", top, 1)
+    paths = models.picture_taps(seer.net) if paths is None else paths
     images, picture = _prepared(image, seer)
     images = images.to(device_of(seer.net))
     with torch.no_grad(), restoring(seer.net):

@@ -99,8 +99,12 @@ def model_name(model: dict[str, Any]) -> str:
 
     >>> model_name({"name": "resnet20", "attention": "se:reduction=8"})
     'resnet20 with se:reduction=8'
+    >>> model_name({"name": "resnet20", "attention": None, "patch": 64, "patch_stride": None})
+    'resnet20 in patches of 64 pixels'
     """
-    return f"{model['name']} with {model['attention']}" if model.get("attention") else str(model["name"])
+    attention = f" with {model['attention']}" if model.get("attention") else ""
+    patches = f" in patches of {model['patch']} pixels" if model.get("patch") else ""
+    return f"{model['name']}{attention}{patches}"
 
 
 def batch_size_for(preprocessing: Preprocessing) -> int:

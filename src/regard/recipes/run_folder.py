@@ -13,6 +13,9 @@ from regard.data import Augment
 from regard.report.files import write_whole
 from regard.training import Recipe
 
+NEWER = ("patch", "patch_stride")
+"""Settings that runs of an earlier version do not name: they were as the default is."""
+
 SETTINGS, FACTS, WEIGHTS, CHECKPOINT = "settings.yaml", "run.json", "weights.safetensors", "last.safetensors"
 
 
@@ -29,6 +32,8 @@ class Settings:
     balanced: bool = False
     labels: str | None = None
     on_bad_image: Literal["skip", "fail"] = "skip"
+    patch: int | None = None
+    patch_stride: int | None = None
     seed: int = 0
     recipe: Recipe = field(default_factory=Recipe)
 
@@ -45,7 +50,9 @@ class Settings:
             KeyError: one is missing.
             RegardError: one does not exist, or the recipe refuses it.
         """
-        own = {f.name: flat[f.name] for f in fields(cls) if f.name != "recipe"}
+        own = {
+            f.name: flat[f.name] for f in fields(cls) if f.name != "recipe" and (f.name in flat or f.name not in NEWER)
+        }
         return cls(**own, recipe=Recipe.from_json({k: v for k, v in flat.items() if k not in own}))
 
 

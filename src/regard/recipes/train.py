@@ -1,9 +1,10 @@
 """The story of `regard train`: pictures in, a run's folder with a trained network out."""
 
+import math
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -95,6 +96,9 @@ def train(
     resume: str | None = None,
     augment: Augment = "auto",
     size: int | None = None,
+    patch: int | None = None,
+    patch_stride: int | None = None,
+    recompute: bool = False,
     balanced: bool = False,
     labels: str | None = None,
     on_bad_image: Literal["skip", "fail"] = "skip",
@@ -121,6 +125,11 @@ def train(
             and ends with the weights that it would have had.
         augment: random changes of the training pictures.
         size: height and width of what the network sees, in pixels; the pictures' own by default.
+        patch: side in pixels of the patches that the network sees of a picture too large for it: attention pooling
+            weighs them, and `regard explain` shows which mattered. The whole picture is brought to `size`, uncropped.
+        patch_stride: pixels from patch to patch; less than `patch` makes them overlap.
+        recompute: with patches, compute features again for the gradient instead of keeping them: less memory, more
+            time, the same result.
         balanced: draw every class equally often.
         labels: with folder:PATH, a CSV file with the columns file and one a class: pictures may have several classes.
         on_bad_image: whether pictures that cannot be used are left out and listed, or an error.
@@ -138,7 +147,8 @@ def train(
     """
     asked = Settings(
         data=data or "", model=model, attention=attention, weights=weights, augment=augment, size=size,
-        balanced=balanced, labels=labels, on_bad_image=on_bad_image, seed=seed, recipe=recipe,
+        balanced=balanced, labels=labels, on_bad_image=on_bad_image, patch=patch, patch_stride=patch_stride, seed=seed,
+        recipe=recipe,
     )  # fmt: skip
     settings, folder = _begun(asked, resume, out) if resume else (asked, _new(asked, out))
     facts = read_facts(folder)
@@ -148,7 +158,7 @@ def train(
     place = training.resolve_device(device)
     training.set_threads(threads)
     check_precision(settings.recipe.precision, place)
-    task = _prepare(settings, folder, resumed=bool(resume))
+    task = _prepare(settings, folder, resumed=bool(resume), recompute=recompute)
     if not resume:
         begin(folder, settings, _facts(task))
     elif facts.get("data", {}).get("fingerprint") != task.source.fingerprint:
@@ -169,13 +179,20 @@ class _Task:
     @property
     def model(self) -> dict[str, Any]:
         """What `models.create` takes."""
-        return {"name": self.settings.model, "attention": self.settings.attention}
+        return _model(self.settings)
+
+
+def _model(settings: Settings) -> dict[str, Any]:
+    patches = {"patch": settings.patch, "patch_stride": settings.patch_stride}
+    named = {name: value for name, value in patches.items() if value is not None}
+    return {"name": settings.model, "attention": settings.attention, **named}
 
 
 def _new(asked: Settings, out: str | None) -> Path:
     if not asked.data:
         raise OptionError("train: name the pictures, for example --data fashion-mini or --data folder:PATH.")
-    name = f"{asked.data}-{asked.attention or ''}-{asked.model}" + (f"-seed{asked.seed}" if asked.seed else "")
+    patches = f"-patch{asked.patch}" if asked.patch else ""
+    name = f"{asked.data}-{asked.attention or ''}-{asked.model}{patches}" + (f"-seed{asked.seed}" if asked.seed else "")
     named = Path("runs") / re.sub(r"[^A-Za-z0-9_.=]+", "-", name).strip("-")
     folder = named if out is None else Path(out).expanduser()
     check_free(folder)
@@ -191,27 +208,34 @@ def _begun(asked: Settings, resume: str, out: str | None) -> tuple[Settings, Pat
     return saved, folder
 
 
-def _prepare(settings: Settings, folder: Path, *, resumed: bool) -> _Task:
+def _prepare(settings: Settings, folder: Path, *, resumed: bool, recompute: bool) -> _Task:
     """Opens the pictures and builds the network as it was, or is to be, when the run began."""
     if not resumed:  # a wrong name is told now, not after every picture of a large folder has been looked at
-        models.create(settings.model, attention=settings.attention, num_classes=2, seed=settings.seed)
+        models.create(**_model(settings), num_classes=2, seed=settings.seed, recompute=recompute)
     state = None
     if settings.weights and not (resumed and (folder / CHECKPOINT).exists()):
         state = read_state(Path(settings.weights).expanduser())
     source = _open(settings)
     preprocessing = preprocessing_for(source, settings.size, channels=_channels(state))
+    if settings.patch is not None:  # what a patch shows may stand at the edge, which a crop would cut off
+        preprocessing = replace(preprocessing, resize="exact")
     net = models.create(
-        settings.model,
-        attention=settings.attention,
+        **_model(settings),
         num_classes=len(source.classes),
         in_channels=preprocessing.channels,
         seed=settings.seed,
+        recompute=recompute,
     )
     if state is not None:
+        state = net.adopt(state) if isinstance(net, models.BagOfPatches) else state
         say(f"{settings.weights}: {transfer(net, state, str(settings.weights), len(source.classes))}.")
     task = _Task(settings, source, preprocessing, net)
     height, width = preprocessing.size
-    say(f"{model_name(task.model)}: {models.describe(net).parameters:,} parameters; it sees {height} x {width} pixels.")
+    patches = f" in {math.prod(net.grid(height, width))} patches" if isinstance(net, models.BagOfPatches) else ""
+    say(
+        f"{model_name(task.model)}: {models.describe(net).parameters:,} parameters; it sees {height} x {width} "
+        f"pixels{patches}."
+    )
     return task
 
 

@@ -1,0 +1,214 @@
+"""Pictures too large for a network: cut into patches, of which each is seen alone, and pooled by attention."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
+
+from regard.attention.spatial.mil_pool import MILPool
+from regard.core.errors import OptionError, ShapeError
+from regard.core.options import at_least, flag
+from regard.core.tap import taps
+
+
+class BagOfPatches(nn.Module):
+    """A network that sees a large picture as a bag of patches, and says which of them it went by.
+
+    The network, without its classifier, makes a vector of every patch; attention pooling weighs the patches and adds
+    them up (Ilse et al., see `MILPool`), and one linear layer classifies. The map of `pool.spatial` is the grid of
+    patches.
+
+    Args:
+        net: a classifier with `num_classes` outputs; its last linear layer is taken out.
+        num_classes: number of outputs, of `net` and of this.
+        in_channels: channels of a picture.
+        patch: height and width of a patch, in pixels.
+        stride: from patch to patch; None means `patch`, less makes them overlap.
+        pooling: from features (b, c, rows, columns) and a mask to (b, c); None means `MILPool(c)`.
+        at_once: the most patches that run through the network together. Where they are more, they run in parts of
+            about one size, and in training a batch normalisation takes the statistics of each part.
+        recompute: in training, forget what the network computed of the patches and compute it again for the gradient:
+            the memory of one part at a time, for a third more time. The result is the same.
+
+    Shape:
+        x (b, in_channels, h, w) of any size; y (b, num_classes), logits. What lacks to the last patches at the right
+        and at the bottom is filled with zeros.
+
+    Raises:
+        OptionError: an option out of its range, or a network without such a classifier.
+        ShapeError: an x that is no picture, or sizes that do not fit it.
+
+    Example:
+        >>> from regard import models
+        >>> net = models.create("resnet8", num_classes=10, in_channels=1)
+        >>> bag = BagOfPatches(net, num_classes=10, in_channels=1, patch=16)
+        >>> bag(torch.randn(2, 1, 40, 64)).shape
+        torch.Size([2, 10])
+        >>> bag.grid(40, 64)
+        (3, 4)
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        *,
+        num_classes: int,
+        in_channels: int,
+        patch: int,
+        stride: int | None = None,
+        pooling: nn.Module | None = None,
+        at_once: int = 256,
+        recompute: bool = False,
+    ) -> None:
+        super().__init__()
+        self.num_classes, self.in_channels = num_classes, in_channels
+        self.patch = at_least("bag", "patch", patch, 1)
+        self.stride = patch if stride is None else at_least("bag", "stride", stride, 1)
+        if self.stride > patch:
+            raise OptionError(
+                f"bag: stride={stride} is not allowed with patch={patch}, because it would leave pixels between the "
+                f"patches unseen: take at most {patch}."
+            )
+        self.at_once = at_least("bag", "at_once", at_once, 1)
+        self.recompute = flag("bag", "recompute", recompute)
+        self.name = f"{getattr(net, 'name', type(net).__name__)} in patches of {patch}"
+        self.net, self.classifier = net, _classifier(net, num_classes)
+        channels = net.get_submodule(self.classifier).in_features
+        assert isinstance(channels, int)
+        net.set_submodule(self.classifier, nn.Identity())
+        self.pool = MILPool(channels) if pooling is None else pooling
+        self.fc = nn.Linear(channels, num_classes)
+
+    def forward(self, x: Tensor, sizes: Tensor | None = None) -> Tensor:
+        """The logits, (b, num_classes).
+
+        Args:
+            x: pictures.
+            sizes: (b, 2), the height and width of each picture in a batch that was filled up with zeros at the right
+                and at the bottom: each gives what it gives alone. A picture of size 0 has no patch and features of 0.
+        """
+        self._expect(x, sizes)
+        patches = self._cut(x)
+        batch, rows, columns = patches.shape[:3]
+        there = None if sizes is None else self._there(sizes.to(x.device), rows, columns)
+        if there is None:
+            places = torch.arange(batch * rows * columns, device=x.device)
+        else:
+            places = there.flatten().nonzero().squeeze(1)
+        features = self._features(patches, places)
+        if there is not None:
+            everywhere = features.new_zeros(batch * rows * columns, features.shape[1])
+            features = everywhere.index_put((places,), features)
+        grid = features.reshape(batch, rows, columns, -1).permute(0, 3, 1, 2)
+        return self.fc(self.pool(grid, there).to(self.fc.weight.dtype))
+
+    def grid(self, height: int, width: int) -> tuple[int, int]:
+        """Rows and columns of patches in a picture of that size."""
+        rows, columns = (1 + max(0, math.ceil((size - self.patch) / self.stride)) for size in (height, width))
+        return rows, columns
+
+    def adopt(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The state of the network with its classifier, as the part of this one's that it is; one of this as it is."""
+        if any(name.startswith("net.") for name in state):
+            return dict(state)
+        head = f"{self.classifier}."
+        return {
+            f"fc.{name.removeprefix(head)}" if name.startswith(head) else f"net.{name}": values
+            for name, values in state.items()
+        }
+
+    def _cut(self, x: Tensor) -> Tensor:
+        """A view of all patches, (b, rows, columns, c, patch, patch)."""
+        lacking = [
+            self.patch + (n - 1) * self.stride - size
+            for n, size in zip(self.grid(*x.shape[2:]), x.shape[2:], strict=True)
+        ]
+        x = nn.functional.pad(x, (0, lacking[1], 0, lacking[0]))
+        patches = x.unfold(2, self.patch, self.stride).unfold(3, self.patch, self.stride)
+        return patches.permute(0, 2, 3, 1, 4, 5)
+
+    def _there(self, sizes: Tensor, rows: int, columns: int) -> Tensor:
+        """(b, rows, columns) whether a picture of that size has the patch when it is alone."""
+        reach = (sizes - self.patch).clamp_min(0) + self.stride * (sizes > 0)
+        down = torch.arange(rows, device=sizes.device) * self.stride < reach[:, :1]
+        right = torch.arange(columns, device=sizes.device) * self.stride < reach[:, 1:]
+        return down[:, :, None] & right[:, None, :]
+
+    def _features(self, patches: Tensor, places: Tensor) -> Tensor:
+        """(n, c) of the patches at these places, by their number in a row of all."""
+        rows, columns = patches.shape[1:3]
+        parts = []
+        for part in places.tensor_split(max(1, math.ceil(len(places) / self.at_once))):
+            picture, place = part // (rows * columns), part % (rows * columns)
+            chosen = patches[picture, place // columns, place % columns]
+            parts.append(self._run(chosen) if len(part) else chosen.new_zeros(0, self.fc.in_features))
+        return torch.cat(parts)
+
+    def _run(self, patches: Tensor) -> Tensor:
+        if self.recompute and self.training and torch.is_grad_enabled():
+            contexts: Callable[[], tuple[AbstractContextManager[None], AbstractContextManager[None]]] = partial(
+                _once, self.net
+            )
+            return checkpoint(self.net, patches, use_reentrant=False, context_fn=contexts)
+        return self.net(patches)
+
+    def _expect(self, x: Tensor, sizes: Tensor | None) -> None:
+        if x.ndim != 4 or x.shape[1] != self.in_channels or not x.is_floating_point() or 0 in x.shape[2:]:
+            raise ShapeError(
+                f"{self.name}: the pictures have shape {tuple(x.shape)} and dtype {x.dtype}; the network takes "
+                f"floating-point pictures (b, {self.in_channels}, h, w)."
+            )
+        if sizes is not None and (sizes.shape != (len(x), 2) or sizes.is_floating_point()):
+            raise ShapeError(
+                f"{self.name}: sizes has shape {tuple(sizes.shape)} and dtype {sizes.dtype}; it must hold the height "
+                f"and width of each of the {len(x)} pictures, ({len(x)}, 2), as integers."
+            )
+
+
+def picture_taps(net: nn.Module) -> tuple[str, ...] | None:
+    """The taps whose maps are of whole pictures; None where all are.
+
+    In a bag of patches the attention inside the network looks at single patches.
+
+    >>> from regard import models
+    >>> picture_taps(models.create("se_resnet8")), picture_taps(models.create("se_resnet8", patch=16))
+    (None, ('pool.spatial',))
+    """
+    if not isinstance(net, BagOfPatches):
+        return None
+    return tuple(path for path in taps(net) if not path.startswith("net."))
+
+
+def _classifier(net: nn.Module, num_classes: int) -> str:
+    """The path of the last linear layer, which gives the logits."""
+    layers = [(path, layer) for path, layer in net.named_modules() if isinstance(layer, nn.Linear)]
+    if not layers or not layers[-1][0] or layers[-1][1].out_features != num_classes:
+        found = f"its last one, {layers[-1][0]!r}, gives {layers[-1][1].out_features}" if layers else "it has none"
+        raise OptionError(
+            f"bag: {getattr(net, 'name', type(net).__name__)} cannot look at patches: its classifier should be a "
+            f"linear layer with {num_classes} outputs, but {found}: take another network."
+        )
+    return layers[-1][0]
+
+
+def _once(net: nn.Module) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    """Contexts for the first pass and for the one that computes it again, which leaves running statistics alone."""
+    return nullcontext(), _remembering(net)
+
+
+@contextmanager
+def _remembering(net: nn.Module) -> Iterator[None]:
+    norms = [module for module in net.modules() if isinstance(module, _BatchNorm) and module.training]
+    before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
+    for norm in norms:
+        norm.momentum, norm.num_batches_tracked = 0.0, None
+    try:
+        yield
+    finally:
+        for norm, (momentum, number) in zip(norms, before, strict=True):
+            norm.momentum, norm.num_batches_tracked = momentum, number
