@@ -1,7 +1,9 @@
+import inspect
+
 import pytest
 import torch
 
-from regard.attention import create, export_weights, import_weights
+from regard.attention import CATALOGUE, create, export_weights, import_weights
 from regard.attention.channel.se import SE
 from regard.core import CheckpointError, UnknownNameError
 
@@ -40,6 +42,29 @@ def test_nothing_is_loaded_half():
     with pytest.raises(CheckpointError, match="build the mechanism with the options"):
         import_weights(module, state, "timm")
     assert all(torch.equal(module.state_dict()[name], values) for name, values in before.items())
+
+
+def test_a_module_that_computes_another_function_is_refused_both_ways():
+    module = create("scse", channels=8)
+    state = export_weights(create("scse", channels=8, combine="max"), "official")
+    with pytest.raises(CheckpointError, match=r"scse: official computes another function.*build it with combine='max'"):
+        import_weights(module, state, "official")
+    with pytest.raises(CheckpointError, match="build it with combine='max'"):
+        export_weights(module, "official")
+
+
+def test_of_several_twins_in_a_library_the_one_with_the_modules_options_is_taken():
+    assert next(iter(export_weights(create("mil_pool", channels=8), "official"))) == "attention_V.0.weight"
+    assert next(iter(export_weights(create("mil_pool", channels=8, gated=False), "official"))) == "attention.0.weight"
+
+
+@pytest.mark.parametrize("mechanism", CATALOGUE, ids=lambda m: m.facts.name)
+def test_a_layout_names_options_of_its_mechanism_and_only_tensors_that_exist(mechanism):
+    allowed = inspect.signature(mechanism).parameters
+    for layout in mechanism.layouts:
+        assert layout.options.keys() <= allowed.keys()
+        module = mechanism(32, **layout.options)
+        assert layout.to_theirs(module.state_dict()).keys() or not module.state_dict()
 
 
 def test_a_library_without_a_twin_is_said():

@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from regard.attention.large_kernels import Projections, chained, decomposed, start_as_van
+from regard.attention.large_kernels import LargeKernelGate, Projections, chained, decomposed
+from regard.attention.spatial.lka import LKA
 from regard.core.errors import OptionError
 from tests.attention.drawn import drawn, features
 
@@ -32,14 +33,38 @@ def test_an_even_kernel_is_refused_with_a_way_out():
     assert decomposed("lka", 21, 3, rounded_up=True) == (5, 7)
 
 
+class Mixed(LargeKernelGate):
+    """The base with the smallest score: a depthwise and a pointwise convolution."""
+
+    facts = LKA.facts
+
+    def __init__(self, channels, *, projections=False, start="paper"):
+        super().__init__(channels, dims=2, start=start)
+        self.near = nn.Conv2d(channels, channels, 5, padding=2, groups=channels)
+        self.mix = nn.Conv2d(channels, channels // 2, 1)
+        self.surround(projections)
+
+    def score(self, x):
+        return self.near(x)
+
+
 def test_layers_start_with_the_fan_out_of_a_group():
     torch.manual_seed(0)
-    net = nn.Sequential(nn.Conv2d(512, 512, 5, groups=512), nn.Conv2d(512, 256, 1))
-    start_as_van(net)
-    assert net[0].weight.std().item() == pytest.approx((2 / 25) ** 0.5, rel=0.03)
-    assert net[1].weight.std().item() == pytest.approx((2 / 256) ** 0.5, rel=0.03)
-    assert not net[0].bias.any()
-    assert not net[1].bias.any()
+    net = Mixed(512)
+    assert net.near.weight.std().item() == pytest.approx((2 / 25) ** 0.5, rel=0.03)
+    assert net.mix.weight.std().item() == pytest.approx((2 / 256) ** 0.5, rel=0.03)
+    assert not net.near.bias.any()
+    assert not net.mix.bias.any()
+
+
+def test_the_score_weighs_x_or_what_the_projections_make_of_it():
+    alone, surrounded = drawn(Mixed(4)), drawn(Mixed(4, projections=True))
+    x = features(2, 4, 5, 6)
+    torch.testing.assert_close(alone(x), x * alone.near(x))
+    inner = nn.functional.gelu(surrounded.projections.enter(x))
+    torch.testing.assert_close(surrounded(x), x + surrounded.projections.leave(inner * surrounded.near(inner)))
+    assert alone.facts.bare
+    assert not surrounded.facts.bare
 
 
 def test_what_overflows_in_float16_is_the_largest_number():

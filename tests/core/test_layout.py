@@ -111,6 +111,12 @@ def test_what_is_taken_shares_no_memory():
     assert ours["norm.weight"].data_ptr() != theirs["bn.weight"].data_ptr()
 
 
+def test_it_says_in_which_options_a_module_is_another_function():
+    layout = Layout(library="o", twin="o.T", options={"form": "paper", "dims": 2})
+    assert layout.unlike({"form": "paper", "dims": 2, "other": 3}) == ""
+    assert layout.unlike({"form": "released", "dims": 2}) == "form='paper'"
+
+
 def test_a_constant_of_theirs_is_neither_given_nor_missed():
     layout = Layout(library="o", twin="o.T", names={"weight": "w"}, constants=("basis",))
     state = {"w": torch.ones(2, 3), "basis": torch.zeros(7)}

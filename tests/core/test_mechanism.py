@@ -1,4 +1,6 @@
+import copy
 import dataclasses
+import pickle
 from typing import ClassVar
 
 import pytest
@@ -154,3 +156,19 @@ def test_example_inputs_fit():
     (x,) = Halved.example_inputs(channels=6, size=(7,), batch=3)
     assert x.shape == (3, 6, 7)
     assert Halved(6)(x).shape == x.shape
+
+
+def test_a_module_knows_its_options_also_as_a_copy():
+    module = Halved(4, start="identity")
+    assert module.options == {"start": "identity"}
+    for other in (copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
+        assert other.options == module.options
+    assert Halved(channels=3).options == {"start": "paper"}
+
+
+def test_a_form_may_amend_the_facts_of_its_module_only():
+    module = Halved(4)
+    module.amend(bare=False)
+    assert not module.facts.bare
+    assert Halved(4).facts.bare
+    assert Halved.facts.bare

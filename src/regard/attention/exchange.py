@@ -22,7 +22,8 @@ def import_weights(module: Mechanism, state: Mapping[str, Tensor], library: str)
 
     Raises:
         UnknownNameError: this mechanism has no twin in that library, or none that computes the same.
-        CheckpointError: a tensor is missing, too many or of another shape; the module is then as it was.
+        CheckpointError: the module was built with other options than theirs, or a tensor is missing, too many or of
+            another shape; the module is then as it was.
 
     Example:
         >>> import torch
@@ -60,12 +61,19 @@ def export_weights(module: Mechanism, library: str) -> dict[str, Tensor]:
 
 def layout_of(module: Mechanism, library: str) -> Layout:
     """How that library stores the module's parameters."""
-    layouts = {layout.library: layout for layout in module.layouts}
-    if not layouts:
+    layouts = [layout for layout in module.layouts if layout.library == library]
+    if not module.layouts:
         raise CheckpointError(
             f"{module.facts.name}: no other library is known that computes the same, so its weights have no other "
             "layout than ours: save and load its state dict."
         )
-    if library not in layouts:
-        raise unknown_name(f"library with a twin of {module.facts.name!r}", library, layouts)
-    return layouts[library]
+    if not layouts:
+        known = {layout.library for layout in module.layouts}
+        raise unknown_name(f"library with a twin of {module.facts.name!r}", library, known)
+    for layout in layouts:
+        if not layout.unlike(module.options):
+            return layout
+    ways = "; or ".join(f"{layout.unlike(module.options)} for {layout.twin}" for layout in layouts)
+    raise CheckpointError(
+        f"{module.facts.name}: {library} computes another function than this module: build it with {ways}."
+    )

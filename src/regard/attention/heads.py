@@ -11,6 +11,7 @@ from regard.core.options import at_least
 def to_tokens(x: Tensor) -> Tensor:
     """(b, c, ...) as (b, positions, c).
 
+    >>> import torch
     >>> to_tokens(torch.zeros(2, 8, 3, 5)).shape
     torch.Size([2, 15, 8])
     """

@@ -1,4 +1,4 @@
-"""What the mechanisms with large kernels share: a kernel taken apart, the start of its layers, the gate between others."""
+"""What the mechanisms with large kernels share: a kernel taken apart, the start of its layers, the gate itself."""
 
 import math
 from abc import abstractmethod

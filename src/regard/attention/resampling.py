@@ -8,6 +8,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from regard.attention.products import without_autocast
+
 
 def interpolate(x: Tensor, size: tuple[int, ...], *, align_corners: bool = False) -> Tensor:
     """Linear interpolation of x (..., *given) to (..., *size), over as many axes as `size` has.
@@ -38,8 +40,9 @@ def average(x: Tensor, size: tuple[int, ...]) -> Tensor:
 
 def _over_axes(x: Tensor, size: tuple[int, ...], matrix: Callable[[int, int, Tensor], Tensor]) -> Tensor:
     first = x.ndim - len(size)
-    for axis, wanted in enumerate(size, start=first):
-        x = (x.movedim(axis, -1) @ matrix(x.shape[axis], wanted, x)).movedim(-1, axis)
+    with without_autocast(x):
+        for axis, wanted in enumerate(size, start=first):
+            x = (x.movedim(axis, -1) @ matrix(x.shape[axis], wanted, x)).movedim(-1, axis)
     return x
 
 

@@ -55,9 +55,10 @@ class Layout:
         library: `timm`, `torchvision`, `pytorchcv`, `official` (the authors' own code) or another one.
         twin: the class there, `module.Class`, with the options that make it the same function as ours.
         names: for each tensor or module of ours (`reduce`, `norm.weight`) its name there, or more about it.
+        options: what a module of ours has to be built with for the two to be the same function.
         constants: tensors of theirs that are computed here: left out both ways, so that theirs loads ours with
             `strict=False`.
-        note: what has to be chosen here for the two to be the same; empty where the defaults do.
+        note: what else there is to know, for people.
 
     Example:
         >>> layout = Layout(library="timm", twin="timm.layers.SEModule", names={"reduce": Stored(name="fc1", axes=4)})
@@ -68,8 +69,13 @@ class Layout:
     library: str
     twin: str
     names: Mapping[str, str | Stored] = field(default_factory=dict)
+    options: Mapping[str, object] = field(default_factory=dict)
     constants: tuple[str, ...] = ()
     note: str = ""
+
+    def unlike(self, options: Mapping[str, object]) -> str:
+        """The options in which a module differs from what this layout is for, as `name=value` of the layout."""
+        return ", ".join(f"{name}={value!r}" for name, value in self.options.items() if options.get(name) != value)
 
     def to_theirs(self, ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Our state dict as theirs.

@@ -2,8 +2,9 @@
 
 import inspect
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 import torch
 from torch import Tensor, nn
@@ -34,13 +35,26 @@ class Mechanism(nn.Module, ABC):
             one then, or nothing could leave zero.
 
     Attributes:
-        facts: what is true of the mechanism whatever its options.
+        options: what the module was built with, defaults included.
+        facts: what is true of the mechanism.
         layouts: how other libraries store the same parameters, see `Layout`.
     """
 
+    options: Mapping[str, object]
     facts: ClassVar[Facts]
     layouts: ClassVar[tuple[Layout, ...]] = ()
     strength: nn.Parameter | None
+
+    def __new__(cls, *args: object, **options: object) -> Self:
+        """A new module that knows its options; a copy, which is made without any, gets those of the original."""
+        module = super().__new__(cls)
+        try:
+            bound = inspect.signature(cls.__init__).bind(module, *args, **options)
+        except TypeError:  # `__init__` says what is wrong
+            return module
+        bound.apply_defaults()
+        object.__setattr__(module, "options", dict(list(bound.arguments.items())[2:]))
+        return module
 
     def __init__(self, channels: int, *, start: Start = "paper") -> None:
         super().__init__()

@@ -6,7 +6,7 @@ import torch
 
 from regard.attention.exchange import export_weights, import_weights
 from regard.attention.mixed.cpca import CPCA
-from regard.core.errors import OptionError
+from regard.core.errors import CheckpointError, OptionError
 from tests.attention.drawn import arrays, assert_equal, count, drawn, features
 from tests.attention.formulas import affine, convolve, over_positions, positions_max, positions_mean, relu, sigmoid
 
@@ -62,12 +62,12 @@ def test_with_projections_it_is_the_block_of_the_authors_code():
     p = arrays(module)
     z = attended(gelu(convolve(x.numpy(), p["mix.weight"], p["mix.bias"])), p, "each")
     assert_equal(module(x), convolve(z, p["mix.weight"], p["mix.bias"]), rtol=1e-9, atol=1e-9)
-    assert CPCA(6).facts.at == "residual"
-    assert module.facts.at == "kernel"
+    assert CPCA(6).facts.bare
+    assert not module.facts.bare
 
 
 def test_torchs_layers_under_the_authors_names_agree():
-    module, x = drawn(CPCA(6)), features(2, 6, 9, 24)
+    module, x = drawn(CPCA(6, projections=True)), features(2, 6, 9, 24)
     p = export_weights(module, "official")
     functional = torch.nn.functional
 
@@ -78,10 +78,12 @@ def test_torchs_layers_under_the_authors_names_agree():
     def depthwise(z, name, padding):
         return functional.conv2d(z, p[f"{name}.weight"], p[f"{name}.bias"], padding=padding, groups=6)
 
-    u = x * (mlp(functional.adaptive_avg_pool2d(x, 1)) + mlp(functional.adaptive_max_pool2d(x, 1)))
+    z = functional.gelu(functional.conv2d(x, p["conv.weight"], p["conv.bias"]))
+    u = z * (mlp(functional.adaptive_avg_pool2d(z, 1)) + mlp(functional.adaptive_max_pool2d(z, 1)))
     near = depthwise(u, "dconv5_5", 2)
     far = sum(depthwise(depthwise(near, f"dconv1_{k}", (0, k // 2)), f"dconv{k}_1", (k // 2, 0)) for k in (7, 11, 21))
-    expected = u * functional.conv2d(far + near, p["conv.weight"], p["conv.bias"])
+    weighed = u * functional.conv2d(far + near, p["conv.weight"], p["conv.bias"])
+    expected = functional.conv2d(weighed, p["conv.weight"], p["conv.bias"])
     torch.testing.assert_close(module(x), expected, rtol=1e-10, atol=1e-9)
 
 
@@ -107,12 +109,14 @@ def test_counts_by_hand():
 
 
 def test_weights_of_the_authors_code_come_and_go():
-    module, other = drawn(CPCA(8)), drawn(CPCA(8), seed=7)
+    module, other = (drawn(CPCA(8, projections=True), seed=seed) for seed in (1, 7))
     theirs = export_weights(module, "official")
     assert tuple(theirs["dconv1_21.weight"].shape) == (8, 1, 1, 21)
     assert tuple(theirs["dconv21_1.weight"].shape) == (8, 1, 21, 1)
     assert tuple(theirs["ca.fc1.weight"].shape) == (2, 8, 1, 1)
     import_weights(other, theirs, "official")
+    with pytest.raises(CheckpointError, match="build it with projections=True"):
+        import_weights(CPCA(8), theirs, "official")
     x = features(2, 8, 5, 4)
     assert torch.equal(other(x), module(x))
 

@@ -188,6 +188,12 @@ def test_a_wrong_signal_is_said():
     module, x = AttentionGate(4, signal_channels=5), torch.randn(2, 4, 6, 6)
     with pytest.raises(ShapeError, match="there is no signal, and x has 4 channels where a signal has 5"):
         module(x)
-    for wrong in (torch.randn(2, 4, 3, 3), torch.randn(2, 5, 3), torch.ones(2, 5, 3, 3).int()):
-        with pytest.raises(ShapeError, match=r"the signal has shape .* floating point \(b, 5, ...\) with 2 position"):
+    for wrong in (
+        torch.randn(2, 4, 3, 3),
+        torch.randn(2, 5, 3),
+        torch.ones(2, 5, 3, 3).int(),
+        torch.randn(1, 5, 3, 3),
+        torch.randn(2, 5, 0, 4),
+    ):
+        with pytest.raises(ShapeError, match=r"the signal has shape .* floating point \(2, 5, ...\) with 2 position"):
             module(x, wrong)

@@ -63,8 +63,12 @@ def test_the_published_layer_gives_the_same_and_exchanges_weights():
     torch.testing.assert_close(x.grad, y.grad, rtol=1e-11, atol=1e-9)
     import_weights(again.double(), theirs.state_dict(), "official")
     assert torch.equal(again(x), module(x))
-    with pytest.raises(CheckpointError, match="projections=True"):
+    with pytest.raises(CheckpointError, match=r"AttentionModule stores our 'near.weight' as 'conv0.weight'"):
         import_weights(LKA(6), theirs.state_dict(), "official")
+    gate = drawn(LKA(6))
+    theirs.spatial_gating_unit.load_state_dict(export_weights(gate, "official"))
+    unit = theirs.spatial_gating_unit
+    torch.testing.assert_close(gate(x), x * unit.conv1(unit.conv_spatial(unit.conv0(x))), rtol=1e-11, atol=1e-12)
 
 
 PUBLISHED = {
@@ -101,7 +105,7 @@ def test_it_sees_as_far_as_its_kernel_says_and_no_farther():
     module.near.bias.data.zero_()
     module.far.bias.data.zero_()
     module.mix.bias.data.zero_()
-    seen = module._score(x).flatten().nonzero().flatten()
+    seen = module.score(x).flatten().nonzero().flatten()
     # 5 positions, and 7 taps three apart: the centre and 2 + 9 on each side, 21 in full and their two ends.
     assert (seen.min(), seen.max()) == (19, 41)
 

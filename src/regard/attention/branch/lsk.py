@@ -86,7 +86,7 @@ class LSK(LargeKernelGate):
                 "projections.enter": "proj_1",
                 "projections.leave": "proj_2",
             },
-            note="projections=True",
+            options={"dims": 2, "projections": True},
         ),
     )
 

@@ -91,6 +91,7 @@ class CBAMChannel(Mechanism):
             library="timm",
             twin="timm.layers.cbam.ChannelAttn",
             names={"reduce": Stored(name="fc1", axes=4), "expand": Stored(name="fc2", axes=4)},
+            options={"pools": ("mean", "max")},
             note="bias=False where its mlp_bias is False, as by default",
         ),
         Layout(library="official", twin="MODELS.cbam.ChannelGate", names={"reduce": "mlp.1", "expand": "mlp.3"}),
@@ -98,6 +99,7 @@ class CBAMChannel(Mechanism):
             library="pytorchcv",
             twin="pytorchcv.models.cbamresnet.ChannelGate",
             names={"reduce": "mlp.fc1", "expand": "mlp.fc2"},
+            options={"pools": ("mean", "max"), "bias": True},
         ),
     )
 

@@ -88,14 +88,23 @@ class ECA(Mechanism):
     layouts: ClassVar[tuple[Layout, ...]] = (
         Layout(
             library="timm",
-            twin="timm.layers.EcaModule, with padding='circular' timm.layers.CecaModule",
+            twin="timm.layers.EcaModule",
             names={"conv": "conv", "spread": "conv", "join": "conv2"},
+            options={"padding": "zeros"},
             note="kernel_size as there; hidden=rd_channels for use_mlp=True",
+        ),
+        Layout(
+            library="timm",
+            twin="timm.layers.CecaModule",
+            names={"conv": "conv"},
+            options={"padding": "circular", "hidden": None},
+            note="kernel_size as there",
         ),
         Layout(
             library="official",
             twin="models.eca_module.eca_layer",
             names={"conv": "conv"},
+            options={"padding": "zeros", "hidden": None},
             note="kernel_size as there",
         ),
     )

@@ -107,7 +107,8 @@ class GC(Mechanism):
                 for ours, theirs in (("scale", "scale"), ("shift", "add"))
                 for layer, there in (("reduce", "fc1"), ("norm", "norm"), ("expand", "fc2"))
             },
-            note="epsilon=1e-6; fusion='scale' and reduction=8 for its defaults",
+            options={"epsilon": 1e-6},
+            note="fusion='scale' and reduction=8 for its defaults",
         ),
     )
 

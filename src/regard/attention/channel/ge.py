@@ -85,7 +85,8 @@ class GE(Mechanism):
         Layout(
             library="timm",
             twin="timm.layers.GatherExcite",
-            note="form='theta_minus'; extra_params=False, use_mlp=False there",
+            options={"form": "theta_minus"},
+            note="extra_params=False, use_mlp=False there",
         ),
     )
 

@@ -72,13 +72,17 @@ class SE(Mechanism):
     layouts: ClassVar[tuple[Layout, ...]] = (
         Layout(
             library="timm",
-            twin="timm.layers.SEModule, without a reduction timm.layers.EffectiveSEModule",
-            names={
-                "reduce": Stored(name="fc1", axes=4),
-                "expand": Stored(name="fc2", axes=4),
-                "score": Stored(name="fc", axes=4),
-            },
-            note="reduction so that c // reduction is its rd_channels, which timm rounds to a multiple of 8",
+            twin="timm.layers.EffectiveSEModule",
+            names={"score": Stored(name="fc", axes=4)},
+            options={"reduction": None, "bias": True},
+            note="gate as their gate_layer, hard_sigmoid by default",
+        ),
+        Layout(
+            library="timm",
+            twin="timm.layers.SEModule",
+            names={"reduce": Stored(name="fc1", axes=4), "expand": Stored(name="fc2", axes=4)},
+            note="gate as their gate_layer; reduction so that c // reduction is its rd_channels, which timm rounds to a "
+            "multiple of 8",
         ),
         Layout(
             library="torchvision",
@@ -94,7 +98,8 @@ class SE(Mechanism):
             library="official",
             twin="maskrcnn_benchmark.modeling.backbone.vovnet.eSEModule",
             names={"score": Stored(name="fc", axes=4)},
-            note="reduction=None, gate='hard_sigmoid'; the weights of the first form are Caffe's",
+            options={"reduction": None, "gate": "hard_sigmoid", "bias": True},
+            note="the weights of the first form are Caffe's",
         ),
     )
 

@@ -87,7 +87,8 @@ class Transposed(Mechanism):
                 "surround": "qkv_dwconv",
                 "project": "project_out",
             },
-            note="residual=False, and heads as there",
+            options={"residual": False},
+            note="heads as there",
         ),
     )
 

@@ -96,7 +96,7 @@ class BAM(Mechanism):
                 "spatial.dilated2_norm": "spatial_att.gate_s.gate_s_bn_di_1",
                 "spatial.score": "spatial_att.gate_s.gate_s_conv_final",
             },
-            note="combine='mul', dims=2",
+            options={"combine": "mul", "dims": 2},
         ),
         Layout(
             library="pytorchcv",
@@ -113,7 +113,7 @@ class BAM(Mechanism):
                 "spatial.dilated2_norm": "sp_att.dil_convs.conv2.bn",
                 "spatial.score": "sp_att.final_conv",
             },
-            note="combine='mul', dims=2",
+            options={"combine": "mul", "dims": 2},
         ),
     )
 

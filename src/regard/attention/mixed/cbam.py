@@ -62,6 +62,7 @@ class CBAM(Mechanism):
                 "spatial.conv": Stored(name="spatial.conv.conv", flipped=1),
                 "spatial.norm": "spatial.conv.bn",
             },
+            options={"pools": ("mean", "max"), "dims": 2},
             note="bias=False where its mlp_bias is False, as by default",
         ),
         Layout(
@@ -73,6 +74,7 @@ class CBAM(Mechanism):
                 "spatial.conv": "SpatialGate.spatial.conv",
                 "spatial.norm": "SpatialGate.spatial.bn",
             },
+            options={"dims": 2, "bias": True},
         ),
         Layout(
             library="pytorchcv",
@@ -83,6 +85,7 @@ class CBAM(Mechanism):
                 "spatial.conv": "sp_gate.conv.conv",
                 "spatial.norm": "sp_gate.conv.bn",
             },
+            options={"pools": ("mean", "max"), "dims": 2, "bias": True},
         ),
     )
 

@@ -77,12 +77,13 @@ class Coord(Mechanism):
         parameters="c*h + h*bias + 2*h + dims*(h*c + c*bias) where h = max(least, c // reduction)",
     )
     layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(library="official", twin="coordatt.CoordAtt", names=STORED, note="dims=2"),
+        Layout(library="official", twin="coordatt.CoordAtt", names=STORED, options={"dims": 2}),
         Layout(
             library="timm",
             twin="timm.layers.coord_attn.CoordAttn",
             names=STORED,
-            note="dims=2; there bias=False is the default, and rd_channels must be the hidden width here",
+            options={"dims": 2},
+            note="there bias=False is the default, and rd_channels must be the hidden width here",
         ),
     )
 

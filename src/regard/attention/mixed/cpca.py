@@ -94,7 +94,7 @@ class CPCA(Mechanism):
                 **{f"strips.{i}.1": f"dconv{k}_1" for i, k in enumerate(LENGTHS)},
                 "mix": "conv",
             },
-            note="projections=True",
+            options={"dims": 2, "projections": True},
         ),
     )
 

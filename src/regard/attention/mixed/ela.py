@@ -23,7 +23,7 @@ class ELA(Mechanism):
 
     y = x * sigmoid(norm_h(conv_h(z_h))) * sigmoid(norm_w(conv_w(z_w))), z_h the means of the rows, z_w of the columns
 
-    Xu, Wan: ELA: Efficient Local Attention for Deep Convolutional Neural Networks, 2024, section 3.3. The convolutions
+    Xu, Wan: ELA: Efficient Local Attention for Deep Convolutional Neural Networks, 2024. The convolutions
     run along the axis and have no bias; the norms are group normalisations. The paper's sizes are T (kernel 5, 32 norm
     groups), B (the default here), S (kernel 5, groups=c // 8) and L (kernel 7, groups=c // 8).
 
@@ -80,7 +80,8 @@ class ELA(Mechanism):
                 ),
                 "norms.1": "norm_w",
             },
-            note="dims=2; its defaults, a SiLU before the sigmoid and one norm group, are another function",
+            options={"dims": 2, "shared": False},
+            note="its defaults, a SiLU before the sigmoid and one norm group, are another function",
         ),
     )
 

@@ -13,7 +13,7 @@ from regard.attention.products import without_autocast
 from regard.attention.widths import group_count, hidden_width
 from regard.core.facts import Facts, Paper
 from regard.core.mechanism import Mechanism, Start
-from regard.core.options import flag, odd, one_of
+from regard.core.options import at_least, flag, odd, one_of
 from regard.core.precision import widen
 from regard.core.tap import Tap
 from regard.kernels import apply_gate
@@ -92,7 +92,8 @@ class GAM(Mechanism):
         one_of("gam", "score", score, ("sigmoid", "linear"))
         flag("gam", "strict", strict)
         conv = convolution("gam", dims)
-        self.groups, self.score, self.dims = group_count("gam", groups, 1, channels, hidden), score, dims
+        groups = group_count("gam", at_least("gam", "groups", groups, 1), 1, channels, hidden)
+        self.groups, self.score, self.dims = groups, score, dims
         self.reduce = nn.Linear(channels, hidden)
         self.expand = nn.Linear(hidden, channels)
         self.around = nn.Sequential(

@@ -65,7 +65,7 @@ class MultiscaleEMA(Mechanism):
         ),
         authors_code="https://github.com/YOLOonMe/EMA-attention-module",
         departures=(
-            "The default number of groups shrinks to one that divides the channels; the authors' code refuses them.",
+            "The default number of groups shrinks to one that divides the channels; the authors' code fails on them.",
         ),
         parameters="w*w + w + 2*w + w*w*3**dims + w where w = c // (groups or gcd(32, c))",
     )

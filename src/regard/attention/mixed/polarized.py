@@ -101,7 +101,7 @@ class Polarized(Mechanism):
                 "query": Stored(name="conv_q_left", axes=4),
                 "key": Stored(name="conv_v_left", axes=4),
             },
-            note="form='released'",
+            options={"form": "released"},
         ),
     )
 
@@ -119,6 +119,7 @@ class Polarized(Mechanism):
         self.arrangement, self.form = arrangement, form
         hidden = hidden_width("polarized", channels, 2)
         self.neutral = 0.5 if arrangement == "parallel" else 1.0
+        self.amend(neutral=self.neutral)
         self.read = nn.Conv1d(channels, 1, 1, bias=False)
         self.value = nn.Conv1d(channels, hidden, 1, bias=False)
         self.up = _up(hidden, channels, arrangement, form)

@@ -73,7 +73,7 @@ class SCSA(Mechanism):
         ),
         authors_code="https://github.com/HZAI-ZJNU/SCSA",
         departures=(
-            "Channels that 4 does not divide are divided as evenly as possible; the authors' code refuses them.",
+            "Channels that 4 does not divide are divided as evenly as possible; the authors' code fails on them.",
             "A picture smaller than a window is one window; the authors' code fails on it.",
         ),
         parameters=("c + sum((2*i + 3)*(c // 4 + (i < c % 4)) for i in range(4)) + 2*c*dims + 2*c + 3*c"),
@@ -95,6 +95,7 @@ class SCSA(Mechanism):
                 "key": Stored(name="k", axes=4),
                 "value": Stored(name="v", axes=4),
             },
+            options={"dims": 2},
         ),
     )
 

@@ -69,7 +69,7 @@ class SCSE(Mechanism):
                 "channel.expand": "cSE.fc2",
                 "spatial.score": Stored(name="sSE.conv", axes=4),
             },
-            note="combine='max'",
+            options={"combine": "max", "bias": True},
         ),
         Layout(
             library="segmentation_models_pytorch",
@@ -79,6 +79,7 @@ class SCSE(Mechanism):
                 "channel.expand": Stored(name="cSE.3", axes=4),
                 "spatial.score": Stored(name="sSE.0", axes=4),
             },
+            options={"combine": "add", "bias": True},
             note="reduction as there, 16 by default",
         ),
     )
@@ -96,6 +97,7 @@ class SCSE(Mechanism):
         one_of("scse", "combine", combine, ("add", "max"))
         self.combine = combine
         neutral = 0.5 if combine == "add" else 1.0
+        self.amend(neutral=neutral)
         self.channel = CSE(channels, reduction=reduction, bias=bias, start=start)
         self.channel.gate = Tap("gate", neutral=neutral)
         self.spatial = SSE(channels, bias=bias, start=start)

@@ -27,7 +27,7 @@ class SGE(Mechanism):
     y_i = x_i * sigmoid(w t_i + b), t = (s - mean(s)) / (deviation(s) + 1e-5), w and b one number for each group
 
     Li, Hu, Yang: Spatial Group-wise Enhance: Improving Semantic Feature Learning in Convolutional Networks, 2019,
-    equations 1 to 6. The variance of s divides by the n positions in the paper and by n - 1 in the authors' code, whose
+    section 3. The variance of s divides by the n positions in the paper and by n - 1 in the authors' code, whose
     weights exist. It starts with w = 0 and b = 1, so every map starts at sigmoid(1).
 
     Args:

@@ -25,7 +25,7 @@ class Shuffle(Mechanism):
     v' = v * sigmoid(w2 norm(v) + b2), the norm of each channel over its positions, with weight and bias
     y = shuffle([u', v'] of all groups), which takes the channels of the first and second half of y in turn
 
-    Zhang, Yang: SA-Net: Shuffle Attention for Deep Convolutional Neural Networks, ICASSP 2021, equations 1 to 5. The
+    Zhang, Yang: SA-Net: Shuffle Attention for Deep Convolutional Neural Networks, ICASSP 2021. The
     groups share their parameters, a number for each channel of a half. Both w start at 0 and both b at 1, so every map
     starts at sigmoid(1). The shuffle is part of the mechanism: with maps of 1 the channels still change places.
 
@@ -52,7 +52,7 @@ class Shuffle(Mechanism):
     facts: ClassVar[Facts] = Facts(
         name="shuffle",
         family="mixed",
-        act="resample",
+        bare=False,
         paper=Paper(
             title="SA-Net: Shuffle Attention for Deep Convolutional Neural Networks",
             authors="Qing-Long Zhang and Yu-Bin Yang",

@@ -27,7 +27,8 @@ class SimAM(Mechanism):
 
     Args:
         channels: c (only checked: nothing depends on it).
-        regularisation: lambda, which keeps the quotient finite.
+        regularisation: lambda, which keeps the quotient finite; 1e-4 in the paper and on CIFAR, 0.1 in the authors'
+            released ImageNet networks.
         unbiased: whether the variance divides by n - 1 (the authors' code) or n (paper).
         start: see `Mechanism`.
 

@@ -21,8 +21,8 @@ class Triplet(Mechanism):
 
     y = x * mean of sigmoid(norm(conv(Z(x)))) over the branches, Z the [maximum, mean] over one axis of (c, h, w)
 
-    Misra, Nalamada, Arasanipalai, Hou: Rotate to Attend: Convolutional Triplet Attention Module, WACV 2021, equations 2
-    to 4. One branch pools the height and convolves over channels and width, one pools the width and convolves over
+    Misra, Nalamada, Arasanipalai, Hou: Rotate to Attend: Convolutional Triplet Attention Module, WACV 2021,
+    section 3. One branch pools the height and convolves over channels and width, one pools the width and convolves over
     height and channels, one pools the channels and convolves over the positions, as `cbam_spatial` does. The norms
     have momentum 0.01; that of the last branch starts at weight 0, so its map starts at 1/2. With d position axes
     there are d + 1 branches, each with a convolution over d axes.
@@ -75,7 +75,8 @@ class Triplet(Mechanism):
                 for number, branch in enumerate(("cw", "hc", "hw"))
                 for ours, theirs in (("conv", "conv"), ("norm", "bn"))
             },
-            note="dims=2; spatial=False is no_spatial=True there",
+            options={"dims": 2},
+            note="spatial=False is no_spatial=True there",
         ),
     )
 

@@ -26,7 +26,7 @@ class AttentionGate(Mechanism):
     y = x * up(sigmoid(psi relu(Wx x + up(Wg g + b)) + b')), Wx a convolution of kernel and stride s without bias,
     Wg and psi 1x1 convolutions, g the signal, up the linear interpolation to the size of what it meets.
 
-    Oktay et al.: Attention U-Net: Learning Where to Look for the Pancreas, MIDL 2018, equations 1 and 2; x is what
+    Oktay et al.: Attention U-Net: Learning Where to Look for the Pancreas, MIDL 2018: x is what
     an encoder hands to a decoder, g what the decoder has so far. In the authors' code a 1x1 convolution with a
     normalisation follows (`output`). A widely used other form (`norm` with `subsample=1`) normalises each of the
     three convolutions and has a bias in all of them.
@@ -86,7 +86,7 @@ class AttentionGate(Mechanism):
             library="official",
             twin="models.layers.grid_attention_layer.GridAttentionBlock2D",
             names={"embed": "theta", "embed_signal": "phi", "score": "psi", "output": "W"},
-            note="output=True",
+            options={"output": True, "norm": False},
         ),
         Layout(
             library="Image_Segmentation",
@@ -99,7 +99,7 @@ class AttentionGate(Mechanism):
                 "score": "psi.0",
                 "norm_score": "psi.1",
             },
-            note="subsample=1, norm=True",
+            options={"output": False, "norm": True, "subsample": 1},
         ),
     )
 
@@ -178,9 +178,11 @@ class AttentionGate(Mechanism):
                 f"{self.signal_channels}: pass one, or build the module with signal_channels=None."
             )
         signal = x if signal is None else signal
-        if not signal.is_floating_point() or signal.ndim != x.ndim or signal.shape[1] != self.signal_channels:
+        right = signal.is_floating_point() and signal.ndim == x.ndim and 0 not in signal.shape[2:]
+        if not right or signal.shape[:2] != (x.shape[0], self.signal_channels):
             raise ShapeError(
-                f"attention_gate: the signal has shape {tuple(signal.shape)} and dtype {signal.dtype}; it must be "
-                f"floating point (b, {self.signal_channels}, ...) with {self.dims} position axes."
+                f"attention_gate: the signal has shape {tuple(signal.shape)} and dtype {signal.dtype}; for x of shape "
+                f"{tuple(x.shape)} it must be floating point ({x.shape[0]}, {self.signal_channels}, ...) with "
+                f"{self.dims} position axes of at least 1."
             )
         return signal

@@ -31,7 +31,7 @@ class AttentionPool(Mechanism):
 
     Radford et al.: Learning Transferable Visual Models From Natural Language Supervision, ICML 2021, section 2.4
     (`mean`, the head of its residual networks). Zhai, Kolesnikov, Houlsby, Beyer: Scaling Vision Transformers, CVPR
-    2022, section 3.4 (`query`, there with a perceptron behind it).
+    2022 (`query`, there with a perceptron behind it).
 
     The map holds the shares of the positions. In the form `mean` the mean token has the rest up to 1, also of a map
     that is put in its place, so that a uniform map gives the mean of V over positions.
@@ -97,6 +97,7 @@ class AttentionPool(Mechanism):
                 "value": "v_proj",
                 "project": "c_proj",
             },
+            options={"form": "mean"},
             note="size is theirs: (7, 7) for pictures of 224",
         ),
         Layout(
@@ -112,7 +113,8 @@ class AttentionPool(Mechanism):
                 "value": Stored(name="kv", part=(1, 2)),
                 "project": "proj",
             },
-            note="form='query'; theirs without its mlp",
+            options={"form": "query"},
+            note="theirs without its mlp, whose tensors are to be left out",
         ),
     )
 

@@ -29,7 +29,7 @@ class CAA(Mechanism):
     y = x * (1 + a), a = sigmoid(mix(strips(reduce(mean7(x))))): the mean of the 7x7 window around each position, a
     1x1 convolution, a depthwise strip of k positions along each axis, the last axis first, a 1x1 convolution.
 
-    Cai, Lai, Wang, Wang, Sun, Yao: Poly Kernel Inception Network for Remote Sensing Detection, CVPR 2024, section 3.2,
+    Cai, Lai, Wang, Wang, Sun, Yao: Poly Kernel Inception Network for Remote Sensing Detection, CVPR 2024,
     where a is made from what enters a block and strengthens what its convolutions made; here both are x. k is
     11 + 2 l in the l-th block. The authors' class can normalise both 1x1 convolutions, with a SiLU after each
     (`norm`); their networks do not, and neither does the paper.
@@ -116,6 +116,7 @@ class CAA(Mechanism):
         self.mix = conv(channels, channels, 1, bias=not norm)
         self.mix_norm = _normalisation(channels, norm, strict)
         offset = 1.0 if apply == "residual" else 0.0
+        self.amend(map_range=(offset, 1.0 + offset))
         self.gate = Tap("mixed", low=offset, high=1.0 + offset)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ class CrissCross(Mechanism):
     y = x + gamma sum of A_ij V_j over j in the column and the row of i, A_i = softmax of Q_i K_j over those j
     Q, K and V are linear layers of x at every position; the same layers make each pass from what the last one gave
 
-    Huang, Wang, Wei, Huang, Shi, Liu, Huang: CCNet: Criss-Cross Attention for Semantic Segmentation, ICCV 2019,
+    Huang, Wang, Huang, Huang, Wei, Liu: CCNet: Criss-Cross Attention for Semantic Segmentation, ICCV 2019,
     section 3.2, equations 1 (product) and 2 (sum), and section 3.3 (recurrence 2, shared layers). A position counts
     itself once, in its row: in its column it has no share. gamma begins at 0, and the products are not scaled.
 
@@ -52,10 +52,7 @@ class CrissCross(Mechanism):
         act="aggregate",
         paper=Paper(
             title="CCNet: Criss-Cross Attention for Semantic Segmentation",
-            authors=(
-                "Zilong Huang and Xinggang Wang and Yunchao Wei and Lichao Huang and Humphrey Shi and Wenyu Liu"
-                " and Thomas S. Huang"
-            ),
+            authors=("Zilong Huang and Xinggang Wang and Lichao Huang and Chang Huang and Yunchao Wei and Wenyu Liu"),
             year=2019,
             venue="ICCV",
             identifier="arXiv:1811.11721",

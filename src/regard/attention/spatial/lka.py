@@ -19,7 +19,7 @@ class LKA(LargeKernelGate):
     y = x * mix(far(near(x))), near a depthwise convolution of kernel 2d - 1, far one of kernel K / d (rounded up) and
     dilation d, mix a 1x1 convolution; together they see K positions on each axis. There is no sigmoid.
 
-    Guo, Lu, Liu, Cheng, Hu: Visual Attention Network, Computational Visual Media 2023, equations 2 and 3. With
+    Guo, Lu, Liu, Cheng, Hu: Visual Attention Network, Computational Visual Media 2023. With
     `projections` it is the attention layer of the paper's blocks: y = x + leave(a * u), u = gelu(enter(x)), the
     map a made from u in place of x, enter and leave 1x1 convolutions.
 
@@ -69,7 +69,13 @@ class LKA(LargeKernelGate):
     layouts: ClassVar[tuple[Layout, ...]] = (
         Layout(
             library="official",
-            twin="models.van.SpatialAttention (projections=True) or models.van.AttentionModule",
+            twin="models.van.AttentionModule",
+            names={"near": "conv0", "far": "conv_spatial", "mix": "conv1"},
+            options={"dims": 2, "projections": False},
+        ),
+        Layout(
+            library="official",
+            twin="models.van.SpatialAttention",
             names={
                 "near": "spatial_gating_unit.conv0",
                 "far": "spatial_gating_unit.conv_spatial",
@@ -77,7 +83,7 @@ class LKA(LargeKernelGate):
                 "projections.enter": "proj_1",
                 "projections.leave": "proj_2",
             },
-            note="projections=True",
+            options={"dims": 2, "projections": True},
         ),
     )
 

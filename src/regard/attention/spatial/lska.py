@@ -64,11 +64,23 @@ class LSKA(LargeKernelGate):
         ),
         map_range=(-math.inf, math.inf),
         parameters=(
-            "c*(dims*(2*d - 1 + kernel_size // d + 2) + c + 1) + projections*2*(c*c + c)"
+            "c*(dims*(2*d - 1 + max(1, kernel_size // d) + 2) + c + 1) + projections*2*(c*c + c)"
             " where d = (2 if kernel_size < 23 else 3) if dilation is None else dilation"
         ),
     )
     layouts: ClassVar[tuple[Layout, ...]] = (
+        Layout(
+            library="official",
+            twin="models.van.LSKA",
+            names={
+                "near.0": "conv0h",
+                "near.1": "conv0v",
+                "far.0": "conv_spatial_h",
+                "far.1": "conv_spatial_v",
+                "mix": "conv1",
+            },
+            options={"dims": 2, "projections": False},
+        ),
         Layout(
             library="official",
             twin="models.van.Attention",
@@ -81,7 +93,7 @@ class LSKA(LargeKernelGate):
                 "projections.enter": "proj_1",
                 "projections.leave": "proj_2",
             },
-            note="projections=True",
+            options={"dims": 2, "projections": True},
         ),
     )
 

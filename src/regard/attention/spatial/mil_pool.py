@@ -74,7 +74,15 @@ class MILPool(Mechanism):
             library="official",
             twin="model.GatedAttention",
             names={"value": "attention_V.0", "gate": "attention_U.0", "score": "attention_w"},
-            note="gated=True; the layers of the bag's instances and the classifier are not part of it",
+            options={"gated": True},
+            note="the layers of the bag's instances and the classifier are not part of it",
+        ),
+        Layout(
+            library="official",
+            twin="model.Attention",
+            names={"value": "attention.0", "score": "attention.2"},
+            options={"gated": False},
+            note="the layers of the bag's instances and the classifier are not part of it",
         ),
     )
 

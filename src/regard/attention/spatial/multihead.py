@@ -87,13 +87,15 @@ class MultiHead(Mechanism):
             library="torch",
             twin="torch.nn.MultiheadAttention",
             names={"qkv.weight": "in_proj_weight", "qkv.bias": "in_proj_bias", "project": "out_proj"},
-            note="position='none', norm=False; theirs takes tokens and adds no x",
+            options={"position": "none", "norm": False, "bias": True},
+            note="theirs takes tokens and adds no x",
         ),
         Layout(
             library="timm",
             twin="timm.layers.Attention",
             names={"qkv": "qkv", "project": "proj"},
-            note="position='none', norm=False; theirs takes tokens and adds no x",
+            options={"position": "none", "norm": False},
+            note="bias as their qkv_bias, False by default; theirs takes tokens and adds no x",
         ),
     )
 

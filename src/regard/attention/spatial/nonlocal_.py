@@ -23,6 +23,15 @@ Scale = Literal["width", "channels", "none"]
 _SHARES, _SUMS = ("embedded", "gaussian"), ("dot", "concatenation")
 
 
+_TIMM: dict[str, str | Stored] = {
+    "query": Stored(name="t", axes=4),
+    "key": Stored(name="p", axes=4),
+    "value": Stored(name="g", axes=4),
+    "project": Stored(name="z", axes=4),
+    "norm": "norm",
+}
+
+
 class NonLocal(Mechanism):
     """Adds to every position a weighted sum over all positions.
 
@@ -94,14 +103,16 @@ class NonLocal(Mechanism):
         Layout(
             library="timm",
             twin="timm.layers.NonLocalAttn",
-            names={
-                "query": Stored(name="t", axes=4),
-                "key": Stored(name="p", axes=4),
-                "value": Stored(name="g", axes=4),
-                "project": Stored(name="z", axes=4),
-                "norm": "norm",
-            },
-            note="reduction=8 and, with their use_scale=True, scale='channels', else 'none'",
+            names=_TIMM,
+            options={"form": "embedded", "subsample": 1, "scale": "channels", "norm": True},
+            note="their rd_channels must be c // reduction",
+        ),
+        Layout(
+            library="timm",
+            twin="timm.layers.NonLocalAttn(use_scale=False)",
+            names=_TIMM,
+            options={"form": "embedded", "subsample": 1, "scale": "none", "norm": True},
+            note="their rd_channels must be c // reduction",
         ),
         Layout(
             library="mmcv",
@@ -112,9 +123,10 @@ class NonLocal(Mechanism):
                 "value": Stored(name="g.conv", axes=4),
                 "score": Stored(name="concat_project.conv", axes=4),
                 "project": Stored(name="conv_out.conv", axes=4),
-                "norm": "conv_out.bn",
             },
-            note="norm=False where theirs has no norm_cfg",
+            options={"subsample": 1, "norm": False},
+            note="scale='width' with their use_scale, 'none' without and for gaussian; theirs without norm_cfg, with "
+            "which its last layer has no bias, and without sub_sample",
         ),
     )
 
@@ -140,6 +152,8 @@ class NonLocal(Mechanism):
         self.form, self.subsample = form, subsample
         if subsample == 2:
             self.amend(exported_from=3)
+        if form in ("embedded", "gaussian"):
+            self.amend(map_range=(0.0, 1.0))
         self.scale = {"width": channels if form == "gaussian" else hidden, "channels": channels, "none": 1}[
             scale
         ] ** -0.5

@@ -121,7 +121,7 @@ class ResidualMask(Mechanism):
         self.norm2 = GateNorm(channels, strict=strict)
         self.score2 = conv(channels, channels, 1, bias=False)
         offset, low = (1.0 if apply == "residual" else 0.0), (-1.0 if activation == "channel" else 0.0)
-        self.amend(exported_from=2**poolings + 1)
+        self.amend(exported_from=2**poolings + 1, map_range=(low + offset, 1.0 + offset))
         self.gate = Tap("mixed", low=low + offset, high=1.0 + offset)
 
     def forward(self, x: Tensor) -> Tensor:

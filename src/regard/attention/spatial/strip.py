@@ -30,7 +30,7 @@ class Strip(Mechanism):
     y = x * sigmoid(mix(relu(p1 + p2 + ...))), p_i = norm(conv_i(m_i)): m_i the profile along axis i, the means over
     all other axes, conv_i a convolution of kernel k along it, mix a 1x1 convolution.
 
-    Hou, Zhang, Cheng, Feng: Strip Pooling: Rethinking Spatial Pooling for Scene Parsing, CVPR 2020, equations 3 to 6.
+    Hou, Zhang, Cheng, Feng: Strip Pooling: Rethinking Spatial Pooling for Scene Parsing, CVPR 2020, section 3.1.
     The paper's text has no normalisation; the authors' code has it. The `strip` of timm has no paper of its own: it is
     strip pooling with a depthwise convolution for each profile and nothing more (`depthwise`), or without
     (`plain`): y = x * sigmoid(p1 + p2).
@@ -72,6 +72,8 @@ class Strip(Mechanism):
         departures=(
             "A profile is normalised as in the authors' code; the paper's text has no normalisation.",
             "In training a profile is normalised before it is spread over the picture, as in the authors' code.",
+            "It stands behind the last normalisation of a residual branch; the authors put it before the last 1x1 "
+            "convolution.",
             "The module always keeps the number of channels; the authors' block can change it.",
         ),
         dims=(2, 3),
@@ -92,16 +94,22 @@ class Strip(Mechanism):
                 "norms.1": "bn2",
                 "mix": "conv3",
             },
+            options={"dims": 2, "form": "full", "bias": None},
         ),
         Layout(
             library="timm",
-            twin="timm.layers.StripAttn",
+            twin="timm.layers.coord_attn.StripAttn",
             names={
                 "profiles.0": Stored(name="conv_h", axes=4),
                 "profiles.1": "conv_w",
                 "profiles.1.weight": _weight("conv_w.weight"),
             },
-            note="form='depthwise'; form='plain' for use_conv=False",
+            options={"dims": 2, "form": "depthwise"},
+        ),
+        Layout(
+            library="timm",
+            twin="timm.layers.coord_attn.StripAttn(use_conv=False)",
+            options={"dims": 2, "form": "plain"},
         ),
     )
 
