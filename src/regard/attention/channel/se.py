@@ -81,8 +81,7 @@ class SE(Mechanism):
             library="timm",
             twin="timm.layers.SEModule",
             names={"reduce": Stored(name="fc1", axes=4), "expand": Stored(name="fc2", axes=4)},
-            note="gate as their gate_layer; reduction so that c // reduction is its rd_channels, which timm rounds to a "
-            "multiple of 8",
+            note="gate as their gate_layer; c // reduction as their rd_channels, which timm rounds to a multiple of 8",
         ),
         Layout(
             library="torchvision",
