@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from regard.attention import create
+from regard.attention import create, find
 from regard.core import Batch, Tap
 
 CLASSES = 4
@@ -71,7 +71,7 @@ def classifier(mechanism, *, channels=8, seed=0):
             nn.BatchNorm2d(channels),
             nn.ReLU(),
             create(mechanism, channels=channels),
-            nn.AdaptiveAvgPool2d(1),
+            nn.Identity() if find(mechanism).facts.at == "head" else nn.AdaptiveAvgPool2d(1),
             nn.Flatten(),
             nn.Linear(channels, CLASSES),
         )

@@ -149,7 +149,7 @@ def test_every_mechanism_can_be_ablated_and_is_put_back(mechanism):
     ablation = ablate(net, evaluation, pictures(21, seed=1, batch=5), draws=2)
     assert same(state(net), before)
     assert ablation.row("trained").accuracy == accuracy(net.eval(), evaluation)
-    constants = {path: tap.neutral for path, tap in taps(net).items()}
+    constants = {path: tap.nothing for path, tap in taps(net).items()}
     with replaced(net, constants):
         assert ablation.row("neutral").accuracy == accuracy(net, evaluation)
     assert [(r.mode, r.renormalised, len(r.draws)) for r in ablation.rows] == [
