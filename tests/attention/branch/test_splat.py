@@ -199,6 +199,7 @@ def test_it_can_start_as_the_identity_only_where_the_shape_stays():
     ("options", "says"),
     [
         ({"radix": 0}, "splat: radix=0 is not allowed; it must be an integer of at least 1"),
+        ({"groups": None}, "splat: groups=None is not allowed; it must be an integer of at least 1"),
         ({"groups": 3}, r"splat: groups=3 is not allowed; it must divide the channels, 8 \(try 1\)"),
         ({"groups": 8, "out_channels": 12}, r"it must divide the channels, 8 and 12 \(try 4\)"),
         ({"kernel_size": 2}, "splat: kernel_size=2 is not allowed; it must be odd"),

@@ -94,6 +94,7 @@ def test_both_maps_weigh_every_value():
     ("options", "says"),
     [
         ({"score": "softmax"}, "gam: score='softmax' is not allowed; choose one of 'sigmoid', 'linear'"),
+        ({"groups": None}, "gam: groups=None is not allowed; it must be an integer of at least 1"),
         ({"groups": 4}, r"gam: groups=4 is not allowed; it must divide the channels, 8 and 2 \(try 2\)"),
         ({"kernel_size": 2}, "gam: kernel_size=2 is not allowed; it must be odd"),
         ({"reduction": 0}, "gam: reduction=0 is not allowed; it must be an integer of at least 1"),

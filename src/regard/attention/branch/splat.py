@@ -140,7 +140,8 @@ class Splat(Mechanism):
         odd("splat", "kernel_size", kernel_size)
         flag("splat", "strict", strict)
         expect_identity("splat", start, channels, width, stride)
-        self.radix, self.groups, self.dims = radix, group_count("splat", groups, 1, channels, width), dims
+        groups = group_count("splat", at_least("splat", "groups", groups, 1), 1, channels, width)
+        self.radix, self.groups, self.dims = radix, groups, dims
         hidden = max(channels * radix // at_least("splat", "reduction", reduction, 1), MIN_HIDDEN)
         hidden = -(-hidden // groups) * groups
         self.conv = convolution("splat", dims)(
