@@ -38,7 +38,7 @@ def formula(x, p, pairs, size=None):
     z = np.zeros(x.shape[:2])
     for c in range(x.shape[1]):
         u, v = pairs[c * len(pairs) // x.shape[1]]
-        u, v = u * max(h // 7, 1), v * max(w // 7, 1)
+        u, v = u * (h // 7), v * (w // 7)
         for i, j in np.ndindex(h, w):
             z[:, c] += given[:, c, i, j] * cosine(u, i, h) * cosine(v, j, w)
     gate = sigmoid(affine(p["expand.weight"], relu(affine(p["reduce.weight"], z))))
@@ -117,10 +117,14 @@ def test_a_case_computed_by_hand():
     with torch.no_grad():
         module.reduce.weight.copy_(torch.tensor([[1.0, 1.0]]))
         module.expand.weight.copy_(torch.tensor([[math.log(3) / 3], [0.0]]))
-    # One row of two: the first channel's mean coefficient is (1 + 3) / sqrt 2, the second's (2 - 1) / sqrt 2
-    # times sqrt 2 cos(pi / 4), as its wave goes from cos(pi / 4) to -cos(pi / 4).
-    hidden = 4 / math.sqrt(2) + 1 / math.sqrt(2)
+    # One row of seven: the first channel's coefficient is its sum / sqrt 7, the second's that of its first cell, where
+    # the wave of half a turn is sqrt 2 cos(pi / 14) / sqrt 7.
+    hidden = 7 / math.sqrt(7) + math.sqrt(2 / 7) * math.cos(math.pi / 14)
     gate = 1 / (1 + 3 ** (-hidden / 3))
+    y = module(torch.tensor([[[[1.0] * 7], [[1.0, *[0.0] * 6]]]], dtype=torch.float64))
+    assert y.flatten().tolist() == pytest.approx([*[gate] * 7, 0.5, *[0.0] * 6])
+    # One row of two, under 7: both channels show their sum / sqrt 2, as in the authors' code.
+    gate = 1 / (1 + 3 ** (-(4 + 3) / math.sqrt(2) / 3))
     y = module(torch.tensor([[[[1.0, 3.0]], [[2.0, 1.0]]]], dtype=torch.float64))
     assert y.flatten().tolist() == pytest.approx([gate, 3 * gate, 1.0, 0.5])
 

@@ -11,20 +11,20 @@ from tests.attention.drawn import PLAIN_RESNET, arrays, assert_equal, block_outp
 from tests.attention.formulas import batch_statistics, normalise, over_positions, positions_mean, sigmoid
 
 
-def style(x, p, unbiased):
-    """Equations 1 to 4 of the paper: a weighted sum of each channel's mean and deviation."""
+def style(x, p, unbiased, epsilon=1e-5):
+    """Equations 1 to 4 of the paper: a weighted sum of each channel's mean and deviation, with the code's 1e-5."""
     deviation = np.zeros(x.shape[:2])
     for b, c in np.ndindex(*x.shape[:2]):
         values = x[b, c].ravel()
         squares = ((values - values.mean()) ** 2).sum()
-        deviation[b, c] = math.sqrt(squares / max(len(values) - unbiased, 1))
+        deviation[b, c] = math.sqrt(squares / max(len(values) - unbiased, 1) + epsilon)
     return p["style"][:, 0] * positions_mean(x) + p["style"][:, 1] * deviation
 
 
-def formula(x, p, unbiased=True):
+def formula(x, p, unbiased=True, epsilon=1e-5):
     """Equation 5, in evaluation."""
     running = (p["norm.running_mean"], p["norm.running_var"], p["norm.weight"], p["norm.bias"])
-    return x * over_positions(sigmoid(normalise(style(x, p, unbiased), *running)), x)
+    return x * over_positions(sigmoid(normalise(style(x, p, unbiased, epsilon), *running)), x)
 
 
 @pytest.mark.parametrize("shape", [(3, 6, 7, 5), (2, 6, 9), (2, 6, 3, 5, 2), (1, 6, 1, 1), (2, 6, 1, 8)])
@@ -32,6 +32,24 @@ def formula(x, p, unbiased=True):
 def test_it_is_the_papers_formula(shape, unbiased):
     module, x = drawn(SRM(6, unbiased=unbiased)), features(*shape)
     assert_equal(module(x), formula(x.numpy(), arrays(module), unbiased))
+
+
+@pytest.mark.parametrize(("deviation", "epsilon"), [(1.0, 0.0), (1e-3, 0.0), (1e-3, 1e-5), (0.0, 1e-5)])
+def test_nearly_constant_channels_have_the_deviation_of_the_authors_code(deviation, epsilon):
+    """There the root of 1e-5 is what the weights see: torch.var(dim=2) + 1e-5 under the root, written out here."""
+    module, x = drawn(SRM(6, epsilon=epsilon)), deviation * features(3, 6, 7, 5) + 2
+    flat = x.flatten(2)
+    theirs = (flat.var(2) + epsilon).sqrt()
+    weights = module.style.detach()
+    norm = torch.nn.functional.batch_norm(
+        weights[:, 0] * flat.mean(2) + weights[:, 1] * theirs,
+        module.norm.running_mean,
+        module.norm.running_var,
+        module.norm.weight,
+        module.norm.bias,
+    )
+    assert_equal(module(x), (x * norm.sigmoid()[:, :, None, None]).detach().numpy())
+    assert_equal(module(x), formula(x.numpy(), arrays(module), epsilon=epsilon))
 
 
 def test_in_training_it_normalises_by_the_batch():
@@ -43,7 +61,7 @@ def test_in_training_it_normalises_by_the_batch():
 
 
 def test_a_case_computed_by_hand():
-    module = SRM(1).eval()
+    module = SRM(1, epsilon=0.0).eval()
     with torch.no_grad():
         module.style.copy_(torch.tensor([[0.5, 1 / math.sqrt(2)]]))
         module.norm.weight.fill_(math.log(3) / 3 * math.sqrt(1 + 1e-5))

@@ -40,8 +40,9 @@ class FCA(Mechanism):
     where the channels are shared out among the frequencies (u, v) in turn, and the norm makes each cosine of length 1
 
     Qin, Zhang, Wu, Li: FcaNet: Frequency Channel Attention Networks, ICCV 2021, equations 4 (transform), 8 to 10
-    (frequencies of parts of the channels, gate). u and v are the frequencies of a 7 x 7 grid times h // 7 and w // 7;
-    (0, 0) is the mean, so that `top1` is `se` without biases, on the mean times the root of the positions.
+    (frequencies of parts of the channels, gate). u and v are the frequencies of a 7 x 7 grid times h // 7 and w // 7,
+    as in the authors' code: under 7 every channel sees the mean. (0, 0) is the mean everywhere, so that `top1` is `se`
+    without biases, on the mean times the root of the positions.
 
     Args:
         channels: c.
@@ -134,7 +135,8 @@ class FCA(Mechanism):
 def _cosines(frequencies: Tensor, size: int, like: Tensor) -> Tensor:
     """(c, size): a cosine of length 1 for each channel, of its frequency on 7 cells, as fast on each cell of `size`."""
     cells = torch.arange(size, device=like.device, dtype=like.dtype)
-    times = torch.ones_like(cells).sum().div(CELLS).floor().clamp_min(1)
-    waves = torch.cos(math.pi * times * frequencies * (cells + 0.5) / size)
-    squares = 1 + (frequencies != 0).to(like.dtype)
+    times = torch.ones_like(cells).sum().div(CELLS).floor()
+    turns = times * frequencies
+    waves = torch.cos(math.pi * turns * (cells + 0.5) / size)
+    squares = 1 + (turns != 0).to(like.dtype)
     return waves * (squares / torch.ones_like(cells).sum()).sqrt()

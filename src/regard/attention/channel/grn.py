@@ -59,7 +59,10 @@ class GRN(Mechanism):
             identifier="arXiv:2301.00808",
         ),
         authors_code="https://github.com/facebookresearch/ConvNeXt-V2",
-        departures=("The channels are the second axis; in the authors' code they are the last.",),
+        departures=(
+            "g is divided by the mean over the channels, as in the authors' code; equation 2 of the paper has the sum.",
+            "The channels are the second axis; in the authors' code they are the last.",
+        ),
         map_range=(0.0, math.inf),
         neutral="uniform",
         parameters="2*c",

@@ -26,8 +26,8 @@ class SE(Mechanism):
     of the residual branch. The hidden width is c / reduction rounded down and not rounded to a multiple of 8.
 
     With `reduction=None` one layer takes the place of the two, which keeps what the narrow one would lose; with
-    `gate="hard_sigmoid"` too it is the effective form, y = x * relu6(W mean(x) + b + 3) / 6, of Lee, Park: CenterMask:
-    Real-Time Anchor-Free Instance Segmentation, CVPR 2020, section 3.3.
+    `gate="hard_sigmoid"` too it is the effective form of Lee, Park: CenterMask: Real-Time Anchor-Free Instance
+    Segmentation, CVPR 2020, as their code has it, y = x * relu6(W mean(x) + b + 3) / 6; the text has a sigmoid.
 
     Args:
         channels: c.

@@ -10,7 +10,7 @@ from regard.attention.normalisation import GateNorm
 from regard.core.facts import Facts, Paper
 from regard.core.layout import Layout
 from regard.core.mechanism import Mechanism, Start
-from regard.core.options import flag
+from regard.core.options import flag, positive
 from regard.core.precision import widen
 from regard.core.tap import Tap
 from regard.kernels import apply_gate, squeeze_positions
@@ -29,6 +29,7 @@ class SRM(Mechanism):
     Args:
         channels: c.
         unbiased: whether the deviation divides by one less than the positions (code) or by their number (paper).
+        epsilon: added to the variance under the root: 1e-5 (code) or 0 (paper).
         strict: raise where batch normalisation would see one value, see `GateNorm`.
         start: see `Mechanism`.
 
@@ -59,6 +60,7 @@ class SRM(Mechanism):
         authors_code="https://github.com/hyunjaelee410/style-based-recalibration-module",
         departures=(
             "The deviation divides by one less than the positions, as the authors' code and not as the paper does.",
+            "It has 1e-5 under its root, as the authors' code.",
             "A single position has the deviation 0; the authors' code makes no number of it.",
         ),
         parameters="4*c",
@@ -68,11 +70,23 @@ class SRM(Mechanism):
             library="official",
             twin="models.recalibration_modules.SRMLayer",
             names={"style": "cfc", "norm": "bn"},
+            options={"unbiased": True, "epsilon": 1e-5},
         ),
     )
 
-    def __init__(self, channels: int, *, unbiased: bool = True, strict: bool = False, start: Start = "paper") -> None:
+    def __init__(
+        self,
+        channels: int,
+        *,
+        unbiased: bool = True,
+        epsilon: float = 1e-5,
+        strict: bool = False,
+        start: Start = "paper",
+    ) -> None:
         super().__init__(channels, start=start)
+        self.epsilon = (
+            epsilon if epsilon == 0 and not isinstance(epsilon, bool) else positive("srm", "epsilon", epsilon)
+        )
         self.unbiased = flag("srm", "unbiased", unbiased)
         self.style = nn.Parameter(torch.empty(channels, 2))
         self.norm = GateNorm(channels, strict=flag("srm", "strict", strict))
@@ -90,6 +104,8 @@ class SRM(Mechanism):
         mean, deviation = squeeze_positions(x, "mean", "deviation")
         if self.unbiased:
             deviation = deviation * _correction(x, deviation)
+        if self.epsilon:
+            deviation = (deviation.square() + self.epsilon).sqrt()
         style = widen(self.style)
         score = mean * style[:, 0] + deviation * style[:, 1]
         gate = self.temper(sigmoid(widen(self.norm(score.to(self.norm.weight.dtype)))))

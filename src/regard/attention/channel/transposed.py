@@ -17,7 +17,7 @@ from regard.core.precision import widen
 from regard.core.tap import Tap
 
 PER_HEAD = 48
-"""The channels of a head in Restormer, at each of its four levels."""
+"""The channels of a head in the four levels of Restormer's encoder."""
 
 
 class Transposed(Mechanism):
@@ -32,7 +32,8 @@ class Transposed(Mechanism):
 
     Args:
         channels: c.
-        heads: n, a divisor of c; None means 1 for 48 channels, 2 for 96 and so on, as far as it divides c.
+        heads: n, a divisor of c; None means 1 for 48 channels, 2 for 96 and so on, as far as it divides c
+            (the last level of Restormer's decoder and its refinement have 1 for 96).
         bias: whether the convolutions have a bias.
         residual: whether x is added.
         dims: position axes of x.
@@ -69,6 +70,8 @@ class Transposed(Mechanism):
         authors_code="https://github.com/swz30/Restormer",
         departures=(
             "x is added here, as equation 1 of the paper says; the authors' module leaves that to its block.",
+            "q and k have length 1 and the logits are multiplied by the temperature, as in the authors' code; "
+            "equation 1 of the paper divides by it.",
             "The layer normalisation before it is the block's and no part of it.",
         ),
         at="stage",
