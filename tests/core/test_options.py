@@ -3,13 +3,14 @@ import math
 import pytest
 
 from regard.core import OptionError
-from regard.core.options import at_least, flag, odd, one_of, positive
+from regard.core.options import at_least, flag, not_negative, odd, one_of, positive
 
 
 def test_allowed_values_come_back_unchanged():
     assert at_least("se", "reduction", 16, 1) == 16
     assert odd("sse", "kernel_size", 7) == 7
     assert positive("eca", "gamma", 0.5) == 0.5
+    assert not_negative("srm", "epsilon", 0) == 0
     assert flag("se", "bias", False) is False
     assert one_of("bam", "combine", "mul", ("mul", "add")) == "mul"
 
@@ -33,6 +34,12 @@ def test_odd_names_the_neighbours(value, hint):
 def test_positive_wants_a_finite_number(value):
     with pytest.raises(OptionError, match=r"eca: gamma=.* is not allowed; it must be a number above 0"):
         positive("eca", "gamma", value)
+
+
+@pytest.mark.parametrize("value", [-1e-9, math.nan, math.inf, False, "0", None])
+def test_not_negative_wants_a_finite_number(value):
+    with pytest.raises(OptionError, match=r"srm: epsilon=.* is not allowed; it must be a number of at least 0"):
+        not_negative("srm", "epsilon", value)
 
 
 @pytest.mark.parametrize("value", [0, 1, "no", None])

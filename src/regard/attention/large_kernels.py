@@ -103,7 +103,7 @@ class LargeKernelGate(Mechanism):
         """x with every value weighed."""
         self.expect(x, (self.dims,))
         if self.projections is None:
-            return apply_gate(x, self.gate(self.temper(widen(self.score(x)))))
+            return saturated(apply_gate(x, self.gate(self.temper(widen(self.score(x))))))
         return self.add(x, self.projections(x, lambda inner: apply_gate(inner, self.gate(widen(self.score(inner))))))
 
     @abstractmethod

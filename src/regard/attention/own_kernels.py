@@ -1,15 +1,17 @@
 """The convolution of every picture with a kernel of its own, as dynamic convolutions mix one."""
 
 import math
+from collections.abc import Callable
 from itertools import product
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from regard.attention.convolution import convolve
 from regard.core.errors import OptionError
 
-CONVOLVE = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
+CONVOLVE: dict[int, Callable[..., Tensor]] = {1: functional.conv1d, 2: functional.conv2d, 3: convolve}
 
 
 def convolve_each(x: Tensor, kernels: Tensor, *, stride: int = 1, groups: int = 1) -> Tensor:

@@ -35,6 +35,13 @@ def positive(owner: str, option: str, value: float) -> float:
     return value
 
 
+def not_negative(owner: str, option: str, value: float) -> float:
+    """`value` where it is a finite number of at least 0."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < math.inf:
+        raise OptionError(f"{owner}: {option}={value!r} is not allowed; it must be a number of at least 0.")
+    return value
+
+
 def flag(owner: str, option: str, value: bool) -> bool:
     """`value` where it is True or False: other truths, such as the text 'no', are mistakes."""
     if not isinstance(value, bool):

@@ -126,13 +126,18 @@ def run(module: nn.Module, inputs: tuple[Tensor, ...]) -> Tensor:
     return y
 
 
-def run_backward(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, dict[str, Tensor | None]]:
-    """y, and the gradients of a random projection of y by name: `x`, then those parameters that are trained."""
+def run_backward(
+    module: nn.Module, inputs: tuple[Tensor, ...], *, scale: float = 1.0
+) -> tuple[Tensor, dict[str, Tensor | None]]:
+    """y, and the gradients of a random projection of y by name: `x`, then those parameters that are trained.
+
+    `scale` multiplies the projection, as mixed-precision training scales its loss.
+    """
     x, *rest = inputs
     x = x.detach().clone(memory_format=torch.preserve_format).requires_grad_()
     y = run(module, (x, *rest))
     with seeded("regard.testing", "upstream"):
-        upstream = torch.randn(y.shape).to(y.dtype)
+        upstream = (scale * torch.randn(y.shape)).to(y.dtype)
     module.zero_grad(set_to_none=True)
     y.backward(upstream)
     gradients = {name: p.grad for name, p in module.named_parameters() if p.requires_grad}

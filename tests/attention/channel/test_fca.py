@@ -76,7 +76,7 @@ def test_it_is_the_papers_formula(shape, frequencies, size):
     assert_equal(module(x), formula(x.numpy(), arrays(module), FOUR[frequencies], size), rtol=1e-10)
 
 
-@pytest.mark.parametrize("size", [7, 14])
+@pytest.mark.parametrize("size", [5, 7, 14])
 @pytest.mark.parametrize("fixed", [False, True])
 def test_the_authors_layer_agrees_with_its_gradient(size, fixed):
     module = drawn(FCA(8, reduction=2, frequencies="top4", size=size if fixed else None))

@@ -104,6 +104,7 @@ def test_a_single_position_and_a_constant_channel_have_gradients():
     ("options", "says"),
     [
         ({"unbiased": 1}, "srm: unbiased=1 is not allowed; it must be True or False"),
+        ({"epsilon": -1e-5}, "srm: epsilon=-1e-05 is not allowed; it must be a number of at least 0"),
         ({"strict": "no"}, "srm: strict='no' is not allowed; it must be True or False"),
     ],
 )

@@ -41,8 +41,8 @@ class FCA(Mechanism):
 
     Qin, Zhang, Wu, Li: FcaNet: Frequency Channel Attention Networks, ICCV 2021, equations 4 (transform), 8 to 10
     (frequencies of parts of the channels, gate). u and v are the frequencies of a 7 x 7 grid times h // 7 and w // 7,
-    as in the authors' code: under 7 every channel sees the mean. (0, 0) is the mean everywhere, so that `top1` is `se`
-    without biases, on the mean times the root of the positions.
+    as in the authors' code: along an axis under 7 every channel sees the mean. (0, 0) is the mean, so that `top1` is
+    `se` without biases, on the mean times the root of the positions.
 
     Args:
         channels: c.

@@ -10,7 +10,7 @@ from regard.attention.normalisation import GateNorm
 from regard.core.facts import Facts, Paper
 from regard.core.layout import Layout
 from regard.core.mechanism import Mechanism, Start
-from regard.core.options import flag, positive
+from regard.core.options import flag, not_negative
 from regard.core.precision import widen
 from regard.core.tap import Tap
 from regard.kernels import apply_gate, squeeze_positions
@@ -84,10 +84,8 @@ class SRM(Mechanism):
         start: Start = "paper",
     ) -> None:
         super().__init__(channels, start=start)
-        self.epsilon = (
-            epsilon if epsilon == 0 and not isinstance(epsilon, bool) else positive("srm", "epsilon", epsilon)
-        )
         self.unbiased = flag("srm", "unbiased", unbiased)
+        self.epsilon = not_negative("srm", "epsilon", epsilon)
         self.style = nn.Parameter(torch.empty(channels, 2))
         self.norm = GateNorm(channels, strict=flag("srm", "strict", strict))
         self.gate = Tap("gate")

@@ -5,11 +5,9 @@ from collections import OrderedDict
 from typing import ClassVar, Literal
 
 from torch import Tensor, nn, relu, sigmoid
-from torch.nn.functional import conv3d
 
 from regard.attention.convolution import convolution
 from regard.attention.normalisation import GateNorm, saturated
-from regard.attention.products import without_autocast
 from regard.attention.widths import group_count, hidden_width
 from regard.core.facts import Facts, Paper
 from regard.core.mechanism import Mechanism, Start
@@ -117,25 +115,10 @@ class GAM(Mechanism):
         x = apply_gate(x, self.own(self.temper(self._own_map(x))))
         if self.score == "linear":
             x = saturated(x)  # The convolution of infinities would be no number.
-        map = sigmoid(widen(self._around(x.to(self.reduce.weight.dtype))))
+        map = sigmoid(widen(self.around(x.to(self.reduce.weight.dtype))))
         if self.groups > 1:
             map = map.unflatten(1, (self.groups, -1)).transpose(1, 2).flatten(1, 2)
         return apply_gate(x, self.spatial(self.temper(map)))
-
-    def _around(self, x: Tensor) -> Tensor:
-        """(b, c, ...): what the positions around each one say about it."""
-        if self.dims < 3:
-            return self.around(x)
-        # On the CPU the gradient of a half's convolution over three axes writes beyond its memory where the kernel is
-        # larger than the features (PyTorch 2.14), so that the program is aborted.
-        with without_autocast(x):
-            for layer in self.around:
-                if isinstance(layer, nn.Conv3d):
-                    weight, bias = widen(layer.weight), None if layer.bias is None else widen(layer.bias)
-                    x = conv3d(widen(x), weight, bias, padding=layer.padding, groups=layer.groups).to(x.dtype)
-                else:
-                    x = layer(x)
-        return x
 
     def _own_map(self, x: Tensor) -> Tensor:
         """(b, c, ...): what each position's channels say about them."""

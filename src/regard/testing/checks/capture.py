@@ -10,12 +10,9 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from regard.testing.comparison import agree, largest
-from regard.testing.outcomes import CheckFailedError, CheckSkippedError, during
+from regard.testing.outcomes import CheckSkippedError, during
 from regard.testing.subject import Subject, run, run_backward
 from regard.testing.tolerance import allowed_difference, longest_sum
-
-UNSORTABLE = "cannot determine truth value of Relational"
-"""What PyTorch's inductor says where it compares strides of varying sizes as if they were numbers."""
 
 Sizes = Mapping[int, tuple[tuple[int, ...], ...]]
 
@@ -39,23 +36,14 @@ def compile(subject: Subject) -> None:
 
 
 def compile_inductor(subject: Subject) -> None:
-    """The code that inductor makes of it for training gives the same y and gradients (about 15 seconds).
-
-    With varying sizes; where inductor cannot sort the strides of views with such sizes (`UNSORTABLE`, a fault of
-    PyTorch), with each size for itself.
-    """
+    """The code that inductor makes of it for training gives the same y and gradients (about 15 seconds)."""
     try:
         from torch._inductor.cpp_builder import get_cpp_compiler
 
         get_cpp_compiler()
     except Exception as error:
         raise CheckSkippedError("There is no C++ compiler, which inductor needs on the CPU.") from error
-    try:
-        _compile(subject, "inductor", True, _at_two_sizes(subject), dynamic=True)
-    except CheckFailedError as failure:
-        if UNSORTABLE not in str(failure):
-            raise
-        _compile(subject, "inductor", True, _at_two_sizes(subject), dynamic=False)
+    _compile(subject, "inductor", True, _at_two_sizes(subject), dynamic=True)
 
 
 def export(subject: Subject) -> None:
