@@ -61,8 +61,7 @@ class Projections(nn.Module):
     def forward(self, x: Tensor, weigh: Callable[[Tensor], Tensor]) -> Tensor:
         """What is added to x; `weigh` is the gate."""
         inner = gelu(saturated(self.enter(x.to(self.enter.weight.dtype))))
-        out: Tensor = self.leave(saturated(weigh(inner)))
-        return out
+        return saturated(self.leave(saturated(weigh(inner))))
 
 
 class LargeKernelGate(Mechanism):
@@ -104,7 +103,8 @@ class LargeKernelGate(Mechanism):
         self.expect(x, (self.dims,))
         if self.projections is None:
             return saturated(apply_gate(x, self.gate(self.temper(widen(self.score(x))))))
-        return self.add(x, self.projections(x, lambda inner: apply_gate(inner, self.gate(widen(self.score(inner))))))
+        h = self.projections(x, lambda inner: apply_gate(inner, self.gate(widen(self.score(inner)))))
+        return saturated(self.add(x, h))
 
     @abstractmethod
     def score(self, x: Tensor) -> Tensor:
