@@ -2,45 +2,60 @@ import pytest
 import torch
 from torch import nn
 
-from regard.attention.convolution import Conv3d, convolution
+from regard.attention.convolution import CONVOLUTIONS, Conv1d, Conv2d, Conv3d, convolution
 from regard.core import OptionError
 from regard.testing import allowed_difference
 
 
 def test_there_is_one_for_each_number_of_axes():
-    assert [convolution("sk", d) for d in (1, 2, 3)] == [nn.Conv1d, nn.Conv2d, Conv3d]
+    assert [convolution("sk", d) for d in (1, 2, 3)] == [Conv1d, Conv2d, Conv3d]
 
 
+LAST = {2: torch.channels_last, 3: torch.channels_last_3d}
+SMALL = {
+    "a kernel larger than the features": (3, (2, 4, 2, 1, 3), {"kernel_size": 3, "padding": 1}),
+    "a stride larger than the features, one axis": (1, (1, 20, 3), {"kernel_size": 3, "padding": 1, "stride": 5}),
+    "a stride larger than the features, two axes": (2, (1, 4, 3, 3), {"kernel_size": 5, "padding": 2, "stride": 7}),
+}
+
+
+@pytest.mark.parametrize("small", SMALL)
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("groups", [1, 2])
 @pytest.mark.parametrize("autocast", [False, True])
-def test_a_half_has_the_gradient_of_a_kernel_larger_than_the_features(dtype, groups, autocast):
+def test_a_half_has_every_gradient(small, dtype, groups, autocast):
     """PyTorch's own layer leaves some of it unwritten; memory full of NaN, given back just before, shows that."""
     torch.manual_seed(0)
-    exact = nn.Conv3d(4, 4, 3, padding=1, groups=groups).to(dtype).double()
-    x = torch.randn(2, 4, 2, 1, 3).to(dtype)
-    upstream = torch.randn(2, 4, 2, 1, 3).to(dtype)
-    exact(x.double()).backward(upstream.double())
+    dims, size, options = SMALL[small]
+    kind, width = CONVOLUTIONS[dims], size[1]
+    exact = kind(width, width, **options, groups=groups).to(dtype).double()
+    x = torch.randn(size).to(dtype)
+    y = exact(x.double())
+    upstream = torch.randn(y.shape).to(dtype)
+    y.backward(upstream.double())
     for _ in range(20):
-        layer = Conv3d(4, 4, 3, padding=1, groups=groups)
+        layer = kind(width, width, **options, groups=groups)
         layer.load_state_dict(exact.state_dict())
         layer = layer if autocast else layer.to(dtype)
         given = x.float() if autocast else x
-        junk = [torch.full((n,), torch.nan) for n in (64, 256, 1024, 4096)]
+        junk = [torch.full((n,), torch.nan) for n in (16, 64, 128, 256, 512, 1024, 4096)]
         del junk
         with torch.autocast("cpu", dtype, enabled=autocast):
-            y = layer(given.contiguous(memory_format=torch.channels_last_3d))
+            y = layer(given if dims == 1 else given.contiguous(memory_format=LAST[dims]))
         y.backward(upstream.to(y.dtype))
         for ours, theirs in zip(layer.parameters(), exact.parameters(), strict=True):
             allowed = allowed_difference(dtype, x.numel()) * float(theirs.grad.abs().max())
             assert float((ours.grad.double() - theirs.grad).abs().max()) <= allowed
 
 
-def test_it_is_pytorchs_layer_in_float32():
+@pytest.mark.parametrize("dims", [1, 2, 3])
+@pytest.mark.parametrize("stride", [1, 2])
+def test_it_is_pytorchs_layer_in_float32(dims, stride):
     torch.manual_seed(0)
-    ours, theirs = Conv3d(4, 6, 3, stride=2, padding=1, groups=2), nn.Conv3d(4, 6, 3, stride=2, padding=1, groups=2)
+    ours = CONVOLUTIONS[dims](4, 6, 3, stride=stride, padding=1, groups=2)
+    theirs = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[dims - 1](4, 6, 3, stride=stride, padding=1, groups=2)
     ours.load_state_dict(theirs.state_dict())
-    x = torch.randn(2, 4, 5, 4, 3)
+    x = torch.randn(2, 4, 5, 4, 3)[(..., *[0] * (3 - dims))]
     assert torch.equal(ours(x), theirs(x))
 
 

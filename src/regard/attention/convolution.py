@@ -1,13 +1,16 @@
 """Convolutions by their number of position axes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.modules.conv import _ConvNd
 
 from regard.attention.products import without_autocast
 from regard.core.options import one_of
 from regard.core.precision import widen
+
+CONVOLVE: dict[int, Callable[..., Tensor]] = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
 
 
 def convolve(
@@ -20,27 +23,27 @@ def convolve(
     dilation: int | Sequence[int] = 1,
     groups: int = 1,
 ) -> Tensor:
-    """PyTorch's convolution of x (b, c, ...) over three axes, right for halves on the CPU too.
+    """PyTorch's convolution of x (b, c, ...) over one to three axes, right for halves on the CPU too.
 
-    There the gradient of a kernel larger than the features is read from memory that nobody wrote, and may write beyond
-    its own (PyTorch 2.15), so halves are convolved in float32.
+    There some of a weight's gradient is left as the memory was, of a kernel larger than the features over three axes
+    and of a stride larger than the features over any number (PyTorch 2.14), so these are convolved in float32.
 
     Example:
         >>> import torch
         >>> convolve(torch.ones(1, 1, 1, 1, 2), torch.ones(1, 1, 1, 1, 2)).flatten().tolist()
         [2.0]
     """
-    if x.device.type != "cpu":
-        return functional.conv3d(x, weight, bias, stride, padding, dilation, groups)
+    own = CONVOLVE[weight.ndim - 2]
+    steps = (stride,) if isinstance(stride, int) else stride
+    if x.device.type != "cpu" or (weight.ndim < 5 and max(steps) == 1):
+        return own(x, weight, bias, stride, padding, dilation, groups)
     with without_autocast(x):
         wide_bias = None if bias is None else widen(bias)
-        y = functional.conv3d(widen(x), widen(weight), wide_bias, stride, padding, dilation, groups)
+        y = own(widen(x), widen(weight), wide_bias, stride, padding, dilation, groups)
     return y.to(x.dtype)
 
 
-class Conv3d(nn.Conv3d):
-    """PyTorch's layer with zeros around the features, by `convolve`."""
-
+class _Convolution(_ConvNd):
     def forward(self, input: Tensor) -> Tensor:
         """(b, out_channels, ...)."""
         return convolve(
@@ -54,10 +57,22 @@ class Conv3d(nn.Conv3d):
         )
 
 
-CONVOLUTIONS: dict[int, type[nn.Conv1d] | type[nn.Conv2d] | type[nn.Conv3d]] = {1: nn.Conv1d, 2: nn.Conv2d, 3: Conv3d}
+class Conv1d(_Convolution, nn.Conv1d):
+    """PyTorch's layer with zeros around the features, by `convolve`."""
 
 
-def convolution(owner: str, dims: int) -> type[nn.Conv1d] | type[nn.Conv2d] | type[nn.Conv3d]:
+class Conv2d(_Convolution, nn.Conv2d):
+    """PyTorch's layer with zeros around the features, by `convolve`."""
+
+
+class Conv3d(_Convolution, nn.Conv3d):
+    """PyTorch's layer with zeros around the features, by `convolve`."""
+
+
+CONVOLUTIONS: dict[int, type[Conv1d] | type[Conv2d] | type[Conv3d]] = {1: Conv1d, 2: Conv2d, 3: Conv3d}
+
+
+def convolution(owner: str, dims: int) -> type[Conv1d] | type[Conv2d] | type[Conv3d]:
     """The convolution over `dims` position axes.
 
     >>> convolution("sse", 3).__name__

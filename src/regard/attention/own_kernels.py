@@ -1,7 +1,6 @@
 """The convolution of every picture with a kernel of its own, as dynamic convolutions mix one."""
 
 import math
-from collections.abc import Callable
 from itertools import product
 
 import torch
@@ -10,8 +9,6 @@ from torch.nn import functional
 
 from regard.attention.convolution import convolve
 from regard.core.errors import OptionError
-
-CONVOLVE: dict[int, Callable[..., Tensor]] = {1: functional.conv1d, 2: functional.conv2d, 3: convolve}
 
 
 def convolve_each(x: Tensor, kernels: Tensor, *, stride: int = 1, groups: int = 1) -> Tensor:
@@ -62,7 +59,7 @@ def expect_identity(owner: str, start: str, channels: int, out_channels: int, st
 def _in_groups(x: Tensor, kernels: Tensor, stride: int, groups: int) -> Tensor:
     batch, size = x.shape[0], kernels.shape[3:]
     padding = tuple(n // 2 for n in size)
-    y = CONVOLVE[len(size)](
+    y = convolve(
         x.reshape(1, -1, *x.shape[2:]),
         kernels.flatten(0, 1),
         stride=stride,
