@@ -109,7 +109,8 @@ def stays_finite(case, dtype, layout, training, factor):
     """y is finite in the dtype, of the right shape, and so are the gradients, as far as the dtype holds them.
 
     Where an exact number of the backward pass is beyond the dtype (the gradient of a weight is a sum of products of
-    features), the loss is scaled until it is not, as training does, and then everything has to be finite.
+    features), the loss is scaled until it is not, as training does, and then everything has to be finite. In training a
+    normalisation over a few nearly equal values makes of a rounding any number, so there the scale is found by trying.
     """
     subject, (x, *rest) = case
     inputs = tuple(v.to(dtype) if v.is_floating_point() else v for v in (laid(factor * x, layout), *rest))
@@ -118,16 +119,33 @@ def stays_finite(case, dtype, layout, training, factor):
     assert y.dtype == dtype
     assert y.shape == inputs[0].shape or not subject.keeps_shape or subject.facts.at in ("conv", "kernel")
     assert y.isfinite().all()
-    if not _all_finite(gradients):
-        exact = subject.stirred().to(dtype).double().train(training)
-        _, known = run_backward(exact, tuple(v.double() if v.is_floating_point() else v for v in inputs))
-        largest, limit = (
-            max(float(g.abs().max()) for g in known.values() if g is not None),
-            torch.finfo(dtype).max / ROOM,
-        )
-        assert largest >= limit, f"no exact gradient is larger than {largest:g}"
-        module = subject.stirred().to(dtype).train(training)
-        assert _all_finite(run_backward(module, inputs, scale=limit / largest / ROOM)[1])
+    if _all_finite(gradients):
+        return
+    exact = subject.stirred().to(dtype).double().train(training)
+    largest = _largest_of_backward(exact, tuple(v.double() if v.is_floating_point() else v for v in inputs))
+    limit = torch.finfo(dtype).max / ROOM
+    assert training or largest >= limit, f"no exact gradient is larger than {largest:g}"
+    scales = [limit / largest / ROOM] if largest >= limit else []
+    if training:
+        scales += [2**-7, 2**-14]
+    assert any(
+        _all_finite(run_backward(subject.stirred().to(dtype).train(training), inputs, scale=scale)[1])
+        for scale in scales
+    )
+
+
+def _largest_of_backward(module, inputs):
+    """The largest of all gradients, those between the layers too."""
+    found = []
+
+    def keep(_, *gradients):
+        found.extend(g for of in gradients for g in of if g is not None)
+
+    for inner in module.modules():
+        inner.register_full_backward_hook(keep)
+    _, gradients = run_backward(module, inputs)
+    found.extend(g for g in gradients.values() if g is not None)
+    return max(float(g.abs().max()) for g in found)
 
 
 def _all_finite(gradients):
@@ -135,19 +153,46 @@ def _all_finite(gradients):
 
 
 def equals_the_oracle(case, dtype, layout):
-    """In evaluation it is what the same numbers give in float64 and in plain memory."""
+    """In evaluation it is what the same numbers give in float64 and in plain memory, as far as they decide it.
+
+    The difference is judged by the larger of y and x: a gate near 0 is as exact as its logits, of size 1 or more, are.
+    Where it is too large, it may be `ROOM` times what roundings of x and of the layers' results do to the exact y (a
+    normalisation of nearly constant features multiplies them).
+    """
     subject, (x, *rest) = case
     given = tuple(v.to(dtype) if v.is_floating_point() else v for v in (laid(x, layout), *rest))
+    plain = tuple(v.contiguous().double() if v.is_floating_point() else v for v in given)
     module, exact = subject.stirred().to(dtype).eval(), subject.stirred().to(dtype).double().eval()
     with torch.no_grad():
-        got = run(module, given)
-        want = run(exact, tuple(v.contiguous().double() if v.is_floating_point() else v for v in given))
-    limit = allowed_difference(dtype, longest_sum(module, given)) * float(want.abs().max())
-    assert float((got.double() - want).abs().max()) <= 2 * limit
+        got, want = run(module, given), run(exact, plain)
+        size = max(float(want.abs().max()), float(x.abs().max()))
+        limit = 2 * allowed_difference(dtype, longest_sum(module, given)) * size
+        difference = float((got.double() - want).abs().max())
+        if difference > limit:
+            limit = ROOM * _spread(exact, plain, want, torch.finfo(dtype).eps)
+    assert difference <= limit
+
+
+def _spread(module, inputs, want, epsilon):
+    """How far y goes from `want` where x and what every layer gives are changed by a relative rounding."""
+    generator = torch.Generator().manual_seed(0)
+
+    def rounded(v):
+        return v * (1 + epsilon * (2 * torch.rand(v.shape, generator=generator, dtype=v.dtype) - 1))
+
+    for layer in module.modules():
+        if not any(layer.children()):
+            layer.register_forward_hook(lambda layer, inputs, y: rounded(y))
+    y = run(module, tuple(rounded(v) if v.is_floating_point() else v for v in inputs))
+    return float((y - want).abs().max())
 
 
 def has_the_right_gradient(case, training):
-    """The gradient of x is what differences show, in float64."""
+    """The gradient of x is what differences show, in float64.
+
+    A corner (of a ReLU, of a maximum) that is nearer than the step spoils the difference, not the gradient: a smaller
+    step must then show it.
+    """
     subject, inputs = case
     x, *rest = (v.double() if v.is_floating_point() else v for v in inputs)
     module = subject.stirred().double().train(training)
@@ -156,7 +201,10 @@ def has_the_right_gradient(case, training):
         with seeded("fuzz"):
             return run(module, (x, *rest))
 
-    assert torch.autograd.gradcheck(sampled, (x.requires_grad_(),), fast_mode=True)
+    def shown(step, **how):
+        return torch.autograd.gradcheck(sampled, (x.requires_grad_(),), eps=step, fast_mode=True, **how)
+
+    assert shown(1e-6, raise_exception=False) or shown(1e-8)
 
 
 def fuzzed(mechanism, how):

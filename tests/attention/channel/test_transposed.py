@@ -96,6 +96,16 @@ def test_the_map_shares_one_among_the_channels_of_a_head():
     torch.testing.assert_close(seen[0].sum(-1), torch.ones(2, 2, 3, dtype=torch.float64))
 
 
+def test_a_row_without_length_passes_no_gradient():
+    module = drawn(Transposed(6, heads=2))
+    with torch.no_grad():
+        module.embed.weight[:6] = 0
+    module(features(2, 6, 5, 3)).square().sum().backward()
+    queries, others = module.embed.weight.grad.split([6, 12])
+    assert torch.equal(queries, torch.zeros_like(queries))
+    assert 0 < others.abs().max() < 1e5
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [

@@ -80,6 +80,22 @@ class WrongWhenCompiled(Gate):
         return super().gate(x) * (0.9 if torch.compiler.is_dynamo_compiling() else 1.0)
 
 
+class RoundsOtherwise(Gate):
+    """Loses digits, and where it is compiled others, as code does that computes in another order."""
+
+    when_compiled = 2.0**14
+
+    def gate(self, x):
+        offset = self.when_compiled if torch.compiler.is_dynamo_compiling() else 2.0**13
+        return super().gate((x + offset) - offset)
+
+
+class RoundsMuchMore(RoundsOtherwise):
+    """Loses so many more digits that it is another computation."""
+
+    when_compiled = 2.0**21
+
+
 def test_a_graph_break_fails_compile():
     found = failures(BreaksTheGraph, ALL_BUT_INDUCTOR)
     assert found.keys() == {"compile"}
@@ -94,6 +110,14 @@ def test_another_result_when_compiled_fails_compile():
     found = failures(WrongWhenCompiled, ALL_BUT_INDUCTOR)
     assert found.keys() == {"compile"}
     assert "a value of y is" in found["compile"]
+
+
+def test_digits_that_the_module_itself_loses_are_not_asked_of_the_compiled_one():
+    assert not failures(RoundsOtherwise, ("compile",))
+
+
+def test_many_more_lost_digits_fail_compile():
+    assert failures(RoundsMuchMore, ("compile",)).keys() == {"compile"}
 
 
 def test_a_size_as_a_python_integer_fails_export_and_with_it_onnx():

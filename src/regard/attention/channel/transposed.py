@@ -4,7 +4,6 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor, nn, softmax
-from torch.nn.functional import normalize
 
 from regard.attention.convolution import convolution
 from regard.attention.heads import head_count
@@ -18,6 +17,9 @@ from regard.core.tap import Tap
 
 PER_HEAD = 48
 """The channels of a head in the four levels of Restormer's encoder."""
+
+SMALLEST = 1e-12
+"""The least length of a row that counts: shorter ones are zero but for roundings."""
 
 
 class Transposed(Mechanism):
@@ -72,6 +74,8 @@ class Transposed(Mechanism):
             "x is added here, as equation 1 of the paper says; the authors' module leaves that to its block.",
             "q and k have length 1 and the logits are multiplied by the temperature, as in the authors' code; "
             "equation 1 of the paper divides by it.",
+            "Rows of q and k that are zero, in the dtype of the weights, pass no gradient; in the authors' code it is "
+            "1e12 times as large as what comes back.",
             "The layer normalisation before it is the block's and no part of it.",
         ),
         at="stage",
@@ -128,9 +132,16 @@ class Transposed(Mechanism):
             part.flatten(2).unflatten(1, (self.heads, -1))
             for part in self.surround(self.embed(x.to(self.embed.weight.dtype))).chunk(3, 1)
         )
-        query, key = (normalize(widen(rows), dim=-1) for rows in (query, key))
+        query, key = (_of_length_one(rows) for rows in (query, key))
         logits = widen(self.temperature) * wide_product(query, key.transpose(2, 3))
         map = self.map(softmax(logits, -1))
         mixed = map.to(value.dtype) @ value
         h = self.project(mixed.reshape(x.shape))
         return self.add(x, h) if self.residual else self.blend(x, h)
+
+
+def _of_length_one(rows: Tensor) -> Tensor:
+    """Rows (..., n) in at least float32, of length 1, or 0 where the length is less than any that counts."""
+    smallest = max(SMALLEST, torch.finfo(rows.dtype).tiny)
+    length = torch.linalg.vector_norm(widen(rows), dim=-1, keepdim=True)
+    return widen(rows) * torch.where(length >= smallest, 1 / length.clamp_min(smallest), 0)
