@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from regard.attention import CATALOGUE, CONTROLS, create, find, names
-from regard.attention.catalogue import AMBIGUOUS
+from regard.attention.catalogue import AMBIGUOUS, OTHER_NAMES
 from regard.core import OptionError, Spec, UnknownNameError, taps
 
 EVERY = (*CATALOGUE, *CONTROLS)
@@ -149,6 +149,23 @@ def test_an_ambiguous_acronym_is_refused_with_the_choices(name):
         assert meaning in str(error.value)
         assert here is None or (here in names() and f"here {here!r}" in str(error.value))
     assert name not in names()
+
+
+@pytest.mark.parametrize("name", sorted(OTHER_NAMES))
+def test_a_name_that_others_use_is_answered_with_the_one_it_has_here(name):
+    with pytest.raises(UnknownNameError, match=f"{name!r}: here it is '{OTHER_NAMES[name]}'"):
+        create(name, channels=8)
+    assert create(OTHER_NAMES[name], channels=8)(torch.randn(2, 8, 9, 9)).shape == (2, 8, 9, 9)
+    assert name not in names()
+
+
+@pytest.mark.parametrize("mechanism", CATALOGUE, ids=lambda m: m.facts.name)
+def test_a_batch_of_no_picture_stays_one(mechanism):
+    module = mechanism(8).eval()
+    inputs = module.example_inputs(8, (9,) * (2 if 2 in mechanism.facts.dims else mechanism.facts.dims[0]), 0)
+    y = module(*inputs)
+    assert y.shape[0] == 0
+    assert not y.requires_grad or y.sum().backward() is None
 
 
 def test_options_come_from_the_line_and_from_the_call():

@@ -25,4 +25,4 @@ def laid_along(values: Tensor, axis: int, dims: int) -> Tensor:
     >>> laid_along(torch.zeros(2, 3, 5), 0, 2).shape
     torch.Size([2, 3, 5, 1])
     """
-    return values.reshape(*values.shape[:2], *(1,) * axis, -1, *(1,) * (dims - axis - 1))
+    return values.reshape(*values.shape[:2], *(1,) * axis, values.shape[2], *(1,) * (dims - axis - 1))

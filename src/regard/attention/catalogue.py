@@ -144,6 +144,25 @@ AMBIGUOUS: dict[str, dict[str, str | None]] = {
 }
 """Acronyms that the field uses for several things, with the name that each has here, or None."""
 
+OTHER_NAMES: dict[str, str] = {
+    "a2": "double",
+    "ccnet": "criss_cross",
+    "ceca": "eca:padding=circular",
+    "danet": "dual",
+    "ecam": "eca:hidden=8",
+    "ese": "se:reduction=none,gate=hard_sigmoid",
+    "gather_excite": "ge",
+    "global_context": "gc",
+    "mdta": "transposed",
+    "mhsa": "multihead",
+    "selective_kernel": "sk",
+    "soft_mask": "residual_mask",
+    "spatial_transformer": "stn",
+    "split_attention": "splat",
+    "squeeze_excite": "se",
+}
+"""What others call a mechanism, or a form of it, and the spec that makes it here."""
+
 
 def names(*, family: Family | None = None, kind: Kind | None = None) -> tuple[str, ...]:
     """The names of the catalogue, in its order.
@@ -160,6 +179,8 @@ def find(name: str) -> type[Mechanism]:
     if name in AMBIGUOUS:
         meanings = (f"{what} ({f'here {here!r}' if here else 'not here'})" for what, here in AMBIGUOUS[name].items())
         raise UnknownNameError(f"{name!r} means several things: {', '.join(meanings)}. Use the full name.")
+    if name in OTHER_NAMES:
+        raise UnknownNameError(f"There is no mechanism named {name!r}: here it is {OTHER_NAMES[name]!r}.")
     for mechanism in (*CATALOGUE, *CONTROLS):
         if mechanism.facts.name == name:
             return mechanism

@@ -13,7 +13,7 @@ def group_normalise(norm: nn.GroupNorm, x: Tensor) -> Tensor:
     >>> group_normalise(nn.GroupNorm(2, 2), torch.tensor([[[5.0], [7.0]]])).flatten().tolist()
     [0.0, 0.0]
     """
-    groups = widen(x).reshape(x.shape[0], norm.num_groups, -1)
+    groups = widen(x).unflatten(1, (norm.num_groups, -1)).flatten(2)
     mean, deviation = squeeze_positions(groups, "mean", "deviation")
     scale = (deviation.square() + norm.eps).rsqrt()
     normal = ((groups - mean.unsqueeze(2)) * scale.unsqueeze(2)).reshape(x.shape)

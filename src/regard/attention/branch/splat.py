@@ -115,7 +115,8 @@ class Splat(Mechanism):
                 "reduce_norm": "att.bn",
                 "expand": Stored(name="att.conv2", axes=4),
             },
-            note="groups=1, radix=2 or more; the hidden width there follows the channels of y",
+            options={"groups": 1},
+            note="radix=2 or more; the hidden width there follows the channels of y",
         ),
     )
 
@@ -176,7 +177,7 @@ class Splat(Mechanism):
         splits = relu(self.norm(self.conv(x.to(dtype)))).chunk(self.radix, 1)
         mean = stack([squeeze_positions(split, "mean")[0] for split in splits]).sum(0)
         hidden = relu(self.reduce_norm(self.reduce(mean.to(dtype).unsqueeze(2))))
-        logits = widen(self.expand(hidden)).reshape(x.shape[0], self.groups, self.radix, -1).transpose(1, 2)
+        logits = widen(self.expand(hidden)).squeeze(2).unflatten(1, (self.groups, self.radix, -1)).transpose(1, 2)
         map = sigmoid(logits) if self.radix == 1 else softmax(logits, 1)
-        map = map.reshape(x.shape[0], self.radix, -1, *(1,) * self.dims)
+        map = map.reshape(*map.shape[:2], splits[0].shape[1], *(1,) * self.dims)
         return self.blend(x, select_branches(splits, self.select(map)))

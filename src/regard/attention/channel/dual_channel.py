@@ -62,8 +62,18 @@ class DualChannel(Mechanism):
         parameters="1",
     )
     layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(library="official", twin="encoding.nn.da_att.CAM_Module", names={"gamma": "gamma"}),
-        Layout(library="pytorchcv", twin="pytorchcv.models.danet.ChaAttBlock", names={"gamma": "scale.alpha"}),
+        Layout(
+            library="official",
+            twin="encoding.nn.da_att.CAM_Module",
+            names={"gamma": "gamma"},
+            options={"energy": "difference"},
+        ),
+        Layout(
+            library="pytorchcv",
+            twin="pytorchcv.models.danet.ChaAttBlock",
+            names={"gamma": "scale.alpha"},
+            options={"energy": "difference"},
+        ),
     )
 
     def __init__(self, channels: int, *, energy: Energy = "difference", start: Start = "paper") -> None:

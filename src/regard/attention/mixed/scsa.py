@@ -146,7 +146,7 @@ class SCSA(Mechanism):
 
     def _in_heads(self, x: Tensor) -> Tensor:
         """(b, c, n) as (b, heads, c / heads, n)."""
-        return x.reshape(x.shape[0], self.heads, self.channels // self.heads, -1)
+        return x.flatten(2).unflatten(1, (self.heads, -1))
 
 
 def _windows(x: Tensor, window: int) -> tuple[Tensor, Tensor]:

@@ -130,14 +130,14 @@ class Shuffle(Mechanism):
         """(b, channels, 1, ...): of halves (b, groups, n, ...)."""
         (mean,) = squeeze_positions(x.flatten(1, 2), "mean")
         scores = widen(self.channel_weight) * mean.unflatten(1, (self.groups, -1)) + widen(self.channel_bias)
-        return self.channel(sigmoid(scores).reshape(x.shape[0], -1, *(1,) * (x.ndim - 3)))
+        return self.channel(sigmoid(scores).reshape(x.shape[0], x.shape[1] * x.shape[2], *(1,) * (x.ndim - 3)))
 
     def _spatial_map(self, x: Tensor) -> Tensor:
         """(b, channels, ...): of halves (b, groups, n, ...)."""
         ones = (1,) * (x.ndim - 3)
         weight, bias = (widen(p).reshape(-1, *ones) for p in (self.spatial_weight, self.spatial_bias))
         scores = weight * group_normalise(self.norm, x.flatten(0, 1)) + bias
-        return self.spatial(sigmoid(scores).reshape(x.shape[0], -1, *x.shape[3:]))
+        return self.spatial(sigmoid(scores).unflatten(0, x.shape[:2]).flatten(1, 2))
 
 
 def _shuffled(x: Tensor) -> Tensor:

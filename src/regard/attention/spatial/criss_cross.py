@@ -101,7 +101,7 @@ class CrissCross(Mechanism):
         for tap in self.maps:
             tokens = to_tokens(x).to(self.value.weight.dtype)
             query, key, value = (
-                layer(tokens).reshape(x.shape[0], *x.shape[2:], -1) for layer in (self.query, self.key, self.value)
+                layer(tokens).unflatten(1, x.shape[2:]) for layer in (self.query, self.key, self.value)
             )
             map = tap(_shares(query, key).unsqueeze(1)).squeeze(1)
             x = self.add(x, self.gamma * _gathered(map, value).movedim(-1, 1))

@@ -8,7 +8,7 @@ from torch import Tensor, nn, relu
 
 from regard.attention.attending import attend
 from regard.attention.heads import to_features, to_tokens
-from regard.attention.normalisation import GateNorm
+from regard.attention.normalisation import GateNorm, saturated
 from regard.attention.products import wide_product
 from regard.attention.widths import hidden_width
 from regard.core.facts import Facts, Paper
@@ -194,7 +194,8 @@ class NonLocal(Mechanism):
             queries, keys = self.query(queries), self.key(keys)
         gathered = self._gathered(queries, keys, values, (*x.shape[2:], *seen.shape[2:]))
         h = to_features(self._projected(gathered), x)
-        return self.add(x, h if self.norm is None else self.norm(h))
+        y = self.add(x, h if self.norm is None else self.norm(h))
+        return y if self.form in _SHARES else saturated(y)
 
     def _projected(self, gathered: Tensor) -> Tensor:
         """W of what was gathered. Without shares that grows with the cube of x: in float16 it ends at the largest."""
