@@ -6,6 +6,7 @@ Two processes of two threads each on two cores are ten times slower than one; pr
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -20,6 +21,8 @@ Job = TypeVar("Job")
 Result = TypeVar("Result")
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_PATIENCE = 5.0
+"""Seconds that a process has to end when it is asked to."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,15 @@ def _end(executor: ProcessPoolExecutor, others: set[BaseProcess]) -> None:
     workers = set(multiprocessing.active_children()) - others
     for worker in workers:
         worker.terminate()
-    for worker in workers:
-        worker.join(timeout=5)
+    # The executor's own thread waits for them too. Where it is the one to reap a process, `join` returns while the
+    # process still counts as alive for a moment: ask until none is left.
+    patience = time.monotonic() + _PATIENCE
+    while workers & set(multiprocessing.active_children()):
+        if time.monotonic() > patience:
+            for worker in workers:
+                worker.kill()
+            return
+        time.sleep(0.01)
 
 
 def _ignore_interrupts() -> None:
