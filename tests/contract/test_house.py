@@ -19,6 +19,7 @@ COVERED_ELSEWHERE: dict[str, str] = {}
 OVER_A_ROOM = {
     "tests/attention/test_conformance.py": "the conformance suite over the whole catalogue",
     "tests/attention/test_fuzz.py": "random inputs and options over the whole catalogue",
+    "tests/attention/test_gpu.py": "the conformance suite over the whole catalogue on a CUDA device",
 }
 """Test files that mirror no single module, with what they test."""
 

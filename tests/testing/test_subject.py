@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -35,6 +37,27 @@ def test_a_mechanism_is_held_to_its_facts():
 def test_a_plain_module_is_taken_for_a_gate_on_images():
     found = subject_of(Gate)
     assert (found.name, found.dims, found.keeps_shape, found.facts) == ("Gate", (2,), True, None)
+
+
+def test_modules_and_inputs_are_drawn_alike_for_every_device():
+    here = subject_of(Gate)
+    there = replace(here, device=torch.device("meta"))
+    assert {t.device.type for m in (there.module(), there.stirred()) for t in (*m.parameters(), *there.inputs())} == {
+        "meta"
+    }
+    again = there.on_the_cpu
+    assert torch.equal(again.inputs()[0], here.inputs()[0])
+    assert torch.equal(again.stirred().score.weight, here.stirred().score.weight)
+
+
+def test_what_a_module_draws_is_the_same_in_every_run_and_the_generator_stays_as_it_was():
+    subject, before = subject_of(Gate), torch.get_rng_state()
+    drawn = []
+    for _ in range(2):
+        with subject.drawing("a", "draw"):
+            drawn.append(torch.rand(3))
+    assert torch.equal(*drawn)
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 def test_an_instance_promises_the_axes_that_it_does_not_refuse():

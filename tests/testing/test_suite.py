@@ -36,6 +36,17 @@ def test_an_unknown_check_is_an_error_with_the_nearest():
         check_attention(Gate, checks=())
 
 
+def test_a_device_that_is_no_device_is_refused():
+    with pytest.raises(OptionError, match="device='gpu' is not allowed; choose auto, cpu, cuda"):
+        check_attention(Gate, checks=("shapes",), device="gpu")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_device_that_is_not_there_is_refused_before_anything_runs():
+    with pytest.raises(OptionError, match="device='cuda' was asked for, but PyTorch"):
+        check_attention("no module", checks=("shapes",), device="cuda")
+
+
 def test_a_failure_raises_unless_the_report_is_asked_for():
     with pytest.raises(ConformanceError, match=r"Flatten: 1 of 1 checks failed\.\n  shapes: x"):
         check_attention(nn.Flatten(), channels=3, checks=("shapes",))

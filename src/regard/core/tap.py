@@ -44,7 +44,8 @@ class Tap(nn.Module):
     """Passes a map on unchanged, shows it to `sink`, and lets `replace` put another in its place.
 
     The forward method itself looks at `sink` and `replace`, so both also work on a module that was compiled before
-    they were set (a forward hook added after `torch.compile` sees nothing).
+    they were set (a forward hook added after `torch.compile` sees nothing). For a compiled module let them be
+    functions written in Python: PyTorch 2.11 compiles no built-in ones such as a list's `append`.
 
     Args:
         kind: what the map is over.
@@ -139,7 +140,7 @@ def _shared(kind: MapKind, map: Tensor) -> int:
 
 def _fitted(other: Tensor, map: Tensor) -> Tensor:
     aligned = zip(reversed(other.shape), reversed(map.shape), strict=False)
-    if other.ndim > map.ndim or any(given not in (1, size) for given, size in aligned):
+    if other.ndim > map.ndim or any(given != 1 and given != size for given, size in aligned):
         raise ShapeError(
             f"Tap: `replace` gave a map of shape {tuple(other.shape)}; it must broadcast to the map's own shape "
             f"{tuple(map.shape)}."

@@ -34,7 +34,7 @@ from regard.recipes.sources import open_with_bar
 from regard.recipes.versions import versions
 from regard.report.numerals import plural
 from regard.training import DeviceName, Recipe
-from regard.training.devices import check_precision
+from regard.training.precision import check_precision
 from regard.training.transfer import read_state, transfer
 
 _MOST_WORKERS = 4

@@ -18,7 +18,7 @@ def agree(got: Tensor, want: Tensor, allowed: float, what: str, *, scale: float 
     """
     if got.shape != want.shape:
         raise CheckFailedError(f"{what} has shape {tuple(got.shape)} where it should have {tuple(want.shape)}.")
-    ours, theirs = got.detach().double().flatten(), want.detach().double().flatten()
+    ours, theirs = got.detach().cpu().double().flatten(), want.detach().cpu().double().flatten()
     same = (ours == theirs) | (ours.isnan() & theirs.isnan())
     if bool(same.all()):
         return

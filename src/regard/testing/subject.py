@@ -2,7 +2,8 @@
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 
 import torch
@@ -13,7 +14,7 @@ from regard.core.errors import OptionError, RegardError, ShapeError
 from regard.core.facts import Facts
 from regard.core.mechanism import Mechanism
 from regard.core.options import at_least
-from regard.core.seeding import seeded
+from regard.core.seeding import key, seeded
 from regard.testing import inputs
 from regard.testing.outcomes import CheckFailedError, CheckSkippedError, brief
 from regard.testing.source import NONE, Attention, Builds, Copies, Options, Source, called
@@ -21,6 +22,7 @@ from regard.testing.source import NONE, Attention, Builds, Copies, Options, Sour
 ExampleInputs = Callable[[int, tuple[int, ...], int], Tensor | tuple[Tensor, ...]]
 
 DEFAULT_CHANNELS = 16
+CPU = torch.device("cpu")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -35,6 +37,7 @@ class Subject:
         keeps_shape: whether y has the shape of x.
         facts: a mechanism's facts; None for a module without.
         example_inputs: (channels, size, batch) -> what its forward takes.
+        device: where it runs. Parameters and inputs are drawn on the CPU, so that they are the same everywhere.
     """
 
     name: str
@@ -44,6 +47,12 @@ class Subject:
     keeps_shape: bool
     facts: Facts | None
     example_inputs: ExampleInputs
+    device: torch.device = CPU
+
+    @property
+    def on_the_cpu(self) -> "Subject":
+        """The same, with modules and inputs on the CPU."""
+        return replace(self, device=CPU)
 
     @property
     def main_dims(self) -> int:
@@ -68,6 +77,9 @@ class Subject:
         self, *, channels: int | None = None, dims: int | None = None, draw: int = 0, options: Options = NONE
     ) -> nn.Module:
         """A new module in training mode, as it starts."""
+        return self._made(channels, dims, draw, options).to(self.device)
+
+    def _made(self, channels: int | None, dims: int | None, draw: int, options: Options = NONE) -> nn.Module:
         dims = dims or self.main_dims
         if isinstance(self.source, Copies):
             return self.source.make(channels, draw=draw, options=options).train()
@@ -90,12 +102,12 @@ class Subject:
 
         The noise of a weight is scaled by its fan-in, so that the features keep their magnitude.
         """
-        module = self.module(channels=channels, dims=dims, draw=draw)
+        module = self._made(channels, dims, draw)
         with seeded("regard.testing", "stir", draw), torch.no_grad():
             for parameter in filter(torch.is_floating_point, module.parameters()):
                 fan_in = parameter[0].numel() if parameter.ndim > 1 and len(parameter) else 1
                 parameter.add_(torch.randn_like(parameter), alpha=0.25 if fan_in == 1 else 0.5 / math.sqrt(fan_in or 1))
-        return awake(module)
+        return awake(module).to(self.device)
 
     def inputs(
         self, size: tuple[int, ...] | None = None, *, batch: int = 2, channels: int | None = None, draw: int = 0
@@ -104,7 +116,11 @@ class Subject:
         size = size or inputs.PLAIN[self.main_dims]
         with seeded("regard.testing", "inputs", draw):
             made = self.example_inputs(channels or self.channels, size, batch)
-        return made if isinstance(made, tuple) else (made,)
+        return tuple(x.to(self.device) for x in (made if isinstance(made, tuple) else (made,)))
+
+    def drawing(self, *parts: str) -> AbstractContextManager[None]:
+        """Inside, what the module samples is the same in every run, on the CPU and on its own device."""
+        return _sampling(self.device, *parts)
 
     def takes(self, size: tuple[int, ...], batch: int = 2) -> bool:
         """Whether the module takes x of that size; where not, that is the business of other checks."""
@@ -137,11 +153,18 @@ def run_backward(
     x = x.detach().clone(memory_format=torch.preserve_format).requires_grad_()
     y = run(module, (x, *rest))
     with seeded("regard.testing", "upstream"):
-        upstream = (scale * torch.randn(y.shape)).to(y.dtype)
+        upstream = (scale * torch.randn(y.shape)).to(y.device, y.dtype)
     module.zero_grad(set_to_none=True)
     y.backward(upstream)
     gradients = {name: p.grad for name, p in module.named_parameters() if p.requires_grad}
     return y, {"x": x.grad} | gradients
+
+
+@contextmanager
+def _sampling(device: torch.device, *parts: str) -> Iterator[None]:
+    with torch.random.fork_rng([] if device.type == "cpu" else [device], device_type=device.type):
+        torch.manual_seed(key(*parts))
+        yield
 
 
 def awake(module: nn.Module) -> nn.Module:
@@ -164,6 +187,7 @@ def subject_of(
     dims: tuple[int, ...] | None = None,
     keeps_shape: bool | None = None,
     example_inputs: ExampleInputs | None = None,
+    device: torch.device = CPU,
 ) -> Subject:
     """Finds out what `attention` promises; see `check_attention` for the arguments and errors."""
     source = _source(attention)
@@ -183,6 +207,7 @@ def subject_of(
         keeps_shape=keeps_shape if keeps_shape is not None else facts is None or facts.keeps_shape,
         facts=facts,
         example_inputs=example_inputs or getattr(example, "example_inputs", None) or _features,
+        device=device,
     )
     if dims is None and isinstance(source, Copies):
         made = replace(made, dims=tuple(d for d in made.dims if not _refuses(made, d)) or made.dims)

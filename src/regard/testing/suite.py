@@ -1,11 +1,13 @@
 """The conformance suite: what every attention module should promise, checked on yours."""
 
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
 
 import torch
 
+from regard.core.devices import resolve_device
 from regard.core.errors import OptionError, unknown_name
 from regard.core.seeding import seeded
 from regard.testing.checks import behaviour, capture, construction, copies, layout, maps, numerics
@@ -57,12 +59,13 @@ def check_attention(
     keeps_shape: bool | None = None,
     example_inputs: ExampleInputs | None = None,
     checks: Iterable[str] | None = None,
+    device: str | torch.device = "cpu",
     raise_on_failure: bool = True,
 ) -> Report:
     """Checks whether an attention module keeps the promises of a mechanism.
 
-    It works on copies, on the CPU and in float32 where a check does not say otherwise, and leaves your module and
-    PyTorch's generator as they were. A module with `regard.core.Facts` in its attribute `facts` is held to them;
+    It works on copies, in float32 where a check does not say otherwise, and leaves your module and PyTorch's
+    generators as they were. A module with `regard.core.Facts` in its attribute `facts` is held to them;
     without facts it is taken to give y the shape of x and to take images.
 
     Args:
@@ -75,6 +78,8 @@ def check_attention(
         example_inputs: (channels, size, batch) -> the tensor or tuple of tensors that forward takes; by default the
             method of that name, or standard normal features (batch, channels, *size).
         checks: names in `CHECKS`; by default all but those in `OPT_IN`.
+        device: where it runs: `cpu`, `cuda`, `cuda:1`, `mps` or `auto`. On another device than the CPU the CPU's
+            float64 is the reference, and products are in full float32, without TF32.
         raise_on_failure: raise where a check fails, instead of returning the report.
 
     Returns:
@@ -82,7 +87,8 @@ def check_attention(
 
     Raises:
         ConformanceError: a check failed; the text lists every failed check and why.
-        OptionError: `attention` is no module, cannot be built, or does not take its reference input.
+        OptionError: `attention` is no module, cannot be built, or does not take its reference input; or a device
+            that is not there.
         UnknownNameError: a check that does not exist.
 
     Example:
@@ -97,11 +103,16 @@ def check_attention(
         passed  shapes
         failed  batch_independence  beside two other pictures in the batch a value of y is ...
     """
-    chosen = _chosen(checks)
-    with warnings.catch_warnings(), seeded("regard.testing"), torch.enable_grad():
+    chosen, where = _chosen(checks), resolve_device(device)
+    with warnings.catch_warnings(), seeded("regard.testing"), torch.enable_grad(), _full_float32(where):
         warnings.simplefilter("ignore")
         checked = subject_of(
-            attention, channels=channels, dims=dims, keeps_shape=keeps_shape, example_inputs=example_inputs
+            attention,
+            channels=channels,
+            dims=dims,
+            keeps_shape=keeps_shape,
+            example_inputs=example_inputs,
+            device=where,
         )
         report = Report(checked.name, tuple(_outcome(name, checked) for name in chosen))
     if raise_on_failure:
@@ -120,6 +131,21 @@ def _chosen(checks: Iterable[str] | None) -> tuple[str, ...]:
     if not asked:
         raise OptionError(f"check_attention: checks is empty; name some of {', '.join(CHECKS)}.")
     return tuple(name for name in CHECKS if name in asked)
+
+
+@contextmanager
+def _full_float32(device: torch.device) -> Iterator[None]:
+    """Inside, CUDA's products and convolutions of float32 are not rounded to TF32."""
+    if device.type != "cuda":
+        yield
+        return
+    products, convolutions = torch.backends.cuda.matmul, torch.backends.cudnn
+    before = products.allow_tf32, convolutions.allow_tf32
+    products.allow_tf32 = convolutions.allow_tf32 = False
+    try:
+        yield
+    finally:
+        products.allow_tf32, convolutions.allow_tf32 = before
 
 
 def _outcome(name: str, checked: Subject) -> Outcome:

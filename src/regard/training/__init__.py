@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from regard.training.devices import DeviceName, resolve_device, set_threads
+from regard.core.devices import DeviceName, resolve_device, set_threads
 from regard.training.recipe import Recipe
 from regard.training.weights import load_weights, restore, save_weights
 

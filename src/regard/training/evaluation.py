@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from regard.core.batch import Batch
+from regard.core.devices import resolve_device
 from regard.core.errors import DataError
-from regard.training.devices import resolve_device
 from regard.training.metrics import (
     Bin,
     Number,

@@ -15,13 +15,14 @@ from rich.console import Console
 from torch import Tensor, nn
 
 from regard.core.batch import Batch
+from regard.core.devices import resolve_device
 from regard.core.errors import OptionError, TrainingError
 from regard.training.checkpoints import SafetensorsIO
 from regard.training.classification import Classification
-from regard.training.devices import check_precision, resolve_device
 from regard.training.history import EpochRow, History
 from regard.training.objectives import objective
 from regard.training.optimisation import moving_average
+from regard.training.precision import check_precision
 from regard.training.progress import ProgressBar
 from regard.training.quiet import quiet
 from regard.training.recipe import Recipe

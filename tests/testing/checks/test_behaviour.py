@@ -46,6 +46,14 @@ class UnusedLayer(Gate):
         self.spare = nn.Linear(channels, channels)
 
 
+class Unpools(Gate):
+    """PyTorch has no deterministic way to put maxima back, and says so only when it is asked."""
+
+    def gate(self, x):
+        peaks, places = functional.max_pool2d(x, 2, return_indices=True)
+        return torch.sigmoid(functional.max_unpool2d(peaks, places, 2, output_size=x.shape[2:]))
+
+
 def test_a_softmax_over_the_batch_fails_batch_independence():
     found = failures(OverTheBatch)
     assert found.keys() == {"batch_independence"}
@@ -68,6 +76,13 @@ def test_an_operator_that_varies_on_cuda_fails_determinism():
     assert found.keys() == {"determinism"}
     assert "adaptive_max_pool2d_backward gives other results" in found["determinism"]
     assert "take amax" in found["determinism"]
+
+
+def test_an_operator_that_pytorch_warns_of_fails_determinism():
+    sentence = failures(Unpools, checks=("determinism",))["determinism"]
+    assert sentence.startswith("max_unpooling2d_forward_out does not have a deterministic implementation")
+    assert "name it in facts.nondeterministic" in sentence
+    assert not torch.are_deterministic_algorithms_enabled()
 
 
 def test_the_operators_that_vary_on_cuda_exist():

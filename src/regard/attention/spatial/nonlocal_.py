@@ -190,7 +190,9 @@ class NonLocal(Mechanism):
         dtype = self.value.weight.dtype
         queries, keys = to_tokens(x).to(dtype), to_tokens(seen).to(dtype)
         values = self.value(keys)
-        if self.form != "gaussian":
+        if self.form == "gaussian":
+            queries, keys = _packed(queries), _packed(keys)
+        else:
             queries, keys = self.query(queries), self.key(keys)
         gathered = self._gathered(queries, keys, values, (*x.shape[2:], *seen.shape[2:]))
         h = to_features(self._projected(gathered), x)
@@ -209,8 +211,7 @@ class NonLocal(Mechanism):
     def _gathered(self, queries: Tensor, keys: Tensor, values: Tensor, shape: tuple[int, ...]) -> Tensor:
         """(b, positions, hidden): for every position the sum of the values, weighed."""
         if self.form in _SHARES:
-            # A fused kernel takes vectors that lie together in memory.
-            heads = (tokens.contiguous().unsqueeze(1) for tokens in (queries, keys, values))
+            heads = (tokens.unsqueeze(1) for tokens in (queries, keys, values))
             return attend(self.map, *heads, shape=shape, scale=self.scale).squeeze(1)
         count = keys.shape[1]
         if self.form == "dot" and not self.map.watched:
@@ -222,6 +223,11 @@ class NonLocal(Mechanism):
             weights = relu(wide_product(queries, of_query[0]) + wide_product(keys, of_key[0]).transpose(1, 2)) / count
         map = self.map(weights.reshape(weights.shape[0], 1, *shape))
         return wide_product(map.reshape(weights.shape), values)
+
+
+def _packed(tokens: Tensor) -> Tensor:
+    """Each vector together in memory, as fused kernels take it, also the only one, which `contiguous` leaves alone."""
+    return tokens.clone(memory_format=torch.contiguous_format)
 
 
 def _halved(x: Tensor) -> Tensor:

@@ -28,7 +28,7 @@ def apply_gate(x: Tensor, map: Tensor, *, impl: Impl = "auto") -> Tensor:
         3.0
     """
     choose("apply_gate", impl)
-    if map.ndim != x.ndim or any(given not in (1, size) for given, size in zip(map.shape, x.shape, strict=True)):
+    if map.ndim != x.ndim or any(given != 1 and given != size for given, size in zip(map.shape, x.shape, strict=True)):
         raise ShapeError(
             f"apply_gate: map has shape {tuple(map.shape)} and x {tuple(x.shape)}; the map must have as many axes as "
             "x, each of x's size or of size 1."

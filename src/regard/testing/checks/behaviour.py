@@ -1,9 +1,12 @@
 """Pictures that do not see one another, runs that repeat, parameters that all take part."""
 
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from regard.core.seeding import seeded
 from regard.testing.comparison import agree
 from regard.testing.outcomes import CheckFailedError, CheckSkippedError, during
 from regard.testing.subject import Subject, run, run_backward
@@ -45,23 +48,44 @@ def batch_independence(subject: Subject) -> None:
 
 
 def determinism(subject: Subject) -> None:
-    """Gives the same y twice, in training under one seed, with no operator that varies on CUDA in silence."""
+    """Gives the same y twice, in training under one seed with deterministic algorithms, which all its operators have.
+
+    Where its facts name what is not deterministic, training on another device than the CPU may vary.
+    """
     inputs = subject.inputs()
     module = subject.stirred().eval()
     with during("evaluation"), torch.no_grad():
         agree(run(module, inputs), run(module, inputs), 0.0, "y of the second pass in evaluation")
-    for number in range(2):
-        operators = _Operators()
-        with during("training"), seeded("regard.testing", "training"), operators:
-            y, gradients = run_backward(subject.stirred(), inputs)
-        if number == 0:
-            first = {"y": y, **{f"the gradient of {n}": g for n, g in gradients.items()}}
-    for name, tensor in {"y": y, **{f"the gradient of {n}": g for n, g in gradients.items()}}.items():
-        before = first[name]
-        if tensor is not None and before is not None:
-            agree(tensor, before, 0.0, f"{name} of the second run in training under one seed")
-    if subject.facts is None or subject.facts.nondeterministic is None:
+    with _deterministic() as warned, _Operators() as operators:
+        first, second = (_trained(subject, inputs) for _ in range(2))
+    known = subject.facts is not None and subject.facts.nondeterministic is not None
+    if not known or subject.device.type == "cpu":
+        for name, values in second.items():
+            agree(values, first[name], 0.0, f"{name} of the second run in training under one seed")
+    if not known:
+        _none_warns(warned, subject.device.type)
         _none_varies(operators.seen)
+
+
+def _trained(subject: Subject, inputs: tuple[torch.Tensor, ...]) -> dict[str, torch.Tensor]:
+    """`y` of a training step, and every gradient."""
+    module = subject.stirred()
+    with during("training"), subject.drawing("regard.testing", "training"):
+        y, gradients = run_backward(module, inputs)
+    return {"y": y} | {f"the gradient of {name}": value for name, value in gradients.items() if value is not None}
+
+
+@contextmanager
+def _deterministic() -> Iterator[list[warnings.WarningMessage]]:
+    """Inside, operators compute deterministically where they can; those that cannot leave a warning in the list."""
+    before, only = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    try:
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always")
+            yield warned
+    finally:
+        torch.use_deterministic_algorithms(before, warn_only=only)
 
 
 def unused_parameters(subject: Subject) -> None:
@@ -98,3 +122,12 @@ def _none_varies(seen: set[str]) -> None:
             f"{name} gives other results from run to run on CUDA: {remedy + ', or ' if remedy else ''}"
             "name it in facts.nondeterministic."
         )
+
+
+def _none_warns(warned: list[warnings.WarningMessage], device: str) -> None:
+    for warning in warned:
+        if "does not have a deterministic implementation" in str(warning.message):
+            raise CheckFailedError(
+                f"{str(warning.message).partition('. ')[0]} (on {device}): use another operator, or name it in "
+                "facts.nondeterministic."
+            )

@@ -41,11 +41,15 @@ def compile(subject: Subject) -> None:
 def compile_inductor(subject: Subject) -> None:
     """The code that inductor makes of it for training gives the same y and gradients (about 15 seconds)."""
     try:
-        from torch._inductor.cpp_builder import get_cpp_compiler
+        if subject.device.type == "cpu":
+            from torch._inductor.cpp_builder import get_cpp_compiler
 
-        get_cpp_compiler()
+            get_cpp_compiler()
+        else:
+            import triton  # noqa: F401
     except Exception as error:
-        raise CheckSkippedError("There is no C++ compiler, which inductor needs on the CPU.") from error
+        needed = "C++ compiler" if subject.device.type == "cpu" else "Triton"
+        raise CheckSkippedError(f"There is no {needed}, which inductor needs on this device.") from error
     compare_compiled(subject, "inductor", True, _at_two_sizes(subject), dynamic=True)
 
 
@@ -78,7 +82,7 @@ def onnx(subject: Subject) -> None:
     names = [given.name for given in session.get_inputs()]
 
     def graph(*inputs: Tensor) -> Tensor:
-        feed = {name: x.numpy() for name, x in zip(names, inputs, strict=True)}
+        feed = {name: x.cpu().numpy() for name, x in zip(names, inputs, strict=True)}
         return torch.from_numpy(session.run(None, feed)[0])
 
     _runs_like(subject, module, graph, "the ONNX graph")

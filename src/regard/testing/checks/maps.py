@@ -160,7 +160,7 @@ def _seen(
     maps: dict[str, list[Tensor]] = {}
     found = _taps(subject, module)
     for path, tap in found.items():
-        tap.sink = maps.setdefault(path, []).append
+        tap.sink = _appending(maps.setdefault(path, []))
     with during("a pass with sinks in the taps"), torch.no_grad():
         (module if through is None else through)(*inputs)
     for path, tap in found.items():
@@ -168,6 +168,15 @@ def _seen(
         if not maps[path]:
             raise CheckFailedError(f"The tap {path} saw no map: the map does not pass it.")
     return {path: (tap, maps[path][0]) for path, tap in found.items()}
+
+
+def _appending(maps: list[Tensor]) -> Callable[[Tensor], None]:
+    """A sink as PyTorch 2.11 can compile it, which `maps.append` itself is not."""
+
+    def sink(map: Tensor) -> None:
+        maps.append(map)
+
+    return sink
 
 
 def _right_shape(path: str, tap: Tap, map: Tensor, x: Tensor) -> None:

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from regard.core.seeding import seeded
 from regard.core.tap import taps
 from regard.testing.comparison import agree, finite
 from regard.testing.inputs import MANY, loud
@@ -17,9 +16,13 @@ from regard.testing.tolerance import allowed_difference, longest_sum
 
 HALVES = (torch.float16, torch.bfloat16)
 
+REPEATED = 1e-6
+"""How far two gradients of one value may lie apart in `gradcheck`; whether they repeat is the check `determinism`."""
+
 
 def dtypes(subject: Subject) -> None:
-    """Computes in float16, bfloat16 and float32 what the same numbers give in float64, and returns x's dtype."""
+    """Computes in float16, bfloat16 and float32 what the CPU makes of them in float64, and returns x's dtype."""
+    reference = subject.on_the_cpu
     for dtype in (*HALVES, torch.float32, torch.float64):
         inputs = tuple(x.to(dtype) for x in subject.inputs())
         module = subject.stirred().to(dtype).eval()
@@ -28,9 +31,9 @@ def dtypes(subject: Subject) -> None:
             y = run(module, inputs)
         if y.dtype != dtype:
             raise CheckFailedError(f"{what}: y has dtype {_word(y.dtype)}.")
-        exact = subject.stirred().to(dtype).double().eval()
+        exact = reference.stirred().to(dtype).double().eval()
         with during("x in float64"), torch.no_grad():
-            want = run(exact, tuple(x.double() for x in inputs))
+            want = run(exact, tuple(x.to(dtype).double() for x in reference.inputs()))
         agree(y, want, allowed_difference(dtype, longest_sum(module, inputs)), f"{what}: a value of y")
         with during(f"{what} in training"):
             _, gradients = run_backward(module.train(), inputs)
@@ -47,7 +50,7 @@ def autocast(subject: Subject) -> None:
             given = tuple(x.to(dtype) for x in inputs)
             with during("the module without autocast"), torch.no_grad():
                 want = run(module.eval(), tuple(x.float() for x in given))
-            with during(what), torch.autocast("cpu", half):
+            with during(what), torch.autocast(subject.device.type, half):
                 with torch.no_grad(), _wide_maps(module if subject.facts else None, what):
                     y = run(module.eval(), given)
                 trained, gradients = run_backward(module.train(), given)
@@ -125,12 +128,17 @@ def gradcheck(subject: Subject) -> None:
         for name, value in {"x": x, **trained}.items():
             with during(f"the gradient of {name} in {'training' if training else 'evaluation'}"):
                 # gradcheck changes `value` in place, so the module sees it change.
-                torch.autograd.gradcheck(lambda _: _sampled(module, inputs), (value,), fast_mode=True)  # noqa: B023
+                torch.autograd.gradcheck(
+                    lambda _: _sampled(subject, module, inputs),  # noqa: B023
+                    (value,),
+                    fast_mode=True,
+                    nondet_tol=REPEATED,
+                )
 
 
-def _sampled(module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> torch.Tensor:
+def _sampled(subject: Subject, module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> torch.Tensor:
     """y with the same random numbers in every call."""
-    with seeded("regard.testing", "gradcheck"):
+    with subject.drawing("regard.testing", "gradcheck"):
         return run(module, inputs)
 
 

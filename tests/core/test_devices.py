@@ -1,12 +1,10 @@
-"""A device or a precision that this machine has not is refused in a sentence."""
+"""A device that this machine has not is refused in a sentence."""
 
 import pytest
 import torch
 
 from regard.core import OptionError
-from regard.training.devices import check_precision, resolve_device, set_threads
-
-CPU, MPS = torch.device("cpu"), torch.device("mps")
+from regard.core.devices import resolve_device, set_threads
 
 
 def test_auto_is_a_device_that_computes():
@@ -35,16 +33,6 @@ def test_a_cuda_device_too_many():
 def test_mps_where_there_is_none():
     with pytest.raises(OptionError, match="sees no Apple GPU"):
         resolve_device("mps")
-
-
-def test_precision_is_checked_for_the_device():
-    check_precision("float32", CPU)
-    check_precision("float32", MPS)
-    check_precision("bfloat16", CPU)
-    with pytest.raises(OptionError, match="choose float32 or bfloat16, or --device cuda"):
-        check_precision("float16", CPU)
-    with pytest.raises(OptionError, match="choose float32, or --device cuda"):
-        check_precision("bfloat16", MPS)
 
 
 def test_threads_are_those_asked_for():
