@@ -4,9 +4,9 @@ import torch
 
 from regard.core import Facts, Mechanism, Paper
 from regard.core.tap import Tap
-from regard.recipes.flow_graph import operands, record
-from regard.recipes.flow_sizes import CHANNELS, PROBES
-from regard.recipes.flow_words import words_of
+from regard.tracing.operations import operands, record
+from regard.tracing.sizes import CHANNELS, PROBES
+from regard.tracing.words import words_of
 
 PAPER = Paper(title="A Toy", authors="Ann One and Bob Two", year=2020, venue="Toys", identifier="arXiv:2001.00001")
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from torch.fx import Node
 
-from regard.recipes.flow_graph import LEARNED, VIEWS, Operations, calls_of, modules_of, operands, operation, shape_of
-from regard.recipes.flow_words import PRODUCTS
+from regard.tracing.operations import LEARNED, VIEWS, Operations, calls_of, modules_of, operands, operation, shape_of
+from regard.tracing.words import PRODUCTS
 
 MANY = 3
 """Operations that a repeated unit has at least, to be drawn once and named afterwards."""

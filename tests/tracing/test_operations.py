@@ -5,8 +5,8 @@ from torch import nn
 
 from regard.attention.resampling import interpolate
 from regard.core.tap import taps
-from regard.recipes.flow_graph import calls_of, modules_of, operation, record
-from tests.recipes.toys import Toy, recorded
+from regard.tracing.operations import calls_of, modules_of, operation, record
+from tests.tracing.toys import Toy, recorded
 
 
 def names(operations):

@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 
 from regard.core import Mechanism
 from regard.core.tap import Tap, taps
-from regard.recipes.flow_sizes import Pair, Sizes
+from regard.tracing.sizes import Pair, Sizes
 
 FEATURES, LEARNED, FIXED = "features", "learned", "fixed"
 
