@@ -12,8 +12,9 @@ PAPER = Paper(title="A Toy", authors="Ann One and Bob Two", year=2020, venue="To
 
 
 class Toy(Mechanism):
-    """Does what it is told."""
+    """Does what it is told, as if its file lay beside those of the catalogue."""
 
+    __module__ = "regard.attention.channel.toy"
     facts = Facts(name="toy", family="channel", paper=PAPER)
 
     def __init__(self, channels, does, parts=None):
