@@ -13,11 +13,11 @@ from rich.table import Table
 from rich.text import Text
 from torch import Tensor
 
+from regard.core.files import write_whole
 from regard.core.seeding import generator
 from regard.data import PIXEL_LIMIT, BadPicture, Pictures, Source
 from regard.recipes.sources import open_with_bar
 from regard.report.contact_sheet import COLUMNS, ROWS, ClassRow, contact_sheet
-from regard.report.files import write_whole
 
 _LISTED = 20
 
