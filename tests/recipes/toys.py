@@ -2,7 +2,7 @@
 
 import torch
 
-from regard.core import Facts, Mechanism, Paper
+from regard.core import Facts, Features, Paper
 from regard.core.tap import Tap
 from regard.recipes.flow_graph import operands, record
 from regard.recipes.flow_sizes import CHANNELS, PROBES
@@ -11,7 +11,7 @@ from regard.recipes.flow_words import words_of
 PAPER = Paper(title="A Toy", authors="Ann One and Bob Two", year=2020, venue="Toys", identifier="arXiv:2001.00001")
 
 
-class Toy(Mechanism):
+class Toy(Features):
     """Does what it is told."""
 
     facts = Facts(name="toy", family="channel", paper=PAPER)
