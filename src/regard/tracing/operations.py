@@ -183,7 +183,7 @@ def record(
     return Operations(nodes, origins, maps, features, y, shapes, Sizes.of(dims), house)
 
 
-def house_of(mechanism: type[Mechanism]) -> frozenset[str]:
+def house_of(mechanism: type[Features]) -> frozenset[str]:
     """The packages above the one in which a mechanism's file lies: their own modules serve several families.
 
     >>> from regard.attention import find
