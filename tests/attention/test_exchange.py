@@ -1,11 +1,16 @@
 import inspect
+import subprocess
+import sys
+from importlib import import_module
 
 import pytest
 import torch
 
 from regard.attention import CATALOGUE, create, export_weights, import_weights
 from regard.attention.channel.se import SE
-from regard.core import CheckpointError, UnknownNameError
+from regard.attention.exchange import layouts_of
+from regard.attention.layouts import LIBRARIES
+from regard.core import CheckpointError, Layout, UnknownNameError
 
 
 def test_weights_go_there_and_back():
@@ -61,10 +66,34 @@ def test_of_several_twins_in_a_library_the_one_with_the_modules_options_is_taken
 @pytest.mark.parametrize("mechanism", CATALOGUE, ids=lambda m: m.facts.name)
 def test_a_layout_names_options_of_its_mechanism_and_only_tensors_that_exist(mechanism):
     allowed = inspect.signature(mechanism).parameters
-    for layout in mechanism.layouts:
+    for layout in layouts_of(mechanism.facts.name):
         assert layout.options.keys() <= allowed.keys()
         module = mechanism(32, **layout.options)
         assert layout.to_theirs(module.state_dict()).keys() or not module.state_dict()
+
+
+def test_layouts_are_of_mechanisms_and_under_their_library():
+    known = {mechanism.facts.name for mechanism in CATALOGUE}
+    for library in LIBRARIES:
+        layouts = import_module(f"regard.attention.layouts.{library}").LAYOUTS
+        assert {layout.mechanism for layout in layouts} <= known
+        assert {layout.library.lower() for layout in layouts} == {library}
+
+
+def test_a_mechanism_of_your_own_brings_its_layouts():
+    class Mine(SE):
+        """Stored elsewhere under other names."""
+
+        layouts = (Layout(library="mine", twin="mine.SE", names={"reduce": "a", "expand": "b"}),)
+
+    assert list(export_weights(Mine(8), "mine")) == ["a.weight", "a.bias", "b.weight", "b.bias"]
+
+
+def test_to_make_a_mechanism_reads_no_layout():
+    code = (
+        "import sys, regard; regard.create('se', channels=8); sys.exit('regard.attention.layouts.timm' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_a_library_without_a_twin_is_said():

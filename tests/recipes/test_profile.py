@@ -6,6 +6,7 @@ import pytest
 from rich.console import Console
 
 from regard.attention import CATALOGUE, CONTROLS, find
+from regard.attention.exchange import layouts_of
 from regard.core.layout import Layout
 from regard.recipes.catalogue import show
 from regard.recipes.profile import bibtex_key, costs_of, facts_of, paragraphs, read_docstring, twin
@@ -44,7 +45,7 @@ def test_the_page_names_all_that_can_be_looked_up(mechanism):
     assert mechanism.facts.paper.url in page
     assert bibtex_key(mechanism.facts.paper) in page
     assert mechanism.facts.parameters in page
-    assert all(layout.twin in page for layout in mechanism.layouts)
+    assert all(layout.twin in page for layout in layouts_of(mechanism.facts.name))
     assert all(f"map {seen.path}" in page for seen in profile.forms.maps)
 
 

@@ -1,9 +1,12 @@
 """Weights of single mechanisms from and for other libraries."""
 
 from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
 
 from torch import Tensor
 
+from regard.attention.layouts import LIBRARIES
 from regard.core.errors import CheckpointError, unknown_name
 from regard.core.layout import Layout
 from regard.core.mechanism import Mechanism
@@ -18,7 +21,7 @@ def import_weights(module: Mechanism, state: Mapping[str, Tensor], library: str)
     Args:
         module: a mechanism of the catalogue, built with the options of those weights; changed in place.
         state: the other library's state dict of its module.
-        library: `timm`, `torchvision`, `pytorchcv`, `official` (the authors' code) or another in `module.layouts`.
+        library: `timm`, `torchvision`, `pytorchcv`, `official` (the authors' code) or another of `layouts_of`.
 
     Raises:
         UnknownNameError: this mechanism has no twin in that library, or none that computes the same.
@@ -59,17 +62,30 @@ def export_weights(module: Mechanism, library: str) -> dict[str, Tensor]:
     return {name: values.detach().clone() for name, values in theirs.items()}
 
 
+@cache
+def layouts_of(name: str) -> tuple[Layout, ...]:
+    """How other libraries store the parameters of the mechanism of that name in the catalogue.
+
+    >>> [layout.library for layout in layouts_of("cse")]
+    ['official']
+    """
+    # Read when they are first asked for: to make a mechanism needs none of them.
+    tables = (import_module(f"regard.attention.layouts.{library}").LAYOUTS for library in LIBRARIES)
+    return tuple(layout for table in tables for layout in table if layout.mechanism == name)
+
+
 def layout_of(module: Mechanism, library: str) -> Layout:
     """How that library stores the module's parameters."""
-    layouts = [layout for layout in module.layouts if layout.library == library]
-    if not module.layouts:
+    known = module.layouts or layouts_of(module.facts.name)
+    layouts = [layout for layout in known if layout.library == library]
+    if not known:
         raise CheckpointError(
             f"{module.facts.name}: no other library is known that computes the same, so its weights have no other "
             "layout than ours: save and load its state dict."
         )
     if not layouts:
-        known = {layout.library for layout in module.layouts}
-        raise unknown_name(f"library with a twin of {module.facts.name!r}", library, known)
+        libraries = {layout.library for layout in known}
+        raise unknown_name(f"library with a twin of {module.facts.name!r}", library, libraries)
     for layout in layouts:
         if not layout.unlike(module.options):
             return layout

@@ -54,6 +54,7 @@ class Layout:
     Attributes:
         library: `timm`, `torchvision`, `pytorchcv`, `official` (the authors' own code) or another one.
         twin: the class there, `module.Class`, with the options that make it the same function as ours.
+        mechanism: the name of ours; empty where the layout stands on its class.
         names: for each tensor or module of ours (`reduce`, `norm.weight`) its name there, or more about it.
         options: what a module of ours has to be built with for the two to be the same function.
         constants: tensors of theirs that are computed here: left out both ways, so that theirs loads ours with
@@ -68,6 +69,7 @@ class Layout:
 
     library: str
     twin: str
+    mechanism: str = ""
     names: Mapping[str, str | Stored] = field(default_factory=dict)
     options: Mapping[str, object] = field(default_factory=dict)
     constants: tuple[str, ...] = ()

@@ -24,7 +24,8 @@ class Mechanism(nn.Module, ABC):
     Attributes:
         options: what the module was built with, defaults included.
         facts: what is true of the mechanism.
-        layouts: how other libraries store the same parameters, see `Layout`.
+        layouts: of a mechanism of your own, how other libraries store the same parameters, see `Layout`; those of the
+            catalogue stand beside it, a file a library.
     """
 
     options: Mapping[str, object]

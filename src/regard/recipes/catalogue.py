@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 from regard.attention import CATALOGUE, CONTROLS, create, find
+from regard.attention.exchange import layouts_of
 from regard.core import Facts, Mechanism, OptionError, Paper, Spec
 from regard.core.facts import Act, Family, Kind, Place
 from regard.core.files import write_whole
@@ -126,7 +127,7 @@ def show(mechanism: str, *, shape: str | None = None, drawing: Path | None = Non
         parameters=counts,
         size=size_of(spec, asked),
         forms=forms_of(spec, asked),
-        layouts=kind.layouts,
+        layouts=layouts_of(kind.facts.name),
         key=bibtex_key(kind.facts.paper),
     )
 

@@ -11,7 +11,6 @@ from regard.attention.large_kernels import LargeKernelGate, chained, decomposed
 from regard.attention.strips import depthwise_convolution
 from regard.core.facts import Facts, Paper
 from regard.core.features import Start
-from regard.core.layout import Layout
 from regard.core.precision import widen
 from regard.core.tap import Tap
 from regard.kernels import select_branches, squeeze_channels
@@ -70,23 +69,6 @@ class LSK(LargeKernelGate):
         parameters=(
             "c*((2*dilation - 1)**dims + ceil(kernel_size / dilation)**dims + 2) + 2*(c*h + h) + 4*7**dims + 2"
             " + c*h + c + projections*2*(c*c + c) where h = max(1, c // 2)"
-        ),
-    )
-    layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(
-            library="official",
-            twin="mmrotate.models.backbones.lsknet.Attention",
-            names={
-                "near": "spatial_gating_unit.conv0",
-                "far": "spatial_gating_unit.conv_spatial",
-                "reduce_near": "spatial_gating_unit.conv1",
-                "reduce_far": "spatial_gating_unit.conv2",
-                "squeeze": "spatial_gating_unit.conv_squeeze",
-                "expand": "spatial_gating_unit.conv",
-                "projections.enter": "proj_1",
-                "projections.leave": "proj_2",
-            },
-            options={"dims": 2, "projections": True},
         ),
     )
 

@@ -12,7 +12,6 @@ from regard.attention.own_kernels import convolve_each, expect_identity, mix_ker
 from regard.attention.widths import group_count
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features, Start
-from regard.core.layout import Layout, Stored
 from regard.core.options import at_least, flag, odd, positive
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -20,18 +19,6 @@ from regard.kernels import apply_gate, squeeze_positions
 
 MIN_HIDDEN = 16
 """The hidden layer that all four attentions share is never narrower."""
-
-
-MOST_STORED = 64
-"""For how many kernels the layout of the authors' code, which has one tensor of all, has a place."""
-
-
-def _as_row(kernel: Tensor) -> Tensor:
-    return kernel.unsqueeze(0)
-
-
-def _of_row(row: Tensor) -> Tensor:
-    return row.squeeze(0)
 
 
 class ODConv(Features):
@@ -95,25 +82,6 @@ class ODConv(Features):
             "c*h + 2*h + (h + 1)*(c + w*(not depthwise) + kernel_size**dims*(kernel_size > 1) + kernels*(kernels > 1))"
             " + kernels*w*(c//groups)*kernel_size**dims"
             " where w = out_channels or c; h = max(c // reduction, 16); depthwise = groups == c == w"
-        ),
-    )
-
-    layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(
-            library="official",
-            twin="modules.odconv.ODConv2d(padding=kernel_size // 2)",
-            names={
-                "reduce": Stored(name="attention.fc", axes=4),
-                "norm": "attention.bn",
-                "score_inputs": Stored(name="attention.channel_fc", axes=4),
-                "score_outputs": Stored(name="attention.filter_fc", axes=4),
-                "score_places": Stored(name="attention.spatial_fc", axes=4),
-                "score_kernels": Stored(name="attention.kernel_fc", axes=4),
-                **{
-                    f"kernels.{i}.weight": Stored(name="weight", part=(i, MOST_STORED), there=_as_row, back=_of_row)
-                    for i in range(MOST_STORED)
-                },
-            },
         ),
     )
 

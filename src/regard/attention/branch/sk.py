@@ -12,7 +12,6 @@ from regard.attention.widths import group_count
 from regard.core.errors import OptionError
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features, Start
-from regard.core.layout import Layout, Stored
 from regard.core.options import at_least, flag, odd
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -20,9 +19,6 @@ from regard.kernels import select_branches, squeeze_positions
 
 MIN_HIDDEN = 32
 """The paper's L: the hidden layer that chooses between the branches is never narrower."""
-
-STORED = 8
-"""For how many branches the layouts of other libraries have names."""
 
 
 class SK(Features):
@@ -84,33 +80,6 @@ class SK(Features):
         parameters=(
             "c*w//g*sum(k**dims for k in (kernel_sizes or (3,)*branches)) + 2*w*branches + w*h + 2*h + h*w*branches"
             " where w = out_channels or c; g = groups or gcd(32, c, w); h = max(w // reduction, 32)"
-        ),
-    )
-
-    layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(
-            library="timm",
-            twin="timm.layers.SelectiveKernel(split_input=False)",
-            names={
-                **{f"branches.{i}.0": f"paths.{i}.conv" for i in range(STORED)},
-                **{f"branches.{i}.1": f"paths.{i}.bn" for i in range(STORED)},
-                "reduce": Stored(name="attn.fc_reduce", axes=4),
-                "norm": "attn.bn",
-                "expand": Stored(name="attn.fc_select", axes=4),
-            },
-            note="rd_channels there must be the hidden width here; keep_3x3=True are dilations, False kernel sizes",
-        ),
-        Layout(
-            library="pytorchcv",
-            twin="pytorchcv.models.sknet.SKConvBlock",
-            names={
-                **{f"branches.{i}.0": f"branches.branch{i + 2}.conv" for i in range(STORED)},
-                **{f"branches.{i}.1": f"branches.branch{i + 2}.bn" for i in range(STORED)},
-                "reduce": Stored(name="fc1.conv", axes=4),
-                "norm": "fc1.bn",
-                "expand": Stored(name="fc2", axes=4),
-            },
-            note="the hidden width there follows the channels of x, here those of y",
         ),
     )
 

@@ -11,7 +11,6 @@ from regard.attention.own_kernels import expect_identity
 from regard.attention.widths import group_count
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features, Start
-from regard.core.layout import Layout, Stored
 from regard.core.options import at_least, flag, odd
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -19,15 +18,6 @@ from regard.kernels import select_branches, squeeze_positions
 
 MIN_HIDDEN = 32
 """The hidden layer that chooses between the splits is never narrower."""
-
-STORED: dict[str, str | Stored] = {
-    "conv": "conv",
-    "norm": "bn0",
-    "reduce": Stored(name="fc1", axes=4),
-    "reduce_norm": "bn1",
-    "expand": Stored(name="fc2", axes=4),
-}
-"""The names of the parameters, which timm took over from the authors' code."""
 
 
 class Splat(Features):
@@ -95,28 +85,6 @@ class Splat(Features):
             "c*w*radix//gcd(groups*radix, c)*kernel_size**dims + 2*w*radix + w*h//groups + h + 2*h"
             " + h*w*radix//groups + w*radix where w = out_channels or c;"
             " h = ceil(max(c*radix // reduction, 32) / groups) * groups"
-        ),
-    )
-    layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(library="official", twin="resnest.torch.splat.SplAtConv2d(bias=False)", names=STORED),
-        Layout(
-            library="timm",
-            twin="timm.layers.SplitAttn(norm_layer=BatchNorm2d)",
-            names=STORED,
-            note="the hidden width there is rounded to a multiple of 8",
-        ),
-        Layout(
-            library="pytorchcv",
-            twin="pytorchcv.models.common.att.SAConvBlock",
-            names={
-                "conv": "conv.conv",
-                "norm": "conv.bn",
-                "reduce": Stored(name="att.conv1", axes=4),
-                "reduce_norm": "att.bn",
-                "expand": Stored(name="att.conv2", axes=4),
-            },
-            options={"groups": 1},
-            note="radix=2 or more; the hidden width there follows the channels of y",
         ),
     )
 

@@ -11,7 +11,6 @@ from regard.attention.bottleneck import bottleneck, over_positions, scored
 from regard.core.errors import OptionError
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features, Start
-from regard.core.layout import Layout, Stored
 from regard.core.options import one_of
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -85,22 +84,6 @@ class CBAMChannel(Features):
             "Positions that tie for the maximum share its gradient, which is deterministic on CUDA.",
         ),
         parameters="2*c*h + bias*(h + c) where h = max(1, c // reduction)",
-    )
-    layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(
-            library="timm",
-            twin="timm.layers.cbam.ChannelAttn",
-            names={"reduce": Stored(name="fc1", axes=4), "expand": Stored(name="fc2", axes=4)},
-            options={"pools": ("mean", "max")},
-            note="bias=False where its mlp_bias is False, as by default",
-        ),
-        Layout(library="official", twin="MODELS.cbam.ChannelGate", names={"reduce": "mlp.1", "expand": "mlp.3"}),
-        Layout(
-            library="pytorchcv",
-            twin="pytorchcv.models.cbamresnet.ChannelGate",
-            names={"reduce": "mlp.fc1", "expand": "mlp.fc2"},
-            options={"pools": ("mean", "max"), "bias": True},
-        ),
     )
 
     def __init__(

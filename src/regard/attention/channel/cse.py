@@ -7,7 +7,6 @@ from torch import Tensor, sigmoid
 from regard.attention.bottleneck import bottleneck, over_positions, scored
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features, Start
-from regard.core.layout import Layout
 from regard.core.tap import Tap
 from regard.kernels import apply_gate, squeeze_positions
 
@@ -54,13 +53,6 @@ class CSE(Features):
         authors_code="https://github.com/ai-med/squeeze_and_excitation",
         departures=("The hidden width is never under 1, so that a narrow layer still sees its input.",),
         parameters="2*c*h + bias*(h + c) where h = max(1, c // reduction)",
-    )
-    layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(
-            library="official",
-            twin="squeeze_and_excitation.ChannelSELayer",
-            names={"reduce": "fc1", "expand": "fc2"},
-        ),
     )
 
     def __init__(self, channels: int, *, reduction: int = 2, bias: bool = True, start: Start = "paper") -> None:

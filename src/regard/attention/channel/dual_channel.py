@@ -8,7 +8,6 @@ from torch import Tensor, nn, softmax
 from regard.attention.products import wide_product
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features, Start
-from regard.core.layout import Layout
 from regard.core.options import one_of
 from regard.core.tap import Tap
 
@@ -60,20 +59,6 @@ class DualChannel(Features):
         at="stage",
         neutral="uniform",
         parameters="1",
-    )
-    layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(
-            library="official",
-            twin="encoding.nn.da_att.CAM_Module",
-            names={"gamma": "gamma"},
-            options={"energy": "difference"},
-        ),
-        Layout(
-            library="pytorchcv",
-            twin="pytorchcv.models.danet.ChaAttBlock",
-            names={"gamma": "scale.alpha"},
-            options={"energy": "difference"},
-        ),
     )
 
     def __init__(self, channels: int, *, energy: Energy = "difference", start: Start = "paper") -> None:

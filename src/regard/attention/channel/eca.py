@@ -8,7 +8,6 @@ from torch import Tensor, nn, relu, sigmoid
 from regard.attention.bottleneck import over_positions
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features, Start
-from regard.core.layout import Layout
 from regard.core.options import at_least, odd, one_of, positive
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -83,29 +82,6 @@ class ECA(Features):
         parameters=(
             "(h * (k + 2) + 1 if h else k) where h = hidden or 0;"
             " k = kernel_size or 2*floor(abs((log2(c) + beta) / gamma) / 2) + 1"
-        ),
-    )
-    layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(
-            library="timm",
-            twin="timm.layers.EcaModule",
-            names={"conv": "conv", "spread": "conv", "join": "conv2"},
-            options={"padding": "zeros"},
-            note="kernel_size as there; hidden=rd_channels for use_mlp=True",
-        ),
-        Layout(
-            library="timm",
-            twin="timm.layers.CecaModule",
-            names={"conv": "conv"},
-            options={"padding": "circular", "hidden": None},
-            note="kernel_size as there",
-        ),
-        Layout(
-            library="official",
-            twin="models.eca_module.eca_layer",
-            names={"conv": "conv"},
-            options={"padding": "zeros", "hidden": None},
-            note="kernel_size as there",
         ),
     )
 

@@ -10,7 +10,6 @@ from regard.attention.bottleneck import bottleneck, over_positions, scored
 from regard.attention.resampling import average
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features, Start
-from regard.core.layout import Layout
 from regard.core.options import at_least, one_of
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -88,15 +87,6 @@ class FCA(Features):
         ),
         dims=(2,),
         parameters="2*c*h where h = max(1, c // reduction)",
-    )
-    layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(
-            library="official",
-            twin="model.layer.MultiSpectralAttentionLayer",
-            names={"reduce": "fc.0", "expand": "fc.2"},
-            constants=("dct_layer.weight",),
-            note="size as there",
-        ),
     )
 
     def __init__(

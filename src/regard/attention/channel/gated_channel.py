@@ -8,7 +8,6 @@ from torch import Tensor, nn, tanh
 from regard.attention.bottleneck import over_positions
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features, Start
-from regard.core.layout import Layout, Stored
 from regard.core.options import one_of, positive
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -65,16 +64,6 @@ class GatedChannel(Features):
         ),
         map_range=(0.0, 2.0),
         parameters="3*c",
-    )
-    layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(
-            library="official",
-            twin="GCT.GCT",
-            names={
-                name: Stored(name=name, there=lambda ours: ours.reshape(1, -1, 1, 1), back=torch.flatten)
-                for name in ("alpha", "gamma", "beta")
-            },
-        ),
     )
 
     def __init__(self, channels: int, *, mode: Mode = "l2", epsilon: float = 1e-5, start: Start = "paper") -> None:

@@ -11,7 +11,6 @@ from regard.attention.products import wide_product
 from regard.attention.widths import hidden_width
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features, Start
-from regard.core.layout import Layout, Stored
 from regard.core.options import one_of, positive
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -22,11 +21,6 @@ Fusion = Literal["add", "scale", "both"]
 
 NARROWEST = 4
 """Of one hidden unit the normalisation leaves nothing, of two it leaves which is the larger."""
-
-
-def _stored(name: str, *, axes: tuple[int, ...] = ()) -> Stored:
-    """A layer normalisation stored with further axes of size 1."""
-    return Stored(name=name, there=lambda ours: ours.reshape(-1, *axes), back=torch.flatten)
 
 
 class GC(Features):
@@ -80,35 +74,6 @@ class GC(Features):
         parameters=(
             "(c + 1) * (pooling == 'attention') + (1 + (fusion == 'both')) * (2*c*h + 3*h + c)"
             " where h = max(4, c // reduction)"
-        ),
-    )
-    layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(
-            library="official",
-            twin="mmcv.cnn.ContextBlock",
-            names={"score": Stored(name="conv_mask", axes=4)}
-            | {
-                f"{ours}.{layer}": Stored(name=f"channel_{theirs}_conv.{number}", axes=4)
-                for ours, theirs in (("scale", "mul"), ("shift", "add"))
-                for layer, number in (("reduce", 0), ("expand", 3))
-            }
-            | {
-                "scale.norm": _stored("channel_mul_conv.1", axes=(1, 1)),
-                "shift.norm": _stored("channel_add_conv.1", axes=(1, 1)),
-            },
-            note="pooling and fusion as there, reduction=1 / ratio",
-        ),
-        Layout(
-            library="timm",
-            twin="timm.layers.GlobalContext",
-            names={"score": Stored(name="conv_attn", axes=4)}
-            | {
-                f"{ours}.{layer}": Stored(name=f"mlp_{theirs}.{there}", axes=4)
-                for ours, theirs in (("scale", "scale"), ("shift", "add"))
-                for layer, there in (("reduce", "fc1"), ("norm", "norm"), ("expand", "fc2"))
-            },
-            options={"epsilon": 1e-6},
-            note="fusion='scale' and reduction=8 for its defaults",
         ),
     )
 

@@ -12,7 +12,6 @@ from regard.attention.normalisation import GateNorm
 from regard.attention.resampling import average
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features, Start
-from regard.core.layout import Layout
 from regard.core.options import at_least, flag, one_of
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -79,14 +78,6 @@ class GE(Features):
         parameters=(
             "0 if form == 'theta_minus' else n*(c*k**dims + 2*c) + (2*c*h + h + c) * (form == 'theta_plus')"
             " where n = {0: 1, 2: 1, 4: 2, 8: 3}[extent]; k = 3 if extent else size; h = max(1, c // reduction)"
-        ),
-    )
-    layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(
-            library="timm",
-            twin="timm.layers.GatherExcite",
-            options={"form": "theta_minus"},
-            note="extra_params=False, use_mlp=False there",
         ),
     )
 

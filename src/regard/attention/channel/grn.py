@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from regard.attention.bottleneck import over_positions
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features, Start
-from regard.core.layout import Layout, Stored
 from regard.core.options import positive
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -66,22 +65,6 @@ class GRN(Features):
         map_range=(0.0, math.inf),
         neutral="uniform",
         parameters="2*c",
-    )
-    layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(
-            library="timm",
-            twin="timm.layers.grn.GlobalResponseNorm",
-            names={"gamma": "weight", "beta": "bias"},
-            note="channels_last=False there",
-        ),
-        Layout(
-            library="official",
-            twin="models.utils.GRN",
-            names={
-                name: Stored(name=name, there=lambda ours: ours.reshape(1, 1, 1, -1), back=torch.flatten)
-                for name in ("gamma", "beta")
-            },
-        ),
     )
 
     def __init__(self, channels: int, *, epsilon: float = 1e-6, start: Start = "paper") -> None:

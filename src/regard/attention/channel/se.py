@@ -8,7 +8,6 @@ from torch.nn.functional import hardsigmoid
 from regard.attention.bottleneck import bottleneck, over_positions, scored
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features, Start
-from regard.core.layout import Layout, Stored
 from regard.core.options import flag, one_of
 from regard.core.tap import Tap
 from regard.kernels import apply_gate, squeeze_positions
@@ -67,38 +66,6 @@ class SE(Features):
         departures=("The hidden width is never under 1, so that a narrow layer still sees its input.",),
         parameters=(
             "(2*c*h + bias*h if reduction else c*c) + bias*c where h = max(1, c // reduction) if reduction else 0"
-        ),
-    )
-    layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(
-            library="timm",
-            twin="timm.layers.EffectiveSEModule",
-            names={"score": Stored(name="fc", axes=4)},
-            options={"reduction": None, "bias": True},
-            note="gate as their gate_layer, hard_sigmoid by default",
-        ),
-        Layout(
-            library="timm",
-            twin="timm.layers.SEModule",
-            names={"reduce": Stored(name="fc1", axes=4), "expand": Stored(name="fc2", axes=4)},
-            note="gate as their gate_layer; c // reduction as their rd_channels, which timm rounds to a multiple of 8",
-        ),
-        Layout(
-            library="torchvision",
-            twin="torchvision.ops.SqueezeExcitation",
-            names={"reduce": Stored(name="fc1", axes=4), "expand": Stored(name="fc2", axes=4)},
-        ),
-        Layout(
-            library="pytorchcv",
-            twin="pytorchcv.models.common.att.SEBlock",
-            names={"reduce": Stored(name="conv1", axes=4), "expand": Stored(name="conv2", axes=4)},
-        ),
-        Layout(
-            library="official",
-            twin="maskrcnn_benchmark.modeling.backbone.vovnet.eSEModule",
-            names={"score": Stored(name="fc", axes=4)},
-            options={"reduction": None, "gate": "hard_sigmoid", "bias": True},
-            note="the weights of the first form are Caffe's",
         ),
     )
 

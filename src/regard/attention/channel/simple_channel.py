@@ -9,7 +9,6 @@ from torch import Tensor, nn
 from regard.attention.bottleneck import over_positions, scored
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features, Start
-from regard.core.layout import Layout, Stored
 from regard.core.options import flag
 from regard.core.tap import Tap
 from regard.kernels import apply_gate, squeeze_positions
@@ -61,13 +60,6 @@ class SimpleChannel(Features):
         ),
         map_range=(-math.inf, math.inf),
         parameters="c*c + bias*c",
-    )
-    layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(
-            library="official",
-            twin="basicsr.models.archs.NAFNet_arch.NAFBlock.sca",
-            names={"score": Stored(name="1", axes=4)},
-        ),
     )
 
     def __init__(self, channels: int, *, bias: bool = True, start: Start = "paper") -> None:

@@ -9,7 +9,6 @@ from regard.attention.bottleneck import over_positions
 from regard.attention.normalisation import GateNorm
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features, Start
-from regard.core.layout import Layout
 from regard.core.options import flag, not_negative
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -64,14 +63,6 @@ class SRM(Features):
             "A single position has the deviation 0; the authors' code makes no number of it.",
         ),
         parameters="4*c",
-    )
-    layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(
-            library="official",
-            twin="models.recalibration_modules.SRMLayer",
-            names={"style": "cfc", "norm": "bn"},
-            options={"unbiased": True, "epsilon": 1e-5},
-        ),
     )
 
     def __init__(

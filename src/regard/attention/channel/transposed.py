@@ -10,7 +10,6 @@ from regard.attention.heads import head_count
 from regard.attention.products import wide_product
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features, Start
-from regard.core.layout import Layout
 from regard.core.options import flag
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -82,20 +81,6 @@ class Transposed(Features):
         neutral="uniform",
         parameters=(
             "4*c*c + 3*c*3**dims + 7*c*bias + n where n = heads if heads is not None else gcd(max(1, c // 48), c)"
-        ),
-    )
-    layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(
-            library="official",
-            twin="basicsr.models.archs.restormer_arch.Attention",
-            names={
-                "temperature": "temperature",
-                "embed": "qkv",
-                "surround": "qkv_dwconv",
-                "project": "project_out",
-            },
-            options={"residual": False},
-            note="heads as there",
         ),
     )
 

@@ -11,7 +11,6 @@ from regard.attention.normalisation import GateNorm
 from regard.attention.widths import hidden_width
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features, Start
-from regard.core.layout import Layout
 from regard.core.options import at_least, flag, one_of
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -78,42 +77,6 @@ class BAM(Features):
             "2*c*h + h + c + (2*h if combine == 'mul' else 2*c)"
             " + c*h + 2*h*h*3**dims + 4*h + 1 + (6*h if combine == 'mul' else 2)"
             " where h = max(1, c // reduction)"
-        ),
-    )
-    layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(
-            library="official",
-            twin="MODELS.bam.BAM",
-            names={
-                "channel.reduce": "channel_att.gate_c.gate_c_fc_0",
-                "channel.norm": "channel_att.gate_c.gate_c_bn_1",
-                "channel.expand": "channel_att.gate_c.gate_c_fc_final",
-                "spatial.reduce": "spatial_att.gate_s.gate_s_conv_reduce0",
-                "spatial.reduce_norm": "spatial_att.gate_s.gate_s_bn_reduce0",
-                "spatial.dilated1": "spatial_att.gate_s.gate_s_conv_di_0",
-                "spatial.dilated1_norm": "spatial_att.gate_s.gate_s_bn_di_0",
-                "spatial.dilated2": "spatial_att.gate_s.gate_s_conv_di_1",
-                "spatial.dilated2_norm": "spatial_att.gate_s.gate_s_bn_di_1",
-                "spatial.score": "spatial_att.gate_s.gate_s_conv_final",
-            },
-            options={"combine": "mul", "dims": 2},
-        ),
-        Layout(
-            library="pytorchcv",
-            twin="pytorchcv.models.bamresnet.BamBlock",
-            names={
-                "channel.reduce": "ch_att.init_fc.fc",
-                "channel.norm": "ch_att.init_fc.bn",
-                "channel.expand": "ch_att.final_fc",
-                "spatial.reduce": "sp_att.init_conv.conv",
-                "spatial.reduce_norm": "sp_att.init_conv.bn",
-                "spatial.dilated1": "sp_att.dil_convs.conv1.conv",
-                "spatial.dilated1_norm": "sp_att.dil_convs.conv1.bn",
-                "spatial.dilated2": "sp_att.dil_convs.conv2.conv",
-                "spatial.dilated2_norm": "sp_att.dil_convs.conv2.bn",
-                "spatial.score": "sp_att.final_conv",
-            },
-            options={"combine": "mul", "dims": 2},
         ),
     )
 

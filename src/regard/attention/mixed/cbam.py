@@ -8,7 +8,6 @@ from regard.attention.channel.cbam_channel import CBAMChannel, Pool
 from regard.attention.spatial.cbam_spatial import CBAMSpatial
 from regard.core.facts import Facts
 from regard.core.features import Features, Start
-from regard.core.layout import Layout, Stored
 
 
 class CBAM(Features):
@@ -51,42 +50,6 @@ class CBAM(Features):
         authors_code=CBAMChannel.facts.authors_code,
         departures=CBAMChannel.facts.departures + CBAMSpatial.facts.departures,
         parameters="2*c*h + bias*(h + c) + 2*kernel_size**dims + 2 where h = max(1, c // reduction)",
-    )
-    layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(
-            library="timm",
-            twin="timm.layers.cbam.CbamModule",
-            names={
-                "channel.reduce": Stored(name="channel.fc1", axes=4),
-                "channel.expand": Stored(name="channel.fc2", axes=4),
-                "spatial.conv": Stored(name="spatial.conv.conv", flipped=1),
-                "spatial.norm": "spatial.conv.bn",
-            },
-            options={"pools": ("mean", "max"), "dims": 2},
-            note="bias=False where its mlp_bias is False, as by default",
-        ),
-        Layout(
-            library="official",
-            twin="MODELS.cbam.CBAM",
-            names={
-                "channel.reduce": "ChannelGate.mlp.1",
-                "channel.expand": "ChannelGate.mlp.3",
-                "spatial.conv": "SpatialGate.spatial.conv",
-                "spatial.norm": "SpatialGate.spatial.bn",
-            },
-            options={"dims": 2, "bias": True},
-        ),
-        Layout(
-            library="pytorchcv",
-            twin="pytorchcv.models.cbamresnet.CbamBlock",
-            names={
-                "channel.reduce": "ch_gate.mlp.fc1",
-                "channel.expand": "ch_gate.mlp.fc2",
-                "spatial.conv": "sp_gate.conv.conv",
-                "spatial.norm": "sp_gate.conv.bn",
-            },
-            options={"pools": ("mean", "max"), "dims": 2, "bias": True},
-        ),
     )
 
     def __init__(

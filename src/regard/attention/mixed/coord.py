@@ -10,19 +10,10 @@ from regard.attention.axes import axis_means, laid_along
 from regard.attention.normalisation import GateNorm, saturated
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features, Start
-from regard.core.layout import Layout, Stored
 from regard.core.options import at_least, flag, one_of
 from regard.core.precision import widen
 from regard.core.tap import Tap
 from regard.kernels import apply_gate
-
-STORED: dict[str, str | Stored] = {
-    "reduce": Stored(name="conv1", axes=4),
-    "norm": "bn1",
-    "expand.0": Stored(name="conv_h", axes=4),
-    "expand.1": Stored(name="conv_w", axes=4),
-}
-"""The names of the parameters, which timm took over from the authors' code."""
 
 
 class Coord(Features):
@@ -75,16 +66,6 @@ class Coord(Features):
             "normalised.",
         ),
         parameters="c*h + h*bias + 2*h + dims*(h*c + c*bias) where h = max(least, c // reduction)",
-    )
-    layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(library="official", twin="coordatt.CoordAtt", names=STORED, options={"dims": 2}),
-        Layout(
-            library="timm",
-            twin="timm.layers.coord_attn.CoordAttn",
-            names=STORED,
-            options={"dims": 2},
-            note="there bias=False is the default, and rd_channels must be the hidden width here",
-        ),
     )
 
     def __init__(

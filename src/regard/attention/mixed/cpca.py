@@ -12,7 +12,6 @@ from regard.attention.strips import depthwise_convolution, strip_convolution
 from regard.attention.widths import hidden_width
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features, Start
-from regard.core.layout import Layout, Stored
 from regard.core.options import flag, one_of
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -79,22 +78,6 @@ class CPCA(Features):
         map_range=(-math.inf, math.inf),
         parameters=(
             "2*c*h + h + c + c*5**dims + c + dims*c*(7 + 11 + 21 + 3) + c*c + c where h = max(1, c // reduction)"
-        ),
-    )
-
-    layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(
-            library="official",
-            twin="network_architecture.CPCANet.RepBlock",
-            names={
-                "reduce": Stored(name="ca.fc1", axes=4),
-                "expand": Stored(name="ca.fc2", axes=4),
-                "around": "dconv5_5",
-                **{f"strips.{i}.0": f"dconv1_{k}" for i, k in enumerate(LENGTHS)},
-                **{f"strips.{i}.1": f"dconv{k}_1" for i, k in enumerate(LENGTHS)},
-                "mix": "conv",
-            },
-            options={"dims": 2, "projections": True},
         ),
     )
 

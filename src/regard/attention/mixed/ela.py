@@ -12,7 +12,6 @@ from regard.attention.widths import group_count
 from regard.core.errors import OptionError
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features, Start
-from regard.core.layout import Layout, Stored
 from regard.core.options import at_least, flag, odd, one_of
 from regard.core.tap import Tap
 from regard.kernels import apply_gate
@@ -67,22 +66,6 @@ class ELA(Features):
             "The default number of norm groups shrinks to one that divides the channels.",
         ),
         parameters="(1 if shared else dims)*(c*c//(groups or c)*kernel_size + 2*c)",
-    )
-    layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(
-            library="timm",
-            twin="timm.layers.coord_attn.EfficientLocalAttn(act_layer=Identity, norm_layer=partial(GroupNorm, 16))",
-            names={
-                "convs.0": Stored(name="conv_h", axes=4),
-                "norms.0": "norm_h",
-                "convs.1": Stored(
-                    name="conv_w", there=lambda weight: weight.unsqueeze(2), back=lambda weight: weight.squeeze(2)
-                ),
-                "norms.1": "norm_w",
-            },
-            options={"dims": 2, "shared": False},
-            note="its defaults, a SiLU before the sigmoid and one norm group, are another function",
-        ),
     )
 
     def __init__(

@@ -10,7 +10,6 @@ from regard.attention.resampling import average
 from regard.core.errors import OptionError
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features, Start
-from regard.core.layout import Layout
 from regard.core.options import at_least, odd
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -65,14 +64,6 @@ class MLCA(Features):
         ),
         authors_code="https://github.com/wandahangFY/MLCA",
         parameters="2*(kernel_size or 2*floor((log2(c) + 1) / 4) + 1)",
-    )
-
-    layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(
-            library="official",
-            twin="MLCA(local_size=grid, local_weight=local_weight)",
-            names={"local_conv": "conv_local", "global_conv": "conv"},
-        ),
     )
 
     def __init__(

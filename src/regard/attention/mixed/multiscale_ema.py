@@ -11,7 +11,6 @@ from regard.attention.normalisation import saturated
 from regard.attention.widths import group_count
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features, Start
-from regard.core.layout import Layout
 from regard.core.precision import widen
 from regard.core.tap import Tap
 from regard.kernels import apply_gate
@@ -68,14 +67,6 @@ class MultiscaleEMA(Features):
             "The default number of groups shrinks to one that divides the channels; the authors' code fails on them.",
         ),
         parameters="w*w + w + 2*w + w*w*3**dims + w where w = c // (groups or gcd(32, c))",
-    )
-
-    layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(
-            library="official",
-            twin="EMA(factor=groups)",
-            names={"point": "conv1x1", "norm": "gn", "around": "conv3x3"},
-        ),
     )
 
     def __init__(self, channels: int, *, groups: int | None = None, dims: int = 2, start: Start = "paper") -> None:

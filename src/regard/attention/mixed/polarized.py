@@ -10,7 +10,6 @@ from regard.attention.products import wide_product
 from regard.attention.widths import hidden_width
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features, Start
-from regard.core.layout import Layout, Stored
 from regard.core.options import one_of
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -18,11 +17,6 @@ from regard.kernels import apply_gate
 
 Arrangement = Literal["parallel", "sequential"]
 Form = Literal["released", "paper"]
-
-
-def _as_sizes(values: Tensor) -> Tensor:
-    """A LayerNorm's vector as that of a LayerNorm over (n, 1, 1)."""
-    return values.reshape(-1, 1, 1)
 
 
 class Polarized(Features):
@@ -83,25 +77,6 @@ class Polarized(Features):
             "c + c*h + (c*h if form == 'released' and arrangement == 'parallel'"
             " else c*h + 2*c if form == 'paper' else h*n + n + 2*n + n*c + c)"
             " + 2*c*h where h = max(1, c // 2); n = max(2, h // 4)"
-        ),
-    )
-
-    layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(
-            library="official",
-            twin="network.PSA.PSA_p or network.PSA.PSA_s",
-            names={
-                "read": Stored(name="conv_q_right", axes=4),
-                "value": Stored(name="conv_v_right", axes=4),
-                "up.expand": Stored(name="conv_up", axes=4),
-                "up.enter": Stored(name="conv_up.0", axes=4),
-                "up.norm.weight": Stored(name="conv_up.1.weight", there=_as_sizes, back=Tensor.flatten),
-                "up.norm.bias": Stored(name="conv_up.1.bias", there=_as_sizes, back=Tensor.flatten),
-                "up.leave": Stored(name="conv_up.3", axes=4),
-                "query": Stored(name="conv_q_left", axes=4),
-                "key": Stored(name="conv_v_left", axes=4),
-            },
-            options={"form": "released"},
         ),
     )
 

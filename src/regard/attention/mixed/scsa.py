@@ -13,7 +13,6 @@ from regard.attention.products import wide_product
 from regard.attention.widths import group_count
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features, Start
-from regard.core.layout import Layout, Stored
 from regard.core.options import at_least
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -77,26 +76,6 @@ class SCSA(Features):
             "A picture smaller than a window is one window; the authors' code fails on it.",
         ),
         parameters=("c + sum((2*i + 3)*(c // 4 + (i < c % 4)) for i in range(4)) + 2*c*dims + 2*c + 3*c"),
-    )
-
-    layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(
-            library="official",
-            twin="SCSA(head_num=heads, window_size=window)",
-            names={
-                "strip_convs.0": "local_dwc",
-                "strip_convs.1": "global_dwc_s",
-                "strip_convs.2": "global_dwc_m",
-                "strip_convs.3": "global_dwc_l",
-                "strip_norms.0": "norm_h",
-                "strip_norms.1": "norm_w",
-                "norm": "norm",
-                "query": Stored(name="q", axes=4),
-                "key": Stored(name="k", axes=4),
-                "value": Stored(name="v", axes=4),
-            },
-            options={"dims": 2},
-        ),
     )
 
     def __init__(

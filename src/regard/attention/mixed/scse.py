@@ -8,7 +8,6 @@ from regard.attention.channel.cse import CSE
 from regard.attention.spatial.sse import SSE
 from regard.core.facts import Facts
 from regard.core.features import Features, Start
-from regard.core.layout import Layout, Stored
 from regard.core.options import one_of
 from regard.core.tap import Tap
 from regard.kernels import apply_gate
@@ -59,29 +58,6 @@ class SCSE(Features):
         ),
         neutral=0.5,
         parameters="2*c*h + bias*(h + c) + c + bias where h = max(1, c // reduction)",
-    )
-    layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(
-            library="official",
-            twin="squeeze_and_excitation.ChannelSpatialSELayer",
-            names={
-                "channel.reduce": "cSE.fc1",
-                "channel.expand": "cSE.fc2",
-                "spatial.score": Stored(name="sSE.conv", axes=4),
-            },
-            options={"combine": "max", "bias": True},
-        ),
-        Layout(
-            library="segmentation_models_pytorch",
-            twin="segmentation_models_pytorch.base.modules.SCSEModule",
-            names={
-                "channel.reduce": Stored(name="cSE.1", axes=4),
-                "channel.expand": Stored(name="cSE.3", axes=4),
-                "spatial.score": Stored(name="sSE.0", axes=4),
-            },
-            options={"combine": "add", "bias": True},
-            note="reduction as there, 16 by default",
-        ),
     )
 
     def __init__(

@@ -6,11 +6,9 @@ import torch
 from torch import Tensor, nn, sigmoid
 
 from regard.attention.bessel import bessel
-from regard.attention.stored import as_map
 from regard.attention.widths import group_count
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features, Start
-from regard.core.layout import Layout
 from regard.core.options import flag
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -69,13 +67,6 @@ class SGE(Features):
             "The default number of groups shrinks to one that divides the channels.",
         ),
         parameters="2*g where g = groups or gcd(64, c)",
-    )
-    layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(
-            library="official",
-            twin="classification.models.imagenet.resnet_sge.SpatialGroupEnhance",
-            names={"weight": as_map("weight"), "bias": as_map("bias")},
-        ),
     )
 
     def __init__(

@@ -6,12 +6,10 @@ import torch
 from torch import Tensor, nn, sigmoid
 
 from regard.attention.group_norm import group_normalise
-from regard.attention.stored import as_map
 from regard.attention.widths import group_count
 from regard.core.errors import OptionError
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features, Start
-from regard.core.layout import Layout
 from regard.core.precision import widen
 from regard.core.tap import Tap
 from regard.kernels import apply_gate, squeeze_positions
@@ -67,19 +65,6 @@ class Shuffle(Features):
             "last one in its place; a single channel is weighed as a whole.",
         ),
         parameters="4*n - 2*u where n = c // (groups or (1 if c % 2 else gcd(64, c // 2))); u = (n + 1) // 2",
-    )
-    layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(
-            library="official",
-            twin="models.sa_resnet.sa_layer",
-            names={
-                "channel_weight": as_map("cweight"),
-                "channel_bias": as_map("cbias"),
-                "norm": "gn",
-                "spatial_weight": as_map("sweight"),
-                "spatial_bias": as_map("sbias"),
-            },
-        ),
     )
 
     def __init__(self, channels: int, *, groups: int | None = None, start: Start = "paper") -> None:

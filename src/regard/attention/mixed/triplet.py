@@ -9,7 +9,6 @@ from regard.attention.convolution import convolution
 from regard.attention.normalisation import GateNorm
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features, Start
-from regard.core.layout import Layout
 from regard.core.options import flag, odd
 from regard.core.precision import widen
 from regard.core.tap import MapKind, Tap
@@ -65,19 +64,6 @@ class Triplet(Features):
             "convolves over all the others.",
         ),
         parameters="(dims + spatial)*(2*kernel_size**dims + 2)",
-    )
-    layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(
-            library="official",
-            twin="triplet_attention.TripletAttention",
-            names={
-                f"branches.{number}.{ours}": f"{branch}.conv.{theirs}"
-                for number, branch in enumerate(("cw", "hc", "hw"))
-                for ours, theirs in (("conv", "conv"), ("norm", "bn"))
-            },
-            options={"dims": 2},
-            note="spatial=False is no_spatial=True there",
-        ),
     )
 
     def __init__(

@@ -13,7 +13,6 @@ from regard.attention.resampling import interpolate
 from regard.core.errors import ShapeError
 from regard.core.facts import Facts, Input, Paper
 from regard.core.features import Features, Start
-from regard.core.layout import Layout
 from regard.core.options import at_least, flag
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -85,27 +84,6 @@ class AttentionGate(Features):
         parameters=(
             "c*h*subsample**dims + g*h + h + h + 1 + norm*(h + 4*h + 2) + output*(c*c + 3*c)"
             " where h = max(1, c // 2) if hidden is None else hidden; g = signal_channels or c"
-        ),
-    )
-    layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(
-            library="official",
-            twin="models.layers.grid_attention_layer.GridAttentionBlock2D",
-            names={"embed": "theta", "embed_signal": "phi", "score": "psi", "output": "W"},
-            options={"output": True, "norm": False},
-        ),
-        Layout(
-            library="Image_Segmentation",
-            twin="LeeJunHyun/Image_Segmentation network.Attention_block",
-            names={
-                "embed": "W_x.0",
-                "norm": "W_x.1",
-                "embed_signal": "W_g.0",
-                "norm_signal": "W_g.1",
-                "score": "psi.0",
-                "norm_score": "psi.1",
-            },
-            options={"output": False, "norm": True, "subsample": 1},
         ),
     )
 

@@ -12,7 +12,6 @@ from regard.attention.resampling import interpolate
 from regard.core.errors import OptionError
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features
-from regard.core.layout import Layout, Stored
 from regard.core.options import at_least, one_of
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -85,37 +84,6 @@ class AttentionPool(Features):
     )
     token: nn.Parameter | None
     position: nn.Parameter | None
-    layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(
-            library="official",
-            twin="clip.model.AttentionPool2d",
-            names={
-                "position": "positional_embedding",
-                "query": "q_proj",
-                "key": "k_proj",
-                "value": "v_proj",
-                "project": "c_proj",
-            },
-            options={"form": "mean"},
-            note="size is theirs: (7, 7) for pictures of 224",
-        ),
-        Layout(
-            library="timm",
-            twin="timm.layers.AttentionPoolLatent",
-            names={
-                "token": Stored(
-                    name="latent", there=lambda ours: ours[None, None], back=lambda theirs: theirs.reshape(-1)
-                ),
-                "position": "pos_embed",
-                "query": "q",
-                "key": Stored(name="kv", part=(0, 2)),
-                "value": Stored(name="kv", part=(1, 2)),
-                "project": "proj",
-            },
-            options={"form": "query"},
-            note="theirs without its mlp, whose tensors are to be left out",
-        ),
-    )
 
     def __init__(
         self,

@@ -11,7 +11,6 @@ from regard.attention.pooling import surrounding_mean
 from regard.attention.strips import strip_convolution
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features, Start
-from regard.core.layout import Layout
 from regard.core.options import flag, odd, one_of
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -75,21 +74,6 @@ class CAA(Features):
         ),
         map_range=(0.0, 2.0),
         parameters="2*c*c + dims*c*(kernel_size + 1) + (4*c if norm else 2*c)",
-    )
-    layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(
-            library="official",
-            twin="mmrotate.models.backbones.pkinet.CAA",
-            names={
-                "reduce": "conv1.conv",
-                "reduce_norm": "conv1.bn",
-                "strips.0": "h_conv.conv",
-                "strips.1": "v_conv.conv",
-                "mix": "conv2.conv",
-                "mix_norm": "conv2.bn",
-            },
-            note="norm=True where the weights hold conv1.bn",
-        ),
     )
 
     def __init__(

@@ -9,7 +9,6 @@ from regard.attention.convolution import convolution
 from regard.attention.normalisation import GateNorm
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features, Start
-from regard.core.layout import Layout, Stored
 from regard.core.options import flag, odd
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -62,23 +61,6 @@ class CBAMSpatial(Features):
             "normalised.",
         ),
         parameters="2*kernel_size**dims + 2",
-    )
-    layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(
-            library="timm",
-            twin="timm.layers.cbam.SpatialAttn",
-            names={"conv": Stored(name="conv.conv", flipped=1), "norm": "conv.bn"},
-        ),
-        Layout(
-            library="official",
-            twin="MODELS.cbam.SpatialGate",
-            names={"conv": "spatial.conv", "norm": "spatial.bn"},
-        ),
-        Layout(
-            library="pytorchcv",
-            twin="pytorchcv.models.cbamresnet.SpatialGate",
-            names={"conv": "conv.conv", "norm": "conv.bn"},
-        ),
     )
 
     def __init__(

@@ -11,7 +11,6 @@ from regard.attention.products import wide_product
 from regard.attention.widths import hidden_width
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features, Start
-from regard.core.layout import Layout, Stored
 from regard.core.options import at_least
 from regard.core.tap import Tap
 
@@ -66,18 +65,6 @@ class CrissCross(Features):
         at="stage",
         neutral="uniform",
         parameters="2*(c*h + h) + c*c + c + 1 where h = max(1, c // reduction)",
-    )
-    layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(
-            library="official",
-            twin="cc_attention.CrissCrossAttention",
-            names={
-                "query": Stored(name="query_conv", axes=4),
-                "key": Stored(name="key_conv", axes=4),
-                "value": Stored(name="value_conv", axes=4),
-                "gamma": "gamma",
-            },
-        ),
     )
 
     def __init__(self, channels: int, *, reduction: int = 8, recurrence: int = 2, start: Start = "paper") -> None:

@@ -10,7 +10,6 @@ from regard.attention.heads import to_features, to_tokens
 from regard.attention.widths import hidden_width
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features, Start
-from regard.core.layout import Layout, Stored
 from regard.core.tap import Tap
 
 
@@ -57,22 +56,6 @@ class DualPosition(Features):
         at="stage",
         neutral="uniform",
         parameters="2*(c*h + h) + c*c + c + 1 where h = max(1, c // reduction)",
-    )
-    layouts: ClassVar[tuple[Layout, ...]] = tuple(
-        Layout(
-            library=library,
-            twin=twin,
-            names={
-                "query": Stored(name="query_conv", axes=4),
-                "key": Stored(name="key_conv", axes=4),
-                "value": Stored(name="value_conv", axes=4),
-                "gamma": gamma,
-            },
-        )
-        for library, twin, gamma in (
-            ("official", "encoding.nn.da_att.PAM_Module", "gamma"),
-            ("pytorchcv", "pytorchcv.models.danet.PosAttBlock", "scale.alpha"),
-        )
     )
 
     def __init__(self, channels: int, *, reduction: int = 8, start: Start = "paper") -> None:

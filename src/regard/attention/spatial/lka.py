@@ -10,7 +10,6 @@ from regard.attention.large_kernels import LargeKernelGate, chained, decomposed
 from regard.attention.strips import depthwise_convolution
 from regard.core.facts import Facts, Paper
 from regard.core.features import Start
-from regard.core.layout import Layout
 
 
 class LKA(LargeKernelGate):
@@ -64,26 +63,6 @@ class LKA(LargeKernelGate):
         map_range=(-math.inf, math.inf),
         parameters=(
             "c*((2*dilation - 1)**dims + ceil(kernel_size / dilation)**dims + c + 3) + projections*2*(c*c + c)"
-        ),
-    )
-    layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(
-            library="official",
-            twin="models.van.AttentionModule",
-            names={"near": "conv0", "far": "conv_spatial", "mix": "conv1"},
-            options={"dims": 2, "projections": False},
-        ),
-        Layout(
-            library="official",
-            twin="models.van.SpatialAttention",
-            names={
-                "near": "spatial_gating_unit.conv0",
-                "far": "spatial_gating_unit.conv_spatial",
-                "mix": "spatial_gating_unit.conv1",
-                "projections.enter": "proj_1",
-                "projections.leave": "proj_2",
-            },
-            options={"dims": 2, "projections": True},
         ),
     )
 

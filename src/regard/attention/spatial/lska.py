@@ -10,7 +10,6 @@ from regard.attention.large_kernels import LargeKernelGate, chained, decomposed
 from regard.attention.strips import strip_convolution
 from regard.core.facts import Facts, Paper
 from regard.core.features import Start
-from regard.core.layout import Layout
 from regard.core.options import at_least
 
 
@@ -66,34 +65,6 @@ class LSKA(LargeKernelGate):
         parameters=(
             "c*(dims*(2*d - 1 + max(1, kernel_size // d) + 2) + c + 1) + projections*2*(c*c + c)"
             " where d = (2 if kernel_size < 23 else 3) if dilation is None else dilation"
-        ),
-    )
-    layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(
-            library="official",
-            twin="models.van.LSKA",
-            names={
-                "near.0": "conv0h",
-                "near.1": "conv0v",
-                "far.0": "conv_spatial_h",
-                "far.1": "conv_spatial_v",
-                "mix": "conv1",
-            },
-            options={"dims": 2, "projections": False},
-        ),
-        Layout(
-            library="official",
-            twin="models.van.Attention",
-            names={
-                "near.0": "spatial_gating_unit.conv0h",
-                "near.1": "spatial_gating_unit.conv0v",
-                "far.0": "spatial_gating_unit.conv_spatial_h",
-                "far.1": "spatial_gating_unit.conv_spatial_v",
-                "mix": "spatial_gating_unit.conv1",
-                "projections.enter": "proj_1",
-                "projections.leave": "proj_2",
-            },
-            options={"dims": 2, "projections": True},
         ),
     )
 

@@ -8,7 +8,6 @@ from torch import Tensor, nn, sigmoid, tanh
 from regard.core.errors import ShapeError
 from regard.core.facts import Facts, Input, Paper
 from regard.core.features import Features
-from regard.core.layout import Layout
 from regard.core.options import at_least, flag
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -67,23 +66,6 @@ class MILPool(Features):
         inputs=(Input(name="mask", shape="(b, ...) of bool", optional=True),),
         neutral="uniform",
         parameters="(1 + gated)*hidden*(c + 1) + hidden + 1",
-    )
-
-    layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(
-            library="official",
-            twin="model.GatedAttention",
-            names={"value": "attention_V.0", "gate": "attention_U.0", "score": "attention_w"},
-            options={"gated": True},
-            note="the layers of the bag's instances and the classifier are not part of it",
-        ),
-        Layout(
-            library="official",
-            twin="model.Attention",
-            names={"value": "attention.0", "score": "attention.2"},
-            options={"gated": False},
-            note="the layers of the bag's instances and the classifier are not part of it",
-        ),
     )
 
     def __init__(self, channels: int, *, hidden: int = 128, gated: bool = True) -> None:

@@ -9,7 +9,6 @@ from regard.attention.attending import aligned, attend, fill
 from regard.attention.heads import head_count, merge_heads, split_heads, to_features, to_tokens
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features, Start
-from regard.core.layout import Layout
 from regard.core.options import at_least, flag, one_of
 from regard.core.tap import Tap
 
@@ -82,22 +81,6 @@ class MultiHead(Features):
         ),
     )
     offsets: nn.Parameter | None
-    layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(
-            library="torch",
-            twin="torch.nn.MultiheadAttention",
-            names={"qkv.weight": "in_proj_weight", "qkv.bias": "in_proj_bias", "project": "out_proj"},
-            options={"position": "none", "norm": False, "bias": True},
-            note="theirs takes tokens and adds no x",
-        ),
-        Layout(
-            library="timm",
-            twin="timm.layers.Attention",
-            names={"qkv": "qkv", "project": "proj"},
-            options={"position": "none", "norm": False},
-            note="bias as their qkv_bias, False by default; theirs takes tokens and adds no x",
-        ),
-    )
 
     def __init__(
         self,

@@ -13,7 +13,6 @@ from regard.attention.products import wide_product
 from regard.attention.widths import hidden_width
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features, Start
-from regard.core.layout import Layout, Stored
 from regard.core.options import flag, one_of
 from regard.core.tap import Tap
 
@@ -21,15 +20,6 @@ Form = Literal["embedded", "gaussian", "dot", "concatenation"]
 Scale = Literal["width", "channels", "none"]
 
 _SHARES, _SUMS = ("embedded", "gaussian"), ("dot", "concatenation")
-
-
-_TIMM: dict[str, str | Stored] = {
-    "query": Stored(name="t", axes=4),
-    "key": Stored(name="p", axes=4),
-    "value": Stored(name="g", axes=4),
-    "project": Stored(name="z", axes=4),
-    "norm": "norm",
-}
 
 
 class NonLocal(Features):
@@ -97,36 +87,6 @@ class NonLocal(Features):
         parameters=(
             "(1 if form == 'gaussian' else 3)*(c*h + h) + (form == 'concatenation')*2*h + h*c + c + norm*2*c"
             " where h = max(1, c // reduction)"
-        ),
-    )
-    layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(
-            library="timm",
-            twin="timm.layers.NonLocalAttn",
-            names=_TIMM,
-            options={"form": "embedded", "subsample": 1, "scale": "channels", "norm": True},
-            note="their rd_channels must be c // reduction",
-        ),
-        Layout(
-            library="timm",
-            twin="timm.layers.NonLocalAttn(use_scale=False)",
-            names=_TIMM,
-            options={"form": "embedded", "subsample": 1, "scale": "none", "norm": True},
-            note="their rd_channels must be c // reduction",
-        ),
-        Layout(
-            library="mmcv",
-            twin="mmcv.cnn.NonLocal2d",
-            names={
-                "query": Stored(name="theta.conv", axes=4),
-                "key": Stored(name="phi.conv", axes=4),
-                "value": Stored(name="g.conv", axes=4),
-                "score": Stored(name="concat_project.conv", axes=4),
-                "project": Stored(name="conv_out.conv", axes=4),
-            },
-            options={"subsample": 1, "norm": False},
-            note="scale='width' with their use_scale, 'none' without and for gaussian; theirs without norm_cfg, with "
-            "which its last layer has no bias, and without sub_sample",
         ),
     )
 

@@ -6,7 +6,6 @@ from torch import Tensor, nn, sigmoid
 
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features, Start
-from regard.core.layout import Layout, Stored
 from regard.core.options import flag
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -55,13 +54,6 @@ class SSE(Features):
         authors_code="https://github.com/ai-med/squeeze_and_excitation",
         departures=("The weight is stored for one position axis, (1, c, 1), and serves any number of them.",),
         parameters="c + bias",
-    )
-    layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(
-            library="official",
-            twin="squeeze_and_excitation.SpatialSELayer",
-            names={"score": Stored(name="conv", axes=4)},
-        ),
     )
 
     def __init__(self, channels: int, *, bias: bool = True, start: Start = "paper") -> None:

@@ -10,18 +10,12 @@ from regard.attention.convolution import convolution
 from regard.attention.normalisation import GateNorm
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features, Start
-from regard.core.layout import Layout, Stored
 from regard.core.options import flag, odd, one_of
 from regard.core.precision import widen
 from regard.core.tap import Tap
 from regard.kernels import apply_gate
 
 Form = Literal["full", "depthwise", "plain"]
-
-
-def _weight(name: str) -> Stored:
-    """A kernel along the last axis there: (c, c, k) of ours as (c, c, 1, k)."""
-    return Stored(name=name, there=lambda ours: ours.unsqueeze(2), back=lambda theirs: theirs.squeeze(2))
 
 
 class Strip(Features):
@@ -80,36 +74,6 @@ class Strip(Features):
         parameters=(
             "dims*(c*c*kernel_size + b*c + 2*c) + c*c + b*c if form == 'full' else"
             " dims*c*(kernel_size + b) if form == 'depthwise' else 0 where b = form == 'full' if bias is None else bias"
-        ),
-    )
-    layouts: ClassVar[tuple[Layout, ...]] = (
-        Layout(
-            library="official",
-            twin="models.resnet.SPBlock",
-            names={
-                "profiles.0": Stored(name="conv1", axes=4),
-                "norms.0": "bn1",
-                "profiles.1": "conv2",
-                "profiles.1.weight": _weight("conv2.weight"),
-                "norms.1": "bn2",
-                "mix": "conv3",
-            },
-            options={"dims": 2, "form": "full", "bias": None},
-        ),
-        Layout(
-            library="timm",
-            twin="timm.layers.coord_attn.StripAttn",
-            names={
-                "profiles.0": Stored(name="conv_h", axes=4),
-                "profiles.1": "conv_w",
-                "profiles.1.weight": _weight("conv_w.weight"),
-            },
-            options={"dims": 2, "form": "depthwise"},
-        ),
-        Layout(
-            library="timm",
-            twin="timm.layers.coord_attn.StripAttn(use_conv=False)",
-            options={"dims": 2, "form": "plain"},
         ),
     )
 
