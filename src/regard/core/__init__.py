@@ -13,6 +13,7 @@ from regard.core.errors import (
     UnknownNameError,
 )
 from regard.core.facts import Facts, Paper
+from regard.core.kinds import Axis, MapKind
 from regard.core.layout import Layout, Stored
 from regard.core.mechanism import Mechanism
 from regard.core.records import Map, Maps
@@ -20,6 +21,7 @@ from regard.core.spec import Spec
 from regard.core.tap import Tap, taps
 
 __all__ = [
+    "Axis",
     "Batch",
     "CheckpointError",
     "DataError",
@@ -27,6 +29,7 @@ __all__ = [
     "Facts",
     "Layout",
     "Map",
+    "MapKind",
     "Maps",
     "Mechanism",
     "OptionError",

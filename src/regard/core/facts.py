@@ -48,6 +48,8 @@ class Paper:
 class Facts:
     """What is true of a mechanism by its class; a form that an option chooses may amend it, see `Mechanism.amend`.
 
+    What is true of its maps (their range, what they share, which does nothing) its taps say, see `Tap`.
+
     Attributes:
         name: short and stable, as in `regard.create(name)`.
         family: what is weighed.
@@ -62,9 +64,6 @@ class Facts:
             or in place of the pooling before the classifier (`head`: y is then (b, c)).
         keeps_shape: whether y has the shape of x.
         insertable: whether it can be put into a trained network (it can start as the identity).
-        map_range: the smallest and largest value that a map, as applied with `start="paper"`, can take.
-        neutral: the map that does nothing: 1 for a gate, 1/2 for each of two gates whose results are added,
-            `uniform` for a softmax over branches or positions, `identity` for a grid.
         bare: whether it does no more than its act: with layers around it, even a neutral map makes y another than x.
         exported_from: the smallest size of an axis that an exported program takes; PyTorch's symbolic shapes cannot
             say that half a size may be 1.
@@ -84,8 +83,6 @@ class Facts:
     at: Place = "residual"
     keeps_shape: bool = True
     insertable: bool = True
-    map_range: tuple[float, float] = (0.0, 1.0)
-    neutral: float | Literal["uniform", "identity"] = 1.0
     bare: bool = True
     exported_from: int = 1
     parameters: str = ""

@@ -58,7 +58,6 @@ class DualChannel(Mechanism):
             "takes the products.",
         ),
         at="stage",
-        neutral="uniform",
         parameters="1",
     )
     layouts: ClassVar[tuple[Layout, ...]] = (
@@ -81,7 +80,7 @@ class DualChannel(Mechanism):
         one_of("dual_channel", "energy", energy, ("difference", "product"))
         self.energy = energy
         self.gamma = nn.Parameter(torch.zeros(1))
-        self.map = Tap("affinity", neutral="uniform")
+        self.map = Tap("affinity", shares="channel")
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

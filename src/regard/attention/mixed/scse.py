@@ -57,7 +57,6 @@ class SCSE(Mechanism):
             *CSE.facts.departures,
             *SSE.facts.departures,
         ),
-        neutral=0.5,
         parameters="2*c*h + bias*(h + c) + c + bias where h = max(1, c // reduction)",
     )
     layouts: ClassVar[tuple[Layout, ...]] = (
@@ -97,7 +96,6 @@ class SCSE(Mechanism):
         one_of("scse", "combine", combine, ("add", "max"))
         self.combine = combine
         neutral = 0.5 if combine == "add" else 1.0
-        self.amend(neutral=neutral)
         self.channel = CSE(channels, reduction=reduction, bias=bias, start=start)
         self.channel.gate = Tap("gate", neutral=neutral)
         self.spatial = SSE(channels, bias=bias, start=start)

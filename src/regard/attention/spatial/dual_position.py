@@ -55,7 +55,6 @@ class DualPosition(Mechanism):
         authors_code="https://github.com/junfu1115/DANet",
         departures=("The hidden width is never under 1, so that a narrow layer still sees its input.",),
         at="stage",
-        neutral="uniform",
         parameters="2*(c*h + h) + c*c + c + 1 where h = max(1, c // reduction)",
     )
     layouts: ClassVar[tuple[Layout, ...]] = tuple(
@@ -82,7 +81,7 @@ class DualPosition(Mechanism):
         self.key = nn.Linear(channels, hidden)
         self.value = nn.Linear(channels, channels)
         self.gamma = nn.Parameter(torch.zeros(1))
-        self.map = Tap("query", neutral="uniform")
+        self.map = Tap("query", shares="source")
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

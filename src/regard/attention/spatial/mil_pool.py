@@ -65,7 +65,6 @@ class MILPool(Mechanism):
         at="head",
         keeps_shape=False,
         insertable=False,
-        neutral="uniform",
         parameters="(1 + gated)*hidden*(c + 1) + hidden + 1",
     )
 
@@ -92,7 +91,7 @@ class MILPool(Mechanism):
         self.value = nn.Linear(channels, hidden)
         self.gate = nn.Linear(channels, hidden) if flag("mil_pool", "gated", gated) else None
         self.score = nn.Linear(hidden, 1)
-        self.spatial = Tap("spatial", neutral="uniform")
+        self.spatial = Tap("spatial", shares="position")
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """The instances, weighed and added up."""
