@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from regard import explanation, models, training
+from regard.core.files import write_whole
 from regard.core.options import at_least, one_of
 from regard.data import Pictures, loader
 from regard.explanation import MODES, Ablation, Mode, Row
@@ -23,7 +24,6 @@ from regard.recipes.console import console
 from regard.recipes.network import batch_size_for, load_network
 from regard.recipes.sources import open_for_network
 from regard.recipes.versions import versions
-from regard.report.files import write_whole
 from regard.training import DeviceName
 
 FILE = "ablation.json"

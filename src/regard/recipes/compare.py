@@ -15,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from regard import cost, data, report, training
 from regard.core.errors import RegardError, RunError
+from regard.core.files import write_whole
 from regard.core.options import at_least
 from regard.recipes.arms import WIDE, build_arm, parse_arms
 from regard.recipes.console import console, say
@@ -34,7 +35,6 @@ from regard.recipes.trial import (
 )
 from regard.recipes.versions import versions
 from regard.recipes.workers import run_jobs
-from regard.report.files import write_whole
 from regard.report.page import write_page
 from regard.report.statistics import compare_arms
 

@@ -11,12 +11,12 @@ from rich.table import Table
 from rich.text import Text
 
 from regard import training
+from regard.core.files import write_whole
 from regard.core.options import at_least, one_of
 from regard.data import loader
 from regard.recipes.ledger import count_looks, record_look
 from regard.recipes.network import batch_size_for, load_network
 from regard.recipes.sources import open_for_network
-from regard.report.files import write_whole
 from regard.training import DeviceName
 
 if TYPE_CHECKING:

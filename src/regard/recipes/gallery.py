@@ -12,9 +12,9 @@ from regard.core.kinds import Axis
 from regard.core.records import Map
 from regard.core.seeding import generator
 from regard.core.tap import taps
-from regard.explanation.overlays import enlarged, png
 from regard.recipes.arms import build_arm
 from regard.recipes.trial import WEIGHTS_FILE, Job, Table, open_table, trunk_of
+from regard.report.overlays import enlarged, png
 
 PICTURES = 8
 MOST_ACTIVE = 5
@@ -100,21 +100,21 @@ def _predictions(
 
 def _maps(
     arm: str, net: nn.Module, images: Tensor, seen: Tensor
-) -> tuple[list[tuple[report.Overlay, ...]], list[tuple[report.ActiveChannels, ...]]]:
+) -> tuple[list[tuple[report.ArmOverlay, ...]], list[tuple[report.ActiveChannels, ...]]]:
     """For each picture an overlay of every map that has positions, and the most active channels of every other one."""
     active = explanation.active_channels(net, images, k=MOST_ACTIVE)
     with torch.no_grad(), explanation.observe(net) as seen_maps:
         net(images)
     maps = {map.name: map for steps in seen_maps.values() for map in steps}
-    overlays: list[tuple[report.Overlay, ...]] = []
+    overlays: list[tuple[report.ArmOverlay, ...]] = []
     channels: list[tuple[report.ActiveChannels, ...]] = []
     for i, picture in enumerate(seen):
         laid = []
         for name, map in maps.items():
             positions = map.positions()
             if positions is not None and positions.ndim == 3:
-                over = explanation.overlay(picture, positions[min(i, len(positions) - 1)])
-                laid.append(report.Overlay(arm=arm, tap=name, png=over.png(), caption=over.caption))
+                over = report.overlay(picture, positions[min(i, len(positions) - 1)])
+                laid.append(report.ArmOverlay(arm=arm, tap=name, png=over.png(), caption=over.caption))
         overlays.append(tuple(laid))
         channels.append(tuple(_active(arm, net, maps[name], found, i) for name, found in active.items()))
     return overlays, channels

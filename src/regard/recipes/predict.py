@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 from regard import training
 from regard.core.errors import DataError
+from regard.core.files import write_whole
 from regard.core.options import at_least, one_of
 from regard.data import PIXEL_LIMIT, BadPicture, BadPictureError, read_picture
 from regard.data.listing import find_pictures
 from regard.recipes.network import Loaded, batch_size_for, load_network
-from regard.report.files import write_whole
 from regard.report.numerals import plural
 from regard.training import DeviceName
 

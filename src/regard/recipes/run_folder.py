@@ -9,8 +9,8 @@ from typing import Any, Literal
 import yaml
 
 from regard.core.errors import RegardError, RunError
+from regard.core.files import write_whole
 from regard.data import Augment
-from regard.report.files import write_whole
 from regard.training import Recipe
 
 NEWER = ("patch", "patch_stride")

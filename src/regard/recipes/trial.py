@@ -15,6 +15,7 @@ from torch.utils.data import DataLoader
 from regard import data, explanation, report, training
 from regard.core.batch import Batch
 from regard.core.errors import RunError
+from regard.core.files import write_whole
 from regard.core.tap import taps
 from regard.data import Augment
 from regard.recipes.arms import Trunk, arm_facts, build_arm
@@ -22,7 +23,6 @@ from regard.recipes.ledger import record_look
 from regard.recipes.network import batch_size_for
 from regard.recipes.sources import open_with_bar
 from regard.report.coding import decode, encode
-from regard.report.files import write_whole
 
 TRIAL_FILE = "trial.json"
 WEIGHTS_FILE = "weights.safetensors"

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from regard.core.files import write_whole
 from regard.report import contents, figures, map_figures, wording
 from regard.report.contents import Sight
-from regard.report.files import write_whole
 from regard.report.numerals import count, listed, percent, plural
 from regard.report.pictures import Picture
 from regard.report.results import Results

@@ -1,62 +1,71 @@
 """Files that are either the old one or the new one, never half of one."""
 
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from safetensors import SafetensorError
+from regard.core.errors import RunError
 
-from regard.core.errors import CheckpointError
+REMEDY = "Make room on the disk or choose another folder, then run the same command again."
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, remedy: str = REMEDY) -> Iterator[Path]:
     """A path to write to in place of `path`: moved there, on disk for certain, when the block ends without an error.
 
     The parent folders are made. Whatever goes wrong, `path` keeps what it had.
 
+    Args:
+        path: the file to make or to replace.
+        remedy: what to do where it cannot be written, a sentence.
+
     Raises:
-        CheckpointError: the disk is full, or the folder cannot be written to.
+        RunError: the disk is full, or the folder cannot be written to.
 
     Example:
-        >>> import tempfile
         >>> target = Path(tempfile.mkdtemp()) / "facts.txt"
         >>> with replacing(target) as aside:
         ...     _ = aside.write_text("written")
         >>> target.read_text()
         'written'
     """
-    aside = path.with_name(f".{path.name}.{os.getpid()}.writing")
+    aside = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        aside = Path(name)
+        os.close(descriptor)
         yield aside
         aside.chmod(0o644)
         _sync(aside)
         os.replace(aside, path)
         _sync(path.parent)
     except OSError as error:
-        raise unwritable(path, error.strerror or str(error)) from error
-    except SafetensorError as error:
-        raise unwritable(path, str(error).removeprefix("Error while serializing: I/O error: ")) from error
+        raise unwritable(path, error.strerror or str(error), remedy=remedy) from error
     finally:
-        with suppress(OSError):
-            aside.unlink()
+        if aside is not None:
+            with suppress(OSError):
+                aside.unlink()
 
 
-def write_text(path: Path, text: str) -> None:
-    """Writes `text` to `path` as UTF-8, all of it or nothing."""
-    with replacing(path) as aside:
-        aside.write_text(text, encoding="utf-8")
+def write_whole(path: Path | str, content: bytes, *, remedy: str = REMEDY) -> Path:
+    """Writes all of `content` to `path` or nothing; arguments and errors as of `replacing`.
+
+    Returns:
+        The path.
+    """
+    path = Path(path)
+    with replacing(path, remedy=remedy) as aside:
+        aside.write_bytes(content)
+    return path
 
 
-def unwritable(path: Path, reason: str) -> CheckpointError:
+def unwritable(path: Path, reason: str, *, remedy: str = REMEDY) -> RunError:
     """The error for a file that could not be written."""
     kept = "The file that was there before is intact." if path.exists() else "Nothing was left behind."
-    return CheckpointError(
-        f"{path}: could not be written: {reason}. {kept} Make room on the disk (or choose another folder with --out), "
-        "then go on: a training run continues from its last complete epoch with --resume."
-    )
+    return RunError(f"{path}: could not be written: {reason}. {kept} {remedy}")
 
 
 def _sync(path: Path) -> None:
