@@ -154,3 +154,11 @@ def test_steps_of_several_shapes_are_refused():
 def test_later_steps_are_named_by_their_number():
     maps = steps_of(seen("gate", 1, 2, 1), seen("gate", 1, 2, 1))
     assert [map.name for map in maps["attention.gate"]] == ["attention.gate", "attention.gate#2"]
+
+
+def test_maps_of_one_pass_are_found_by_name():
+    maps = steps_of(seen("gate", 1, 2, 1), seen("gate", 1, 2, 1))
+    assert list(maps.by_name()) == ["attention.gate", "attention.gate#2"]
+    maps.add(seen("gate", 1, 2, 1, pass_=1))
+    with pytest.raises(RegardError, match="several passes share their names"):
+        maps.by_name()

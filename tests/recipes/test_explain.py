@@ -148,6 +148,13 @@ def test_every_step_of_a_shared_module_is_kept_and_drawn(tmp_path):
     assert all(map["files"] for map in manifest["maps"])
 
 
+def test_a_picture_takes_one_forward_pass():
+    net, calls = network(), []
+    net.register_forward_pre_hook(lambda *_: calls.append(1))
+    explain(net, torch.rand(1, 8, 8))
+    assert len(calls) == 1
+
+
 def test_the_record_is_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         explain(network(), torch.rand(1, 8, 8)).network = "x"

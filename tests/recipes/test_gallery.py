@@ -91,6 +91,19 @@ def test_every_map_of_every_arm_is_shown_in_every_picture(jobs):
             assert laid | weighed.keys() == taps(net).keys()
 
 
+def test_every_arm_runs_once(jobs, monkeypatch):
+    calls = []
+
+    def counted(arm, *options, **named):
+        net = build_arm(arm, *options, **named)
+        net.register_forward_pre_hook(lambda *_: calls.append(arm))
+        return net
+
+    monkeypatch.setattr("regard.recipes.gallery.build_arm", counted)
+    show_pictures(jobs)
+    assert calls == list(ARMS)
+
+
 def test_every_step_of_a_shared_module_is_shown(jobs, tmp_path, monkeypatch):
     net = Shared("cbam", channels=1, classes=10)
     training.save_weights(tmp_path / WEIGHTS_FILE, net, {})

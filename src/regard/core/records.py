@@ -113,6 +113,19 @@ class Maps(Mapping[str, tuple[Map, ...]]):
             f"The tap {path!r} saw {what}, so there is no single map: take one of maps[{path!r}], or {remedy}."
         )
 
+    def by_name(self) -> dict[str, Map]:
+        """Every map of one pass under its name, see `Map.name`.
+
+        Raises:
+            RegardError: there were several passes, whose maps share their names.
+        """
+        found = {map.name: map for seen in self._maps.values() for map in seen}
+        if len(found) < sum(map(len, self._maps.values())):
+            raise RegardError(
+                "Maps of several passes share their names: observe one forward pass, or take them from maps[path]."
+            )
+        return found
+
     def steps(self, path: str) -> Tensor:
         """All maps of one pass at `path`, in order.
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from regard.core.options import at_least
-from regard.core.records import Map
-from regard.explanation.observation import observe
+from regard.core.records import Map, Maps
 from regard.explanation.places import Paths, around
-from regard.explanation.recalibration import restoring
+
+Outputs = dict[str, list[Tensor]]
+"""What modules returned, by their path, call by call."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,8 +23,8 @@ class ActiveChannels:
         channels: (b, k) their numbers, the largest weight first.
         weights: (b, k) their weights; a mixed map's averaged over positions, of branches the largest.
         branches: (b, k) which branch has that weight; None unless the map is one over branches.
-        features: (b, k, ...) these channels as the mechanism passed them on, weighed; None where no module around the
-            tap returned features of these channels.
+        features: (b, k, ...) these channels as the mechanism passed them on, weighed: what the innermost module around
+            the tap returned that has as many channels as the map; None where there was none.
     """
 
     path: str
@@ -34,62 +34,37 @@ class ActiveChannels:
     features: Tensor | None
 
 
-def active_channels(
-    net: nn.Module,
-    images: Tensor,
-    *,
-    k: int = 8,
-    paths: Paths = None,
-    device: torch.device | str | None = None,
-) -> dict[str, ActiveChannels]:
-    """Finds the channels that the network weighs most in each picture, with their feature maps.
-
-    The features are what the innermost module around the tap returns that has as many channels as the map: the
-    output of the mechanism, caught by a forward hook that is removed afterwards. Taps without channel weights are
-    left out. The network runs once, in evaluation mode, and is put back as it was.
+def most_active(maps: Maps, outputs: Outputs, batch: int, k: int) -> dict[str, ActiveChannels]:
+    """The k channels with the largest weights in each map of one pass that has weights of channels.
 
     Args:
-        net: any network with taps.
-        images: (b, c, h, w) as the network takes them.
-        k: how many channels of each tap; all of them where there are fewer. Of equal weights the first come first.
-        paths: which taps, see `Paths`; all of them if None.
-        device: where the result is kept; where it was computed if None.
+        maps: of one pass.
+        outputs: what the modules around the taps returned in that pass.
+        batch: how many images it had.
+        k: how many channels; all of them where there are fewer. Of equal weights the first come first.
 
     Returns:
-        By the map's name, in the order of the network: its path, the second step of a tap `PATH#2`.
-
-    Raises:
-        RegardError: the network has no taps.
-        OptionError: a k under 1.
+        By the map's name, in the order of the network.
     """
-    at_least("active_channels", "k", k, 1)
-    with (
-        torch.no_grad(),
-        restoring(net),
-        observe(net, paths=paths, device=device) as maps,
-        _outputs(net, paths) as outputs,
-    ):
-        net.eval()
-        net(images)
     found = {}
-    for seen in (map for steps in maps.values() for map in steps):
+    for name, seen in maps.by_name().items():
         weights, branches = _weights(seen)
         if weights is not None:
-            values, order = weights.expand(len(images), -1).sort(dim=1, descending=True, stable=True)
-            found[seen.name] = ActiveChannels(
+            values, order = weights.expand(batch, -1).sort(dim=1, descending=True, stable=True)
+            found[name] = ActiveChannels(
                 path=seen.path,
                 channels=order[:, :k],
                 weights=values[:, :k],
-                branches=None if branches is None else branches.expand(len(images), -1).gather(1, order[:, :k]),
+                branches=None if branches is None else branches.expand(batch, -1).gather(1, order[:, :k]),
                 features=_features(outputs, seen, len(maps[seen.path]), weights.shape[1], order[:, :k]),
             )
     return found
 
 
 @contextmanager
-def _outputs(net: nn.Module, paths: Paths) -> Iterator[dict[str, list[Tensor]]]:
-    """What the modules around the taps return inside the block, call by call."""
-    outputs: dict[str, list[Tensor]] = {}
+def caught(net: nn.Module, paths: Paths) -> Iterator[Outputs]:
+    """What the modules around the taps return inside the block, call by call; its hooks are removed afterwards."""
+    outputs: Outputs = {}
 
     def keep(path: str, output: object) -> None:
         if isinstance(output, Tensor):

@@ -38,8 +38,17 @@ def show_pictures(jobs: Sequence[Job]) -> tuple[report.Picture, ...]:
     for job in jobs:
         net = build_arm(job.arm, trunk_of(job.design, table.source), 0, reference_parameters=job.reference_parameters)
         training.restore(net, job.trial_folder / WEIGHTS_FILE)
-        answers = _predictions(job.arm, net.eval(), batch.images, batch.labels, table.source.classes)
-        overlays, channels = _maps(job.arm, net, batch.images, seen) if taps(net) else ([()] * PICTURES,) * 2
+        overlays: list[tuple[report.ArmOverlay, ...]] = [()] * PICTURES
+        channels: list[tuple[report.ActiveChannels, ...]] = [()] * PICTURES
+        if taps(net):
+            looks = explanation.look(net, batch.images, k=MOST_ACTIVE)
+            logits = looks.answers
+            overlays, channels = _maps(job.arm, net, looks, seen)
+        else:
+            with torch.no_grad():
+                logits = net.eval()(batch.images)
+        assert isinstance(logits, Tensor)
+        answers = _predictions(job.arm, logits, batch.labels, table.source.classes)
         shown = [
             replace(
                 picture,
@@ -84,11 +93,7 @@ def _label(table: Table, label: Tensor) -> str:
     return ", ".join(name for name, has in zip(table.source.classes, label.tolist(), strict=True) if has) or "none"
 
 
-@torch.no_grad()
-def _predictions(
-    arm: str, net: nn.Module, images: Tensor, labels: Tensor, classes: tuple[str, ...]
-) -> list[report.Prediction]:
-    logits = net(images)
+def _predictions(arm: str, logits: Tensor, labels: Tensor, classes: tuple[str, ...]) -> list[report.Prediction]:
     shares = logits.softmax(1) if labels.ndim == 1 else logits.sigmoid()
     found = []
     for share, label in zip(shares, labels, strict=True):
@@ -99,13 +104,10 @@ def _predictions(
 
 
 def _maps(
-    arm: str, net: nn.Module, images: Tensor, seen: Tensor
+    arm: str, net: nn.Module, looks: explanation.Looks, seen: Tensor
 ) -> tuple[list[tuple[report.ArmOverlay, ...]], list[tuple[report.ActiveChannels, ...]]]:
     """For each picture an overlay of every map that has positions, and the most active channels of every other one."""
-    active = explanation.active_channels(net, images, k=MOST_ACTIVE)
-    with torch.no_grad(), explanation.observe(net) as seen_maps:
-        net(images)
-    maps = {map.name: map for steps in seen_maps.values() for map in steps}
+    maps = looks.maps.by_name()
     overlays: list[tuple[report.ArmOverlay, ...]] = []
     channels: list[tuple[report.ActiveChannels, ...]] = []
     for i, picture in enumerate(seen):
@@ -116,7 +118,7 @@ def _maps(
                 over = report.overlay(picture, positions[min(i, len(positions) - 1)])
                 laid.append(report.ArmOverlay(arm=arm, tap=name, png=over.png(), caption=over.caption))
         overlays.append(tuple(laid))
-        channels.append(tuple(_active(arm, net, maps[name], found, i) for name, found in active.items()))
+        channels.append(tuple(_active(arm, net, maps[name], found, i) for name, found in looks.active.items()))
     return overlays, channels
 
 
