@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from regard.core import Map
+from regard.core.kinds import find_kind
 from regard.report.drawing import ACCENT, GREY
 from regard.report.explanation_drawing import SeenMap, Weighed
 from regard.report.explanation_figures import channels_figure, positions_figure
@@ -35,7 +36,7 @@ def test_branches_are_drawn_as_shares():
     shares = torch.softmax(torch.randn(1, 3, 9, 1, 1), 1)
     top = shares[0, :, :, 0, 0].max(0)
     active = Weighed(torch.arange(4).numpy(), top.values[:4].numpy(), top.indices[:4].numpy(), None)
-    sight = SeenMap("sk", Map("sk", "branch", shares, 1 / 3), 0.0, 1.0, active, None)
+    sight = SeenMap("sk", Map("sk", find_kind("branch"), shares, 1 / 3), 0.0, 1.0, active, None)
     png = channels_figure(sight)
     assert share_of(ACCENT, png) > 0.002  # branch 0
     assert share_of(GREY, png) > 0.002  # the others

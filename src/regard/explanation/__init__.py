@@ -1,10 +1,11 @@
 """Seeing, replacing and judging the maps of any network with taps."""
 
 from regard.explanation.ablation import ablate
-from regard.explanation.activity import ActiveChannels, active_channels
+from regard.explanation.activity import ActiveChannels
 from regard.explanation.batches import Batches
 from regard.explanation.evidence import Drop
 from regard.explanation.excitation import ClassGates, gates_by_class
+from regard.explanation.looking import Looks, look
 from regard.explanation.observation import observe
 from regard.explanation.places import Paths
 from regard.explanation.replacement import replaced
@@ -17,12 +18,13 @@ __all__ = [
     "Batches",
     "ClassGates",
     "Drop",
+    "Looks",
     "Mode",
     "Paths",
     "Row",
     "ablate",
-    "active_channels",
     "gates_by_class",
+    "look",
     "observe",
     "replaced",
 ]

@@ -14,10 +14,9 @@ from regard.core.errors import DataError, OptionError, ShapeError
 from regard.core.options import at_least
 from regard.core.records import Map
 from regard.data.reading import tensor_of
-from regard.explanation import ActiveChannels, active_channels, observe
+from regard.explanation import ActiveChannels, look
 from regard.explanation.batches import device_of
 from regard.explanation.places import Paths, tapped
-from regard.explanation.recalibration import restoring
 from regard.recipes.network import load_network
 from regard.recipes.versions import versions
 from regard.report import Overlay, overlay
@@ -45,7 +44,7 @@ class Explanation:
         classes: names of the classes; empty where they are not known.
         probabilities: of each class; empty where the network returned no scores of classes. Independent of one
             another where a picture may have several classes.
-        maps: each map of the picture under its tap's path; the second call of a tap is `PATH#2`.
+        maps: each map of the picture under its name: its tap's path, of the tap's second step `PATH#2`.
         ranges: under the same names the smallest and largest value that the tap can pass.
         active: the channels that are weighed most, for the maps that weigh channels.
     """
@@ -240,23 +239,17 @@ def _explained(seer: _Seer, image: Image, top: int, paths: Paths) -> Explanation
     at_least("explain", "top", top, 1)
     paths = models.picture_taps(seer.net) if paths is None else paths
     images, picture = _prepared(image, seer)
-    images = images.to(device_of(seer.net))
-    with torch.no_grad(), restoring(seer.net):
-        seer.net.eval()
-        with observe(seer.net, paths=paths, device="cpu") as seen:
-            outputs = seer.net(images)
-        active = active_channels(seer.net, images, k=top, paths=paths, device="cpu")
-    named = {f"{path}#{n}" if n > 1 else path: m for path, ms in seen.items() for n, m in enumerate(ms, 1)}
-    taps = tapped(seer.net, paths)
+    looks = look(seer.net, images.to(device_of(seer.net)), k=top, paths=paths, device="cpu")
+    maps, taps = looks.maps.by_name(), tapped(seer.net, paths)
     return Explanation(
         network=seer.name,
         picture=picture,
         source=str(image) if isinstance(image, str | Path) else getattr(image, "filename", "") or "a picture",
         classes=seer.classes,
-        probabilities=_probabilities(outputs, seer),
-        maps=named,
-        ranges={name: (taps[map.path].low, taps[map.path].high) for name, map in named.items()},
-        active=active,
+        probabilities=_probabilities(looks.answers, seer),
+        maps=maps,
+        ranges={name: (taps[map.path].low, taps[map.path].high) for name, map in maps.items()},
+        active=looks.active,
     )
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from regard import data, explanation, report, training
 from regard.core.answers import answers, is_right
+from regard.core.kinds import Axis
 from regard.core.records import Map
 from regard.core.seeding import generator
 from regard.core.tap import taps
@@ -40,8 +41,17 @@ def show_pictures(jobs: Sequence[Job]) -> tuple[report.Picture, ...]:
     for job in jobs:
         net = build_arm(job.arm, trunk_of(job.design, table.source), 0, reference_parameters=job.reference_parameters)
         training.restore(net, job.trial_folder / WEIGHTS_FILE)
-        said = _predictions(job.arm, net.eval(), batch.images, batch.labels, table.source.classes)
-        overlays, channels = _maps(job.arm, net, batch.images, seen) if taps(net) else ([()] * PICTURES,) * 2
+        overlays: list[tuple[report.ArmOverlay, ...]] = [()] * PICTURES
+        channels: list[tuple[report.ActiveChannels, ...]] = [()] * PICTURES
+        if taps(net):
+            looks = explanation.look(net, batch.images, k=MOST_ACTIVE)
+            logits = looks.answers
+            overlays, channels = _maps(job.arm, net, looks, seen)
+        else:
+            with torch.no_grad():
+                logits = net.eval()(batch.images)
+        assert isinstance(logits, Tensor)
+        said = _predictions(job.arm, logits, batch.labels, table.source.classes)
         shown = [
             replace(
                 picture,
@@ -86,11 +96,7 @@ def _label(classes: tuple[str, ...], label: Tensor) -> str:
     return ", ".join(name for name, has in zip(classes, label.tolist(), strict=True) if has) or "none"
 
 
-@torch.no_grad()
-def _predictions(
-    arm: str, net: nn.Module, images: Tensor, labels: Tensor, classes: tuple[str, ...]
-) -> list[report.Prediction]:
-    logits = net(images)
+def _predictions(arm: str, logits: Tensor, labels: Tensor, classes: tuple[str, ...]) -> list[report.Prediction]:
     several = labels.ndim == 2
     answered, right = answers(logits, multi_label=several), is_right(logits, labels)
     if several:
@@ -105,23 +111,21 @@ def _predictions(
 
 
 def _maps(
-    arm: str, net: nn.Module, images: Tensor, seen: Tensor
+    arm: str, net: nn.Module, looks: explanation.Looks, seen: Tensor
 ) -> tuple[list[tuple[report.ArmOverlay, ...]], list[tuple[report.ActiveChannels, ...]]]:
     """For each picture an overlay of every map that has positions, and the most active channels of every other one."""
-    active = explanation.active_channels(net, images, k=MOST_ACTIVE)
-    with torch.no_grad(), explanation.observe(net) as maps:
-        net(images)
+    maps = looks.maps.by_name()
     overlays: list[tuple[report.ArmOverlay, ...]] = []
     channels: list[tuple[report.ActiveChannels, ...]] = []
     for i, picture in enumerate(seen):
         laid = []
-        for path, (seen_map,) in maps.items():
-            positions = seen_map.positions()
+        for name, map in maps.items():
+            positions = map.positions()
             if positions is not None and positions.ndim == 3:
                 over = report.overlay(picture, positions[min(i, len(positions) - 1)])
-                laid.append(report.ArmOverlay(arm=arm, tap=path, png=over.png(), caption=over.caption))
+                laid.append(report.ArmOverlay(arm=arm, tap=name, png=over.png(), caption=over.caption))
         overlays.append(tuple(laid))
-        channels.append(tuple(_active(arm, net, maps.one(path), found, i) for path, found in active.items()))
+        channels.append(tuple(_active(arm, net, maps[name], found, i) for name, found in looks.active.items()))
     return overlays, channels
 
 
@@ -132,8 +136,8 @@ def _active(
     tap = taps(net)[found.path]
     return report.ActiveChannels(
         arm=arm,
-        tap=found.path,
-        channels=seen.values.shape[2 if seen.kind == "branch" else 1],
+        tap=seen.name,
+        channels=seen.values.shape[seen.kind.span(Axis.CHANNEL, seen.values.ndim).start],
         top=tuple(zip(found.channels[picture].tolist(), weights, strict=True)),
         high=tap.high if math.isfinite(tap.high) else max(weights),
     )

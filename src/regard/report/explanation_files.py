@@ -109,7 +109,7 @@ def _manifest(explanation: Contents, contents: dict[str, bytes]) -> dict[str, An
         maps.append(
             {
                 "name": sight.name,
-                "kind": map.kind,
+                "kind": map.kind.name,
                 "shape": list(map.values.shape[1:]),
                 "smallest": float(map.values.min()),
                 "largest": float(map.values.max()),

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from regard.core import Axis
 from regard.report.drawing import ACCENT, GREY, INK, LIGHT, panel, shortened
 from regard.report.explanation_drawing import (
     MARGIN,
@@ -116,7 +117,7 @@ def _positions_title(canvas: "Figure", y: float) -> None:
 
 
 def _profile_note(sights: Sequence[SeenMap]) -> str:
-    if all(s.map.kind == "branch" for s in sights):
+    if all(Axis.BRANCH in s.map.kind.axes for s in sights):
         return (
             "shares of branch 0 (blue) and others; dashed: equal shares; below: features of the most decided channels"
         )

@@ -58,7 +58,6 @@ class SimpleChannel(Features):
             "In a half y stays at the largest number that there is, where the product of two large ones would be "
             "infinite.",
         ),
-        map_range=(-math.inf, math.inf),
         parameters="c*c + bias*c",
     )
 

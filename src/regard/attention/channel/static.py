@@ -9,6 +9,7 @@ from regard.attention.resampling import interpolate
 from regard.core.errors import OptionError
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features, Start
+from regard.core.kinds import Axis
 from regard.core.options import at_least, one_of
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -88,7 +89,7 @@ class Static(Features):
         """x with every channel, or every position, weighed."""
         self.expect(x, self._dims)
         logits = widen(self.logits)
-        if self.gate.kind == "spatial":
+        if Axis.POSITION in self.gate.kind.axes:
             logits = interpolate(logits, tuple(x.shape[2:]))
             gate = torch.sigmoid(logits).expand(x.shape[0], 1, *x.shape[2:])
         else:

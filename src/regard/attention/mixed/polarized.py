@@ -72,7 +72,6 @@ class Polarized(Features):
             "a bottleneck with one; in both it takes the second softmax over positions, the paper over channels.",
             "The hidden widths are never under 1, and the one that LayerNorm sees is never under 2.",
         ),
-        neutral=0.5,
         parameters=(
             "c + c*h + (c*h if form == 'released' and arrangement == 'parallel'"
             " else c*h + 2*c if form == 'paper' else h*n + n + 2*n + n*c + c)"
@@ -94,13 +93,12 @@ class Polarized(Features):
         self.arrangement, self.form = arrangement, form
         hidden = hidden_width("polarized", channels, 2)
         self.neutral = 0.5 if arrangement == "parallel" else 1.0
-        self.amend(neutral=self.neutral)
         self.read = nn.Conv1d(channels, 1, 1, bias=False)
         self.value = nn.Conv1d(channels, hidden, 1, bias=False)
         self.up = _up(hidden, channels, arrangement, form)
         self.query = nn.Conv1d(channels, hidden, 1, bias=False)
         self.key = nn.Conv1d(channels, hidden, 1, bias=False)
-        self.reading = Tap("spatial", neutral="uniform")
+        self.reading = Tap("spatial", shares="position")
         self.gate = Tap("gate", neutral=self.neutral)
         self.spatial = Tap("spatial", neutral=self.neutral)
         self.reset_parameters()

@@ -98,7 +98,7 @@ class SCSA(Features):
         self.query = nn.Conv1d(channels, channels, 1, groups=channels, bias=False)
         self.key = nn.Conv1d(channels, channels, 1, groups=channels, bias=False)
         self.value = nn.Conv1d(channels, channels, 1, groups=channels, bias=False)
-        self.affinity = Tap("affinity", neutral="uniform")
+        self.affinity = Tap("affinity", shares="channel")
         self.gate = Tap("gate")
 
     def forward(self, x: Tensor) -> Tensor:

@@ -79,7 +79,6 @@ class AttentionPool(Features):
         ),
         at="head",
         returns="vector",
-        neutral="uniform",
         parameters=("(form == 'query')*c + (0 if size is None else prod(size) + (form == 'mean'))*c + 4*(c*c + c)"),
     )
     token: nn.Parameter | None
@@ -104,7 +103,7 @@ class AttentionPool(Features):
         self.key = nn.Linear(channels, channels)
         self.value = nn.Linear(channels, channels)
         self.project = nn.Linear(channels, channels)
-        self.map = Tap("spatial", neutral="uniform")
+        self.map = Tap("spatial", shares="position" if form == "query" else (), neutral="position")
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -64,7 +64,6 @@ class MILPool(Features):
         at="head",
         returns="vector",
         inputs=(Input(name="mask", shape="(b, ...) of bool", optional=True),),
-        neutral="uniform",
         parameters="(1 + gated)*hidden*(c + 1) + hidden + 1",
     )
 
@@ -74,7 +73,7 @@ class MILPool(Features):
         self.value = nn.Linear(channels, hidden)
         self.gate = nn.Linear(channels, hidden) if flag("mil_pool", "gated", gated) else None
         self.score = nn.Linear(hidden, 1)
-        self.spatial = Tap("spatial", neutral="uniform")
+        self.spatial = Tap("spatial", shares="position")
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """The instances, weighed and added up."""
