@@ -3,6 +3,7 @@
 VENV := .venv
 BIN := $(VENV)/bin
 RUNS ?= runs
+MINUTES ?= 10
 
 # The first Python on the PATH that is new enough and can make an environment; `make PYTHON=...` chooses another.
 ifndef PYTHON
@@ -14,7 +15,7 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -q
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-long quick check lint format docs serve-docs surface clean
+.PHONY: help demo test quick examples test-long fuzz check lint format docs serve-docs surface clean
 
 help: ## Print this list
 	@echo "regard: visual attention for PyTorch"
@@ -23,16 +24,22 @@ help: ## Print this list
 demo: $(VENV)/.installed ## Compare attention mechanisms on real pictures and print where the report is (about 7 minutes)
 	@$(BIN)/regard compare --out $(RUNS)/demo
 
-test: $(VENV)/.tested ## Run all tests
+test: $(VENV)/.tested ## Run the tests
 	@$(TEST) $(ARGS)
 
-quick: $(VENV)/.tested ## Run the tests that take less than ten seconds each
-	@$(TEST) -m "not slow and not long" $(ARGS)
+quick: $(VENV)/.tested ## Run the tests that neither capture graphs nor run whole programs
+	@$(TEST) -m "not graph and not e2e and not example and not long" $(ARGS)
 
-test-long: $(VENV)/.tested ## Run what `make test` leaves out: long fuzzing, inductor and ONNX for every form (about an hour)
-	@$(TEST) -m long $(ARGS)
+examples: $(VENV)/.tested ## Train small networks and run the pages that train
+	@$(TEST) -m example $(ARGS)
 
-check: lint docs test ## Run everything that must pass: style, types, imports, docs, tests
+test-long: $(VENV)/.tested ## Run what `make test` shows on representatives for everything, in 20 minutes (SEED=)
+	@$(TEST) -m long --minutes 20 --shuffle $(or $(SEED),$(shell date +%s)) $(ARGS)
+
+fuzz: $(VENV)/.tested ## Search for faults with random inputs and options (MINUTES=10 SEED=)
+	@OMP_NUM_THREADS=1 $(BIN)/python -m tests.attention.fuzz --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(ARGS)
+
+check: lint docs test ## Run what must pass before a change goes in: style, types, imports, docs, tests
 
 lint: $(VENV)/.developed ## Check style, types and import directions
 	@$(BIN)/ruff check .

@@ -1,8 +1,10 @@
 """The conformance suite over the whole catalogue: every mechanism, with both starts and with its other forms."""
 
 import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
-from typing import Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 
@@ -12,16 +14,18 @@ from regard.testing import CHECKS, OPT_IN, ConformanceError, check_attention
 from regard.testing.checks.capture import OTHERS, TRACED, compare_compiled
 from regard.testing.subject import subject_of
 
-STARTS = ("paper", "identity")
+MECHANISMS = (*CATALOGUE, *CONTROLS)
 
 GRAPHS = ("compile", "export", "onnx", "taps_compiled")
-"""Checks that take seconds: for the forms that options choose they are left out."""
+"""Checks that capture a graph, which takes seconds."""
 
-ONCE = ("export", "onnx", "taps_compiled", "pickle", "state_dict", "misspelt_option", "wrong_input")
-"""Checks that a `strength` changes nothing about."""
+EAGER = tuple(name for name in CHECKS if name not in (*GRAPHS, *OPT_IN))
 
-WITHOUT_AXES = ("export", "taps_compiled", "pickle", "state_dict", "misspelt_option", "wrong_input", "deepcopy")
-"""Checks that the number of position axes changes nothing about; an export is the first half of `onnx`."""
+ONCE = ("gradcheck", "pickle", "state_dict", "misspelt_option", "wrong_input")
+"""Checks that neither a start, nor the number of position axes, nor another form changes anything about."""
+
+ALIKE = {"start": (), "dims": ("deepcopy",), "form": ("deepcopy", "batch_independence")}
+"""More of them, by what is changed."""
 
 BY_ITS_OWN_RULE = ("start", "dims", "strict")
 """Options that the checks set themselves, and the one that turns a warning into an error."""
@@ -29,68 +33,136 @@ BY_ITS_OWN_RULE = ("start", "dims", "strict")
 OF_TWO_AXES = ("static:shape=spatial",)
 """Forms whose default fits fewer numbers of position axes than the facts name."""
 
+HELPERS = {
+    "attending": ("multihead", 1),
+    "axes": ("coord", 3),
+    "bessel": ("simam", 3),
+    "bottleneck": ("se", 1),
+    "convolution": ("cbam", 3),
+    "heads": ("double", 3),
+    "large_kernels": ("lska", 3),
+    "own_kernels": ("sk", 3),
+    "part_norm": ("scsa", 1),
+    "pooling": ("residual_mask", 1),
+    "products": ("transposed", 1),
+    "sampling": ("stn", 3),
+}
+"""A mechanism and a number of position axes that is not its main one, for the helpers that several mechanisms share."""
+
 COMPILED = ("se", "cbam", "sk")
 """A channel gate, one with a convolution and a normalisation, and one that selects branches."""
+
+WATCHED = (*COMPILED, "multihead", "simam", "stn", "coord")
+"""Kinds of maps: a gate, a branch, a query, a mixed map, a grid, and two maps in one module."""
 
 STRIDES = {"transposed": 2, "residual_mask": 2, "sca_cnn": 2, "multiscale_ema": 2, "caa": 3}
 """Where inductor cannot order strides if sizes vary, by position axes: pytorch/pytorch#185510."""
 
-MECHANISMS = (*CATALOGUE, *CONTROLS)
+
+@dataclass(frozen=True)
+class Configuration:
+    """A mechanism as it is built, where it runs, and the checks that its kind of configuration can change."""
+
+    name: str
+    made: Callable[..., Any]
+    dims: tuple[int, ...] | None
+    checks: tuple[str, ...]
+
+    def __str__(self):
+        return self.name
 
 
 def main_dims(mechanism):
     return 2 if 2 in mechanism.facts.dims else mechanism.facts.dims[0]
 
 
-def promises():
-    """Every check at the main number of position axes with both starts; at the others those that depend on it."""
+def starts(mechanism):
+    return ("paper", "identity") if mechanism.facts.returns == "features" else ("paper",)
+
+
+def without(changed):
+    return tuple(name for name in EAGER if name not in (*ONCE, *ALIKE[changed]))
+
+
+def configurations():
+    """Every mechanism at its main number of position axes with each start, at the others, and in its other forms."""
     for mechanism in MECHANISMS:
         main, name = main_dims(mechanism), mechanism.facts.name
-        for start in STARTS if mechanism.facts.returns == "features" else STARTS[:1]:
-            made = partial(mechanism, start=start) if mechanism.facts.returns == "features" else mechanism
-            for check in CHECKS:
-                if check not in OPT_IN and not (start == "identity" and check in ONCE):
-                    yield pytest.param(made, (main,), check, id=f"{name}-{start}-{main}d-{check}")
+        yield Configuration(f"{name}-{main}d", mechanism, (main,), EAGER)
+        for start in starts(mechanism)[1:]:
+            yield Configuration(f"{name}-{start}-{main}d", partial(mechanism, start=start), (main,), without("start"))
         for dims in sorted(set(mechanism.facts.dims) - {main}):
-            for check in CHECKS:
-                if check not in (*OPT_IN, *WITHOUT_AXES):
-                    yield pytest.param(mechanism, (dims,), check, id=f"{name}-paper-{dims}d-{check}")
+            yield Configuration(f"{name}-{dims}d", mechanism, (dims,), without("dims"))
+        for form, made, dims in forms(mechanism):
+            yield Configuration(form, made, dims, without("form"))
 
 
-def forms():
+def forms(mechanism):
     """Every value of every option that is one of a few words or a flag, but its default."""
-    for mechanism in MECHANISMS:
-        hints = get_type_hints(mechanism.__init__)
-        for name, parameter in inspect.signature(mechanism).parameters.items():
-            hint = hints.get(name)
-            values = (True, False) if hint is bool else get_args(hint) if get_origin(hint) is Literal else ()
-            for value in values:
-                if name not in BY_ITS_OWN_RULE and value != parameter.default:
-                    form = f"{mechanism.facts.name}:{name}={value}"
-                    yield pytest.param(partial(mechanism, **{name: value}), form, id=form)
+    hints = get_type_hints(mechanism.__init__)
+    for name, parameter in inspect.signature(mechanism).parameters.items():
+        hint = hints.get(name)
+        values = (True, False) if hint is bool else get_args(hint) if get_origin(hint) is Literal else ()
+        for value in values:
+            if name not in BY_ITS_OWN_RULE and value != parameter.default:
+                form = f"{mechanism.facts.name}:{name}={value}"
+                yield form, partial(mechanism, **{name: value}), (2,) if form in OF_TWO_AXES else None
 
 
-@pytest.mark.parametrize(("mechanism", "dims", "check"), [*promises()])
-def test_every_mechanism_keeps_every_promise(mechanism, dims, check):
-    outcome = check_attention(mechanism, checks=check, dims=dims).outcomes[0]
-    if outcome.status == "skipped":
-        assert _excused(getattr(mechanism, "func", mechanism), check), outcome
-        pytest.skip(outcome.sentence)
+def find(*names):
+    return [m for m in MECHANISMS if m.facts.name in names]
 
 
-@pytest.mark.parametrize(("mechanism", "form"), [*forms()])
-def test_every_form_keeps_the_promises(mechanism, form):
-    check_attention(mechanism, checks=_quick(), dims=(2,) if form in OF_TWO_AXES else None)
+every = pytest.mark.parametrize("mechanism", MECHANISMS, ids=lambda m: m.facts.name)
+every_configuration = pytest.mark.parametrize("configuration", [*configurations()], ids=str)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("mechanism", [m for m in MECHANISMS if m.facts.name in COMPILED], ids=lambda m: m.facts.name)
+@every_configuration
+def test_every_configuration_keeps_its_promises(configuration):
+    report = check_attention(
+        configuration.made, checks=configuration.checks, dims=configuration.dims, raise_on_failure=False
+    )
+    excused = _excused(configuration.made)
+    wrong = [*report.failures, *(outcome for outcome in report.skipped if outcome.name not in excused)]
+    assert not wrong, "\n".join(map(str, wrong))
+
+
+@pytest.mark.graph
+@every
+def test_every_mechanism_is_compiled(mechanism):
+    assert not check_attention(mechanism, checks="compile", dims=(main_dims(mechanism),)).skipped
+
+
+@pytest.mark.graph
+@pytest.mark.parametrize("helper", HELPERS)
+def test_every_helper_is_compiled_with_other_axes(helper):
+    name, dims = HELPERS[helper]
+    (mechanism,) = find(name)
+    assert dims != main_dims(mechanism)
+    assert not check_attention(mechanism, checks="compile", dims=(dims,)).skipped
+
+
+@pytest.mark.graph
+@every
+def test_every_mechanism_runs_in_onnx(mechanism):
+    """With `torch.export`, which is the first half of it."""
+    assert not check_attention(mechanism, checks="onnx", dims=(main_dims(mechanism),)).skipped
+
+
+@pytest.mark.graph
+@pytest.mark.parametrize("mechanism", find(*WATCHED), ids=lambda m: m.facts.name)
+def test_taps_are_heeded_after_compiling(mechanism):
+    assert not check_attention(mechanism, checks="taps_compiled", dims=(main_dims(mechanism),)).skipped
+
+
+@pytest.mark.graph
+@pytest.mark.parametrize("mechanism", find(*COMPILED), ids=lambda m: m.facts.name)
 def test_what_inductor_makes_of_it_gives_the_same(mechanism):
     assert not check_attention(mechanism, checks=OPT_IN).skipped
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("mechanism", MECHANISMS, ids=lambda m: m.facts.name)
+@every
 def test_what_inductor_makes_of_every_mechanism_gives_the_same(mechanism):
     for dims in mechanism.facts.dims:
         if STRIDES.get(mechanism.facts.name) != dims:
@@ -104,23 +176,21 @@ def test_what_inductor_makes_of_every_mechanism_gives_the_same(mechanism):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize(("mechanism", "form"), [*forms()])
-def test_every_form_is_captured_as_a_graph(mechanism, form):
-    check_attention(mechanism, checks=GRAPHS, dims=(2,) if form in OF_TWO_AXES else None)
+@every_configuration
+def test_every_configuration_has_gradients_and_graphs(configuration):
+    check_attention(configuration.made, checks=("gradcheck", *GRAPHS), dims=configuration.dims)
 
 
-def _quick():
-    return [name for name in CHECKS if name not in (*GRAPHS, *OPT_IN)]
-
-
-def _excused(mechanism, check: str) -> bool:
-    facts = mechanism(16).facts
-    parameterless = not any(True for _ in mechanism(16).parameters())
+def _excused(made) -> set[str]:
+    """The checks that do not apply to it."""
+    module = made(16)
+    facts = module.facts
     weighs = facts.bare and facts.act == "weigh" and facts.at not in ("conv", "kernel") and facts.returns == "features"
-    return {
-        "neutral": not weighs or not any(isinstance(tap.neutral, float) for tap in taps(mechanism(16)).values()),
+    reasons = {
+        "neutral": not weighs or not any(isinstance(tap.neutral, float) for tap in taps(module).values()),
         "identity_start": facts.returns != "features",
         "gradcheck": facts.kind == "hard",
-        "unused_parameters": parameterless,
-        "parameter_order": parameterless,
-    }.get(check, False)
+        "unused_parameters": not any(True for _ in module.parameters()),
+        "parameter_order": not any(True for _ in module.parameters()),
+    }
+    return {name for name, applies in reasons.items() if applies}

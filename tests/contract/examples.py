@@ -57,10 +57,10 @@ def commands(block: Block) -> Iterator[str]:
             yield " ".join(command.split())
 
 
-def runs_a_network(page: Path) -> bool:
-    """Whether the page trains, which is slow."""
-    slow = tuple(f"regard {name}" for name in (*TINY, "evaluate", "predict"))
-    return any(c.startswith(slow) for b in blocks(page) if b.language == "bash" for c in commands(b))
+def trains(page: Path) -> bool:
+    """Whether the page trains a network, or uses one that it trained."""
+    training = tuple(f"regard {name}" for name in (*TINY, "evaluate", "predict"))
+    return any(c.startswith(training) for b in blocks(page) if b.language == "bash" for c in commands(b))
 
 
 def shortened(command: str) -> list[str]:

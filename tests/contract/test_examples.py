@@ -8,7 +8,7 @@ import pytest
 from regard.attention import CATALOGUE
 from regard.cli.commands import COMMANDS
 from regard.cli.main import main
-from tests.contract.examples import NOT_RUN, blocks, commands, lay_out_pictures, runs_a_network, shortened
+from tests.contract.examples import NOT_RUN, blocks, commands, lay_out_pictures, shortened, trains
 from tests.contract.sources import PACKAGE, ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *PACKAGE.rglob("*.md")])
@@ -18,7 +18,7 @@ LANGUAGES = {"python", "bash", "text", "yaml", "json", "csv", "bibtex"}
 def parameters():
     for page in PAGES:
         if any(block.language in ("python", "bash") for block in blocks(page)):
-            marks = [pytest.mark.slow] if runs_a_network(page) else []
+            marks = [pytest.mark.example] if trains(page) else []
             yield pytest.param(page, marks=marks, id=str(page.relative_to(ROOT)))
 
 

@@ -53,7 +53,7 @@ def grown(tmp_path_factory):
     return source, out, small, kept, large
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_a_larger_comparison_keeps_finished_trials(grown):
     _, out, small, kept, large = grown
     assert len(small.results.trials) == 2
@@ -66,13 +66,13 @@ def test_a_larger_comparison_keeps_finished_trials(grown):
     assert read_results(out).trials == large.results.trials
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_every_look_at_the_test_pictures_is_counted_once(grown):
     _, out, _, _, large = grown
     assert large.results.test_looks == count_looks(out) == 8
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_costs_are_relative_to_the_plain_network(grown):
     *_, large = grown
     plain, *others = large.results.arms
@@ -82,7 +82,7 @@ def test_costs_are_relative_to_the_plain_network(grown):
     assert [arm.is_control for arm in others] == [False, False, True]
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_the_first_seed_is_ablated_and_trained_rows_are_the_validation_accuracy(grown):
     *_, large = grown
     rows = {(row.arm, row.mode): row for row in large.results.ablations}
@@ -93,7 +93,7 @@ def test_the_first_seed_is_ablated_and_trained_rows_are_the_validation_accuracy(
         assert rows[arm, "trained"].accuracies == pytest.approx((val[arm].accuracy,))
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_the_report_stands_alone_and_names_a_real_run(grown):
     _, out, _, _, large = grown
     page = (out / "report.html").read_text()
@@ -105,7 +105,7 @@ def test_the_report_stands_alone_and_names_a_real_run(grown):
     assert page.count("data:image/png") >= 8
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_the_settings_are_those_that_it_ran_with(grown):
     *_, large = grown
     assert large.results.settings.workers == 2
@@ -113,7 +113,7 @@ def test_the_settings_are_those_that_it_ran_with(grown):
     assert large.results.settings.command == "a program in Python"
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_pictures_that_changed_within_one_program_are_refused(grown, tmp_path):
     source, out = tiny_npz(tmp_path), tmp_path / "run"
     run(source, out)
@@ -124,7 +124,7 @@ def test_pictures_that_changed_within_one_program_are_refused(grown, tmp_path):
         run(source, out)
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_a_folder_of_another_comparison_is_refused_and_left_alone(grown):
     source, out, *_ = grown
     before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
@@ -133,7 +133,7 @@ def test_a_folder_of_another_comparison_is_refused_and_left_alone(grown):
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 def test_interrupting_keeps_finished_trials_and_leaves_no_process(tmp_path):
     source, out = tiny_npz(tmp_path), tmp_path / "run"
     command = [
@@ -173,7 +173,7 @@ def _alive(group):
     return True
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 @pytest.mark.parametrize(("name", "value"), [("device", "cuda"), ("torch", "1.0")])
 def test_trials_of_another_device_or_pytorch_are_not_mixed_with_these(grown, name, value, tmp_path):
     source, out, *_ = grown

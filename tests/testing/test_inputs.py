@@ -29,9 +29,8 @@ def test_the_sizes_have_a_single_position_odd_even_and_non_square_ones():
         assert dims == 1 or any(len(set(size)) == dims for size in sizes)
 
 
-def test_loud_features_fit_into_float16_and_their_sums_and_squares_do_not():
+def test_sums_of_squares_of_loud_features_leave_float16():
     for dims, size in MANY.items():
         x = loud(features(8, size)).half()
-        assert x.isfinite().all()
-        assert x.float().sum(tuple(range(2, 2 + dims))).half().isinf().all()
-        assert not x.square().isfinite().all()
+        assert x.square().isfinite().all()
+        assert x.float().square().sum(tuple(range(2, 2 + dims))).half().isinf().all()

@@ -76,7 +76,7 @@ def test_a_module_without_parameters_or_taps_is_skipped_where_they_matter():
     reasons = {outcome.name: outcome.sentence for outcome in report.skipped}
     assert reasons.keys() == {
         "few_channels", "unused_parameters", "taps", "neutral", "identity_start", "misspelt_option",
-        "parameter_order", "parameter_count", "wrong_input",
+        "parameter_order", "parameter_count", "wrong_input", "statistics",
     }  # fmt: skip
     assert "no parameters" in reasons["unused_parameters"]
     assert "the class or a function" in reasons["misspelt_option"]

@@ -46,7 +46,7 @@ def test_several_labels_are_chosen_by_mean_average_precision():
     assert score.choice == score.mean_average_precision == 1.0
 
 
-@pytest.mark.slow
+@pytest.mark.graph
 def test_a_compiled_network_learns_the_same(loader, classes):
     losses = []
     for compiled in (False, True):

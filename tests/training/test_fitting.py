@@ -290,7 +290,7 @@ except KeyboardInterrupt as stop:
 """
 
 
-@pytest.mark.slow
+@pytest.mark.e2e
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_a_process_that_is_stopped_leaves_a_run_to_resume(how, tmp_path, net, loader, classes, same):
     """Ctrl-C, and no warning at all: the resumed run ends with the weights of one that nothing stopped."""

@@ -10,7 +10,7 @@ import torch
 from regard.core.devices import resolve_device
 from regard.core.errors import OptionError, unknown_name
 from regard.core.seeding import seeded
-from regard.testing.checks import behaviour, capture, construction, copies, layout, maps, numerics
+from regard.testing.checks import behaviour, capture, construction, copies, layout, maps, numerics, precision
 from regard.testing.outcomes import CheckFailedError, CheckSkippedError, Outcome, Report, brief
 from regard.testing.source import Attention
 from regard.testing.subject import ExampleInputs, Subject, subject_of
@@ -23,6 +23,7 @@ CHECKS: Mapping[str, Callable[[Subject], None]] = MappingProxyType(
         "channels_last": layout.channels_last,
         "dtypes": numerics.dtypes,
         "autocast": numerics.autocast,
+        "statistics": precision.statistics,
         "finiteness": numerics.finiteness,
         "gradcheck": numerics.gradcheck,
         "compile": capture.compile,

@@ -193,8 +193,7 @@ def test_float16_features_are_chosen_in_float32():
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16])
 def test_the_features_layout_is_kept(dtype):
     x = torch.randn(2, 8, 7, 5).to(dtype)
-    layouts = (x, x.to(memory_format=torch.channels_last), x.permute(0, 1, 3, 2).contiguous().permute(0, 1, 3, 2))
-    for features_ in layouts:
+    for features_ in (x, x.to(memory_format=torch.channels_last)):
         assert SK(8).to(dtype)(features_).stride() == features_.stride()
     clip = torch.randn(2, 8, 3, 4, 5).to(dtype).to(memory_format=torch.channels_last_3d)
     assert SK(8, dims=3).to(dtype)(clip).stride() == clip.stride()

@@ -123,11 +123,6 @@ def test_a_uniform_map_gives_the_mean_of_the_values(form):
     torch.testing.assert_close(module(x), module.project(module.value(x.mean((2, 3)))))
 
 
-@pytest.mark.parametrize("form", ["mean", "query"])
-def test_large_features_in_float16_stay_finite(form):
-    assert AttentionPool(16, form=form).half()((200 + 300 * torch.randn(1, 16, 32, 32)).half()).isfinite().all()
-
-
 def test_it_cannot_start_as_the_identity():
     with pytest.raises(TypeError, match="start"):
         AttentionPool(8, start="identity")

@@ -152,7 +152,7 @@ def test_onnx_is_skipped_with_the_remedy_where_it_is_not_installed(monkeypatch):
     assert outcome.sentence == "a_package_nobody_has is not installed: pip install 'regard[onnx]'."
 
 
-@pytest.mark.slow
+@pytest.mark.graph
 def test_a_wrong_description_of_strides_fails_inductor_only():
     found = failures(LiesAboutItsStrides, ("compile", "compile_inductor"))
     assert found.keys() == {"compile_inductor"}

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from regard.core import Facts, Features, Paper, ShapeError, Tap
+from regard.core.precision import widen
 from regard.testing import check_attention
 from tests.testing.gates import Gate, failures
 
@@ -90,7 +91,7 @@ class TakesAnything(Features):
         self.gate = Tap("gate")
 
     def forward(self, x):
-        mean = x.to(self.weight.dtype).mean((2, 3) if x.ndim == 4 else 1)
+        mean = widen(x).mean((2, 3) if x.ndim == 4 else 1)
         weight = self.weight if mean.shape[-1] == self.channels else 1
         gate = self.temper(torch.sigmoid(weight * mean))
         return x * self.gate(gate[:, :, None, None] if x.ndim == 4 else gate[:, None]).to(x.dtype)
@@ -100,7 +101,7 @@ class TakesFloats(TakesAnything):
     """The same for features only, with PyTorch's error."""
 
     def forward(self, x):
-        x.mean()
+        x.frac()
         return super().forward(x)
 
 

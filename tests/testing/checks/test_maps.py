@@ -105,7 +105,7 @@ class Residual(Startable):
     def forward(self, x):
         if self.strength is None:
             return super().forward(x)
-        return x + self.strength.to(x.dtype) * (x * 100 * Gate.gate(self, x) - x)
+        return x + self.strength.to(x.dtype) * (x * 1e5 * Gate.gate(self, x) - x)
 
 
 def test_a_right_gate_passes():

@@ -49,10 +49,11 @@ class NaiveSigmoid(Gate):
 
 
 class SumsInHalf(Gate):
-    """A sum over positions leaves the range of float16 before it is divided."""
+    """A sum of squares over positions leaves the range of float16 before it is divided."""
 
     def gate(self, x):
-        total = x.sum((2, 3)) - x.sum((2, 3)).mean(1, keepdim=True)
+        total = x.square().sum((2, 3))
+        total = total - total.mean(1, keepdim=True)
         return torch.sigmoid(self.score(total / (x.shape[2] * x.shape[3])))[:, :, None, None]
 
 
@@ -120,24 +121,10 @@ class WideMap(NarrowMap):
         return self.tap(torch.sigmoid(logits.float()))[:, :, None, None].to(x.dtype)
 
 
-class Overflows(Gate):
-    """Squares of means that overflow in float16, taken from each other."""
-
-    facts = FACTS
-
-    def gate(self, x):
-        square = x.mean((2, 3)).square()
-        return torch.sigmoid(self.score(square - square.mean(1, keepdim=True)))[:, :, None, None]
-
-
 def test_a_map_in_half_under_autocast_fails_autocast():
     found = failures(NarrowMap, ("autocast",))
     assert "the map in the tap tap is in bfloat16: normalise in float32" in found["autocast"]
     assert not failures(WideMap, ("autocast",))
-
-
-def test_what_becomes_nan_for_huge_x_fails_finiteness():
-    assert "huge x (10000) in float16" in failures(Overflows, ("finiteness",))["finiteness"]
 
 
 def test_lost_digits_fail_dtypes():
@@ -167,14 +154,14 @@ def test_an_output_in_float32_fails_autocast():
 def test_a_sigmoid_that_overflows_fails_finiteness():
     found = failures(NaiveSigmoid)
     assert found.keys() == {"finiteness"}
-    assert "large x in float16" in found["finiteness"]
+    assert "strong x in float16" in found["finiteness"]
     assert "infinite or not a number" in found["finiteness"]
 
 
-def test_a_sum_in_float16_fails_finiteness():
+def test_a_sum_of_squares_in_float16_fails_finiteness():
     found = failures(SumsInHalf)
     assert found.keys() == {"finiteness"}
-    assert "large x in float16" in found["finiteness"]
+    assert "strong x in float16" in found["finiteness"]
 
 
 def test_the_root_of_a_variance_of_zero_fails_finiteness():

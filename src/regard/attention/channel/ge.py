@@ -9,6 +9,7 @@ from torch import Tensor, nn, relu, sigmoid
 from regard.attention.bottleneck import bottleneck, scored
 from regard.attention.convolution import convolution
 from regard.attention.normalisation import GateNorm
+from regard.attention.products import without_autocast
 from regard.attention.resampling import average
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features, Start
@@ -132,7 +133,7 @@ class GE(Features):
             logits = scored(relu(logits).movedim(1, -1), self.reduce, self.expand).movedim(-1, 1)
         if self.extent and self.form != "theta_minus":
             sizes = zip(logits.shape[2:], x.shape[2:], strict=True)
-            logits = widen(_over_axes(logits, [_nearest(cells, wanted, x) for cells, wanted in sizes]))
+            logits = _over_axes(logits, [_nearest(cells, wanted, x) for cells, wanted in sizes])
         return apply_gate(x, self.gate(self.temper(sigmoid(logits))))
 
     def _gathered(self, x: Tensor) -> Tensor:
@@ -165,8 +166,9 @@ def _convolutions(channels: int, extent: int, size: int, dims: int, strict: bool
 
 def _over_axes(x: Tensor, matrices: list[Tensor]) -> Tensor:
     """The product of x with one matrix for each position axis: pooling without an operator that varies on CUDA."""
-    for axis, matrix in enumerate(matrices, start=2):
-        x = (x.movedim(axis, -1) @ matrix.to(x.dtype)).movedim(-1, axis)
+    with without_autocast(x):
+        for axis, matrix in enumerate(matrices, start=2):
+            x = (x.movedim(axis, -1) @ matrix.to(x.dtype)).movedim(-1, axis)
     return x
 
 
