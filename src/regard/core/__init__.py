@@ -1,7 +1,8 @@
 """The words that all rooms share: mechanisms and their facts, taps, records, errors, seeds."""
 
-from regard.core.batch import Batch
+from regard.core.batch import Batch, ImageBatch
 from regard.core.draws import Draws
+from regard.core.epochs import Epoch
 from regard.core.errors import (
     CheckpointError,
     DataError,
@@ -21,6 +22,7 @@ from regard.core.layout import Layout, Stored
 from regard.core.mechanism import Mechanism
 from regard.core.records import Map, Maps
 from regard.core.returns import Answer, Attended, Memory, Sample
+from regard.core.scores import Score, Scores
 from regard.core.spec import Spec
 from regard.core.tap import Tap, taps
 from regard.core.temporal import Temporal
@@ -34,9 +36,11 @@ __all__ = [
     "DataError",
     "DependencyError",
     "Draws",
+    "Epoch",
     "Facts",
     "Features",
     "Hard",
+    "ImageBatch",
     "Input",
     "Layout",
     "Map",
@@ -49,6 +53,8 @@ __all__ = [
     "RegardError",
     "RunError",
     "Sample",
+    "Score",
+    "Scores",
     "ShapeError",
     "Spec",
     "Stored",

@@ -3,14 +3,20 @@
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from torch import Tensor
 
+from regard import training
 from regard.core.errors import DataError, OptionError, RunError
 from regard.data import PIXEL_LIMIT, Source, open_source
 from regard.recipes.console import console
 from regard.recipes.network import Loaded
+from regard.training import Recipe
+
+if TYPE_CHECKING:
+    from regard.training import Classification
 
 _AT_ONCE = 500
 
@@ -47,6 +53,20 @@ def open_with_bar(
         return open_source(
             text, seed=seed, on_bad_image=on_bad_image, labels=labels, max_pixels=max_pixels, progress=show
         )
+
+
+def task_of(source: Source, recipe: Recipe | None = None, labels: Tensor | None = None) -> "Classification":
+    """What a network is to do with the images of a source: to classify them.
+
+    Args:
+        source: the images with their classes.
+        recipe: how it is trained, for the loss in training; None where nothing is trained.
+        labels: of all training images, for class weights.
+    """
+    classification = training.Classification
+    if recipe is None:
+        return classification(source.classes, multi_label=source.multi_label)
+    return classification.trained_by(recipe, source.classes, multi_label=source.multi_label, labels=labels)
 
 
 def open_for_network(
