@@ -55,7 +55,7 @@ def test_draws_depend_on_seed_examples_and_epoch(loader):
     assert seen[0][0] != seen[1][0]
 
 
-@pytest.mark.slow
+@pytest.mark.graph
 def test_a_compiled_network_learns_the_same(loader):
     losses = []
     for compiled in (False, True):
