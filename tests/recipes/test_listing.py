@@ -70,6 +70,8 @@ def test_json_is_an_array_of_all_facts_that_any_program_reads(listing):
     assert by_name["se"]["parameters"] == 8464
     assert by_name["se"]["shape"] == [256, 56, 56]
     assert by_name["sca_cnn"]["maps"][0]["high"] is None
+    (map,) = by_name["nonlocal"]["maps"]
+    assert (map["kind"], map["shares"], map["neutral"]) == ("query", ["source"], "an equal share over sources")
 
 
 @pytest.mark.parametrize(("number", "text"), [(0, "0"), (1280, "0.0013"), (1_600_000, "1.6"), (5_857_000_000, "5,857")])

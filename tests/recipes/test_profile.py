@@ -59,6 +59,8 @@ def test_costs_and_facts_are_in_words():
     assert costs_of(profile)["map spatial.gate"] == "spatial (b, 1, 56, 56)"
     assert costs_of(profile)["parameters"] == "8,564"
     assert facts_of(profile)["map"] == "from 0 to 1; 1 does nothing"
+    shares = "reading: from 0 to 1; an equal share over positions does nothing"
+    assert facts_of(show("polarized"))["map"] == f"{shares}. gate, spatial: from 0 to 1; 0.5 does nothing"
     assert facts_of(show("static"))["family"].startswith("a control")
 
 

@@ -32,6 +32,15 @@ class Axis(Enum):
         """The name, as `Tap` takes it."""
         return self.value
 
+    @property
+    def plural(self) -> str:
+        """The word for what is counted.
+
+        >>> Axis.POSITION.plural, Axis.BRANCH.plural
+        ('positions', 'branches')
+        """
+        return {"branch": "branches", "cross": "row and column"}.get(self.value, f"{self.value}s")
+
 
 REPEATING = frozenset({Axis.POSITION, Axis.KERNEL, Axis.SOURCE, Axis.TARGET})
 """Axes that a map has as often as features have position axes, each of them equally often in one map."""

@@ -70,7 +70,7 @@ class Tap(nn.Module):
         """The map that does nothing, in words.
 
         >>> Tap("gate").does_nothing, Tap("spatial", shares="position").does_nothing, Tap("grid").does_nothing
-        ('1', 'an equal share over position', 'the identity')
+        ('1', 'an equal share over positions', 'the identity')
         """
         if isinstance(self.neutral, frozenset):
             return f"an equal share over {_named(self.neutral)}"
@@ -140,7 +140,7 @@ def identity_grid(size: tuple[int, ...], like: Tensor) -> Tensor:
 
 
 def _named(axes: Iterable[Axis]) -> str:
-    return " and ".join(sorted(map(str, axes)))
+    return " and ".join(sorted(axis.plural for axis in axes))
 
 
 def _fitted(other: Tensor, map: Tensor) -> Tensor:

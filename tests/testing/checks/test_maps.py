@@ -248,7 +248,7 @@ def test_a_map_out_of_its_taps_range_fails_taps():
 def test_a_gate_that_claims_to_be_shares_fails_taps():
     found = failures(lambda c: Untrue(c, shares="channel"), ("taps", "neutral"))
     assert found.keys() == {"taps"}
-    assert "over channel; the tap says that there they are shares of one" in found["taps"]
+    assert "over channels; the tap says that there they are shares of one" in found["taps"]
 
 
 def test_facts_decide_what_does_not_apply():

@@ -234,7 +234,7 @@ def _sums_to_one(tap: Tap, map: Map) -> None:
         return
     sums = map.values.double().sum(dimensions)
     if not torch.allclose(sums, torch.ones_like(sums), rtol=0.0, atol=1e-4):
-        named = " and ".join(sorted(axis.value for axis in tap.shares))
+        named = " and ".join(sorted(axis.plural for axis in tap.shares))
         raise CheckFailedError(
             f"The weights in the tap {map.name} sum to {float(sums.min()):.6g} to {float(sums.max()):.6g} over "
             f"{named}; the tap says that there they are shares of one."
