@@ -108,6 +108,7 @@ def interrupt_when(path: Path) -> threading.Thread:
     return thread
 
 
+@pytest.mark.example
 def test_ctrl_c_and_resume(tmp_path, bar_source, capsys):
     """The recipe has all that draws random numbers, and epochs enough not to be done before Ctrl-C arrives."""
     recipe = Recipe(epochs=12, batch_size=16, lr=0.02, mixup=0.2, cutmix=1.0, ema=0.9, keep="best")

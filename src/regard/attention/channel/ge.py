@@ -165,7 +165,10 @@ def _convolutions(channels: int, extent: int, size: int, dims: int, strict: bool
 
 
 def _over_axes(x: Tensor, matrices: list[Tensor]) -> Tensor:
-    """The product of x with one matrix for each position axis: pooling without an operator that varies on CUDA."""
+    """The product of x with one matrix for each position axis: pooling without an operator that varies on CUDA.
+
+    Its sums are statistics, so autocast is left out.
+    """
     with without_autocast(x):
         for axis, matrix in enumerate(matrices, start=2):
             x = (x.movedim(axis, -1) @ matrix.to(x.dtype)).movedim(-1, axis)
