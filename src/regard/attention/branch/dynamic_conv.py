@@ -3,15 +3,13 @@
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn, relu, softmax
+from torch import Tensor, nn, relu
 
-from regard.attention.convolution import convolution
+from regard.attention.layers import Linear, convolution, group_count, hidden_width, softmax
 from regard.attention.own_kernels import convolve_each, expect_identity, mix_kernels
-from regard.attention.widths import group_count, hidden_width
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features, Start
 from regard.core.options import at_least, flag, odd, positive
-from regard.core.precision import widen
 from regard.core.tap import Tap
 from regard.kernels import squeeze_positions
 
@@ -105,8 +103,8 @@ class DynamicConv(Features):
         self.groups = group_count("dynamic_conv", at_least("dynamic_conv", "groups", groups, 1), 1, channels, width)
         self.temperature = positive("dynamic_conv", "temperature", temperature)
         hidden = hidden_width("dynamic_conv", channels, reduction)
-        self.reduce = nn.Linear(channels, hidden)
-        self.expand = nn.Linear(hidden, kernels)
+        self.reduce = Linear(channels, hidden)
+        self.expand = Linear(hidden, kernels)
         self.select = Tap("branch", neutral=1 / kernels)
         self.kernels = nn.ModuleList(
             conv(channels, width, kernel_size, groups=self.groups, bias=bias) for _ in range(kernels)
@@ -125,9 +123,8 @@ class DynamicConv(Features):
     def forward(self, x: Tensor) -> Tensor:
         """x convolved with the kernel that it mixes."""
         self.expect(x, (self.dims,))
-        dtype = self.reduce.weight.dtype
         (mean,) = squeeze_positions(x, "mean")
-        logits = widen(self.expand(relu(self.reduce(mean.to(dtype))))) / self.temperature
+        logits = self.expand.logits(relu(self.reduce(mean))) / self.temperature
         shares = softmax(logits, 1)
         shares = self.select(shares.reshape(*shares.shape, 1, *(1,) * self.dims))
         kernels = mix_kernels(shares, torch.stack([kernel.get_parameter("weight") for kernel in self.kernels]))

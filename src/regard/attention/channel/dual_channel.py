@@ -3,8 +3,9 @@
 from typing import ClassVar, Literal
 
 import torch
-from torch import Tensor, nn, softmax
+from torch import Tensor, nn
 
+from regard.attention.layers import softmax
 from regard.attention.products import wide_product
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features, Start

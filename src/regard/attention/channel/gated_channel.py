@@ -5,18 +5,17 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn, tanh
 
-from regard.attention.bottleneck import over_positions
+from regard.attention.layers import Rescaling
 from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
+from regard.core.features import Start
 from regard.core.options import one_of, positive
 from regard.core.precision import widen
 from regard.core.tap import Tap
-from regard.kernels import apply_gate
 
 Mode = Literal["l2", "l1"]
 
 
-class GatedChannel(Features):
+class GatedChannel(Rescaling):
     """Lets channels compete or cooperate by their sizes, with three numbers for each channel.
 
     s = alpha sqrt(sum of x^2 over positions + e),  y = x * (1 + tanh(gamma s / sqrt(mean of s^2 over channels + e) + beta))
@@ -86,8 +85,7 @@ class GatedChannel(Features):
         """x with every channel weighed."""
         self.expect(x)
         logits = widen(self.gamma) * self._relative_size(x) + widen(self.beta)
-        gate = self.temper(1 + tanh(logits))
-        return apply_gate(x, self.gate(over_positions(gate, x)))
+        return self.rescale(x, self.gate, 1 + tanh(logits))
 
     def _relative_size(self, x: Tensor) -> Tensor:
         """The size of each channel (b, c), as alpha scales it, over all channels' mean size."""

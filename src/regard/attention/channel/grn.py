@@ -6,7 +6,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from regard.attention.bottleneck import over_positions
+from regard.attention.layers import over_positions
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features, Start
 from regard.core.options import positive

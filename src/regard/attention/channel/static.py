@@ -5,19 +5,19 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
+from regard.attention.layers import Rescaling, sigmoid
 from regard.attention.resampling import interpolate
 from regard.core.errors import OptionError
 from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
+from regard.core.features import Start
 from regard.core.options import at_least, one_of
 from regard.core.precision import widen
 from regard.core.tap import Tap
-from regard.kernels import apply_gate
 
 Shape = Literal["channel", "spatial"]
 
 
-class Static(Features):
+class Static(Rescaling):
     """Weighs each channel, or each position, by a learned number that is the same for every input.
 
     y = x * sigmoid(l), l one logit for each channel, or a grid of logits resampled linearly to the size of x.
@@ -87,13 +87,12 @@ class Static(Features):
     def forward(self, x: Tensor) -> Tensor:
         """x with every channel, or every position, weighed."""
         self.expect(x, self._dims)
-        logits = widen(self.logits)
         if self.gate.kind == "spatial":
-            logits = interpolate(logits, tuple(x.shape[2:]))
-            gate = torch.sigmoid(logits).expand(x.shape[0], 1, *x.shape[2:])
+            logits = interpolate(widen(self.logits), tuple(x.shape[2:]))
+            gate = sigmoid(logits).expand(x.shape[0], 1, *x.shape[2:])
         else:
-            gate = torch.sigmoid(logits).reshape(1, -1, *(1,) * (x.ndim - 2)).expand(x.shape[0], *(-1,) * (x.ndim - 1))
-        return apply_gate(x, self.gate(self.temper(gate)))
+            gate = sigmoid(self.logits).expand(x.shape[0], -1)
+        return self.rescale(x, self.gate, gate)
 
 
 def _checked(size: tuple[int, ...]) -> tuple[int, ...]:

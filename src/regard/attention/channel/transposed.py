@@ -3,10 +3,10 @@
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn, softmax
+from torch import Tensor, nn
 
-from regard.attention.convolution import convolution
 from regard.attention.heads import head_count
+from regard.attention.layers import convolution, softmax
 from regard.attention.products import wide_product
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features, Start
@@ -114,8 +114,7 @@ class Transposed(Features):
         """x with a mean of its channels added to each."""
         self.expect(x, (self.dims,))
         query, key, value = (
-            part.flatten(2).unflatten(1, (self.heads, -1))
-            for part in self.surround(self.embed(x.to(self.embed.weight.dtype))).chunk(3, 1)
+            part.flatten(2).unflatten(1, (self.heads, -1)) for part in self.surround(self.embed(x)).chunk(3, 1)
         )
         query, key = (_of_length_one(rows) for rows in (query, key))
         logits = widen(self.temperature) * wide_product(query, key.transpose(2, 3))

@@ -25,7 +25,7 @@ class CBAM(Features):
         bias: whether the channel half's layers have a bias.
         pools: the statistics that the channel half looks at, see `cbam_channel`.
         dims: position axes of x.
-        strict: raise where batch normalisation would see one value, see `GateNorm`.
+        strict: raise where batch normalisation would see one value, see `Norm`.
         start: see `Features`; with `identity` each half has its own `strength`.
 
     Shape:

@@ -6,8 +6,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from regard.attention.channel.dual_channel import DualChannel, Energy
-from regard.attention.convolution import convolution
-from regard.attention.normalisation import GateNorm
+from regard.attention.layers import Norm, convolution
 from regard.attention.spatial.dual_position import DualPosition
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features, Start
@@ -31,7 +30,7 @@ class Dual(Features):
         convolutions: whether the head's convolutions stand around both halves.
         squeeze: between the convolutions there are max(1, c // squeeze) channels.
         dims: position axes of x.
-        strict: raise where batch normalisation would see one value, see `GateNorm`.
+        strict: raise where batch normalisation would see one value, see `Norm`.
         start: see `Features`; with `identity` gamma_p and gamma_c begin at 1.
 
     Shape:
@@ -99,7 +98,7 @@ class Dual(Features):
                 return nn.Identity()
             layers: OrderedDict[str, nn.Module] = OrderedDict()
             layers["conv"] = conv(given, width, 3, padding=1, bias=False)
-            layers["norm"] = GateNorm(width, strict=strict)
+            layers["norm"] = Norm(width, strict=strict)
             layers["relu"] = nn.ReLU()
             return nn.Sequential(layers)
 

@@ -3,12 +3,12 @@
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn, sigmoid
+from torch import Tensor, nn
 
 from regard.attention.bessel import bessel
-from regard.attention.widths import group_count
+from regard.attention.layers import Rescaling, group_count, sigmoid
 from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
+from regard.core.features import Start
 from regard.core.options import flag
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -18,7 +18,7 @@ EPSILON = 1e-5
 """What is added to the standard deviation."""
 
 
-class SGE(Features):
+class SGE(Rescaling):
     """Weighs, in each group of channels, every position by how much it resembles the group's mean vector.
 
     s_i = mean(x) . x_i, the product of the group's mean vector and its vector at position i
@@ -95,6 +95,6 @@ class SGE(Features):
         deviation = deviation * (bessel(x).sqrt() if self.unbiased else 1)
         weight, bias = (widen(values).reshape(1, -1, *ones) for values in (self.weight, self.bias))
         logits = weight * ((products - centre) / (deviation + EPSILON)) + bias
-        map = self.gate(self.temper(sigmoid(logits)))
+        map = self.show(x, self.gate, sigmoid(logits))
         share = self.channels // self.groups
         return apply_gate(x, map.unsqueeze(2).expand(-1, -1, share, *(-1,) * len(ones)).flatten(1, 2))

@@ -3,10 +3,10 @@
 from typing import ClassVar
 
 import torch
-from torch import Tensor, nn, sigmoid
+from torch import Tensor, nn
 
 from regard.attention.group_norm import group_normalise
-from regard.attention.widths import group_count
+from regard.attention.layers import group_count, sigmoid
 from regard.core.errors import OptionError
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features, Start

@@ -4,9 +4,10 @@ import math
 from typing import ClassVar, Literal
 
 import torch
-from torch import Tensor, nn, softmax
+from torch import Tensor, nn
 
 from regard.attention.heads import head_count, split_heads, to_tokens
+from regard.attention.layers import Linear, softmax
 from regard.attention.products import wide_product
 from regard.attention.resampling import interpolate
 from regard.core.errors import OptionError
@@ -100,10 +101,10 @@ class AttentionPool(Features):
         self.register_parameter("token", nn.Parameter(torch.empty(channels)) if form == "query" else None)
         places = 0 if self.size is None else math.prod(self.size) + (form == "mean")
         self.register_parameter("position", nn.Parameter(torch.empty(places, channels)) if places else None)
-        self.query = nn.Linear(channels, channels)
-        self.key = nn.Linear(channels, channels)
-        self.value = nn.Linear(channels, channels)
-        self.project = nn.Linear(channels, channels)
+        self.query = Linear(channels, channels)
+        self.key = Linear(channels, channels)
+        self.value = Linear(channels, channels)
+        self.project = Linear(channels, channels)
         self.map = Tap("spatial", neutral="uniform")
         self.reset_parameters()
 

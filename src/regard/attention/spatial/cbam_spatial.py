@@ -5,17 +5,15 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from regard.attention.convolution import convolution
-from regard.attention.normalisation import GateNorm
+from regard.attention.layers import Norm, Rescaling, convolution, sigmoid
 from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
+from regard.core.features import Start
 from regard.core.options import flag, odd
-from regard.core.precision import widen
 from regard.core.tap import Tap
-from regard.kernels import apply_gate, squeeze_channels
+from regard.kernels import squeeze_channels
 
 
-class CBAMSpatial(Features):
+class CBAMSpatial(Rescaling):
     """Weighs each position by the largest and the mean channel around it.
 
     y = x * sigmoid(norm(conv([max(x), mean(x)]))), both taken over channels, conv k x k without bias.
@@ -28,7 +26,7 @@ class CBAMSpatial(Features):
         channels: c (only checked: no parameter depends on it).
         kernel_size: k, odd.
         dims: position axes of x.
-        strict: raise where batch normalisation would see one value, see `GateNorm`.
+        strict: raise where batch normalisation would see one value, see `Norm`.
         start: see `Features`.
 
     Shape:
@@ -77,7 +75,7 @@ class CBAMSpatial(Features):
         flag("cbam_spatial", "strict", strict)
         self.dims = dims
         self.conv = convolution("cbam_spatial", dims)(2, 1, kernel_size, padding=kernel_size // 2, bias=False)
-        self.norm = GateNorm(1, momentum=0.01, strict=strict)
+        self.norm = Norm(1, momentum=0.01, strict=strict)
         self.gate = Tap("spatial")
         self.reset_parameters()
 
@@ -95,5 +93,4 @@ class CBAMSpatial(Features):
         """x with every position weighed."""
         self.expect(x, (self.dims,))
         statistics = torch.cat(squeeze_channels(x, "max", "mean"), 1)
-        logits = self.norm(self.conv(statistics.to(self.conv.weight.dtype)))
-        return apply_gate(x, self.gate(self.temper(torch.sigmoid(widen(logits)))))
+        return self.rescale(x, self.gate, sigmoid(self.norm(self.conv(statistics))))

@@ -5,8 +5,8 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from regard.attention.convolution import convolution
-from regard.attention.large_kernels import LargeKernelGate, chained, decomposed
+from regard.attention.large_kernels import LargeKernelGate, decomposed
+from regard.attention.layers import convolution
 from regard.attention.strips import strip_convolution
 from regard.core.facts import Facts, Paper
 from regard.core.features import Start
@@ -93,4 +93,4 @@ class LSKA(LargeKernelGate):
 
     def score(self, x: Tensor) -> Tensor:
         """What each value is weighed by, of x's shape."""
-        return chained(x, *self.near, *self.far, self.mix)
+        return self.mix(self.far(self.near(x)))

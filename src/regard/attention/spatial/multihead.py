@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from regard.attention.attending import aligned, attend, fill
 from regard.attention.heads import head_count, merge_heads, split_heads, to_features, to_tokens
+from regard.attention.layers import Linear
 from regard.core.facts import Facts, Paper
 from regard.core.features import Features, Start
 from regard.core.options import at_least, flag, one_of
@@ -104,10 +105,10 @@ class MultiHead(Features):
         one_of("multihead", "dims", dims, (1, 2, 3))
         self.window, self.residual, self.dims = window, residual, dims
         self.norm = nn.LayerNorm(channels) if norm else None
-        self.qkv = nn.Linear(channels, 3 * channels, bias=bias)
+        self.qkv = Linear(channels, 3 * channels, bias=bias)
         offsets = torch.empty(dims, 2 * window - 1, channels // self.heads)
         self.register_parameter("offsets", nn.Parameter(offsets) if position == "relative" else None)
-        self.project = nn.Linear(channels, channels)
+        self.project = Linear(channels, channels)
         self.map = Tap("query", neutral="uniform")
         self.reset_parameters()
 

@@ -6,7 +6,7 @@ from typing import ClassVar, Literal
 import torch
 from torch import Tensor, nn
 
-from regard.attention.convolution import convolution
+from regard.attention.layers import Linear, convolution
 from regard.attention.resampling import average
 from regard.attention.sampling import NONDETERMINISTIC, sample
 from regard.attention.warps import TRANSFORMS, Transform, Warp
@@ -109,8 +109,8 @@ class STN(Features):
         self.warp = Warp(transform, dims, control)
         self.conv1 = conv(channels, hidden, 3, padding=1)
         self.conv2 = conv(hidden, hidden, 3, padding=1)
-        self.look = nn.Linear(hidden * cells**dims, hidden)
-        self.place = nn.Linear(hidden, len(self.warp.neutral))
+        self.look = Linear(hidden * cells**dims, hidden)
+        self.place = Linear(hidden, len(self.warp.neutral))
         self.grid = Tap("grid", neutral="identity", low=-math.inf, high=math.inf)
         self.reset_parameters()
 
@@ -133,6 +133,6 @@ class STN(Features):
         return self.add(x, y - sample(x, own, border=self.border))
 
     def _chosen(self, x: Tensor) -> Tensor:
-        seen = torch.relu(self.conv2(torch.relu(self.conv1(x.to(self.conv1.weight.dtype)))))
+        seen = torch.relu(self.conv2(torch.relu(self.conv1(x))))
         cells = average(widen(seen), (self.cells,) * self.dims).flatten(1)
-        return self.place(torch.relu(self.look(cells.to(self.look.weight.dtype))))
+        return self.place(torch.relu(self.look(cells)))
