@@ -22,7 +22,7 @@ def formula(q, k, v, scale):
 @pytest.mark.parametrize("scale", [None, 0.3, 1.0])
 def test_it_is_the_formula_whether_or_not_anyone_looks(watched, scale):
     q, k, v = features(2, 3, 6, 4), features(2, 3, 5, 4, seed=2), features(2, 3, 5, 7, seed=3)
-    tap, seen = Tap("query", neutral="uniform"), []
+    tap, seen = Tap("query", shares="source"), []
     tap.sink = seen.append if watched else None
     y = attend(tap, q, k, v, shape=(2, 3, 5, 1), scale=scale)
     assert_equal(y, formula(q.numpy(), k.numpy(), v.numpy(), 0.5 if scale is None else scale))
@@ -31,7 +31,7 @@ def test_it_is_the_formula_whether_or_not_anyone_looks(watched, scale):
 
 def test_the_map_sums_to_one_in_float32_and_is_what_is_applied():
     q, k, v = (features(1, 2, 4, 3, seed=s).half() for s in (1, 2, 3))
-    tap, seen = Tap("query", neutral="uniform"), []
+    tap, seen = Tap("query", shares="source"), []
     tap.sink = seen.append
     attend(tap, q, k, v, shape=(4, 4))
     assert seen[0].dtype == torch.float32
@@ -43,7 +43,7 @@ def test_the_map_sums_to_one_in_float32_and_is_what_is_applied():
 def test_large_features_in_float16_stay_finite():
     x = (200 + 300 * torch.randn(1, 1, 64, 32)).half()
     for sink in (None, lambda map: None):
-        tap = Tap("query", neutral="uniform")
+        tap = Tap("query", shares="source")
         tap.sink = sink
         assert attend(tap, x, x, x, shape=(64, 64)).isfinite().all()
 
@@ -52,7 +52,7 @@ def test_large_features_in_float16_stay_finite():
 @pytest.mark.parametrize(("width", "other"), [(3, 9), (9, 3), (8, 8), (16, 1)])
 def test_widths_may_differ(width, other, watched):
     q, k, v = features(2, 2, 5, width), features(2, 2, 7, width, seed=2), features(2, 2, 7, other, seed=3)
-    tap = Tap("query", neutral="uniform")
+    tap = Tap("query", shares="source")
     tap.sink = (lambda map: None) if watched else None
     shares = softmax(0.7 * np.einsum("bnqd,bnkd->bnqk", q, k), -1)
     expected = np.einsum("bnqk,bnke->bnqe", shares, v)
@@ -62,12 +62,12 @@ def test_widths_may_differ(width, other, watched):
 def test_unequal_widths_need_no_map_of_all_pairs():
     q, v = torch.randn(1, 1, 400, 2, requires_grad=True), torch.randn(1, 1, 400, 16, requires_grad=True)
     with Largest() as largest:
-        attend(Tap("query", neutral="uniform"), q, q, v, shape=(400, 400), scale=1.0).sum().backward()
+        attend(Tap("query", shares="source"), q, q, v, shape=(400, 400), scale=1.0).sum().backward()
     assert largest.numel < 400 * 400
 
 
 def test_the_map_is_in_float32_under_autocast():
-    q, seen, tap = torch.randn(1, 1, 4, 8), [], Tap("query", neutral="uniform")
+    q, seen, tap = torch.randn(1, 1, 4, 8), [], Tap("query", shares="source")
     tap.sink = seen.append
     with torch.autocast("cpu", torch.float16):
         attend(tap, q, q, q, shape=(4, 4), scale=1.0)

@@ -1,15 +1,20 @@
 import inspect
 import re
+from functools import partial
+from math import prod
+from typing import Literal, get_args, get_origin, get_type_hints
 
 import pytest
 import torch
 
 from regard.attention import CATALOGUE, CONTROLS, create, find, names
 from regard.attention.catalogue import AMBIGUOUS, OTHER_NAMES
-from regard.core import OptionError, Spec, UnknownNameError, taps
+from regard.core import Axis, Map, OptionError, Spec, UnknownNameError, taps
+from tests.attention.drawn import drawn, features
 
 EVERY = (*CATALOGUE, *CONTROLS)
 INSERTABLE = [m for m in EVERY if m.facts.returns == "features"]
+NO_SHARES = (Axis.BATCH, Axis.TARGET, Axis.COORDINATE)
 every = pytest.mark.parametrize("mechanism", EVERY, ids=lambda m: m.facts.name)
 insertable = pytest.mark.parametrize("mechanism", INSERTABLE, ids=lambda m: m.facts.name)
 
@@ -19,12 +24,6 @@ def at_dims(mechanism, dims, channels=8, **options):
     if "dims" in inspect.signature(mechanism).parameters:
         options["dims"] = dims
     return mechanism(channels, **options)
-
-
-def weighs(facts):
-    """Whether it does nothing but weigh x, so that its neutral map in every tap makes y equal x."""
-    places = facts.at not in ("conv", "kernel", "head")
-    return facts.bare and facts.act == "weigh" and places and not isinstance(facts.neutral, str)
 
 
 def test_names_are_told_apart_and_filtered():
@@ -52,7 +51,6 @@ def test_its_facts_are_complete(mechanism):
     assert facts.authors_code is None or facts.authors_code.startswith("https://github.com/")
     assert all(departure.endswith(".") for departure in facts.departures)
     assert facts.parameters
-    assert facts.map_range[0] < facts.map_range[1]
 
 
 @every
@@ -123,19 +121,37 @@ def test_with_a_strength_of_one_it_is_the_paper(mechanism):
     torch.testing.assert_close(module(x), paper(x), rtol=1e-5, atol=1e-6)
 
 
-@every
-def test_its_maps_pass_taps_within_their_range(mechanism):
-    module, seen = mechanism(8), []
-    low, high = mechanism.facts.map_range
+def forms():
+    """Every mechanism, and every value of its options that are one of a few words or a flag."""
+    for mechanism in EVERY:
+        yield pytest.param(mechanism, id=mechanism.facts.name)
+        hints = get_type_hints(mechanism.__init__)
+        for name in set(inspect.signature(mechanism).parameters) - {"start", "strict"}:
+            hint = hints[name]
+            for value in (True, False) if hint is bool else get_args(hint) if get_origin(hint) is Literal else ():
+                yield pytest.param(partial(mechanism, **{name: value}), id=f"{mechanism.facts.name}:{name}={value}")
+    yield pytest.param(partial(find("splat"), radix=1), id="splat:radix=1")
+
+
+@pytest.mark.parametrize("form", [*forms()])
+def test_taps_tell_the_truth_of_their_maps(form):
+    module, maps = drawn(form(8)), []
     assert taps(module)
-    for tap in taps(module).values():
-        tap.sink = seen.append
-        assert low <= tap.low <= tap.high <= high
-    if weighs(module.facts):
-        assert module.facts.neutral in [tap.neutral for tap in taps(module).values()]
-    module(10 * torch.randn(3, 8, 5, 4))
-    assert len(seen) == len(taps(module))
-    assert all(((map >= low) & (map <= high)).all() and map.shape[0] == 3 for map in seen)
+    for path, tap in taps(module).items():
+        tap.sink = lambda values, path=path, tap=tap: maps.append(Map(path, tap.kind, values, tap.level(values)))
+    module(features(3, 8, 5, 4))
+    assert {map.path for map in maps} == set(taps(module))
+    for map in maps:
+        tap, values = taps(module)[map.path], map.values
+        assert ((values >= tap.low) & (values <= tap.high)).all()
+        assert len(values) == 3
+        spans = {axis: [*map.kind.span(axis, values.ndim)] for axis in map.kind.axes if axis not in NO_SHARES}
+        if tap.shares:
+            sums = values.sum([dimension for axis in tap.shares for dimension in spans[axis]])
+            torch.testing.assert_close(sums, torch.ones_like(sums))
+        for axis in set(spans) - tap.shares:
+            sizes = [values.shape[dimension] for dimension in spans[axis]]
+            assert prod(sizes) == 1 or not values.sum(spans[axis]).allclose(values.new_ones(())), axis
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from typing import Literal, get_args, get_origin, get_type_hints
 import pytest
 
 from regard.attention import CATALOGUE, CONTROLS
+from regard.core import taps
 from regard.testing import CHECKS, OPT_IN, ConformanceError, check_attention
 from regard.testing.checks.capture import OTHERS, TRACED, compare_compiled
 from regard.testing.subject import subject_of
@@ -117,7 +118,7 @@ def _excused(mechanism, check: str) -> bool:
     parameterless = not any(True for _ in mechanism(16).parameters())
     weighs = facts.bare and facts.act == "weigh" and facts.at not in ("conv", "kernel") and facts.returns == "features"
     return {
-        "neutral": isinstance(facts.neutral, str) or not weighs,
+        "neutral": not weighs or not any(isinstance(tap.neutral, float) for tap in taps(mechanism(16)).values()),
         "identity_start": facts.returns != "features",
         "gradcheck": facts.kind == "hard",
         "unused_parameters": parameterless,

@@ -44,7 +44,6 @@ def test_bibtex_names_the_archive_or_the_doi():
 def test_facts_of_a_plain_gate_are_the_defaults():
     facts = Facts(name="gate", family="channel", paper=paper("arXiv:1709.01507"))
     assert (facts.kind, facts.act, facts.at, facts.dims) == ("soft", "weigh", "residual", (1, 2, 3))
-    assert (facts.map_range, facts.neutral) == ((0.0, 1.0), 1.0)
     assert (facts.returns, facts.inputs) == ("features", ())
 
 

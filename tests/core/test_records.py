@@ -4,12 +4,12 @@ import pytest
 import torch
 
 from regard.core import Map, Maps, RegardError
+from regard.core.kinds import find_kind
 
 
-def seen(kind, *shape, path="attention.gate", neutral=1.0):
-    return Map(
-        path=path, kind=kind, values=torch.arange(float(torch.Size(shape).numel())).reshape(shape), neutral=neutral
-    )
+def seen(kind, *shape, path="attention.gate", neutral=1.0, **when):
+    values = torch.arange(float(torch.Size(shape).numel())).reshape(shape)
+    return Map(path=path, kind=find_kind(kind), values=values, neutral=neutral, **when)
 
 
 def test_a_gate_is_over_channels_only():
@@ -107,9 +107,50 @@ def test_maps_keep_paths_and_passes_in_order():
 
 def test_one_of_several_passes_is_refused_with_the_way_out():
     maps = Maps()
-    for _ in range(2):
-        maps.add(seen("gate", 1, 2, 1, path="a"))
+    for number in range(2):
+        maps.add(seen("gate", 1, 2, 1, path="a", pass_=number))
     with pytest.raises(RegardError, match=r"The tap 'a' saw 2 passes.*take one of maps\['a'\]"):
         maps.one("a")
+    with pytest.raises(RegardError, match=r"The tap 'a' saw 2 passes.*observe one forward pass"):
+        maps.steps("a")
     with pytest.raises(KeyError):
         maps.one("b")
+
+
+def steps_of(*maps):
+    found = Maps()
+    for step, map in enumerate(maps):
+        found.add(dataclasses.replace(map, step=step))
+    return found
+
+
+def test_steps_of_equal_shape_are_stacked():
+    first, second = seen("gate", 2, 3, 1, 1), seen("gate", 2, 3, 1, 1)
+    maps = steps_of(first, second)
+    assert maps.steps("attention.gate").shape == (2, 2, 3, 1, 1)
+    assert torch.equal(maps.steps("attention.gate")[:, 1], second.values)
+    with pytest.raises(RegardError, match=r"saw 2 steps of one pass.*maps\.steps\('attention.gate'\)"):
+        maps.one("attention.gate")
+
+
+def test_one_step_is_stacked_too():
+    assert steps_of(seen("gate", 2, 3, 1, 1)).steps("attention.gate").shape == (2, 1, 3, 1, 1)
+
+
+def test_alignments_are_joined_along_their_queries():
+    together = seen("alignment", 2, 5, 3)
+    parts = [dataclasses.replace(together, values=values) for values in together.values.split([1, 3, 1], 1)]
+    assert torch.equal(steps_of(*parts).steps(together.path), together.values)
+    with pytest.raises(RegardError, match=r"shapes \(2, 1, 3\), \(2, 1, 4\)"):
+        steps_of(seen("alignment", 2, 1, 3), seen("alignment", 2, 1, 4)).steps(together.path)
+
+
+def test_steps_of_several_shapes_are_refused():
+    maps = steps_of(seen("spatial", 1, 1, 2, 2), seen("spatial", 1, 1, 4, 4))
+    with pytest.raises(RegardError, match=r"\(1, 1, 2, 2\), \(1, 1, 4, 4\).*one by one from maps\['attention.gate'\]"):
+        maps.steps("attention.gate")
+
+
+def test_later_steps_are_named_by_their_number():
+    maps = steps_of(seen("gate", 1, 2, 1), seen("gate", 1, 2, 1))
+    assert [map.name for map in maps["attention.gate"]] == ["attention.gate", "attention.gate#2"]

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from regard.core import ShapeError, Tap, taps
+from regard.core import Axis, ShapeError, Tap, UnknownNameError, taps
 
 
 class Gated(nn.Module):
@@ -75,12 +75,13 @@ def test_a_compiled_module_is_seen_and_replaced(listening_first):
 
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m)), copy.copy])
 def test_copies_and_pickles_have_no_listeners(duplicate):
-    tap = Tap("branch", neutral=0.5, high=2.0)
+    tap = Tap("branch", shares="branch", high=2.0)
     tap.sink, tap.replace = lambda map: None, lambda map: map
     copied = duplicate(tap)
     assert copied.sink is None
     assert copied.replace is None
-    assert (copied.kind, copied.neutral, copied.low, copied.high) == ("branch", 0.5, 0.0, 2.0)
+    assert (copied.kind, copied.shares, copied.neutral) == (tap.kind, {Axis.BRANCH}, {Axis.BRANCH})
+    assert (copied.low, copied.high) == (0.0, 2.0)
     assert tap.sink is not None
 
 
@@ -98,24 +99,47 @@ def test_taps_are_named_by_path_and_once():
     net = nn.ModuleDict({"a": nn.Sequential(nn.ReLU(), shared), "b": shared, "c": Tap("spatial", neutral=0.5)})
     assert taps(net) == {"a.1": shared, "c": net["c"]}
     assert taps(shared) == {"": shared}
-    assert "c): Tap(spatial, neutral=0.5)" in repr(net)
+    assert "c): Tap(spatial, neutral: 0.5)" in repr(net)
 
 
 @pytest.mark.parametrize(
-    ("kind", "shape", "share"),
+    ("kind", "shares", "shape", "share"),
     [
-        ("spatial", (2, 3, 4, 5), 1 / 20),
-        ("query", (2, 3, 4, 5, 2, 3), 1 / 6),
-        ("query", (2, 3, 7, 5), 1 / 5),
-        ("cross", (2, 1, 4, 5, 9), 1 / 9),
-        ("affinity", (2, 4, 8, 8), 1 / 8),
+        ("spatial", "position", (2, 3, 4, 5), 1 / 20),
+        ("spatial", "head", (2, 3, 4, 5), 1 / 3),
+        ("spatial", ("head", "position"), (2, 3, 4, 5), 1 / 60),
+        ("branch", "branch", (2, 3, 4, 1, 1), 1 / 3),
+        ("query", "source", (2, 3, 4, 5, 2, 3), 1 / 6),
+        ("query", "source", (2, 3, 7, 5), 1 / 5),
+        ("cross", "cross", (2, 1, 4, 5, 9), 1 / 9),
+        ("affinity", "channel", (2, 4, 8, 6), 1 / 6),
+        ("alignment", "source", (2, 4, 8), 1 / 8),
+        ("frame", "frame", (2, 5), 1 / 5),
     ],
 )
-def test_an_equal_share_is_one_over_what_is_shared(kind, shape, share):
-    tap, map = Tap(kind, neutral="uniform"), torch.rand(shape)
+def test_an_equal_share_is_one_over_what_is_shared(kind, shares, shape, share):
+    tap, map = Tap(kind, shares=shares), torch.rand(shape)
     assert tap.level(map) == pytest.approx(share)
     assert torch.equal(tap.nothing(map), torch.full(shape, share))
-    assert "neutral=uniform" in repr(tap)
+    assert tap.does_nothing.startswith("an equal share over")
+
+
+def test_an_equal_share_may_be_neutral_without_shares():
+    tap = Tap("query", neutral="source")
+    assert tap.level(torch.rand(2, 1, 3, 4)) == 0.25
+    assert not tap.shares
+
+
+@pytest.mark.parametrize(
+    ("kind", "option"), [("gat", {}), ("gate", {"shares": "position"}), ("gate", {"neutral": "source"})]
+)
+def test_unknown_kinds_and_axes_are_refused(kind, option):
+    with pytest.raises(UnknownNameError, match=r"There are: .*"):
+        Tap(kind, **option)
+
+
+def test_a_glimpse_in_the_middle_does_nothing():
+    assert torch.equal(Tap("glimpse", low=-1.0).nothing(torch.rand(2, 3, 2)), torch.zeros(2, 3, 2))
 
 
 def test_a_number_is_the_level_of_a_map_of_any_shape():
@@ -127,17 +151,17 @@ def test_a_number_is_the_level_of_a_map_of_any_shape():
 @pytest.mark.parametrize("size", [(5,), (4, 3), (2, 3, 5)])
 def test_the_identity_grid_is_that_of_pytorch(size):
     d = len(size)
-    grid = Tap("grid", neutral="identity").nothing(torch.zeros(2, *size, d, dtype=torch.float64))
+    grid = Tap("grid").nothing(torch.zeros(2, *size, d, dtype=torch.float64))
     assert grid.shape == (2, *size, d)
     theta = torch.eye(max(d, 2), max(d, 2) + 1, dtype=torch.float64).expand(2, -1, -1)
     square = size if d > 1 else (1, *size)
     theirs = torch.nn.functional.affine_grid(theta, [2, 1, *square], align_corners=False)
     torch.testing.assert_close(grid, theirs if d > 1 else theirs[:, 0, :, :1])
-    assert math.isnan(Tap("grid", neutral="identity").level(grid))
+    assert math.isnan(Tap("grid").level(grid))
 
 
 def test_it_is_watched_while_anyone_looks_or_replaces():
-    tap = Tap("query", neutral="uniform")
+    tap = Tap("query", shares="source")
     assert not tap.watched
     tap.sink = lambda map: None
     assert tap.watched

@@ -62,6 +62,23 @@ class Twice(nn.Module):
         return (first * self.tap(images.new_full((len(images), 1, 1, 1), 0.9))).mean((2, 3))
 
 
+class Shared(nn.Module):
+    """A classifier that calls its one attention module twice in a pass."""
+
+    def __init__(self, mechanism, *, channels=CLASSES, classes=CLASSES):
+        super().__init__()
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            self.conv = nn.Conv2d(channels, 8, 3, padding=1)
+            self.attention = create(mechanism, channels=8)
+            self.score = nn.Linear(8, classes)
+        self.eval()
+
+    def forward(self, images):
+        features = torch.relu(self.attention(self.conv(images)))
+        return self.score(self.attention(features).mean((2, 3)))
+
+
 def classifier(mechanism, *, channels=8, seed=0):
     """A small convolutional classifier with the mechanism inside."""
     with torch.random.fork_rng():

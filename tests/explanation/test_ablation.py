@@ -4,9 +4,20 @@ from torch import nn
 
 from regard.attention import names
 from regard.core import Batch, DataError, OptionError, RegardError, ShapeError, taps
-from regard.explanation import ablate, replaced
+from regard.explanation import MODES, ablate, replaced
 from regard.explanation.recalibration import normalisations
-from tests.explanation.nets import CLASSES, GateAlone, Identity, Scaled, Twice, classifier, fitted, pictures, split
+from tests.explanation.nets import (
+    CLASSES,
+    GateAlone,
+    Identity,
+    Scaled,
+    Shared,
+    Twice,
+    classifier,
+    fitted,
+    pictures,
+    split,
+)
 
 
 def state(net):
@@ -123,6 +134,13 @@ def test_each_call_of_a_tap_has_its_own_mean():
     batches = split(images, Twice()(images).argmax(1), 6)
     row = ablate(Twice(), batches, batches, modes=["mean", "swapped"]).row("mean")
     assert (row.accuracy, row.lost) == (1.0, (0,))
+
+
+def test_every_step_of_a_shared_module_is_replaced():
+    batches = pictures(16)
+    found = ablate(Shared("cbam"), batches, batches, draws=1)
+    assert {row.mode for row in found.rows} == set(MODES)
+    assert found.taps == (("attention.channel.gate", "gate"), ("attention.spatial.gate", "spatial"))
 
 
 def test_pictures_of_several_sizes():

@@ -6,7 +6,7 @@ from regard.attention import create, names
 from regard.core import OptionError, Tap, taps
 from regard.explanation import active_channels
 from regard.explanation.observation import observe
-from tests.explanation.nets import CLASSES, classifier
+from tests.explanation.nets import CLASSES, Shared, classifier
 
 
 def images(n=3):
@@ -64,16 +64,36 @@ def test_every_mechanism_with_channel_weights_is_found_and_put_back(mechanism):
     assert list(found) == wanted
     shown = [f for f in found.values() if f.features is not None]
     assert all(f.features.shape == (3, f.channels.shape[1], 6, 5) for f in shown)
-    assert found or not {tap.kind for tap in taps(net).values()} & {"gate", "mixed"}
+    assert found or not {tap.kind.name for tap in taps(net).values()} & {"gate", "mixed"}
     net.train()
     assert all(m.training and not m._forward_hooks for m in net.modules())
     assert all(map(torch.equal, buffers, net.buffers()))
 
 
-def test_of_a_module_that_is_used_twice_the_first_call_counts():
+def test_every_step_of_a_shared_module_is_found():
     gate = create("se", channels=CLASSES)
-    found = active_channels(nn.Sequential(gate, nn.Tanh(), gate), images(), k=2)["0.gate"]
-    torch.testing.assert_close(found.features[0], gate(images())[0, found.channels[0]])
+    found = active_channels(nn.Sequential(gate, nn.Tanh(), gate), images(), k=2)
+    assert list(found) == ["0.gate", "0.gate#2"]
+    first = gate(images())
+    for name, features in (("0.gate", first), ("0.gate#2", gate(first.tanh()))):
+        assert found[name].path == "0.gate"
+        torch.testing.assert_close(found[name].features[0], features[0, found[name].channels[0]])
+
+
+def test_steps_within_one_call_of_a_module_have_no_features():
+    found = active_channels(nn.Sequential(Shared("se"), nn.Identity()), images())
+    assert found["0.attention.gate#2"].features is not None
+
+    class Inside(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.tap = Tap("gate")
+
+        def forward(self, x):
+            gate = torch.sigmoid(x.mean((2, 3), keepdim=True))
+            return x * self.tap(gate) * self.tap(1 - gate)
+
+    assert all(one.features is None for one in active_channels(nn.Sequential(Inside()), images()).values())
 
 
 def test_hooks_are_removed_after_an_exception():

@@ -5,7 +5,7 @@ import torch
 from regard.core import DataError, taps
 from regard.explanation import gates_by_class
 from regard.explanation.observation import observe
-from tests.explanation.nets import CLASSES, classifier, pictures, split
+from tests.explanation.nets import CLASSES, Shared, classifier, pictures, split
 
 NAMES = tuple("abcd")
 
@@ -22,7 +22,7 @@ def test_means_and_deviations_are_those_of_numpy(mechanism):
     batches = pictures(30, batch=7)
     found = gates_by_class(net, batches, NAMES)
     maps, labels = everything(net, batches)
-    (path,) = [path for path, tap in taps(net).items() if tap.kind == "gate"]
+    (path,) = [path for path, tap in taps(net).items() if tap.kind.name == "gate"]
     assert list(found) == [path]  # a spatial map has no weights of channels
     weights = maps.one(path).channels().detach().numpy()
     for k in range(CLASSES):
@@ -81,3 +81,13 @@ def test_the_network_is_put_back():
     gates_by_class(net, pictures(8), NAMES)
     assert all(m.training for m in net.modules())
     assert all(map(torch.equal, buffers, net.buffers()))
+
+
+def test_steps_of_a_shared_module_are_kept_apart():
+    batches, net = pictures(12), Shared("se")
+    found = gates_by_class(net, batches, NAMES)
+    assert list(found) == ["attention.gate", "attention.gate#2"]
+    assert all(gates.counts.sum() == 12 for gates in found.values())
+    with observe(net) as maps, torch.no_grad():
+        net(torch.cat([batch.images for batch in batches]))
+    torch.testing.assert_close(found["attention.gate#2"].overall, maps.steps("attention.gate")[:, 1].flatten(1).mean(0))

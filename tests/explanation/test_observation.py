@@ -6,7 +6,7 @@ from torch import nn
 
 from regard.core import RegardError, Tap, taps
 from regard.explanation import observe, replaced
-from tests.explanation.nets import CLASSES, classifier
+from tests.explanation.nets import CLASSES, Shared, classifier
 
 
 def images(n=3, size=(6, 5)):
@@ -27,7 +27,7 @@ def test_the_map_is_the_one_that_was_applied():
         net(images())
     seen = maps.one("3.gate")
     torch.testing.assert_close(seen.channels(), expected_gate(net, images()).detach())
-    assert (seen.kind, seen.path, seen.neutral) == ("gate", "3.gate", 1.0)
+    assert (seen.kind.name, seen.path, seen.neutral) == ("gate", "3.gate", 1.0)
 
 
 def test_passes_are_kept_in_order_and_sizes_may_differ():
@@ -146,3 +146,59 @@ def test_maps_move_only_if_asked():
         net(images().cuda())
     assert there.one("3.gate").values.is_cuda
     assert not here.one("3.gate").values.is_cuda
+
+
+def passes_and_steps(maps, path):
+    return [(map.pass_, map.step) for map in maps[path]]
+
+
+@pytest.mark.parametrize("wrapped", [lambda net: net, lambda net: torch.compile(net, backend="eager"), nn.DataParallel])
+def test_a_pass_is_one_outermost_call(wrapped):
+    net = Shared("cbam")
+    calling = wrapped(net)
+    calling(images())
+    with observe(calling) as maps:
+        calling(images())
+        net(images())
+    for path in maps:
+        assert passes_and_steps(maps, path) == [(0, 0), (0, 1), (1, 0), (1, 1)]
+    assert not net._forward_hooks
+    assert not net._forward_pre_hooks
+
+
+def test_a_network_that_calls_itself_makes_one_pass():
+    class Recursive(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.tap = Tap("gate")
+
+        def forward(self, x, depth=2):
+            x = self.tap(x)
+            return self(x, depth - 1) if depth else x
+
+    net = Recursive()
+    with observe(net) as maps:
+        net(torch.ones(1, 1))
+        net(torch.ones(1, 1), 0)
+    assert passes_and_steps(maps, "tap") == [(0, 0), (0, 1), (0, 2), (1, 0)]
+
+
+def test_a_module_called_directly_makes_passes_of_its_own():
+    net = Shared("se")
+    with observe(net) as maps:
+        net(images())
+        net.attention(torch.rand(2, 8, 3, 3))
+        net.attention(torch.rand(2, 8, 3, 3))
+        net(images())
+    assert passes_and_steps(maps, "attention.gate") == [(0, 0), (0, 1), (1, 0), (2, 0), (3, 0), (3, 1)]
+
+
+def test_a_pass_that_raises_ends():
+    net = classifier("se")
+    with observe(net) as maps:
+        with suppress(RuntimeError):
+            net(torch.zeros(1, 9, 4, 4))
+        net(images())
+        net(images())
+    assert [step for _, step in passes_and_steps(maps, "3.gate")] == [0, 0]
+    assert len({number for number, _ in passes_and_steps(maps, "3.gate")}) == 2

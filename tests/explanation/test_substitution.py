@@ -105,7 +105,7 @@ def test_what_is_looked_at_is_permuted_and_each_look_keeps_its_values(kind, shap
 
 
 def test_a_map_is_replaced_by_what_its_tap_says_does_nothing():
-    tap = Tap("query", neutral="uniform")
+    tap = Tap("query", shares="source")
     own = torch.rand(3, 2, 2, 3, 2, 3)
     assert torch.equal(Neutral({"t": tap}).map(("t", 0), own), torch.full((1, 2, 2, 3, 2, 3), 1 / 6))
 

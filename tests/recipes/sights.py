@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from regard.core import Map
+from regard.core.kinds import find_kind
 from regard.explanation import ActiveChannels, overlay
 from regard.recipes.explanation_drawing import Sight
 
@@ -32,8 +33,10 @@ def gate(values, *, name="layer1.gate", low=0.0, high=1.0, k=2, features=True):
         branches=None,
         features=torch.rand(1, len(order), 5, 7) if features else None,
     )
-    return Sight(name, Map(name, "gate", values[None, :, None, None], 1.0), low, high, active, None)
+    return Sight(name, Map(name, find_kind("gate"), values[None, :, None, None], 1.0), low, high, active, None)
 
 
 def spatial(weights, name="layer1.spatial", high=1.0):
-    return Sight(name, Map(name, "spatial", weights[None, None], 1.0), 0.0, high, None, overlay(PICTURE, weights))
+    return Sight(
+        name, Map(name, find_kind("spatial"), weights[None, None], 1.0), 0.0, high, None, overlay(PICTURE, weights)
+    )

@@ -11,6 +11,7 @@ from regard import data, models, training
 from regard.attention import create
 from regard.core import DataError, OptionError, RegardError, ShapeError, Tap
 from regard.recipes.explain import explain, explain_pictures
+from tests.explanation.nets import Shared
 
 CLASSES = ("coat", "bag", "boot")
 PREPROCESSING = data.Preprocessing(size=(16, 12), channels=1, mean=(0.3,), std=(0.25,))
@@ -44,7 +45,7 @@ def test_a_weights_file_knows_its_classes_and_preprocessing(tmp_path):
     assert found.answers(1) == ((CLASSES[expected.argmax()], pytest.approx(expected.max().item(), rel=1e-4)),)
     assert found.network == "resnet8 with cbam"
     assert found.picture.shape == (1, 16, 12)
-    kinds = {path.split(".")[-2]: map.kind for path, map in found.maps.items()}
+    kinds = {path.split(".")[-2]: map.kind.name for path, map in found.maps.items()}
     assert kinds == {"channel": "gate", "spatial": "spatial"}
     assert all(channels.features.shape[1] == 2 for channels in found.active.values())
 
@@ -134,6 +135,17 @@ def test_a_map_of_another_kind_is_kept_though_not_drawn(tmp_path):
     folder = explain(Warped(), torch.rand(1, 8, 8)).save(tmp_path / "out")
     assert np.load(folder / "maps.npz")["tap"].shape == (8, 8, 2)
     assert json.loads((folder / "manifest.json").read_text())["maps"][0]["files"] == []
+
+
+def test_every_step_of_a_shared_module_is_kept_and_drawn(tmp_path):
+    found = explain(Shared("cbam", channels=1), torch.rand(1, 8, 8))
+    names = [f"attention.{half}.gate{step}" for half in ("channel", "spatial") for step in ("", "#2")]
+    assert list(found.maps) == names
+    assert list(found.active) == names[:2]
+    assert list(found.overlays()) == names[2:]
+    manifest = json.loads((found.save(tmp_path / "out") / "manifest.json").read_text())
+    assert [map["name"] for map in manifest["maps"]] == names
+    assert all(map["files"] for map in manifest["maps"])
 
 
 def test_the_record_is_frozen():

@@ -6,6 +6,7 @@ import torch
 from PIL import Image
 
 from regard.core import Map
+from regard.core.kinds import find_kind
 from regard.recipes.explanation_drawing import (
     channel_weights,
     draw_weights,
@@ -50,9 +51,9 @@ def test_a_picture_keeps_its_proportions(size, expected):
 
 def test_weights_of_channels_are_those_of_each_branch_or_the_mean_over_positions():
     shares = torch.softmax(torch.randn(1, 3, 9, 1, 1), 1)
-    np.testing.assert_allclose(channel_weights(Map("x", "branch", shares, 1 / 3)), shares[0, :, :, 0, 0])
+    np.testing.assert_allclose(channel_weights(Map("x", find_kind("branch"), shares, 1 / 3)), shares[0, :, :, 0, 0])
     mixed = torch.rand(1, 5, 4, 4)
-    np.testing.assert_allclose(channel_weights(Map("x", "mixed", mixed, 1.0)), mixed.mean((2, 3)), rtol=1e-6)
+    np.testing.assert_allclose(channel_weights(Map("x", find_kind("mixed"), mixed, 1.0)), mixed.mean((2, 3)), rtol=1e-6)
 
 
 def test_limits_are_the_taps_unless_they_have_no_end_or_are_passed():

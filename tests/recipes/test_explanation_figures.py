@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from regard.core import Map
+from regard.core.kinds import find_kind
 from regard.explanation import ActiveChannels
 from regard.explanation.overlays import enlarged
 from regard.recipes.explanation_drawing import Sight
@@ -36,7 +37,7 @@ def test_branches_are_drawn_as_shares():
     shares = torch.softmax(torch.randn(1, 3, 9, 1, 1), 1)
     top = shares[0, :, :, 0, 0].max(0)
     active = ActiveChannels("sk", torch.arange(4)[None], top.values[None, :4], top.indices[None, :4], None)
-    sight = Sight("sk", Map("sk", "branch", shares, 1 / 3), 0.0, 1.0, active, None)
+    sight = Sight("sk", Map("sk", find_kind("branch"), shares, 1 / 3), 0.0, 1.0, active, None)
     png = channels_figure(sight)
     assert share_of(ACCENT, png) > 0.002  # branch 0
     assert share_of(GREY, png) > 0.002  # the others

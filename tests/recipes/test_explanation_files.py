@@ -23,7 +23,7 @@ def test_the_manifest_lists_every_file_and_map(tmp_path):
     manifest = json.loads((folder / "manifest.json").read_text())
     assert sorted(manifest["files"]) == sorted(os.listdir(folder))
     assert [m["name"] for m in manifest["maps"]] == list(found.maps)
-    assert [m["kind"] for m in manifest["maps"]] == [m.kind for m in found.maps.values()]
+    assert [m["kind"] for m in manifest["maps"]] == [m.kind.name for m in found.maps.values()]
     assert {answer["class"] for answer in manifest["answers"]} == {"a", "b", "c", "d"}
     assert sum(answer["probability"] for answer in manifest["answers"]) == pytest.approx(1)
     assert manifest["size"] == [16, 12]

@@ -38,7 +38,7 @@ def test_sizes_and_masks_are_fixed_though_they_are_made_from_features():
 def test_a_map_is_found_where_it_passes_its_tap():
     operations = recorded(lambda m, x: x * m.tap(x.sigmoid()))
     ((node, (path, tap)),) = operations.maps.items()
-    assert (path, tap.kind) == ("tap", "gate")
+    assert (path, tap.kind.name) == ("tap", "gate")
     assert operations.words(node) == "c × h × w"
 
 

@@ -12,6 +12,7 @@ from regard.recipes.arms import build_arm
 from regard.recipes.compare import QUICK
 from regard.recipes.gallery import PICTURES, choose, show_pictures
 from regard.recipes.trial import WEIGHTS_FILE, Design, Job, open_data, open_table, trunk_of
+from tests.explanation.nets import Shared
 
 ARMS = ("none", "se", "cbam", "bam", "sk", "sca_cnn")
 
@@ -78,7 +79,7 @@ def test_every_map_of_every_arm_is_shown_in_every_picture(jobs):
             net = build_arm(arm, trunk_of(jobs[0].design, open_table(jobs[0].design).source), 0).eval()
             with observe(net) as maps, torch.no_grad():
                 net(torch.zeros(1, 1, 28, 28))
-            kinds = {path: seen[0].kind for path, seen in maps.items()}
+            kinds = {path: seen[0].kind.name for path, seen in maps.items()}
             laid = {o.tap for o in picture.overlays if o.arm == arm}
             weighed = {c.tap: c for c in picture.channels if c.arm == arm}
             assert laid == {path for path, kind in kinds.items() if kind in ("spatial", "mixed")}
@@ -88,6 +89,15 @@ def test_every_map_of_every_arm_is_shown_in_every_picture(jobs):
                 assert channels.channels == expected
                 assert channels.top[0][1] <= channels.high
             assert laid | weighed.keys() == taps(net).keys()
+
+
+def test_every_step_of_a_shared_module_is_shown(jobs, tmp_path, monkeypatch):
+    net = Shared("cbam", channels=1, classes=10)
+    training.save_weights(tmp_path / WEIGHTS_FILE, net, {})
+    monkeypatch.setattr("regard.recipes.gallery.build_arm", lambda *_, **__: Shared("cbam", channels=1, classes=10))
+    for picture in show_pictures([replace(jobs[2], trial_folder=tmp_path)]):
+        assert [o.tap for o in picture.overlays] == ["attention.spatial.gate", "attention.spatial.gate#2"]
+        assert [c.tap for c in picture.channels] == ["attention.channel.gate", "attention.channel.gate#2"]
 
 
 def test_an_answer_is_the_class_with_the_largest_output(jobs):

@@ -69,7 +69,7 @@ def test_json_is_an_array_of_all_facts_that_any_program_reads(listing):
         assert record["is_control"] == (mechanism in CONTROLS)
     assert by_name["se"]["parameters"] == 8464
     assert by_name["se"]["shape"] == [256, 56, 56]
-    assert by_name["sca_cnn"]["map_range"][1] is None
+    assert by_name["sca_cnn"]["maps"][0]["high"] is None
 
 
 @pytest.mark.parametrize(("number", "text"), [(0, "0"), (1280, "0.0013"), (1_600_000, "1.6"), (5_857_000_000, "5,857")])

@@ -35,7 +35,7 @@ def attend(
 
     Example:
         >>> q, k, v = torch.zeros(1, 1, 4, 2), torch.zeros(1, 1, 4, 2), torch.arange(4.0).reshape(1, 1, 4, 1)
-        >>> attend(Tap("query", neutral="uniform"), q, k, v, shape=(2, 2, 2, 2)).flatten().tolist()
+        >>> attend(Tap("query", shares="source"), q, k, v, shape=(2, 2, 2, 2)).flatten().tolist()
         [1.5, 1.5, 1.5, 1.5]
     """
     scale = query.shape[-1] ** -0.5 if scale is None else scale

@@ -33,7 +33,8 @@ class Rescaling(Features):
     def show(self, x: Tensor | Squeezed, tap: nn.Module, gate: Tensor) -> Tensor:
         """The gate as it is applied: held back by the strength, past the tap, with as many axes as x."""
         assert isinstance(tap, Tap)
-        shown: Tensor = tap(over_positions(self.temper(gate, tap.level(gate)), x))
+        gate = over_positions(gate, x)
+        shown: Tensor = tap(self.temper(gate, tap.level(gate)))
         return shown
 
     def rescale(self, x: Tensor | Squeezed, tap: nn.Module, gate: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from regard.core.errors import (
 from regard.core.facts import Facts, Input, Paper
 from regard.core.features import Features
 from regard.core.hard import Hard
+from regard.core.kinds import Axis, MapKind
 from regard.core.layout import Layout, Stored
 from regard.core.mechanism import Mechanism
 from regard.core.records import Map, Maps
@@ -27,6 +28,7 @@ from regard.core.temporal import Temporal
 __all__ = [
     "Answer",
     "Attended",
+    "Axis",
     "Batch",
     "CheckpointError",
     "DataError",
@@ -38,6 +40,7 @@ __all__ = [
     "Input",
     "Layout",
     "Map",
+    "MapKind",
     "Maps",
     "Mechanism",
     "Memory",

@@ -69,6 +69,8 @@ class Input:
 class Facts:
     """What is true of a mechanism by its class; a form that an option chooses may amend it, see `Mechanism.amend`.
 
+    What is true of its maps (their range, what they share, which does nothing) its taps say, see `Tap`.
+
     Attributes:
         name: short and stable, as in `regard.create(name)`.
         family: what is weighed.
@@ -85,9 +87,6 @@ class Facts:
             into a trained network and start as the identity; a `vector` (b, c); a `context`, see `Attended`; or a
             `sample`, see `Sample`.
         inputs: what its forward takes besides x, or besides queries and keys.
-        map_range: the smallest and largest value that a map, as applied with `start="paper"`, can take.
-        neutral: the map that does nothing: 1 for a gate, 1/2 for each of two gates whose results are added,
-            `uniform` for a softmax over branches or positions, `identity` for a grid.
         bare: whether it does no more than its act: with layers around it, even a neutral map makes y another than x.
         exported_from: the smallest size of an axis that an exported program takes; PyTorch's symbolic shapes cannot
             say that half a size may be 1.
@@ -107,8 +106,6 @@ class Facts:
     at: Place = "residual"
     returns: Returns = "features"
     inputs: tuple[Input, ...] = ()
-    map_range: tuple[float, float] = (0.0, 1.0)
-    neutral: float | Literal["uniform", "identity"] = 1.0
     bare: bool = True
     exported_from: int = 1
     parameters: str = ""

@@ -3,54 +3,71 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from regard.core.errors import RegardError
-from regard.core.tap import MapKind
+from regard.core.kinds import Axis, MapKind
 
 
 @dataclass(frozen=True, eq=False)
 class Map:
-    """The weights that one tap let pass in one forward pass, as applied.
+    """The weights that one tap let pass once, as applied.
 
     Attributes:
         path: the tap's path in the network, for example `layer1.0.attention.gate`.
-        kind: what the map is over; see `MapKind` for the shapes.
+        kind: what the map is over; it says which axes `values` has.
         values: detached weights, batch first, broadcastable over the features they weigh.
         neutral: the value that does nothing; NaN where no single number does, as for a grid.
+        pass_: in which pass of the network it was made, counted from 0: a pass is one outermost call.
+        step: which call of the tap in that pass it was, counted from 0.
     """
 
     path: str
     kind: MapKind
     values: Tensor
     neutral: float
+    pass_: int = 0
+    step: int = 0
+
+    @property
+    def name(self) -> str:
+        """The path, of a later step with its number: `PATH#2` is the second call of a tap in one pass."""
+        return self.path if self.step == 0 else f"{self.path}#{self.step + 1}"
 
     def channels(self) -> Tensor | None:
-        """(b, c) weights of the channels, a mixed map averaged over positions; None where there are none."""
-        if self.kind == "gate":
-            return self.values.flatten(1)
-        return self.values.flatten(2).mean(2) if self.kind == "mixed" else None
+        """(b, c) weights of the channels, averaged over positions; None where there are none."""
+        axes = self.kind.axes
+        if axes.count(Axis.CHANNEL) != 1 or Axis.BRANCH in axes:
+            return None
+        return self.values.flatten(2).mean(2) if Axis.POSITION in axes else self.values.flatten(1)
 
     def branches(self) -> Tensor | None:
         """(b, k, c) weights of each branch's channels; None unless the map is over branches and their channels."""
-        if self.kind != "branch" or self.values.shape[2] == 1 or self.values.shape[2:].numel() > self.values.shape[2]:
+        if Axis.BRANCH not in self.kind.axes or self._size(Axis.CHANNEL) == 1 or self._size(Axis.POSITION) > 1:
             return None
         return self.values.flatten(2)
 
     def positions(self) -> Tensor | None:
         """(b, ...) weights of the positions; None where there are none.
 
-        Several maps of positions are averaged, also those of branches, and a mixed map over channels. Of a map in which
-        positions look at positions it is what each one gets, averaged over heads and over those that look.
+        They are averaged over heads, channels and branches. Of a map in which positions look at positions it is what
+        each one gets, averaged over those that look too.
         """
-        if self.kind in ("spatial", "mixed"):
-            return self.values.mean(1)
-        if self.kind == "branch" and self.values.shape[3:].numel() > 1:
-            return self.values.mean((1, 2))
-        if self.kind == "query":
-            looking = (self.values.ndim - 2) // 2
-            return self.values.mean(tuple(range(1, 2 + looking)))
-        return _crossed(self.values) if self.kind == "cross" else None
+        axes = self.kind.axes
+        if Axis.CROSS in axes:
+            return _crossed(self.values)
+        kept = Axis.SOURCE if Axis.SOURCE in axes else Axis.POSITION
+        chosen = Axis.BRANCH not in axes or self._size(Axis.POSITION) > 1
+        if kept not in axes or Axis.COORDINATE in axes or not chosen:
+            return None
+        span = self.kind.span(kept, self.values.ndim)
+        return self.values.mean(tuple(range(1, span.start)))
+
+    def _size(self, axis: Axis) -> int:
+        """How many components an axis has."""
+        span = self.kind.span(axis, self.values.ndim)
+        return self.values.shape[span.start : span.stop].numel()
 
 
 def _crossed(values: Tensor) -> Tensor:
@@ -62,9 +79,9 @@ def _crossed(values: Tensor) -> Tensor:
 
 
 class Maps(Mapping[str, tuple[Map, ...]]):
-    """What `observe` saw: for each tap's path the maps of all forward passes, in order.
+    """What `observe` saw: for each tap's path its maps, in order, of all passes and of all steps of each.
 
-    `maps.one(path)` is the map of a single pass; `maps[path]` is always a tuple.
+    `maps[path]` is always a tuple; `maps.one(path)` is the only map there, `maps.steps(path)` all those of one pass.
     """
 
     def __init__(self) -> None:
@@ -84,14 +101,50 @@ class Maps(Mapping[str, tuple[Map, ...]]):
         return len(self._maps)
 
     def one(self, path: str) -> Map:
-        """The map at `path` where the network ran once; an error where it ran several times."""
+        """The map at `path` where there is only one; an error where there are several."""
         seen = self[path]
-        if len(seen) != 1:
+        if len(seen) == 1:
+            return seen[0]
+        passes = len({map.pass_ for map in seen})
+        what, remedy = f"{passes} passes", "observe one forward pass"
+        if passes == 1:
+            what, remedy = f"{len(seen)} steps of one pass", f"have all of them by maps.steps({path!r})"
+        raise RegardError(
+            f"The tap {path!r} saw {what}, so there is no single map: take one of maps[{path!r}], or {remedy}."
+        )
+
+    def steps(self, path: str) -> Tensor:
+        """All maps of one pass at `path`, in order.
+
+        Returns:
+            (b, t, ...) the maps of t steps; of an alignment (b, q, k): the queries of one step behind those of another.
+
+        Raises:
+            RegardError: the tap saw several passes, or maps of several shapes.
+
+        Example:
+            >>> from regard.core.kinds import find_kind
+            >>> maps = Maps()
+            >>> for step in range(3):
+            ...     maps.add(Map("gate", find_kind("gate"), torch.zeros(2, 8, 1, 1), 1.0, step=step))
+            >>> maps.steps("gate").shape
+            torch.Size([2, 3, 8, 1, 1])
+        """
+        seen = self[path]
+        if len({map.pass_ for map in seen}) > 1:
             raise RegardError(
-                f"The tap {path!r} saw {len(seen)} passes, so there is no single map: "
-                f"take one of maps[{path!r}], or observe one forward pass."
+                f"The tap {path!r} saw {len({map.pass_ for map in seen})} passes, each with steps of its own: observe "
+                f"one forward pass, or take those of one pass from maps[{path!r}]."
             )
-        return seen[0]
+        joined = seen[0].kind.sequential
+        shapes = [tuple(map.values.shape) for map in seen]
+        if len({(shape[0], shape[2:]) if joined else shape for shape in shapes}) > 1:
+            raise RegardError(
+                f"The tap {path!r} saw maps of shapes {', '.join(map(str, shapes))} in the steps of one pass, which "
+                f"cannot stand in one tensor: take them one by one from maps[{path!r}]."
+            )
+        values = [map.values for map in seen]
+        return torch.cat(values, 1) if joined else torch.stack(values, 1)
 
     def __repr__(self) -> str:
         rows = (f"  {p}: {m[0].kind} {tuple(m[0].values.shape)} x {len(m)}" for p, m in self._maps.items())

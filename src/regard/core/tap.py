@@ -1,43 +1,13 @@
 """A tap: the named place in a module where a map passes by, so that anyone can look."""
 
 import math
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
 
 from regard.core.errors import ShapeError
-
-MapKind = Literal[
-    "gate",
-    "spatial",
-    "mixed",
-    "branch",
-    "kernel",
-    "query",
-    "cross",
-    "affinity",
-    "grid",
-    "glimpse",
-    "alignment",
-    "frame",
-]
-"""What a map is over, for features (b, c, h, w); with other position axes likewise:
-
-- `gate`: channels (b, c, 1, 1).
-- `spatial`: positions (b, n, h, w), n maps, mostly one.
-- `mixed`: channels and positions (b, c, h, w); an axis of size 1 is shared, as in (b, c, h, 1).
-- `branch`: branches (b, k, c, 1, 1), or (b, k, 1, 1, 1), or (b, k, 1, h, w) where positions choose.
-- `kernel`: the positions of a kernel (b, 1, k, k).
-- `query`: for each of n heads and each position, positions: (b, n, h, w, h', w').
-- `cross`: for each position those of its column and its row (b, 1, h, w, h + w).
-- `affinity`: for each of n heads and each channel, channels: (b, n, c, c').
-- `grid`: where each position is sampled (b, h, w, 2), x before y, from -1 to 1 over the picture.
-- `glimpse`, `alignment`, `frame`: of mechanisms that sample, or that look along a sequence."""
-
-Neutral = float | Literal["uniform", "identity"]
-"""The map that does nothing: a number, an equal share of what is weighed, or (a grid) every position itself."""
+from regard.core.kinds import Axis, MapKind, find_axes, find_kind
 
 
 class Tap(nn.Module):
@@ -48,11 +18,16 @@ class Tap(nn.Module):
     functions written in Python: PyTorch 2.11 compiles no built-in ones such as a list's `append`.
 
     Args:
-        kind: what the map is over.
-        neutral: the value of a map that does nothing; `uniform` where shares sum to one over positions (`spatial`,
-            `query`, `cross`) or channels (`affinity`), `identity` for a `grid`; for a softmax over k branches 1 / k.
+        kind: what the map is over, by its name; see `regard.core.kinds`.
+        shares: the axes over which the weights sum to one, by their names: those of a softmax, none of a gate.
+        neutral: the map that does nothing: a number, or the axes over which it is an equal share, by their names. If
+            None, an equal share over the axes of `shares` where there are any, every position itself for a `grid`, the
+            middle of the image for a `glimpse`, and else 1.
         low: the smallest value that the map can take, without a `strength`.
         high: the largest value.
+
+    Raises:
+        UnknownNameError: no such kind of map, or an axis that it does not have.
 
     Example:
         >>> tap = Tap("gate")
@@ -67,10 +42,19 @@ class Tap(nn.Module):
     sink: Callable[[Tensor], object] | None
     replace: Callable[[Tensor], Tensor] | None
 
-    def __init__(self, kind: MapKind, *, neutral: Neutral = 1.0, low: float = 0.0, high: float = 1.0) -> None:
+    def __init__(
+        self,
+        kind: str | MapKind,
+        *,
+        shares: str | Axis | Iterable[str | Axis] = (),
+        neutral: float | str | Axis | Iterable[str | Axis] | None = None,
+        low: float = 0.0,
+        high: float = 1.0,
+    ) -> None:
         super().__init__()
-        self.kind: MapKind = kind
-        self.neutral: Neutral = neutral
+        self.kind: MapKind = find_kind(kind)
+        self.shares: frozenset[Axis] = find_axes(self.kind, shares)
+        self.neutral: float | frozenset[Axis] | None = self._neutral(neutral)
         self.low = low
         self.high = high
         self.sink = None
@@ -81,25 +65,49 @@ class Tap(nn.Module):
         """Whether anyone looks: what never makes its map, because a fused kernel does without, makes it then."""
         return self.sink is not None or self.replace is not None
 
+    @property
+    def does_nothing(self) -> str:
+        """The map that does nothing, in words.
+
+        >>> Tap("gate").does_nothing, Tap("spatial", shares="position").does_nothing, Tap("grid").does_nothing
+        ('1', 'an equal share over position', 'the identity')
+        """
+        if isinstance(self.neutral, frozenset):
+            return f"an equal share over {_named(self.neutral)}"
+        return "the identity" if self.neutral is None else f"{self.neutral:g}"
+
     def level(self, map: Tensor) -> float:
         """The number that a map of that shape has everywhere when it does nothing; NaN for a grid, which has none.
 
-        >>> Tap("spatial", neutral="uniform").level(torch.zeros(2, 1, 4, 5))
+        >>> Tap("spatial", shares="position").level(torch.zeros(2, 1, 4, 5))
         0.05
         """
-        if isinstance(self.neutral, str):
-            return 1 / _shared(self.kind, map) if self.neutral == "uniform" else math.nan
-        return self.neutral
+        if isinstance(self.neutral, frozenset):
+            spans = (self.kind.span(axis, map.ndim) for axis in self.neutral)
+            return 1 / math.prod(map.shape[dimension] for span in spans for dimension in span)
+        return math.nan if self.neutral is None else self.neutral
 
     def nothing(self, map: Tensor) -> Tensor:
         """The map of that shape that does nothing.
 
-        >>> Tap("grid", neutral="identity").nothing(torch.zeros(1, 2, 2, 2)).flatten().tolist()
+        >>> Tap("grid").nothing(torch.zeros(1, 2, 2, 2)).flatten().tolist()
         [-0.5, -0.5, 0.5, -0.5, -0.5, 0.5, 0.5, 0.5]
         """
-        if self.neutral != "identity":
+        if self.neutral is not None:
             return torch.full_like(map, self.level(map))
         return identity_grid(tuple(map.shape[1:-1]), map).expand_as(map)
+
+    def _neutral(self, given: float | str | Axis | Iterable[str | Axis] | None) -> float | frozenset[Axis] | None:
+        """A number, axes of equal shares, or None for the grid of every position itself."""
+        if isinstance(given, int | float):
+            return float(given)
+        if given is not None:
+            return find_axes(self.kind, given)
+        if self.shares:
+            return self.shares
+        if Axis.COORDINATE in self.kind.axes:
+            return None if Axis.POSITION in self.kind.axes else 0.0
+        return 1.0
 
     def forward(self, map: Tensor) -> Tensor:
         """The map, or what `replace` makes of it (broadcast to the same shape, in the same dtype, on its device)."""
@@ -111,8 +119,8 @@ class Tap(nn.Module):
 
     def extra_repr(self) -> str:
         """What `print(module)` shows."""
-        neutral = self.neutral if isinstance(self.neutral, str) else f"{self.neutral:g}"
-        return f"{self.kind}, neutral={neutral}"
+        shares = f", shares over {_named(self.shares)}" if self.shares else ""
+        return f"{self.kind}{shares}, neutral: {self.does_nothing}"
 
     def __getstate__(self) -> dict[str, object]:
         """Sinks and replacements belong to whoever set them: a copy or a pickle has none."""
@@ -131,11 +139,8 @@ def identity_grid(size: tuple[int, ...], like: Tensor) -> Tensor:
     return torch.stack(tuple(reversed(torch.meshgrid(*axes, indexing="ij"))), -1)
 
 
-def _shared(kind: MapKind, map: Tensor) -> int:
-    """Over how many components a map of that kind shares its sum of one."""
-    if kind in ("spatial", "query"):
-        return math.prod(map.shape[2:] if kind == "spatial" else map.shape[2 + (map.ndim - 2) // 2 :])
-    return map.shape[-1]
+def _named(axes: Iterable[Axis]) -> str:
+    return " and ".join(sorted(map(str, axes)))
 
 
 def _fitted(other: Tensor, map: Tensor) -> Tensor:

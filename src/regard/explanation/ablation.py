@@ -141,7 +141,7 @@ class _Trial:
             rows=tuple(rows),
             pictures=len(trained),
             training_pictures=len(self.training),
-            taps=tuple((path, tap.kind) for path, tap in self.taps.items()),
+            taps=tuple((path, tap.kind.name) for path, tap in self.taps.items()),
             seed=self.seed,
         )
 

@@ -56,7 +56,7 @@ def active_channels(
         device: where the result is kept; where it was computed if None.
 
     Returns:
-        By path, in the order of the network.
+        By the map's name, in the order of the network: its path, the second step of a tap `PATH#2`.
 
     Raises:
         RegardError: the network has no taps.
@@ -72,28 +72,28 @@ def active_channels(
         net.eval()
         net(images)
     found = {}
-    for path, (seen, *_) in maps.items():
+    for seen in (map for steps in maps.values() for map in steps):
         weights, branches = _weights(seen)
         if weights is not None:
             values, order = weights.expand(len(images), -1).sort(dim=1, descending=True, stable=True)
-            found[path] = ActiveChannels(
-                path=path,
+            found[seen.name] = ActiveChannels(
+                path=seen.path,
                 channels=order[:, :k],
                 weights=values[:, :k],
                 branches=None if branches is None else branches.expand(len(images), -1).gather(1, order[:, :k]),
-                features=_features(outputs, path, weights.shape[1], order[:, :k]),
+                features=_features(outputs, seen, len(maps[seen.path]), weights.shape[1], order[:, :k]),
             )
     return found
 
 
 @contextmanager
-def _outputs(net: nn.Module, paths: Paths) -> Iterator[dict[str, Tensor]]:
-    """What the modules around the taps return when they are first called inside the block."""
-    outputs: dict[str, Tensor] = {}
+def _outputs(net: nn.Module, paths: Paths) -> Iterator[dict[str, list[Tensor]]]:
+    """What the modules around the taps return inside the block, call by call."""
+    outputs: dict[str, list[Tensor]] = {}
 
     def keep(path: str, output: object) -> None:
         if isinstance(output, Tensor):
-            outputs.setdefault(path, output)
+            outputs.setdefault(path, []).append(output)
 
     hooks = [
         module.register_forward_hook(lambda _module, _inputs, output, path=path: keep(path, output))
@@ -113,10 +113,13 @@ def _weights(seen: Map) -> tuple[Tensor | None, Tensor | None]:
     return seen.channels(), None
 
 
-def _features(outputs: dict[str, Tensor], path: str, channels: int, chosen: Tensor) -> Tensor | None:
+def _features(outputs: dict[str, list[Tensor]], seen: Map, steps: int, channels: int, chosen: Tensor) -> Tensor | None:
+    """The chosen channels of what the innermost fitting module returned in the map's step."""
+    path = seen.path
     while path:
         path = path.rpartition(".")[0]
-        output = outputs.get(path)
+        returned = outputs.get(path, [])
+        output = returned[seen.step] if len(returned) == steps else None
         if output is not None and output.ndim > 2 and output.shape[:2] == (len(chosen), channels):
             rows = zip(output, chosen.to(output.device), strict=True)
             return torch.stack([features[numbers] for features, numbers in rows]).to(chosen.device)

@@ -45,8 +45,8 @@ def gates_by_class(
     """The channel weights averaged over the pictures of each class, as in the SENet paper's figure on excitation.
 
     The network runs in evaluation mode and is put back as it was. A mixed map is averaged over positions first; a map
-    over branches gives one entry a branch, under `PATH[0]`, `PATH[1]` and so on. Taps without channel weights are
-    left out. A picture with several classes counts for each of them.
+    over branches gives one entry a branch, under `PATH[0]`, `PATH[1]` and so on, the second step of a tap one under
+    `PATH#2`. Taps without channel weights are left out. A picture with several classes counts for each of them.
 
     Args:
         net: any network with taps.
@@ -55,7 +55,7 @@ def gates_by_class(
         paths: which taps, see `Paths`; all of them if None.
 
     Returns:
-        By path, in the order of the network.
+        By the map's name, in the order of the network.
 
     Raises:
         RegardError: the network has no taps.
@@ -68,7 +68,7 @@ def gates_by_class(
             with observe(net, paths=paths, device="cpu") as maps:
                 net(batch.images.to(device_of(net)))
             members = _members(batch.labels.cpu(), len(classes))
-            for seen in (map for passes in maps.values() for map in passes):
+            for seen in (map for steps in maps.values() for map in steps):
                 for name, branch, weights in _weights(seen):
                     sums.setdefault(name, _Sums(seen, branch)).add(weights.double(), members)
     return {name: total.finish() for name, total in sums.items()}
@@ -89,9 +89,9 @@ def _weights(seen: Map) -> Iterator[tuple[str, int | None, Tensor]]:
     """Name, branch and (b, c) weights of a map that has weights of channels."""
     if (branches := seen.branches()) is not None:
         for branch, values in enumerate(branches.unbind(1)):
-            yield f"{seen.path}[{branch}]", branch, values
+            yield f"{seen.name}[{branch}]", branch, values
     elif (channels := seen.channels()) is not None:
-        yield seen.path, None, channels
+        yield seen.name, None, channels
 
 
 class _Sums:

@@ -31,8 +31,8 @@ def tapped(net: nn.Module, paths: Paths = None) -> dict[str, Tap]:
         >>> list(tapped(nn.ModuleDict({"a": Tap("gate"), "b": nn.ModuleDict({"c": Tap("gate")})}), "b"))
         ['b.c']
     """
-    net = _unwrapped(net)
-    found = {_as_built(path): tap for path, tap in taps(net).items()}
+    net = as_built(net)
+    found = {_path_as_built(path): tap for path, tap in taps(net).items()}
     if not found:
         raise RegardError(
             f"{type(net).__name__} has no taps, so there are no maps to see or to replace: it was built without "
@@ -55,17 +55,27 @@ def around(net: nn.Module, paths: Paths = None) -> dict[str, nn.Module]:
     ['a']
     """
     chosen = tapped(net, paths)
-    modules = ((_as_built(path), module) for path, module in _unwrapped(net).named_modules())
+    modules = ((_path_as_built(path), module) for path, module in as_built(net).named_modules())
     return {path: module for path, module in modules if path and any(tap.startswith(f"{path}.") for tap in chosen)}
 
 
-def _unwrapped(net: nn.Module) -> nn.Module:
-    while isinstance(net, DataParallel | DistributedDataParallel):
-        net = net.module
-    return net
+def as_built(net: nn.Module) -> nn.Module:
+    """The network inside what `torch.compile` or a parallel wrapper made of it.
+
+    >>> inner = nn.ReLU()
+    >>> as_built(DataParallel(inner)) is inner
+    True
+    """
+    while True:
+        if isinstance(net, DataParallel | DistributedDataParallel):
+            net = net.module
+        elif isinstance(inner := net._modules.get("_orig_mod"), nn.Module):
+            net = inner
+        else:
+            return net
 
 
-def _as_built(path: str) -> str:
+def _path_as_built(path: str) -> str:
     return ".".join(part for part in path.split(".") if part != "_orig_mod")
 
 

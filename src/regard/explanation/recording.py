@@ -12,7 +12,7 @@ from regard.explanation.observation import observe
 from regard.explanation.places import Paths
 
 Call = tuple[str, int]
-"""A tap's path and which of its calls in one pass: 0, unless the network uses a module several times."""
+"""A tap's path and the step, see `Map.step`: 0, unless the network uses a module several times in one pass."""
 
 
 class Recording:
@@ -93,8 +93,8 @@ class RunningMean:
 
 
 def by_call(maps: Maps) -> dict[Call, Tensor]:
-    """The maps of one pass by tap and call."""
-    return {(path, number): map.values for path, passes in maps.items() for number, map in enumerate(passes)}
+    """The maps of one pass by tap and step."""
+    return {(path, map.step): map.values for path, seen in maps.items() for map in seen}
 
 
 def _size(row: dict[Call, Tensor]) -> int:

@@ -1,7 +1,7 @@
 """What stands in for a trained network's maps when it is asked whether it needs them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import count
@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from regard.core.errors import DataError, OptionError, ShapeError
+from regard.core.kinds import Axis
 from regard.core.seeding import generator
-from regard.core.tap import MapKind, Tap
+from regard.core.tap import Tap
 from regard.explanation.batches import device_of
 from regard.explanation.observation import observe
 from regard.explanation.recording import Call, Recording, RunningMean, by_call
@@ -106,10 +107,10 @@ class Permuted(Substitution):
     def __init__(self, taps: Mapping[str, Tap], recording: Recording, *seed: int | str) -> None:
         super().__init__(taps)
         for path, tap in taps.items():
-            if tap.kind not in PERMUTED:
+            if PERMUTED.keys().isdisjoint(tap.kind.axes):
                 raise OptionError(
-                    f"The tap {path!r} passes a map of kind {tap.kind!r}, which has neither channels nor positions to "
-                    "permute: leave out the mode 'permuted', or choose other taps with paths=."
+                    f"The tap {path!r} passes a map of kind {tap.kind.name!r}, which has neither channels nor "
+                    "positions to permute: leave out the mode 'permuted', or choose other taps with paths=."
                 )
         self.recording = recording
         self.seed = seed
@@ -128,28 +129,27 @@ class Permuted(Substitution):
         """The pictures' own maps in another order."""
         path, _ = call
         values = torch.stack(list(self._maps[call][: len(own)])).to(own.device)
-        for what, axes in PERMUTED[self.taps[path].kind](values.ndim):
-            first, last = axes.start, axes.stop - 1
+        kind = self.taps[path].kind
+        for axis in dict.fromkeys(axis for axis in kind.axes if axis in PERMUTED):
+            what, span = PERMUTED[axis], kind.span(axis, values.ndim)
+            if not span:
+                continue
+            first, last = span.start, span.stop - 1
             flat = values.flatten(first, last)
             order = derangement(flat.shape[first], generator("permuted", path, what, *self.seed)).to(flat.device)
             values = flat.index_select(first, order).reshape(values.shape)
         return values
 
 
-Axes = Callable[[int], tuple[tuple[str, range], ...]]
-
-PERMUTED: dict[MapKind, Axes] = {
-    "gate": lambda ndim: (("channels", range(1, 2)),),
-    "spatial": lambda ndim: (("positions", range(2, ndim)),),
-    "mixed": lambda ndim: (("channels", range(1, 2)), ("positions", range(2, ndim))),
-    "branch": lambda ndim: (("channels", range(2, 3)), ("positions", range(3, ndim))),
-    "kernel": lambda ndim: (("positions", range(2, ndim)),),
-    "query": lambda ndim: (("positions", range(2 + (ndim - 2) // 2, ndim)),),
-    "cross": lambda ndim: (("positions", range(ndim - 1, ndim)),),
-    "affinity": lambda ndim: (("channels", range(ndim - 1, ndim)),),
-    "grid": lambda ndim: (("positions", range(1, ndim - 1)),),
+PERMUTED = {
+    Axis.CHANNEL: "channels",
+    Axis.POSITION: "positions",
+    Axis.KERNEL: "positions",
+    Axis.SOURCE: "positions",
+    Axis.CROSS: "positions",
+    Axis.FRAME: "frames",
 }
-"""For each kind of map, given its number of axes, which of them are put into another order together, with a name."""
+"""The axes that are put into another order, with the name of each."""
 
 
 def derangement(n: int, random: torch.Generator) -> Tensor:

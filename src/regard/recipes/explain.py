@@ -41,7 +41,7 @@ class Explanation:
         classes: names of the classes; empty where they are not known.
         probabilities: of each class; empty where the network returned no scores of classes. Independent of one
             another where a picture may have several classes.
-        maps: each map of the picture under its tap's path; the second call of a tap is `PATH#2`.
+        maps: each map of the picture under its name: its tap's path, of the tap's second step `PATH#2`.
         ranges: under the same names the smallest and largest value that the tap can pass.
         active: the channels that are weighed most, for the maps that weigh channels.
     """
@@ -218,7 +218,7 @@ def _explained(seer: _Seer, image: Image, top: int, paths: Paths) -> Explanation
         with observe(seer.net, paths=paths, device="cpu") as seen:
             outputs = seer.net(images)
         active = active_channels(seer.net, images, k=top, paths=paths, device="cpu")
-    named = {f"{path}#{n}" if n > 1 else path: m for path, ms in seen.items() for n, m in enumerate(ms, 1)}
+    named = {map.name: map for steps in seen.values() for map in steps}
     taps = tapped(seer.net, paths)
     return Explanation(
         network=seer.name,

@@ -36,7 +36,7 @@ def positions_figure(sight: Sight, picture: Pixels) -> bytes:
     weights = values[0].numpy()
     side, tall = inside(picture, 220)
     with panel(3 * (side + MARGIN) + 80, tall + 110) as canvas:
-        averaged = ", averaged over channels" if sight.map.kind == "mixed" else ""
+        averaged = ", averaged over channels" if sight.map.channels() is not None else ""
         _heading(
             canvas,
             sight.name,
@@ -87,7 +87,7 @@ def _channel_sentence(sight: Sight, weights: NDArray[np.float32]) -> str:
             f"Shares of {len(weights)} branches in {count} channels: {spread(weights.min(), weights.max())}; "
             f"{sight.map.neutral:.2g} would be an equal share."
         )
-    averaged = ", averaged over positions" if sight.map.kind == "mixed" else ""
+    averaged = ", averaged over positions" if sight.map.positions() is not None else ""
     return (
         f"Weights of {count} channels{averaged}: {spread(weights.min(), weights.max())}, mean {weights.mean():.2f}; "
         f"{sight.map.neutral:g} would change nothing."

@@ -92,7 +92,7 @@ def _manifest(explanation: "Explanation", contents: dict[str, bytes]) -> dict[st
         maps.append(
             {
                 "name": name,
-                "kind": map.kind,
+                "kind": map.kind.name,
                 "shape": list(map.values.shape[1:]),
                 "smallest": float(map.values.min()),
                 "largest": float(map.values.max()),

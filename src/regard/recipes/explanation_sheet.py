@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from regard.core import Axis
 from regard.explanation.overlays import COLOURS, Pixels, colours, spread
 from regard.recipes.explanation_drawing import (
     MARGIN,
@@ -114,7 +115,7 @@ def _positions_title(canvas: "Figure", y: float) -> None:
 
 
 def _profile_note(sights: Sequence[Sight]) -> str:
-    if all(s.map.kind == "branch" for s in sights):
+    if all(Axis.BRANCH in s.map.kind.axes for s in sights):
         return (
             "shares of branch 0 (blue) and others; dashed: equal shares; below: features of the most decided channels"
         )

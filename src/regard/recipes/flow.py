@@ -22,19 +22,6 @@ from regard.report.flow import Flow, FlowEdge, FlowNode
 END = "y"
 """The name of the step that is the result."""
 
-OVER = {
-    "gate": "over channels",
-    "spatial": "over positions",
-    "mixed": "over channels and positions",
-    "branch": "over branches",
-    "kernel": "over a kernel's places",
-    "query": "of positions, over positions",
-    "cross": "of positions, over row and column",
-    "affinity": "of channels, over channels",
-    "grid": "where to sample",
-}
-"""What a map of each kind says."""
-
 
 def trace_flow(mechanism: str | Spec, *, dims: int | None = None) -> Flow:
     """Traces a mechanism and keeps what a reader cares about: layers, statistics, activations, products, sums, maps.
@@ -127,7 +114,7 @@ class _Reader:
         kept = [n for n in operands(node) if n in self._shown]
         if node in self.operations.maps:
             path, tap = self.operations.maps[node]
-            lines = [f"map {path}", OVER.get(tap.kind, tap.kind), self.operations.words(node)]
+            lines = [f"map {path}", tap.kind.over, self.operations.words(node)]
             return self._add(node, Step("map", lines), kept[:1])
         name = operation(node)
         if name in VIEWS or not kept:

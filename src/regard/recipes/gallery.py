@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from regard import data, explanation, report, training
+from regard.core.kinds import Axis
 from regard.core.records import Map
 from regard.core.seeding import generator
 from regard.core.tap import taps
@@ -102,19 +103,20 @@ def _maps(
 ) -> tuple[list[tuple[report.Overlay, ...]], list[tuple[report.ActiveChannels, ...]]]:
     """For each picture an overlay of every map that has positions, and the most active channels of every other one."""
     active = explanation.active_channels(net, images, k=MOST_ACTIVE)
-    with torch.no_grad(), explanation.observe(net) as maps:
+    with torch.no_grad(), explanation.observe(net) as seen_maps:
         net(images)
+    maps = {map.name: map for steps in seen_maps.values() for map in steps}
     overlays: list[tuple[report.Overlay, ...]] = []
     channels: list[tuple[report.ActiveChannels, ...]] = []
     for i, picture in enumerate(seen):
         laid = []
-        for path, (seen_map,) in maps.items():
-            positions = seen_map.positions()
+        for name, map in maps.items():
+            positions = map.positions()
             if positions is not None and positions.ndim == 3:
                 over = explanation.overlay(picture, positions[min(i, len(positions) - 1)])
-                laid.append(report.Overlay(arm=arm, tap=path, png=over.png(), caption=over.caption))
+                laid.append(report.Overlay(arm=arm, tap=name, png=over.png(), caption=over.caption))
         overlays.append(tuple(laid))
-        channels.append(tuple(_active(arm, net, maps.one(path), found, i) for path, found in active.items()))
+        channels.append(tuple(_active(arm, net, maps[name], found, i) for name, found in active.items()))
     return overlays, channels
 
 
@@ -125,8 +127,8 @@ def _active(
     tap = taps(net)[found.path]
     return report.ActiveChannels(
         arm=arm,
-        tap=found.path,
-        channels=seen.values.shape[2 if seen.kind == "branch" else 1],
+        tap=seen.name,
+        channels=seen.values.shape[seen.kind.span(Axis.CHANNEL, seen.values.ndim).start],
         top=tuple(zip(found.channels[picture].tolist(), weights, strict=True)),
         high=tap.high if math.isfinite(tap.high) else max(weights),
     )

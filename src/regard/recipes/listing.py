@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from regard.core import Facts
-from regard.recipes.mechanism_cost import MechanismSize
+from regard.recipes.mechanism_cost import MapFacts, MechanismSize, forms_of
 from regard.recipes.shapes import written
 from regard.report.numerals import count
 
@@ -39,7 +39,7 @@ class Listing:
         return _Fitting(self)
 
     def records(self) -> list[dict[str, Any]]:
-        """Everything that the facts say, as JSON has it: a bound of a map that is infinite is None."""
+        """Everything that the facts and the taps say, as JSON has it: a bound of a map that is infinite is None."""
         return [
             _record(facts, self.sizes[facts.name], is_control=facts in self.controls)
             for facts in (*self.mechanisms, *self.controls)
@@ -120,14 +120,18 @@ def _paper(facts: Facts, *, wide: bool) -> str:
 
 
 def _record(facts: Facts, size: MechanismSize, *, is_control: bool) -> dict[str, Any]:
-    low, high = facts.map_range
     return {
         **asdict(facts),
         "paper": {**asdict(facts.paper), "url": facts.paper.url},
-        "map_range": [low if math.isfinite(low) else None, high if math.isfinite(high) else None],
+        "maps": [_map(seen) for seen in forms_of(facts.name, size.shape).maps],
         "parameters_formula": facts.parameters,
         "is_control": is_control,
         "shape": size.shape,
         "parameters": size.parameters,
         "macs": size.macs,
     }
+
+
+def _map(seen: MapFacts) -> dict[str, Any]:
+    bounds = {name: value if math.isfinite(value) else None for name, value in (("low", seen.low), ("high", seen.high))}
+    return asdict(seen) | bounds

@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from regard import cost
 from regard.attention import create, find
 from regard.core import Features, Spec
-from regard.core.tap import taps
+from regard.core.tap import Tap, taps
 from regard.recipes.shapes import with_dims
 
 Result = TypeVar("Result")
@@ -38,18 +38,39 @@ class MechanismSize:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MapShape:
-    """A map that a mechanism makes.
+class MapFacts:
+    """A map that a mechanism makes, as its tap says.
 
     Attributes:
         path: of its tap.
         kind: what it is over.
-        shape: of the map of one picture, without the batch.
+        shape: of the map of one image, without the batch.
+        low: the smallest value it can have, with `start="paper"`.
+        high: the largest.
+        shares: the axes over which the weights sum to one.
+        neutral: the map that does nothing: a number, or in words.
     """
 
     path: str
     kind: str
     shape: tuple[int, ...]
+    low: float
+    high: float
+    shares: tuple[str, ...]
+    neutral: float | str
+
+    @classmethod
+    def of(cls, path: str, tap: Tap, map: Tensor) -> "MapFacts":
+        """What a tap says of itself and of a map."""
+        return cls(
+            path=path,
+            kind=tap.kind.name,
+            shape=tuple(map.shape[1:]),
+            low=tap.low,
+            high=tap.high,
+            shares=tuple(sorted(axis.value for axis in tap.shares)),
+            neutral=tap.neutral if isinstance(tap.neutral, float) else tap.does_nothing,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +85,7 @@ class MechanismForms:
 
     inputs: dict[str, tuple[int, ...]]
     output: tuple[int, ...]
-    maps: tuple[MapShape, ...]
+    maps: tuple[MapFacts, ...]
 
 
 def size_of(mechanism: str | Spec, shape: tuple[int, ...]) -> MechanismSize:
@@ -88,8 +109,9 @@ def size_of(mechanism: str | Spec, shape: tuple[int, ...]) -> MechanismSize:
 def forms_of(mechanism: str | Spec, shape: tuple[int, ...]) -> MechanismForms:
     """The shapes of what a mechanism takes and makes; arguments and errors as of `size_of`.
 
-    >>> forms_of("cbam", (256, 56, 56)).maps[1]
-    MapShape(path='spatial.gate', kind='spatial', shape=(1, 56, 56))
+    >>> seen = forms_of("cbam", (256, 56, 56)).maps[1]
+    >>> seen.path, seen.kind, seen.shape, seen.low, seen.high, seen.neutral
+    ('spatial.gate', 'spatial', (1, 56, 56), 0.0, 1.0, 1.0)
     """
     return _built(_for_shape(mechanism, shape), shape, _forms)
 
@@ -137,13 +159,13 @@ def _counted(shape: tuple[int, ...], module: Features, inputs: tuple[Tensor, ...
 
 
 def _forms(module: Features, inputs: tuple[Tensor, ...]) -> MechanismForms:
-    seen: dict[str, list[MapShape]] = {}
+    seen: dict[str, list[MapFacts]] = {}
 
-    def look(path: str, kind: str, map: Tensor) -> None:
-        seen.setdefault(path, []).append(MapShape(path=path, kind=kind, shape=tuple(map.shape[1:])))
+    def look(path: str, tap: Tap, map: Tensor) -> None:
+        seen.setdefault(path, []).append(MapFacts.of(path, tap, map))
 
     for path, tap in taps(module).items():
-        tap.sink = functools.partial(look, path, tap.kind)
+        tap.sink = functools.partial(look, path, tap)
     y = module(*inputs)
     names = list(inspect.signature(module.forward).parameters)
     return MechanismForms(

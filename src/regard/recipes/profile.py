@@ -13,7 +13,7 @@ from rich.text import Text
 from regard.attention import CONTROLS
 from regard.core import Facts, Mechanism, Paper, Spec
 from regard.core.layout import Layout
-from regard.recipes.mechanism_cost import MapShape, MechanismForms, MechanismSize
+from regard.recipes.mechanism_cost import MapFacts, MechanismForms, MechanismSize
 from regard.recipes.shapes import written
 from regard.report.numerals import count
 
@@ -116,13 +116,11 @@ class Profile:
 def facts_of(profile: Profile) -> dict[str, str]:
     """What is true of it at any shape, in words."""
     facts, paper = profile.facts, profile.facts.paper
-    low, high = facts.map_range
-    does_nothing = facts.neutral if isinstance(facts.neutral, str) else f"{facts.neutral:g}"
     rows = {
         "family": f"{facts.family}, {facts.kind}, {facts.act}",
         "belongs": PLACES[facts.at],
         "takes": f"{' or '.join(f'{d}-D' for d in facts.dims)} features (b, c, ...)",
-        "map": f"from {_bound(low)} to {_bound(high)}; {does_nothing} does nothing",
+        "map": _maps(profile.forms.maps),
         "parameters": facts.parameters or "not stated",
         "paper": f"{paper.title}. {paper.authors.replace(' and ', ', ')}. {paper.venue} {paper.year}. {paper.url}",
         "cite as": profile.key,
@@ -147,8 +145,8 @@ def costs_of(profile: Profile) -> dict[str, str]:
     rows = {"parameters": count(size.parameters), "multiply-adds": count(size.macs)}
     rows |= {name: f"(b, {', '.join(map(str, shape))})" for name, shape in forms.inputs.items()}
     rows["y"] = f"(b, {', '.join(map(str, forms.output))})"
-    for map_shape in forms.maps:
-        rows[f"map {map_shape.path}"] = _map(map_shape)
+    for seen in forms.maps:
+        rows[f"map {seen.path}"] = f"{seen.kind} (b, {', '.join(map(str, seen.shape))})"
     return rows
 
 
@@ -198,8 +196,15 @@ def _literal(value: object) -> str:
     return f'"{value}"' if isinstance(value, str) else repr(value)
 
 
-def _map(map_shape: MapShape) -> str:
-    return f"{map_shape.kind} (b, {', '.join(map(str, map_shape.shape))})"
+def _maps(seen: Iterable[MapFacts]) -> str:
+    """Range and neutral map; with the paths of the taps where these differ in them."""
+    said: dict[str, list[str]] = {}
+    for one in seen:
+        neutral = one.neutral if isinstance(one.neutral, str) else f"{one.neutral:g}"
+        said.setdefault(f"from {_bound(one.low)} to {_bound(one.high)}; {neutral} does nothing", []).append(one.path)
+    if len(said) == 1:
+        return next(iter(said))
+    return ". ".join(f"{', '.join(dict.fromkeys(paths))}: {text}" for text, paths in said.items())
 
 
 def _bound(value: float) -> str:

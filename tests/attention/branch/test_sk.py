@@ -180,7 +180,7 @@ def test_the_map_shares_each_channel_among_the_branches():
     module(features(2, 6, 5, 4))
     assert seen[0].shape == (2, 3, 6, 1, 1)
     torch.testing.assert_close(seen[0].sum(1), torch.ones(2, 6, 1, 1, dtype=torch.float64))
-    assert module.select.neutral == pytest.approx(1 / 3)
+    assert module.select.level(seen[0]) == pytest.approx(1 / 3)
 
 
 def test_float16_features_are_chosen_in_float32():

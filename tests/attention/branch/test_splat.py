@@ -167,7 +167,7 @@ def test_the_map_shares_each_channel_among_the_splits(radix):
     module.select.sink = seen.append
     module(features(2, 6, 5, 4))
     assert seen[0].shape == (2, radix, 6, 1, 1)
-    assert module.select.neutral == pytest.approx(1 / radix)
+    assert module.select.level(seen[0]) == pytest.approx(1 / radix)
     if radix > 1:
         torch.testing.assert_close(seen[0].sum(1), torch.ones(2, 6, 1, 1, dtype=torch.float64))
     else:

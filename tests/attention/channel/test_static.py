@@ -59,7 +59,7 @@ def test_the_map_has_the_batch_in_front_and_ignores_the_input():
     module(features(3, 4, 2, 2, seed=5))
     assert seen[0].shape == (3, 4, 1, 1)
     assert torch.equal(seen[0], seen[1])
-    assert Static(4, shape="spatial", size=(2, 2)).gate.kind == "spatial"
+    assert Static(4, shape="spatial", size=(2, 2)).gate.kind.name == "spatial"
 
 
 def test_the_grid_learns_without_a_nondeterministic_operator():

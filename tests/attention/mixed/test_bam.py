@@ -154,7 +154,7 @@ def test_the_map_lies_between_one_and_two():
     module, x, seen = drawn(BAM(6, reduction=2)), 100 * features(2, 6, 7, 5), []
     module.gate.sink = seen.append
     y = module(x)
-    assert (module.gate.kind, module.gate.low, module.gate.high, module.gate.neutral) == ("mixed", 1.0, 2.0, 1.0)
+    assert (module.gate.kind.name, module.gate.low, module.gate.high, module.gate.neutral) == ("mixed", 1.0, 2.0, 1.0)
     assert seen[0].shape == x.shape
     assert (seen[0] >= 1).all()
     assert (seen[0] <= 2).all()

@@ -77,8 +77,8 @@ def test_the_range_of_the_first_map_follows_the_score():
     module(features(2, 8, 3, 4))
     assert seen[0].min() < 0
     assert seen[0].max() > 1
-    assert module.facts.map_range == (-math.inf, math.inf)
-    assert GAM(8).facts.map_range == (0.0, 1.0)
+    assert (module.own.low, module.own.high) == (-math.inf, math.inf)
+    assert (GAM(8).own.low, GAM(8).own.high) == (0.0, 1.0)
 
 
 def test_both_maps_weigh_every_value():

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from regard.attention.spatial.double import Double
-from regard.core import OptionError
+from regard.core import Axis, OptionError
 from tests.attention.drawn import arrays, assert_equal, count, drawn, features, names
 from tests.attention.formulas import softmax
 from tests.attention.largest import largest_of_a_step
@@ -53,7 +53,7 @@ def test_the_maps_are_shares_of_positions_and_of_descriptors():
     assert gather.shape == distribute.shape == (2, 3, 4, 5)
     torch.testing.assert_close(gather.sum((2, 3)), torch.ones(2, 3).double())
     torch.testing.assert_close(distribute.sum(1), torch.ones(2, 4, 5).double())
-    assert (module.gather.neutral, module.distribute.neutral) == ("uniform", 1 / 3)
+    assert (module.gather.shares, module.distribute.shares) == ({Axis.POSITION}, {Axis.HEAD})
 
 
 def test_neutral_maps_add_the_same_everywhere():

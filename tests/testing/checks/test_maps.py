@@ -53,7 +53,7 @@ class WrongKind(Tapped):
 
     def __init__(self, channels):
         super().__init__(channels)
-        self.tap.kind = "spatial"
+        self.tap = Tap("spatial")
 
 
 class PassesByTheTap(Tapped):
@@ -117,7 +117,7 @@ def test_a_map_out_of_its_range_fails_taps():
     found = failures(OutOfRange, MAPS)
     assert found.keys() == {"taps"}
     assert "The map in the tap tap goes from" in found["taps"]
-    assert "the tap tap says 0 to 1" in found["taps"]
+    assert "; the tap says 0 to 1" in found["taps"]
 
 
 def test_a_map_of_another_shape_than_its_kind_fails_taps():
@@ -197,7 +197,7 @@ class Queries(Gate):
 
     def __init__(self, channels, wrong=False):
         super().__init__(channels)
-        self.map, self.wrong = Tap("query", neutral="uniform"), wrong
+        self.map, self.wrong = Tap("query", shares="source"), wrong
 
     def forward(self, x):
         flat = self.score(x.flatten(2).transpose(1, 2))
@@ -223,10 +223,12 @@ class FactsWithoutATap(Gate):
     )
 
 
-class NarrowFacts(Tapped):
-    """Facts that promise less than the map shows."""
+class Untrue(Tapped):
+    """A tap that says other things than its map shows."""
 
-    facts = replace(FactsWithoutATap.facts, map_range=(0.0, 0.1), returns="vector")
+    def __init__(self, channels, **said):
+        super().__init__(channels)
+        self.tap = Tap("gate", **said)
 
 
 def test_a_mechanism_without_a_tap_fails_and_another_module_is_skipped():
@@ -237,15 +239,21 @@ def test_a_mechanism_without_a_tap_fails_and_another_module_is_skipped():
     assert len(check_attention(Gate, checks=checks).skipped) == 3
 
 
-def test_a_map_out_of_the_range_of_the_facts_fails_taps():
-    found = failures(NarrowFacts, ("taps", "neutral", "identity_start"))
+def test_a_map_out_of_its_taps_range_fails_taps():
+    found = failures(lambda c: Untrue(c, high=0.1), ("taps", "neutral"))
     assert found.keys() == {"taps"}
-    assert "the facts say 0 to 0.1" in found["taps"]
+    assert "the tap says 0 to 0.1" in found["taps"]
+
+
+def test_a_gate_that_claims_to_be_shares_fails_taps():
+    found = failures(lambda c: Untrue(c, shares="channel"), ("taps", "neutral"))
+    assert found.keys() == {"taps"}
+    assert "over channel; the tap says that there they are shares of one" in found["taps"]
 
 
 def test_facts_decide_what_does_not_apply():
-    class Uniform(Tapped):
-        facts = replace(FactsWithoutATap.facts, neutral="uniform", returns="vector")
+    class Uniform(Queries):
+        facts = replace(FactsWithoutATap.facts, returns="vector")
 
     class Aggregates(Tapped):
         facts = replace(FactsWithoutATap.facts, act="aggregate")

@@ -70,7 +70,6 @@ class DynamicConv(Features):
             "The hidden width is never under 1, so that a narrow layer still sees its input.",
         ),
         at="kernel",
-        neutral="uniform",
         parameters=(
             "c*h + h + h*kernels + kernels + kernels*w*(c//groups*kernel_size**dims + bias)"
             " where w = out_channels or c; h = max(1, c // reduction)"
@@ -105,7 +104,7 @@ class DynamicConv(Features):
         hidden = hidden_width("dynamic_conv", channels, reduction)
         self.reduce = Linear(channels, hidden)
         self.expand = Linear(hidden, kernels)
-        self.select = Tap("branch", neutral=1 / kernels)
+        self.select = Tap("branch", shares="branch")
         self.kernels = nn.ModuleList(
             conv(channels, width, kernel_size, groups=self.groups, bias=bias) for _ in range(kernels)
         )

@@ -1,6 +1,5 @@
 """The large selective kernel of LSKNet."""
 
-import math
 from typing import ClassVar
 
 import torch
@@ -64,7 +63,6 @@ class LSK(LargeKernelGate):
             "surround it in the published network.",
             "The branches never have less than one channel.",
         ),
-        map_range=(-math.inf, math.inf),
         parameters=(
             "c*((2*dilation - 1)**dims + ceil(kernel_size / dilation)**dims + 2) + 2*(c*h + h) + 4*7**dims + 2"
             " + c*h + c + projections*2*(c*c + c) where h = max(1, c // 2)"

@@ -117,7 +117,7 @@ class ODConv(Features):
         self.inputs = Tap("gate")
         self.outputs = None if self.score_outputs is None else Tap("gate")
         self.places = None if self.score_places is None else Tap("kernel")
-        self.select = None if self.score_kernels is None else Tap("branch", neutral=1 / kernels)
+        self.select = None if self.score_kernels is None else Tap("branch", shares="branch")
         self.kernels = nn.ModuleList(
             conv(channels, width, kernel_size, groups=self.groups, bias=False) for _ in range(kernels)
         )

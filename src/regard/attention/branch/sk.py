@@ -73,7 +73,6 @@ class SK(Features):
             "The default number of groups shrinks to one that divides the channels.",
         ),
         at="conv",
-        neutral="uniform",
         parameters=(
             "c*w//g*sum(k**dims for k in (kernel_sizes or (3,)*branches)) + 2*w*branches + w*h + 2*h + h*w*branches"
             " where w = out_channels or c; g = groups or gcd(32, c, w); h = max(w // reduction, 32)"
@@ -115,7 +114,7 @@ class SK(Features):
         self.reduce = Linear(width, hidden, bias=False)
         self.norm = Norm(hidden, momentum=0.05, strict=strict)
         self.expand = Linear(hidden, branches * width, bias=False)
-        self.select = Tap("branch", neutral=1 / branches)
+        self.select = Tap("branch", shares="branch")
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -78,7 +78,6 @@ class Splat(Features):
             "The hidden width is rounded up to a multiple of the cardinality; the authors' code refuses such widths.",
         ),
         at="conv",
-        neutral="uniform",
         parameters=(
             "c*w*radix//gcd(groups*radix, c)*kernel_size**dims + 2*w*radix + w*h//groups + h + 2*h"
             " + h*w*radix//groups + w*radix where w = out_channels or c;"
@@ -124,7 +123,7 @@ class Splat(Features):
         self.reduce = Conv1d(width, hidden, 1, groups=groups)
         self.reduce_norm = Norm(hidden, strict=strict)
         self.expand = Conv1d(hidden, width * radix, 1, groups=groups)
-        self.select = Tap("branch", neutral=1 / radix)
+        self.select = Tap("branch", shares=() if radix == 1 else "branch")
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

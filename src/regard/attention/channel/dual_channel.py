@@ -58,7 +58,6 @@ class DualChannel(Features):
             "takes the products.",
         ),
         at="stage",
-        neutral="uniform",
         parameters="1",
     )
 
@@ -67,7 +66,7 @@ class DualChannel(Features):
         one_of("dual_channel", "energy", energy, ("difference", "product"))
         self.energy = energy
         self.gamma = nn.Parameter(torch.zeros(1))
-        self.map = Tap("affinity", neutral="uniform")
+        self.map = Tap("affinity", shares="channel")
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

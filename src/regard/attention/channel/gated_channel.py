@@ -61,7 +61,6 @@ class GatedChannel(Rescaling):
             "The mean of the squares over channels gets an epsilon under its root, as in the authors' code; the paper "
             "adds it to the sum.",
         ),
-        map_range=(0.0, 2.0),
         parameters="3*c",
     )
 

@@ -68,7 +68,6 @@ class GC(Rescaling):
             "The hidden width is never under 4, for the normalisation leaves nothing of one unit and a sign of two.",
             "The weight of the score is stored for one position axis, (1, c, 1), and serves any number of them.",
         ),
-        neutral="uniform",
         parameters=(
             "(c + 1) * (pooling == 'attention') + (1 + (fusion == 'both')) * (2*c*h + 3*h + c)"
             " where h = max(4, c // reduction)"
@@ -93,7 +92,7 @@ class GC(Rescaling):
         self.pooling, self.fusion = pooling, fusion
         if pooling == "attention":
             self.score = Conv1d(channels, 1, 1)
-        self.map = Tap("spatial", neutral="uniform")
+        self.map = Tap("spatial", shares="position")
         if fusion != "add":
             self.scale = _transform(channels, hidden, epsilon)
             self.gate = Tap("gate")

@@ -62,8 +62,7 @@ class GRN(Features):
             "g is divided by the mean over the channels, as in the authors' code; equation 2 of the paper has the sum.",
             "The channels are the second axis; in the authors' code they are the last.",
         ),
-        map_range=(0.0, math.inf),
-        neutral="uniform",
+        bare=False,
         parameters="2*c",
     )
 

@@ -51,7 +51,6 @@ class SimpleChannel(Rescaling):
             identifier="arXiv:2204.04676",
         ),
         authors_code="https://github.com/megvii-research/NAFNet",
-        map_range=(-math.inf, math.inf),
         parameters="c*c + bias*c",
     )
 

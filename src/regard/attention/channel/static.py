@@ -10,6 +10,7 @@ from regard.attention.resampling import interpolate
 from regard.core.errors import OptionError
 from regard.core.facts import Facts, Paper
 from regard.core.features import Start
+from regard.core.kinds import Axis
 from regard.core.options import at_least, one_of
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -87,7 +88,7 @@ class Static(Rescaling):
     def forward(self, x: Tensor) -> Tensor:
         """x with every channel, or every position, weighed."""
         self.expect(x, self._dims)
-        if self.gate.kind == "spatial":
+        if Axis.POSITION in self.gate.kind.axes:
             logits = interpolate(widen(self.logits), tuple(x.shape[2:]))
             gate = sigmoid(logits).expand(x.shape[0], 1, *x.shape[2:])
         else:

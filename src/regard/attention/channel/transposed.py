@@ -78,7 +78,6 @@ class Transposed(Features):
             "The layer normalisation before it is the block's and no part of it.",
         ),
         at="stage",
-        neutral="uniform",
         parameters=(
             "4*c*c + 3*c*3**dims + 7*c*bias + n where n = heads if heads is not None else gcd(max(1, c // 48), c)"
         ),
@@ -103,7 +102,7 @@ class Transposed(Features):
         self.embed = conv(channels, 3 * channels, 1, bias=bias)
         self.surround = conv(3 * channels, 3 * channels, 3, padding=1, groups=3 * channels, bias=bias)
         self.project = conv(channels, channels, 1, bias=bias)
-        self.map = Tap("affinity", neutral="uniform")
+        self.map = Tap("affinity", shares="channel")
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

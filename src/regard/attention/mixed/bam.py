@@ -70,7 +70,6 @@ class BAM(Rescaling):
             "The hidden width is never under 1, so that a narrow layer still sees its input.",
         ),
         at="stage",
-        map_range=(1.0, 2.0),
         parameters=(
             "2*c*h + h + c + (2*h if combine == 'mul' else 2*c)"
             " + c*h + 2*h*h*3**dims + 4*h + 1 + (6*h if combine == 'mul' else 2)"

@@ -71,7 +71,6 @@ class CPCA(Rescaling):
             "The hidden width is never under 1, so that a narrow layer still sees its input.",
             "Positions that tie for the maximum share its gradient, which is deterministic on CUDA.",
         ),
-        map_range=(-math.inf, math.inf),
         parameters=(
             "2*c*h + h + c + c*5**dims + c + dims*c*(7 + 11 + 21 + 3) + c*c + c where h = max(1, c // reduction)"
         ),

@@ -67,7 +67,6 @@ class Dual(Features):
             "The hidden widths are never under 1, so that a narrow layer still sees its input.",
         ),
         at="stage",
-        neutral="uniform",
         parameters=(
             "2*(m*h + h) + m*m + m + 2 + convolutions*(2*c*m*3**dims + 2*m*m*3**dims + 8*m + m*c + c)"
             " where m = max(1, c // squeeze) if convolutions else c; h = max(1, m // reduction)"

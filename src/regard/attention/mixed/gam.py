@@ -103,7 +103,6 @@ class GAM(Rescaling):
         self.spatial = Tap("mixed")
         if score == "linear":
             self.own = Tap("mixed", low=-math.inf, high=math.inf)
-            self.amend(map_range=(-math.inf, math.inf))
 
     def forward(self, x: Tensor) -> Tensor:
         """x with every value weighed twice."""

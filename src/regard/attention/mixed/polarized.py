@@ -71,7 +71,6 @@ class Polarized(Rescaling):
             "a bottleneck with one; in both it takes the second softmax over positions, the paper over channels.",
             "The hidden widths are never under 1, and the one that LayerNorm sees is never under 2.",
         ),
-        neutral=0.5,
         parameters=(
             "c + c*h + (c*h if form == 'released' and arrangement == 'parallel'"
             " else c*h + 2*c if form == 'paper' else h*n + n + 2*n + n*c + c)"
@@ -93,13 +92,12 @@ class Polarized(Rescaling):
         self.arrangement, self.form = arrangement, form
         hidden = hidden_width("polarized", channels, 2)
         neutral = 0.5 if arrangement == "parallel" else 1.0
-        self.amend(neutral=neutral)
         self.read = Conv1d(channels, 1, 1, bias=False)
         self.value = Conv1d(channels, hidden, 1, bias=False)
         self.up = _up(hidden, channels, arrangement, form)
         self.query = Conv1d(channels, hidden, 1, bias=False)
         self.key = Conv1d(channels, hidden, 1, bias=False)
-        self.reading = Tap("spatial", neutral="uniform")
+        self.reading = Tap("spatial", shares="position")
         self.gate = Tap("gate", neutral=neutral)
         self.spatial = Tap("spatial", neutral=neutral)
         self.reset_parameters()

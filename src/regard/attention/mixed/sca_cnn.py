@@ -76,7 +76,6 @@ class SCACNN(Rescaling):
             "Both softmax maps are multiplied by their length, as in the authors' code and not in the paper.",
             "The second spatial score adds its bias after the product; a bracket in the authors' code puts it inside.",
         ),
-        map_range=(0.0, math.inf),
         inputs=(Input(name="state", shape="(b, state_size)", optional=True),),
         parameters="hidden*(c + 5) + 2 + 2*hidden*(state_size or 0)",
     )

@@ -96,7 +96,7 @@ class SCSA(Rescaling):
         self.query = Conv1d(channels, channels, 1, groups=channels, bias=False)
         self.key = Conv1d(channels, channels, 1, groups=channels, bias=False)
         self.value = Conv1d(channels, channels, 1, groups=channels, bias=False)
-        self.affinity = Tap("affinity", neutral="uniform")
+        self.affinity = Tap("affinity", shares="channel")
         self.gate = Tap("gate")
 
     def forward(self, x: Tensor) -> Tensor:

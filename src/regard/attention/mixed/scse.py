@@ -56,7 +56,6 @@ class SCSE(Features):
             *CSE.facts.departures,
             *SSE.facts.departures,
         ),
-        neutral=0.5,
         parameters="2*c*h + bias*(h + c) + c + bias where h = max(1, c // reduction)",
     )
 
@@ -73,7 +72,6 @@ class SCSE(Features):
         one_of("scse", "combine", combine, ("add", "max"))
         self.combine = combine
         neutral = 0.5 if combine == "add" else 1.0
-        self.amend(neutral=neutral)
         self.channel = CSE(channels, reduction=reduction, bias=bias, start=start)
         self.channel.gate = Tap("gate", neutral=neutral)
         self.spatial = SSE(channels, bias=bias, start=start)

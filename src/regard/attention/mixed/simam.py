@@ -64,7 +64,6 @@ class SimAM(Rescaling):
             "paper.",
             "A single position has the variance 0, so its map is sigmoid(1/2); the authors' code gives no number.",
         ),
-        map_range=(LOWEST, 1.0),
         parameters="0",
     )
 

@@ -9,7 +9,7 @@ from regard.attention.layers import Norm, Rescaling, convolution, sigmoid
 from regard.core.facts import Facts, Paper
 from regard.core.features import Start
 from regard.core.options import flag, odd
-from regard.core.tap import MapKind, Tap
+from regard.core.tap import Tap
 from regard.kernels import apply_gate, squeeze_channels
 
 
@@ -79,9 +79,9 @@ class Triplet(Rescaling):
         flag("triplet", "strict", strict)
         self.dims = dims
         self.pooled = (*range(2, dims + 2), *((1,) if flag("triplet", "spatial", spatial) else ()))
-        kinds: dict[bool, MapKind] = {True: "spatial", False: "mixed"}
         self.branches = nn.ModuleList(
-            _Branch(odd("triplet", "kernel_size", kernel_size), dims, strict, kinds[axis == 1]) for axis in self.pooled
+            _Branch(odd("triplet", "kernel_size", kernel_size), dims, strict, "spatial" if axis == 1 else "mixed")
+            for axis in self.pooled
         )
         self.reset_parameters()
 
@@ -113,7 +113,7 @@ class Triplet(Rescaling):
 class _Branch(nn.Module):
     """(b, 1, ...): the logits of a map over all axes but the first two of what it is given."""
 
-    def __init__(self, kernel_size: int, dims: int, strict: bool, kind: MapKind) -> None:
+    def __init__(self, kernel_size: int, dims: int, strict: bool, kind: str) -> None:
         super().__init__()
         conv = convolution("triplet", dims)
         self.conv = conv(2, 1, kernel_size, padding=kernel_size // 2, bias=False)

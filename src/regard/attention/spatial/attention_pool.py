@@ -80,7 +80,6 @@ class AttentionPool(Features):
         ),
         at="head",
         returns="vector",
-        neutral="uniform",
         parameters=("(form == 'query')*c + (0 if size is None else prod(size) + (form == 'mean'))*c + 4*(c*c + c)"),
     )
     token: nn.Parameter | None
@@ -105,7 +104,7 @@ class AttentionPool(Features):
         self.key = Linear(channels, channels)
         self.value = Linear(channels, channels)
         self.project = Linear(channels, channels)
-        self.map = Tap("spatial", neutral="uniform")
+        self.map = Tap("spatial", shares="position" if form == "query" else (), neutral="position")
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

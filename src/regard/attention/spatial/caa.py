@@ -70,7 +70,6 @@ class CAA(Rescaling):
             "The map is made from the features that it weighs; in the published network it is made from what enters "
             "the block whose result it weighs.",
         ),
-        map_range=(0.0, 2.0),
         parameters="2*c*c + dims*c*(kernel_size + 1) + (4*c if norm else 2*c)",
     )
 
@@ -98,7 +97,6 @@ class CAA(Rescaling):
         self.mix = conv(channels, channels, 1, bias=not norm)
         self.mix_norm = _normalisation(channels, norm, strict)
         offset = 1.0 if apply == "residual" else 0.0
-        self.amend(map_range=(offset, 1.0 + offset))
         self.gate = Tap("mixed", low=offset, high=1.0 + offset)
 
     def forward(self, x: Tensor) -> Tensor:

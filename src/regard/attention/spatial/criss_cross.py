@@ -63,7 +63,6 @@ class CrissCross(Features):
         ),
         dims=(2,),
         at="stage",
-        neutral="uniform",
         parameters="2*(c*h + h) + c*c + c + 1 where h = max(1, c // reduction)",
     )
 
@@ -75,7 +74,7 @@ class CrissCross(Features):
         self.key = Linear(channels, hidden)
         self.value = Linear(channels, channels)
         self.gamma = nn.Parameter(torch.zeros(1))
-        self.maps = nn.ModuleList(Tap("cross", neutral="uniform") for _ in range(recurrence))
+        self.maps = nn.ModuleList(Tap("cross", shares="cross") for _ in range(recurrence))
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -59,7 +59,6 @@ class Double(Features):
             "normalisation follows the last one.",
         ),
         at="stage",
-        neutral="uniform",
         parameters=(
             "c*m + m + 2*(c*n + n) + m*c + c where m = max(1, c // 4) if cm is None else cm; "
             "n = max(1, c // 4) if cn is None else cn"
@@ -75,8 +74,8 @@ class Double(Features):
         self.gather_score = Linear(channels, maps)
         self.distribute_score = Linear(channels, maps)
         self.expand = Linear(features, channels)
-        self.gather = Tap("spatial", neutral="uniform")
-        self.distribute = Tap("spatial", neutral=1 / maps)
+        self.gather = Tap("spatial", shares="position")
+        self.distribute = Tap("spatial", shares="head")
 
     def forward(self, x: Tensor) -> Tensor:
         """x with a mixture of the picture's descriptors added to every position."""

@@ -54,7 +54,6 @@ class DualPosition(Features):
         authors_code="https://github.com/junfu1115/DANet",
         departures=("The hidden width is never under 1, so that a narrow layer still sees its input.",),
         at="stage",
-        neutral="uniform",
         parameters="2*(c*h + h) + c*c + c + 1 where h = max(1, c // reduction)",
     )
 
@@ -65,7 +64,7 @@ class DualPosition(Features):
         self.key = Linear(channels, hidden)
         self.value = Linear(channels, channels)
         self.gamma = nn.Parameter(torch.zeros(1))
-        self.map = Tap("query", neutral="uniform")
+        self.map = Tap("query", shares="source")
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -1,6 +1,5 @@
 """Large kernel attention."""
 
-import math
 from typing import ClassVar
 
 from torch import Tensor
@@ -60,7 +59,6 @@ class LKA(LargeKernelGate):
             "The default is the gate alone; projections=True adds the two 1x1 convolutions and the shortcut that "
             "surround it in the published network.",
         ),
-        map_range=(-math.inf, math.inf),
         parameters=(
             "c*((2*dilation - 1)**dims + ceil(kernel_size / dilation)**dims + c + 3) + projections*2*(c*c + c)"
         ),

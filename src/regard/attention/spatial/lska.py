@@ -1,6 +1,5 @@
 """Large separable kernel attention."""
 
-import math
 from typing import ClassVar
 
 from torch import Tensor, nn
@@ -61,7 +60,6 @@ class LSKA(LargeKernelGate):
             "The default is the gate alone; projections=True adds the two 1x1 convolutions and the shortcut that "
             "surround it in the published network.",
         ),
-        map_range=(-math.inf, math.inf),
         parameters=(
             "c*(dims*(2*d - 1 + max(1, kernel_size // d) + 2) + c + 1) + projections*2*(c*c + c)"
             " where d = (2 if kernel_size < 23 else 3) if dilation is None else dilation"

@@ -65,7 +65,6 @@ class MILPool(Features):
         at="head",
         returns="vector",
         inputs=(Input(name="mask", shape="(b, ...) of bool", optional=True),),
-        neutral="uniform",
         parameters="(1 + gated)*hidden*(c + 1) + hidden + 1",
     )
 
@@ -75,7 +74,7 @@ class MILPool(Features):
         self.value = Linear(channels, hidden)
         self.gate = Linear(channels, hidden) if flag("mil_pool", "gated", gated) else None
         self.score = Linear(hidden, 1)
-        self.spatial = Tap("spatial", neutral="uniform")
+        self.spatial = Tap("spatial", shares="position")
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """The instances, weighed and added up."""

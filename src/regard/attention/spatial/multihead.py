@@ -75,7 +75,6 @@ class MultiHead(Features):
             "convolution fixes the size.",
         ),
         at="stage",
-        neutral="uniform",
         parameters=(
             "norm*2*c + 3*c*c + 3*c*bias + (position == 'relative')*dims*(2*window - 1)*(c // n) + c*c + c"
             " where n = gcd(8, c) if heads is None else heads"
@@ -109,7 +108,7 @@ class MultiHead(Features):
         offsets = torch.empty(dims, 2 * window - 1, channels // self.heads)
         self.register_parameter("offsets", nn.Parameter(offsets) if position == "relative" else None)
         self.project = Linear(channels, channels)
-        self.map = Tap("query", neutral="uniform")
+        self.map = Tap("query", shares="source")
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

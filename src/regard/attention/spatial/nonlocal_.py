@@ -81,8 +81,6 @@ class NonLocal(Features):
             "The hidden width is never under 1, so that a narrow layer still sees its input.",
         ),
         at="stage",
-        map_range=(-math.inf, math.inf),
-        neutral="uniform",
         parameters=(
             "(1 if form == 'gaussian' else 3)*(c*h + h) + (form == 'concatenation')*2*h + h*c + c + norm*2*c"
             " where h = max(1, c // reduction)"
@@ -111,8 +109,6 @@ class NonLocal(Features):
         self.form, self.subsample = form, subsample
         if subsample == 2:
             self.amend(exported_from=3)
-        if form in ("embedded", "gaussian"):
-            self.amend(map_range=(0.0, 1.0))
         self.scale = {"width": channels if form == "gaussian" else hidden, "channels": channels, "none": 1}[
             scale
         ] ** -0.5
@@ -125,7 +121,7 @@ class NonLocal(Features):
         self.project = Linear(hidden, channels)
         self.norm = Norm(channels, strict=strict) if norm else None
         low, high = -math.inf if form == "dot" else 0.0, 1.0 if form in _SHARES else math.inf
-        self.map = Tap("query", neutral="uniform", low=low, high=high)
+        self.map = Tap("query", shares="source" if form in _SHARES else (), neutral="source", low=low, high=high)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -80,7 +80,6 @@ class ResidualMask(Rescaling):
             "The normalisations of the other activations add 1e-5, so that constant features have a gradient.",
         ),
         at="stage",
-        map_range=(-1.0, 2.0),
         parameters=(
             "(2*units*poolings + poolings - 1)*(2*c + 2*c*h + 4*h + h*h*3**dims) + 2*c*c + 4*c where h = max(1, c // 4)"
         ),
@@ -119,7 +118,7 @@ class ResidualMask(Rescaling):
         self.norm2 = Norm(channels, strict=strict)
         self.score2 = conv(channels, channels, 1, bias=False)
         offset, low = (1.0 if apply == "residual" else 0.0), (-1.0 if activation == "channel" else 0.0)
-        self.amend(exported_from=2**poolings + 1, map_range=(low + offset, 1.0 + offset))
+        self.amend(exported_from=2**poolings + 1)
         self.gate = Tap("mixed", low=low + offset, high=1.0 + offset)
 
     def forward(self, x: Tensor) -> Tensor:

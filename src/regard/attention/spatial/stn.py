@@ -75,8 +75,6 @@ class STN(Features):
             "The similarity turns by a complex number or a quaternion; the paper's attention only scales and shifts.",
         ),
         at="stage",
-        map_range=(-math.inf, math.inf),
-        neutral="identity",
         nondeterministic=NONDETERMINISTIC,
         parameters=(
             "(c*h + h*h)*3**dims + 2*h + h*h*cells**dims + h + h*n + n where h = hidden;"
@@ -111,7 +109,7 @@ class STN(Features):
         self.conv2 = conv(hidden, hidden, 3, padding=1)
         self.look = Linear(hidden * cells**dims, hidden)
         self.place = Linear(hidden, len(self.warp.neutral))
-        self.grid = Tap("grid", neutral="identity", low=-math.inf, high=math.inf)
+        self.grid = Tap("grid", low=-math.inf, high=math.inf)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -1,11 +1,14 @@
 """Taps: the map passes them, as applied, in its range, also when compiled; neutral maps do nothing."""
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-from regard.core.facts import Facts
+from regard.core.errors import ShapeError
+from regard.core.kinds import Axis, MapKind
+from regard.core.records import Map, Maps
 from regard.core.tap import Tap, taps
 from regard.testing.checks.capture import compiled
 from regard.testing.comparison import agree
@@ -15,20 +18,20 @@ from regard.testing.source import NONE, Options
 from regard.testing.subject import Subject, run, run_backward, strengths
 from regard.testing.tolerance import allowed_difference, longest_sum
 
-WEIGHS_X = ("gate", "spatial", "mixed")
-"""Kinds of maps whose weights are of x itself."""
-
 
 def taps_carry_the_map(subject: Subject) -> None:
-    """Every tap sees its map, in shape and range, and what stands in the tap is what is applied."""
+    """Every tap sees its map, in shape, range and shares, and what stands in the tap is what is applied."""
     for dims in subject.dims:
         module = subject.stirred(dims=dims).eval()
         for draw, louder in ((0, False), (1, True)):
             inputs = subject.inputs(tuple(range(4, 4 + dims)), draw=draw)
             x = loud(inputs[0]) if louder else inputs[0]
-            for path, (tap, map) in _seen(subject, module, (x, *inputs[1:])).items():
-                _right_shape(path, tap, map, x)
-                _in_range(path, tap, map, subject.facts)
+            seen = _seen(subject, module, (x, *inputs[1:]))
+            for path, tap in taps(module).items():
+                for map in seen[path]:
+                    _right_shape(map, x)
+                    _in_range(tap, map)
+                    _sums_to_one(tap, map)
     module = subject.stirred().eval()
     inputs = subject.inputs()
     for path, tap in taps(module).items():
@@ -39,13 +42,14 @@ def taps_compiled(subject: Subject) -> None:
     """A sink and a replacement that are set after `torch.compile` are heeded."""
     module = subject.stirred().eval()
     inputs = subject.inputs()
-    eager = {path: map for path, (_, map) in _seen(subject, module, inputs).items()}
+    eager = _seen(subject, module, inputs)
     allowed = allowed_difference(torch.float32, longest_sum(module, inputs))
     with torch.no_grad(), compiled(module, "aot_eager") as quick:
         with during("the compiled module"):
             plain = quick(*inputs)
-        for path, (_, map) in _seen(subject, module, inputs, through=quick).items():
-            agree(map, eager[path], allowed, f"the map that the tap {path} of the compiled module sees")
+        for path, seen in _seen(subject, module, inputs, through=quick).items():
+            for map, alone in zip(seen, eager[path], strict=True):
+                agree(map.values, alone.values, allowed, f"the map that the tap {map.name} of the compiled module sees")
         for path, tap in taps(module).items():
             tap.replace = _constant(tap, 0.25)
             with during(f"the compiled module with another map in the tap {path}"):
@@ -58,18 +62,17 @@ def taps_compiled(subject: Subject) -> None:
 def neutral(subject: Subject) -> None:
     """With its neutral value in every tap it does nothing: y equals x, bit for bit."""
     found = _taps(subject, subject.module())
-    facts = subject.facts
-    if facts is not None and isinstance(facts.neutral, str):
+    if not any(isinstance(tap.neutral, float) for tap in found.values()):
         raise CheckSkippedError("Its neutral map is no number: what it makes of x with it need not be x.")
     if not subject.weighs_x:
         raise CheckSkippedError("It does more than to weigh x, so no map makes y equal x.")
-    if facts is None and any(tap.kind not in WEIGHS_X for tap in found.values()):
+    if subject.facts is None and not all(_of_x(tap.kind) for tap in found.values()):
         raise CheckSkippedError("Without facts it is not known whether it does no more than to weigh x.")
     for training in (False, True):
         for dtype in (torch.float32, torch.float16):
             module = subject.stirred().to(dtype).train(training)
             for tap in taps(module).values():
-                tap.replace = _neutral(tap)
+                tap.replace = tap.nothing
             inputs = tuple(x.to(dtype) for x in subject.inputs())
             with during("the neutral map"), torch.no_grad():
                 agree(run(module, inputs), inputs[0], 0.0, "with its neutral value in every tap a value of y")
@@ -155,19 +158,22 @@ def _taps(subject: Subject, module: nn.Module) -> dict[str, Tap]:
 
 def _seen(
     subject: Subject, module: nn.Module, inputs: tuple[Tensor, ...], through: Callable[..., Tensor] | None = None
-) -> dict[str, tuple[Tap, Tensor]]:
-    """Each tap with the map it saw in one pass, through the compiled module where there is one."""
-    maps: dict[str, list[Tensor]] = {}
+) -> Maps:
+    """The maps of one pass, through the compiled module where there is one."""
+    values: dict[str, list[Tensor]] = {}
     found = _taps(subject, module)
     for path, tap in found.items():
-        tap.sink = _appending(maps.setdefault(path, []))
+        tap.sink = _appending(values.setdefault(path, []))
     with during("a pass with sinks in the taps"), torch.no_grad():
         (module if through is None else through)(*inputs)
+    maps = Maps()
     for path, tap in found.items():
         tap.sink = None
-        if not maps[path]:
+        if not values[path]:
             raise CheckFailedError(f"The tap {path} saw no map: the map does not pass it.")
-    return {path: (tap, maps[path][0]) for path, tap in found.items()}
+        for step, map in enumerate(values[path]):
+            maps.add(Map(path, tap.kind, map, math.nan, step=step))
+    return maps
 
 
 def _appending(maps: list[Tensor]) -> Callable[[Tensor], None]:
@@ -179,31 +185,60 @@ def _appending(maps: list[Tensor]) -> Callable[[Tensor], None]:
     return sink
 
 
-def _right_shape(path: str, tap: Tap, map: Tensor, x: Tensor) -> None:
-    shape, ones = tuple(map.shape), (1,) * (x.ndim - 2)
-    dims = x.ndim - 2
-    fits = {
-        "gate": map.ndim == x.ndim and shape[2:] == ones,
-        "spatial": map.ndim == x.ndim and shape[2:] == tuple(x.shape[2:]),
-        "mixed": map.ndim == x.ndim,
-        "branch": map.ndim == x.ndim + 1,
-        "query": map.ndim == 2 + 2 * dims,
-        "cross": map.ndim == 3 + dims,
-        "affinity": map.ndim == 4,
-        "grid": map.ndim == 2 + dims and shape[-1] == dims,
-    }
-    if not fits.get(tap.kind, True) or shape[0] != x.shape[0]:
-        raise CheckFailedError(f"The tap {path} of kind {tap.kind} saw a map of shape {shape} for x {tuple(x.shape)}.")
+def _of_x(kind: MapKind) -> bool:
+    """Whether such weights are of x itself: of its channels, of its positions, or of both."""
+    return set(kind.axes) <= {Axis.BATCH, Axis.HEAD, Axis.CHANNEL, Axis.POSITION} and kind.axes.count(Axis.CHANNEL) < 2
 
 
-def _in_range(path: str, tap: Tap, map: Tensor, facts: Facts | None) -> None:
-    low, high = float(map.min()), float(map.max())
-    ranges = {f"the tap {path} says": (tap.low, tap.high)} | ({"the facts say": facts.map_range} if facts else {})
-    for who, (least, most) in ranges.items():
-        if not (least <= low and high <= most):
-            raise CheckFailedError(
-                f"The map in the tap {path} goes from {low:.6g} to {high:.6g}; {who} {least:g} to {most:g}."
-            )
+def _right_shape(map: Map, x: Tensor) -> None:
+    try:
+        fits = _fits(map, x)
+    except ShapeError:
+        fits = False
+    if not fits:
+        raise CheckFailedError(
+            f"The tap {map.name} of kind {map.kind} saw a map of shape {tuple(map.values.shape)} for x "
+            f"{tuple(x.shape)}."
+        )
+
+
+def _fits(map: Map, x: Tensor) -> bool:
+    """Whether a map has the axes of its kind for such features; one that weighs x has its positions."""
+    shape, dims = map.values.shape, x.ndim - 2
+    spans = {axis: map.kind.span(axis, len(shape)) for axis in map.kind.axes}
+    paired = () if map.kind.sequential else (Axis.POSITION, Axis.SOURCE, Axis.TARGET)
+    if shape[0] != len(x) or any(len(spans[axis]) != dims for axis in paired if axis in spans):
+        return False
+    if any(shape[dimension] != dims for dimension in spans.get(Axis.COORDINATE, ())):
+        return False
+    allowed = x.shape[2:] if Axis.POSITION in spans else (1,) * dims
+    shared = (1,) if Axis.CHANNEL in spans else ()
+    return not _of_x(map.kind) or (
+        len(shape) == x.ndim and all(n in (of_x, *shared) for n, of_x in zip(shape[2:], allowed, strict=True))
+    )
+
+
+def _in_range(tap: Tap, map: Map) -> None:
+    low, high = float(map.values.min()), float(map.values.max())
+    if not (tap.low <= low and high <= tap.high):
+        raise CheckFailedError(
+            f"The map in the tap {map.name} goes from {low:.6g} to {high:.6g}; the tap says {tap.low:g} to "
+            f"{tap.high:g}."
+        )
+
+
+def _sums_to_one(tap: Tap, map: Map) -> None:
+    spans = (map.kind.span(axis, map.values.ndim) for axis in tap.shares)
+    dimensions = [dimension for span in spans for dimension in span]
+    if not dimensions:
+        return
+    sums = map.values.double().sum(dimensions)
+    if not torch.allclose(sums, torch.ones_like(sums), rtol=0.0, atol=1e-4):
+        named = " and ".join(sorted(axis.value for axis in tap.shares))
+        raise CheckFailedError(
+            f"The weights in the tap {map.name} sum to {float(sums.min()):.6g} to {float(sums.max()):.6g} over "
+            f"{named}; the tap says that there they are shares of one."
+        )
 
 
 def _is_applied(path: str, tap: Tap, module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
@@ -220,10 +255,6 @@ def _is_applied(path: str, tap: Tap, module: nn.Module, inputs: tuple[Tensor, ..
 
 
 def _constant(tap: Tap, share: float) -> Callable[[Tensor], Tensor]:
-    low, high = (-1.0, 1.0) if tap.kind == "grid" else (max(tap.low, -1e3), min(tap.high, 1e3))
+    low, high = (-1.0, 1.0) if Axis.COORDINATE in tap.kind.axes else (max(tap.low, -1e3), min(tap.high, 1e3))
     value = low + share * (high - low)
     return lambda map: torch.full_like(map, value)
-
-
-def _neutral(tap: Tap) -> Callable[[Tensor], Tensor]:
-    return tap.nothing

@@ -86,7 +86,7 @@ def finiteness(subject: Subject) -> None:
     and so it may for huge x in float16 (1e4 where all it does is to weigh x by a bounded map, else 1e2).
     """
     facts = subject.facts
-    bounded = facts is None or all(math.isfinite(end) for end in facts.map_range)
+    bounded = all(math.isfinite(end) for tap in taps(subject.module()).values() for end in (tap.low, tap.high))
     large = tuple(loud(x).half() for x in subject.inputs(MANY[subject.main_dims]))
     what = f"large x in float16 (up to {float(large[0].abs().max()):.0f})"
     for training in (False, True):
