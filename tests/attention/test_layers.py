@@ -1,4 +1,5 @@
 import copy
+import dataclasses
 import pickle
 import warnings
 
@@ -7,22 +8,95 @@ import pytest
 import torch
 from torch import nn
 
+from regard.attention import layers
+from regard.attention.channel.se import SE
 from regard.attention.layers import (
     CONVOLUTIONS,
     Conv1d,
     Conv2d,
     Conv3d,
+    Linear,
     Norm,
+    Rescaling,
     bottleneck,
     convolution,
     group_count,
     hidden_width,
+    in_dtype_of,
     over_positions,
 )
-from regard.core import OptionError, ShapeError
+from regard.core import OptionError, ShapeError, Tap
+from regard.kernels import squeeze_positions
 from regard.testing import allowed_difference
 from tests.attention.drawn import drawn, features
 from tests.attention.formulas import batch_statistics, normalise
+
+LAYERS = {
+    "linear": lambda: Linear(4, 4),
+    "convolution": lambda: Conv1d(4, 4, 1),
+    "norm": lambda: Norm(4),
+}
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+@pytest.mark.parametrize("own", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("given", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_a_layer_computes_in_its_own_dtype(layer, own, given):
+    made, x = LAYERS[layer]().to(own), torch.randn(3, 4, 1 if layer == "convolution" else 4).to(given)
+    assert made(x).dtype == own
+    assert torch.equal(made.eval()(x), made(x.to(own)))
+    if layer != "norm":
+        assert made.logits(x).dtype == (torch.float64 if own == torch.float64 else torch.float32)
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_under_autocast_half_precision_goes_in_as_it_is(layer):
+    made, x = LAYERS[layer](), torch.randn(3, 4, 1 if layer == "convolution" else 4).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        assert made(x).dtype == torch.bfloat16
+        assert in_dtype_of(made.weight, x) is x
+    assert in_dtype_of(made.weight, x).dtype == torch.float32
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_normalisers_compute_in_at_least_float32(dtype):
+    logits = torch.randn(2, 5).to(dtype)
+    wide = logits.to(torch.float64 if dtype == torch.float64 else torch.float32)
+    assert torch.equal(layers.sigmoid(logits), torch.sigmoid(wide))
+    assert torch.equal(layers.softmax(logits, 1), torch.softmax(wide, 1))
+    torch.testing.assert_close(layers.hard_sigmoid(logits), (wide + 3).clamp(0, 6) / 6)
+
+
+class Halved(Rescaling):
+    """A gate of 1/2 for every channel."""
+
+    facts = dataclasses.replace(SE.facts, name="halved")
+
+    def __init__(self, channels, *, neutral=1.0, start="paper"):
+        super().__init__(channels, start=start)
+        self.gate = Tap("gate", neutral=neutral)
+
+    def forward(self, x):
+        squeezed = squeeze_positions(x, "mean")
+        return self.rescale(squeezed, self.gate, torch.full_like(squeezed[0], 0.5))
+
+
+@pytest.mark.parametrize("neutral", [1.0, 0.5, 0.0])
+def test_a_gate_goes_from_neutral_past_the_tap(neutral):
+    module, x, seen = Halved(4, neutral=neutral, start="identity"), torch.randn(2, 4, 3), []
+    module.gate.sink = seen.append
+    assert torch.equal(module(x), x * neutral)
+    nn.init.ones_(module.strength)
+    assert torch.equal(module(x), x / 2)
+    assert [tuple(gate.shape) for gate in seen] == [(2, 4, 1)] * 2
+    assert seen[0].flatten().tolist() == [neutral] * 8
+
+
+def test_features_and_what_was_squeezed_of_them_are_rescaled_alike():
+    module, x = Halved(4), torch.randn(2, 4, 3, 5)
+    gate = torch.rand(2, 4, 1, 1)
+    assert torch.equal(module.rescale(x, module.gate, gate), module.rescale(squeeze_positions(x), module.gate, gate))
+    assert torch.equal(module.rescale(x, module.gate, gate.flatten(1)), x * gate)
 
 
 def test_there_is_one_for_each_number_of_axes():

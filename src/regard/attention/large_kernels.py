@@ -11,7 +11,7 @@ from torch.nn.modules.conv import _ConvNd
 from regard.attention.layers import Rescaling, convolution
 from regard.core.errors import OptionError
 from regard.core.features import Start
-from regard.core.options import at_least, flag
+from regard.core.options import at_least
 from regard.core.precision import widen
 from regard.core.tap import Tap
 from regard.kernels import apply_gate
@@ -74,7 +74,7 @@ class LargeKernelGate(Rescaling):
         name = self.facts.name
         self.gate = Tap("mixed", low=-math.inf, high=math.inf)
         self.projections = None
-        if flag(name, "projections", projections):
+        if projections:
             self.projections = Projections(name, self.dims, self.channels)
             self.amend(bare=False)
         self.reset_parameters()

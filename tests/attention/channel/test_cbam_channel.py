@@ -83,13 +83,6 @@ def test_a_length_computed_by_hand():
 
 
 @pytest.mark.parametrize("pool", ["lp", "lse"])
-def test_a_sum_that_a_half_cannot_hold_does_not_overflow(pool):
-    module, x = CBAMChannel(4, reduction=2, pools=(pool,)), torch.full((1, 4, 128, 128), 1000.0)
-    half = module.half()(x.half()).float()
-    torch.testing.assert_close(half, module.float()(x), rtol=5e-3, atol=1.0)
-
-
-@pytest.mark.parametrize("pool", ["lp", "lse"])
 def test_an_x_of_zeros_has_gradients(pool):
     x = torch.zeros(1, 4, 5, 5, requires_grad=True)
     CBAMChannel(4, reduction=2, pools=(pool,))(x).sum().backward()

@@ -1,16 +1,12 @@
 """The dynamic convolution: attention over kernels."""
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor, nn, relu
 
 from regard.attention.layers import Linear, convolution, group_count, hidden_width, softmax
 from regard.attention.own_kernels import convolve_each, expect_identity, mix_kernels
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.options import at_least, flag, odd, positive
-from regard.core.tap import Tap
+from regard.core import Facts, Features, Paper, Start, Tap
+from regard.core.options import at_least, odd, positive
 from regard.kernels import squeeze_positions
 
 
@@ -53,7 +49,7 @@ class DynamicConv(Features):
         torch.Size([2, 128, 4, 3])
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="dynamic_conv",
         family="branch",
         paper=Paper(
@@ -96,7 +92,6 @@ class DynamicConv(Features):
         width = channels if out_channels is None else at_least("dynamic_conv", "out_channels", out_channels, 1)
         odd("dynamic_conv", "kernel_size", kernel_size)
         at_least("dynamic_conv", "kernels", kernels, 2)
-        flag("dynamic_conv", "bias", bias)
         expect_identity("dynamic_conv", start, channels, width, at_least("dynamic_conv", "stride", stride, 1))
         self.dims, self.stride = dims, stride
         self.groups = group_count("dynamic_conv", at_least("dynamic_conv", "groups", groups, 1), 1, channels, width)

@@ -1,16 +1,12 @@
 """The large selective kernel of LSKNet."""
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 
 from regard.attention.large_kernels import LargeKernelGate, decomposed
 from regard.attention.layers import convolution, sigmoid
 from regard.attention.strips import depthwise_convolution
-from regard.core.facts import Facts, Paper
-from regard.core.features import Start
-from regard.core.tap import Tap
+from regard.core import Facts, Paper, Start, Tap
 from regard.kernels import select_branches, squeeze_channels
 
 
@@ -47,7 +43,7 @@ class LSK(LargeKernelGate):
         11334
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="lsk",
         family="branch",
         paper=Paper(

@@ -1,17 +1,13 @@
 """The omni-dimensional dynamic convolution."""
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor, nn, relu
 from torch.nn.modules.conv import _ConvNd
 
 from regard.attention.layers import Linear, Norm, convolution, group_count, over_positions, sigmoid, softmax
 from regard.attention.own_kernels import convolve_each, expect_identity, mix_kernels
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.options import at_least, flag, odd, positive
-from regard.core.tap import Tap
+from regard.core import Facts, Features, Paper, Start, Tap
+from regard.core.options import at_least, odd, positive
 from regard.kernels import apply_gate, squeeze_positions
 
 MIN_HIDDEN = 16
@@ -59,7 +55,7 @@ class ODConv(Features):
         torch.Size([2, 128, 4, 3])
     """  # noqa: E501
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="odconv",
         family="branch",
         paper=Paper(
@@ -102,7 +98,6 @@ class ODConv(Features):
         width = channels if out_channels is None else at_least("odconv", "out_channels", out_channels, 1)
         places = odd("odconv", "kernel_size", kernel_size) ** dims
         at_least("odconv", "kernels", kernels, 1)
-        flag("odconv", "strict", strict)
         expect_identity("odconv", start, channels, width, at_least("odconv", "stride", stride, 1))
         self.dims, self.stride = dims, stride
         self.groups = group_count("odconv", at_least("odconv", "groups", groups, 1), 1, channels, width)

@@ -1,17 +1,12 @@
 """The selective kernel convolution."""
 
-from typing import ClassVar
-
 from torch import Tensor, nn, relu, stack
 from torch.nn.modules.conv import _ConvNd
 
 from regard.attention.layers import Linear, Norm, convolution, group_count, softmax
 from regard.attention.own_kernels import expect_identity
-from regard.core.errors import OptionError
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.options import at_least, flag, odd
-from regard.core.tap import Tap
+from regard.core import Facts, Features, OptionError, Paper, Start, Tap
+from regard.core.options import at_least, odd
 from regard.kernels import select_branches, squeeze_positions
 
 MIN_HIDDEN = 32
@@ -57,7 +52,7 @@ class SK(Features):
         torch.Size([2, 128, 4, 3])
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="sk",
         family="branch",
         paper=Paper(
@@ -98,7 +93,6 @@ class SK(Features):
         width = channels if out_channels is None else at_least("sk", "out_channels", out_channels, 1)
         at_least("sk", "branches", branches, 2)
         at_least("sk", "stride", stride, 1)
-        flag("sk", "strict", strict)
         expect_identity("sk", start, channels, width, stride)
         self.dims = dims
         conv, groups = convolution("sk", dims), group_count("sk", groups, 32, channels, width)

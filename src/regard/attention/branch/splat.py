@@ -1,17 +1,12 @@
 """The split-attention convolution."""
 
-from typing import ClassVar
-
 from torch import Tensor, nn, relu, stack
 from torch.nn.modules.conv import _ConvNd
 
 from regard.attention.layers import Conv1d, Norm, convolution, group_count, sigmoid, softmax
 from regard.attention.own_kernels import expect_identity
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.options import at_least, flag, odd
-from regard.core.precision import widen
-from regard.core.tap import Tap
+from regard.core import Facts, Features, Paper, Start, Tap, widen
+from regard.core.options import at_least, odd
 from regard.kernels import select_branches, squeeze_positions
 
 MIN_HIDDEN = 32
@@ -58,7 +53,7 @@ class Splat(Features):
         torch.Size([2, 128, 4, 3])
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="splat",
         family="branch",
         paper=Paper(
@@ -104,7 +99,6 @@ class Splat(Features):
         at_least("splat", "radix", radix, 1)
         at_least("splat", "stride", stride, 1)
         odd("splat", "kernel_size", kernel_size)
-        flag("splat", "strict", strict)
         expect_identity("splat", start, channels, width, stride)
         groups = group_count("splat", at_least("splat", "groups", groups, 1), 1, channels, width)
         self.radix, self.groups, self.dims = radix, groups, dims

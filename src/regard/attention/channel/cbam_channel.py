@@ -2,18 +2,14 @@
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn, relu
 
 from regard.attention.layers import Rescaling, bottleneck, sigmoid
-from regard.core.errors import OptionError
-from regard.core.facts import Facts, Paper
-from regard.core.features import Start
+from regard.core import Facts, OptionError, Paper, Start, Tap, widen
 from regard.core.options import one_of
-from regard.core.precision import widen
-from regard.core.tap import Tap
 from regard.kernels import squeeze_positions
 
 PAPER = Paper(
@@ -74,7 +70,7 @@ class CBAMChannel(Rescaling):
         torch.Size([2, 64, 7, 5])
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="cbam_channel",
         family="channel",
         paper=PAPER,

@@ -1,13 +1,9 @@
 """Spatial squeeze and channel excitation, the channel half of scSE."""
 
-from typing import ClassVar
-
 from torch import Tensor, relu
 
 from regard.attention.layers import Rescaling, bottleneck, sigmoid
-from regard.core.facts import Facts, Paper
-from regard.core.features import Start
-from regard.core.tap import Tap
+from regard.core import Facts, Paper, Start, Tap
 from regard.kernels import apply_gate, squeeze_positions
 
 
@@ -40,7 +36,7 @@ class CSE(Rescaling):
         4192
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="cse",
         family="channel",
         paper=Paper(

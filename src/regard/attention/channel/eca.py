@@ -1,15 +1,13 @@
 """Efficient channel attention."""
 
 import math
-from typing import ClassVar, Literal
+from typing import Literal
 
 from torch import Tensor, relu
 
 from regard.attention.layers import Conv1d, Rescaling, in_dtype_of, sigmoid
-from regard.core.facts import Facts, Paper
-from regard.core.features import Start
-from regard.core.options import at_least, odd, one_of, positive
-from regard.core.tap import Tap
+from regard.core import Facts, Paper, Start, Tap
+from regard.core.options import at_least, odd, positive
 from regard.kernels import squeeze_positions
 
 Padding = Literal["zeros", "circular"]
@@ -63,7 +61,7 @@ class ECA(Rescaling):
         7
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="eca",
         family="channel",
         paper=Paper(
@@ -99,7 +97,6 @@ class ECA(Rescaling):
         size = adaptive_kernel_size(channels, gamma, beta)
         if kernel_size is not None:
             size = odd("eca", "kernel_size", kernel_size)
-        one_of("eca", "padding", padding, ("zeros", "circular"))
         self.padding, self.hidden, self.reach = padding, hidden, size // 2
         beyond = self.reach if padding == "zeros" else 0
         if hidden is None:

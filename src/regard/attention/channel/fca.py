@@ -1,18 +1,15 @@
 """Frequency channel attention."""
 
 import math
-from typing import ClassVar, Literal, get_args
+from typing import Literal
 
 import torch
 from torch import Tensor, relu
 
 from regard.attention.layers import Rescaling, bottleneck, sigmoid
 from regard.attention.resampling import average
-from regard.core.facts import Facts, Paper
-from regard.core.features import Start
-from regard.core.options import at_least, one_of
-from regard.core.precision import widen
-from regard.core.tap import Tap
+from regard.core import Facts, Paper, Start, Tap, widen
+from regard.core.options import at_least
 
 Frequencies = Literal[
     "top1", "top2", "top4", "top8", "top16", "top32",
@@ -66,7 +63,7 @@ class FCA(Rescaling):
 
     waves: Tensor
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="fca",
         family="channel",
         paper=Paper(
@@ -98,7 +95,6 @@ class FCA(Rescaling):
         start: Start = "paper",
     ) -> None:
         super().__init__(channels, start=start)
-        one_of("fca", "frequencies", frequencies, get_args(Frequencies))
         self.size = None if size is None else at_least("fca", "size", size, 1)
         order = ORDERS[frequencies[:3]].split()[: int(frequencies[3:])]
         chosen = [order[channel * len(order) // channels] for channel in range(channels)]

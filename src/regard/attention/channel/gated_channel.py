@@ -1,16 +1,13 @@
 """The gated channel transformation."""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn, tanh
 
 from regard.attention.layers import Rescaling
-from regard.core.facts import Facts, Paper
-from regard.core.features import Start
-from regard.core.options import one_of, positive
-from regard.core.precision import widen
-from regard.core.tap import Tap
+from regard.core import Facts, Paper, Start, Tap, widen
+from regard.core.options import positive
 
 Mode = Literal["l2", "l1"]
 
@@ -46,7 +43,7 @@ class GatedChannel(Rescaling):
         192
     """  # noqa: E501
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="gated_channel",
         family="channel",
         paper=Paper(
@@ -66,7 +63,6 @@ class GatedChannel(Rescaling):
 
     def __init__(self, channels: int, *, mode: Mode = "l2", epsilon: float = 1e-5, start: Start = "paper") -> None:
         super().__init__(channels, start=start)
-        one_of("gated_channel", "mode", mode, ("l2", "l1"))
         self.mode, self.epsilon = mode, positive("gated_channel", "epsilon", epsilon)
         self.alpha = nn.Parameter(torch.empty(channels))
         self.gamma = nn.Parameter(torch.empty(channels))

@@ -1,18 +1,15 @@
 """The global context block of GCNet."""
 
 from collections import OrderedDict
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from regard.attention.layers import Conv1d, Linear, Rescaling, hidden_width, over_positions, sigmoid, softmax
 from regard.attention.products import wide_product
-from regard.core.facts import Facts, Paper
-from regard.core.features import Start
-from regard.core.options import one_of, positive
-from regard.core.precision import widen
-from regard.core.tap import Tap
+from regard.core import Facts, Paper, Start, Tap, widen
+from regard.core.options import positive
 
 Pooling = Literal["attention", "mean"]
 Fusion = Literal["add", "scale", "both"]
@@ -52,7 +49,7 @@ class GC(Rescaling):
         653
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="gc",
         family="channel",
         act="aggregate",
@@ -86,8 +83,6 @@ class GC(Rescaling):
     ) -> None:
         super().__init__(channels, start=start)
         hidden = max(NARROWEST, hidden_width("gc", channels, reduction))
-        one_of("gc", "pooling", pooling, ("attention", "mean"))
-        one_of("gc", "fusion", fusion, ("add", "scale", "both"))
         positive("gc", "epsilon", epsilon)
         self.pooling, self.fusion = pooling, fusion
         if pooling == "attention":

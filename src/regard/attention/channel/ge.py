@@ -1,18 +1,15 @@
 """Gather-excite."""
 
 from collections import OrderedDict
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn, relu
 
 from regard.attention.layers import Norm, Rescaling, bottleneck, convolution, sigmoid
 from regard.attention.resampling import average
-from regard.core.facts import Facts, Paper
-from regard.core.features import Start
-from regard.core.options import at_least, flag, one_of
-from regard.core.precision import widen
-from regard.core.tap import Tap
+from regard.core import Facts, Paper, Start, Tap, widen
+from regard.core.options import at_least
 from regard.kernels import squeeze_positions
 
 Extent = Literal[0, 2, 4, 8]
@@ -56,7 +53,7 @@ class GE(Rescaling):
         3844
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="ge",
         family="channel",
         paper=Paper(
@@ -92,12 +89,8 @@ class GE(Rescaling):
         start: Start = "paper",
     ) -> None:
         super().__init__(channels, start=start)
-        one_of("ge", "extent", extent, (0, 2, 4, 8))
-        one_of("ge", "form", form, ("theta_minus", "theta", "theta_plus"))
         at_least("ge", "reduction", reduction, 1)
         at_least("ge", "size", size, 1)
-        convolution("ge", dims)
-        flag("ge", "strict", strict)
         self.extent, self.form, self.size, self.dims = extent, form, size, dims
         if extent and form != "theta_minus":
             self.amend(exported_from=extent + 1)

@@ -1,14 +1,11 @@
 """Squeeze-and-excitation."""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from torch import Tensor, relu
 
 from regard.attention.layers import Linear, Rescaling, bottleneck, hard_sigmoid, sigmoid
-from regard.core.facts import Facts, Paper
-from regard.core.features import Start
-from regard.core.options import flag, one_of
-from regard.core.tap import Tap
+from regard.core import Facts, Paper, Start, Tap
 from regard.kernels import squeeze_positions
 
 Gate = Literal["sigmoid", "hard_sigmoid"]
@@ -51,7 +48,7 @@ class SE(Rescaling):
         Linear(in_features=64, out_features=64, bias=True)
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="se",
         family="channel",
         paper=Paper(
@@ -78,11 +75,10 @@ class SE(Rescaling):
         start: Start = "paper",
     ) -> None:
         super().__init__(channels, start=start)
-        one_of("se", "gate", gate, ("sigmoid", "hard_sigmoid"))
         self.squash = sigmoid if gate == "sigmoid" else hard_sigmoid
         self.has_hidden = reduction is not None
         if reduction is None:
-            self.score = Linear(channels, channels, bias=flag("se", "bias", bias))
+            self.score = Linear(channels, channels, bias=bias)
         else:
             self.reduce, self.expand = bottleneck("se", channels, reduction, bias)
         self.gate = Tap("gate")

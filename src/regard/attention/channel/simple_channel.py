@@ -1,15 +1,11 @@
 """The simplified channel attention of NAFNet."""
 
 import math
-from typing import ClassVar
 
 from torch import Tensor
 
 from regard.attention.layers import Linear, Rescaling
-from regard.core.facts import Facts, Paper
-from regard.core.features import Start
-from regard.core.options import flag
-from regard.core.tap import Tap
+from regard.core import Facts, Paper, Start, Tap
 from regard.kernels import squeeze_positions
 
 
@@ -34,13 +30,14 @@ class SimpleChannel(Rescaling):
         ShapeError: an x with another number of channels or axes.
 
     Example:
+        >>> import torch
         >>> SimpleChannel(64)(torch.randn(2, 64, 7, 5)).shape
         torch.Size([2, 64, 7, 5])
         >>> sum(p.numel() for p in SimpleChannel(64).parameters())
         4160
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="simple_channel",
         family="channel",
         paper=Paper(
@@ -56,7 +53,7 @@ class SimpleChannel(Rescaling):
 
     def __init__(self, channels: int, *, bias: bool = True, start: Start = "paper") -> None:
         super().__init__(channels, start=start)
-        self.score = Linear(channels, channels, bias=flag("simple_channel", "bias", bias))
+        self.score = Linear(channels, channels, bias=bias)
         self.gate = Tap("gate", low=-math.inf, high=math.inf)
 
     def forward(self, x: Tensor) -> Tensor:

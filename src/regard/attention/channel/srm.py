@@ -1,16 +1,11 @@
 """The style-based recalibration module."""
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor, nn
 
 from regard.attention.layers import Norm, Rescaling, sigmoid
-from regard.core.facts import Facts, Paper
-from regard.core.features import Start
-from regard.core.options import flag, not_negative
-from regard.core.precision import widen
-from regard.core.tap import Tap
+from regard.core import Facts, Paper, Start, Tap, widen
+from regard.core.options import not_negative
 from regard.kernels import squeeze_positions
 
 
@@ -45,7 +40,7 @@ class SRM(Rescaling):
         256
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="srm",
         family="channel",
         paper=Paper(
@@ -74,10 +69,10 @@ class SRM(Rescaling):
         start: Start = "paper",
     ) -> None:
         super().__init__(channels, start=start)
-        self.unbiased = flag("srm", "unbiased", unbiased)
+        self.unbiased = unbiased
         self.epsilon = not_negative("srm", "epsilon", epsilon)
         self.style = nn.Parameter(torch.empty(channels, 2))
-        self.norm = Norm(channels, strict=flag("srm", "strict", strict))
+        self.norm = Norm(channels, strict=strict)
         self.gate = Tap("gate")
         self.reset_parameters()
 

@@ -1,19 +1,14 @@
 """The control that every gate has to beat: a learned constant map."""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from regard.attention.layers import Rescaling, sigmoid
 from regard.attention.resampling import interpolate
-from regard.core.errors import OptionError
-from regard.core.facts import Facts, Paper
-from regard.core.features import Start
-from regard.core.kinds import Axis
-from regard.core.options import at_least, one_of
-from regard.core.precision import widen
-from regard.core.tap import Tap
+from regard.core import Axis, Facts, OptionError, Paper, Start, Tap, widen
+from regard.core.options import at_least
 
 Shape = Literal["channel", "spatial"]
 
@@ -47,7 +42,7 @@ class Static(Rescaling):
         torch.Size([7, 5])
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="static",
         family="channel",
         paper=Paper(
@@ -70,7 +65,6 @@ class Static(Rescaling):
         start: Start = "paper",
     ) -> None:
         super().__init__(channels, start=start)
-        one_of("static", "shape", shape, ("channel", "spatial"))
         if shape == "channel" and size is not None:
             raise OptionError(
                 f"static: size={size!r} is not allowed with shape='channel'; it is the grid of 'spatial'."

@@ -1,17 +1,14 @@
 """The bottleneck attention module."""
 
 from collections import OrderedDict
-from typing import ClassVar, Literal
+from typing import Literal
 
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
 from regard.attention.layers import Linear, Norm, Rescaling, convolution, hidden_width, over_positions, sigmoid
-from regard.core.facts import Facts, Paper
-from regard.core.features import Start
-from regard.core.options import at_least, flag, one_of
-from regard.core.precision import widen
-from regard.core.tap import Tap
+from regard.core import Facts, Paper, Start, Tap, widen
+from regard.core.options import at_least
 from regard.kernels import squeeze_positions
 
 Combine = Literal["mul", "add"]
@@ -52,7 +49,7 @@ class BAM(Rescaling):
         1173
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="bam",
         family="mixed",
         paper=Paper(
@@ -91,8 +88,6 @@ class BAM(Rescaling):
         super().__init__(channels, start=start)
         hidden = hidden_width("bam", channels, reduction)
         at_least("bam", "dilation", dilation, 1)
-        one_of("bam", "combine", combine, ("mul", "add"))
-        flag("bam", "strict", strict)
         self.combine, self.dims = combine, dims
         self.channel = _channel_branch(channels, hidden, combine, strict)
         self.spatial = _spatial_branch(channels, hidden, dilation, combine, dims, strict)

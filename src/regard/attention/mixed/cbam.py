@@ -1,13 +1,10 @@
 """The convolutional block attention module."""
 
-from typing import ClassVar
-
 from torch import Tensor
 
 from regard.attention.channel.cbam_channel import CBAMChannel, Pool
 from regard.attention.spatial.cbam_spatial import CBAMSpatial
-from regard.core.facts import Facts
-from regard.core.features import Features, Start
+from regard.core import Facts, Features, Start
 
 
 class CBAM(Features):
@@ -43,7 +40,7 @@ class CBAM(Features):
         680
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="cbam",
         family="mixed",
         paper=CBAMChannel.facts.paper,

@@ -1,17 +1,13 @@
 """Coordinate attention."""
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import hardswish
 
 from regard.attention.axes import axis_means, laid_along
 from regard.attention.layers import Conv1d, Norm, Rescaling, sigmoid
-from regard.core.facts import Facts, Paper
-from regard.core.features import Start
-from regard.core.options import at_least, flag, one_of
-from regard.core.tap import Tap
+from regard.core import Facts, Paper, Start, Tap
+from regard.core.options import at_least
 
 
 class Coord(Rescaling):
@@ -48,7 +44,7 @@ class Coord(Rescaling):
         1688
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="coord",
         family="mixed",
         paper=Paper(
@@ -80,9 +76,6 @@ class Coord(Rescaling):
         super().__init__(channels, start=start)
         at_least("coord", "least", least, 1)
         hidden = max(least, channels // at_least("coord", "reduction", reduction, 1))
-        one_of("coord", "dims", dims, self.facts.dims)
-        flag("coord", "bias", bias)
-        flag("coord", "strict", strict)
         self.dims = dims
         self.reduce = Conv1d(channels, hidden, 1, bias=bias)
         self.norm = Norm(hidden, strict=strict)

@@ -1,17 +1,14 @@
 """Channel prior convolutional attention."""
 
 import math
-from typing import ClassVar, Literal
+from typing import Literal
 
 from torch import Tensor, nn, relu
 from torch.nn.functional import gelu
 
 from regard.attention.layers import Linear, Rescaling, convolution, hidden_width, over_positions, sigmoid
 from regard.attention.strips import depthwise_convolution, strip_convolution
-from regard.core.facts import Facts, Paper
-from regard.core.features import Start
-from regard.core.options import flag, one_of
-from regard.core.tap import Tap
+from regard.core import Facts, Paper, Start, Tap
 from regard.kernels import apply_gate, squeeze_positions
 
 Sigmoids = Literal["each", "sum"]
@@ -53,7 +50,7 @@ class CPCA(Rescaling):
         13328
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="cpca",
         family="mixed",
         paper=Paper(
@@ -88,8 +85,7 @@ class CPCA(Rescaling):
     ) -> None:
         super().__init__(channels, start=start)
         conv = convolution("cpca", dims)
-        one_of("cpca", "sigmoids", sigmoids, ("each", "sum"))
-        self.dims, self.sigmoids, self.projections = dims, sigmoids, flag("cpca", "projections", projections)
+        self.dims, self.sigmoids, self.projections = dims, sigmoids, projections
         if projections:
             self.amend(bare=False)
         hidden = hidden_width("cpca", channels, reduction)

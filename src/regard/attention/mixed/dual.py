@@ -1,16 +1,14 @@
 """The head of DANet: position and channel attention side by side."""
 
 from collections import OrderedDict
-from typing import ClassVar
 
 from torch import Tensor, nn
 
 from regard.attention.channel.dual_channel import DualChannel, Energy
 from regard.attention.layers import Norm, convolution
 from regard.attention.spatial.dual_position import DualPosition
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.options import at_least, flag
+from regard.core import Facts, Features, Paper, Start
+from regard.core.options import at_least
 
 
 class Dual(Features):
@@ -48,7 +46,7 @@ class Dual(Features):
         5202
     """  # noqa: E501
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="dual",
         family="mixed",
         act="aggregate",
@@ -86,8 +84,6 @@ class Dual(Features):
         start: Start = "paper",
     ) -> None:
         super().__init__(channels, start=start)
-        flag("dual", "convolutions", convolutions)
-        flag("dual", "strict", strict)
         conv = convolution("dual", dims)
         at_least("dual", "squeeze", squeeze, 1)
         self.dims, width = dims, max(1, channels // squeeze) if convolutions else channels

@@ -1,18 +1,14 @@
 """Efficient local attention."""
 
 import math
-from typing import ClassVar
 
 from torch import Tensor, nn
 
 from regard.attention.axes import axis_means, laid_along
 from regard.attention.group_norm import group_normalise
 from regard.attention.layers import Conv1d, Rescaling, group_count, sigmoid
-from regard.core.errors import OptionError
-from regard.core.facts import Facts, Paper
-from regard.core.features import Start
-from regard.core.options import at_least, flag, odd, one_of
-from regard.core.tap import Tap
+from regard.core import Facts, OptionError, Paper, Start, Tap
+from regard.core.options import at_least, odd
 
 
 class ELA(Rescaling):
@@ -48,7 +44,7 @@ class ELA(Rescaling):
         1152
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="ela",
         family="mixed",
         paper=Paper(
@@ -81,8 +77,7 @@ class ELA(Rescaling):
         padding = odd("ela", "kernel_size", kernel_size) // 2
         groups = group_count("ela", groups, channels, channels)
         parts = _norm_groups(channels, norm_groups)
-        one_of("ela", "dims", dims, self.facts.dims)
-        copies = 1 if flag("ela", "shared", shared) else dims
+        copies = 1 if shared else dims
         self.dims = dims
         self.convs = nn.ModuleList(
             Conv1d(channels, channels, kernel_size, padding=padding, groups=groups, bias=False) for _ in range(copies)

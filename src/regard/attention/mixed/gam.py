@@ -2,15 +2,13 @@
 
 import math
 from collections import OrderedDict
-from typing import ClassVar, Literal
+from typing import Literal
 
 from torch import Tensor, nn, relu
 
 from regard.attention.layers import Linear, Norm, Rescaling, convolution, group_count, hidden_width, sigmoid
-from regard.core.facts import Facts, Paper
-from regard.core.features import Start
-from regard.core.options import at_least, flag, odd, one_of
-from regard.core.tap import Tap
+from regard.core import Facts, Paper, Start, Tap
+from regard.core.options import at_least, odd
 
 Score = Literal["sigmoid", "linear"]
 
@@ -50,7 +48,7 @@ class GAM(Rescaling):
         102720
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="gam",
         family="mixed",
         paper=Paper(
@@ -83,8 +81,6 @@ class GAM(Rescaling):
         super().__init__(channels, start=start)
         hidden = hidden_width("gam", channels, reduction)
         padding = odd("gam", "kernel_size", kernel_size) // 2
-        one_of("gam", "score", score, ("sigmoid", "linear"))
-        flag("gam", "strict", strict)
         conv = convolution("gam", dims)
         groups = group_count("gam", at_least("gam", "groups", groups, 1), 1, channels, hidden)
         self.groups, self.score, self.dims = groups, score, dims

@@ -1,19 +1,13 @@
 """Mixed local channel attention."""
 
-from typing import ClassVar
-
 from torch import Tensor
 
 from regard.attention.channel.eca import adaptive_kernel_size
 from regard.attention.layers import Conv1d, Rescaling, sigmoid
 from regard.attention.products import without_autocast
 from regard.attention.resampling import average
-from regard.core.errors import OptionError
-from regard.core.facts import Facts, Paper
-from regard.core.features import Start
+from regard.core import Facts, OptionError, Paper, Start, Tap, widen
 from regard.core.options import at_least, odd
-from regard.core.precision import widen
-from regard.core.tap import Tap
 
 
 class MLCA(Rescaling):
@@ -52,7 +46,7 @@ class MLCA(Rescaling):
         6
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="mlca",
         family="mixed",
         paper=Paper(

@@ -1,16 +1,11 @@
 """Efficient multi-scale attention."""
 
-from typing import ClassVar
-
 from torch import Tensor, nn
 
 from regard.attention.axes import axis_means, laid_along
 from regard.attention.group_norm import group_normalise
 from regard.attention.layers import Rescaling, convolution, group_count, over_positions, sigmoid, softmax
-from regard.core.facts import Facts, Paper
-from regard.core.features import Start
-from regard.core.precision import widen
-from regard.core.tap import Tap
+from regard.core import Facts, Paper, Start, Tap, widen
 from regard.kernels import apply_gate
 
 
@@ -47,7 +42,7 @@ class MultiscaleEMA(Rescaling):
         672
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="multiscale_ema",
         family="mixed",
         paper=Paper(

@@ -1,17 +1,13 @@
 """Polarized self-attention."""
 
 from collections import OrderedDict
-from typing import ClassVar, Literal
+from typing import Literal
 
 from torch import Tensor, nn
 
 from regard.attention.layers import Conv1d, Linear, Rescaling, hidden_width, sigmoid, softmax
 from regard.attention.products import wide_product
-from regard.core.facts import Facts, Paper
-from regard.core.features import Start
-from regard.core.options import one_of
-from regard.core.precision import widen
-from regard.core.tap import Tap
+from regard.core import Facts, Paper, Start, Tap, widen
 from regard.kernels import apply_gate
 
 Arrangement = Literal["parallel", "sequential"]
@@ -55,7 +51,7 @@ class Polarized(Rescaling):
         8256
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="polarized",
         family="mixed",
         paper=Paper(
@@ -87,8 +83,6 @@ class Polarized(Rescaling):
         start: Start = "paper",
     ) -> None:
         super().__init__(channels, start=start)
-        one_of("polarized", "arrangement", arrangement, ("parallel", "sequential"))
-        one_of("polarized", "form", form, ("released", "paper"))
         self.arrangement, self.form = arrangement, form
         hidden = hidden_width("polarized", channels, 2)
         neutral = 0.5 if arrangement == "parallel" else 1.0

@@ -2,17 +2,14 @@
 
 import math
 from functools import partial
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn, tanh
 
 from regard.attention.layers import Conv1d, Linear, Rescaling, softmax
-from regard.core.errors import ShapeError
-from regard.core.facts import Facts, Input, Paper
-from regard.core.features import Start
-from regard.core.options import at_least, one_of
-from regard.core.tap import Tap
+from regard.core import Facts, Input, Paper, ShapeError, Start, Tap
+from regard.core.options import at_least
 from regard.kernels import apply_gate, squeeze_positions
 
 Order = Literal["channel-spatial", "spatial-channel"]
@@ -58,7 +55,7 @@ class SCACNN(Rescaling):
         torch.Size([2, 64, 7, 5])
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="sca_cnn",
         family="mixed",
         paper=Paper(
@@ -91,7 +88,6 @@ class SCACNN(Rescaling):
     ) -> None:
         super().__init__(channels, start=start)
         at_least("sca_cnn", "hidden", hidden, 1)
-        one_of("sca_cnn", "order", order, ("channel-spatial", "spatial-channel"))
         self.order = order
         self.state_size = None if state_size is None else at_least("sca_cnn", "state_size", state_size, 1)
         if state_size is not None:

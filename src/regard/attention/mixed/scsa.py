@@ -1,19 +1,14 @@
 """Spatial and channel synergistic attention."""
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor, nn
 
 from regard.attention.axes import axis_means, laid_along
-from regard.attention.layers import Conv1d, Rescaling, convolution, group_count, sigmoid, softmax
+from regard.attention.layers import Conv1d, Rescaling, group_count, sigmoid, softmax
 from regard.attention.part_norm import PartNorm
 from regard.attention.products import wide_product
-from regard.core.facts import Facts, Paper
-from regard.core.features import Start
+from regard.core import Facts, Paper, Start, Tap, widen
 from regard.core.options import at_least
-from regard.core.precision import widen
-from regard.core.tap import Tap
 from regard.kernels import apply_gate
 
 KERNEL_SIZES = (3, 5, 7, 9)
@@ -55,7 +50,7 @@ class SCSA(Rescaling):
         1024
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="scsa",
         family="mixed",
         paper=Paper(
@@ -80,7 +75,6 @@ class SCSA(Rescaling):
         self, channels: int, *, heads: int = 1, window: int = 7, dims: int = 2, start: Start = "paper"
     ) -> None:
         super().__init__(channels, start=start)
-        convolution("scsa", dims)
         self.dims = dims
         self.heads = group_count("scsa", at_least("scsa", "heads", heads, 1), 1, channels)
         self.window = at_least("scsa", "window", window, 1)

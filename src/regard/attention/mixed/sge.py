@@ -1,17 +1,11 @@
 """Spatial group-wise enhance."""
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor, nn
 
 from regard.attention.bessel import bessel
 from regard.attention.layers import Rescaling, group_count, sigmoid
-from regard.core.facts import Facts, Paper
-from regard.core.features import Start
-from regard.core.options import flag
-from regard.core.precision import widen
-from regard.core.tap import Tap
+from regard.core import Facts, Paper, Start, Tap, widen
 from regard.kernels import apply_gate, squeeze_positions
 
 EPSILON = 1e-5
@@ -48,7 +42,7 @@ class SGE(Rescaling):
         128
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="sge",
         family="mixed",
         paper=Paper(
@@ -74,7 +68,7 @@ class SGE(Rescaling):
     ) -> None:
         super().__init__(channels, start=start)
         self.groups = group_count("sge", groups, 64, channels)
-        self.unbiased = flag("sge", "unbiased", unbiased)
+        self.unbiased = unbiased
         self.weight = nn.Parameter(torch.empty(self.groups))
         self.bias = nn.Parameter(torch.empty(self.groups))
         self.gate = Tap("spatial")

@@ -1,16 +1,11 @@
 """The simple, parameter-free attention module."""
 
-from typing import ClassVar
-
 from torch import Tensor
 
 from regard.attention.bessel import bessel
 from regard.attention.layers import Rescaling, over_positions, sigmoid
-from regard.core.facts import Facts, Paper
-from regard.core.features import Start
-from regard.core.options import flag, positive
-from regard.core.precision import widen
-from regard.core.tap import Tap
+from regard.core import Facts, Paper, Start, Tap, widen
+from regard.core.options import positive
 from regard.kernels import squeeze_positions
 
 LOWEST = 0.622
@@ -48,7 +43,7 @@ class SimAM(Rescaling):
         0
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="simam",
         family="mixed",
         paper=Paper(
@@ -72,7 +67,7 @@ class SimAM(Rescaling):
     ) -> None:
         super().__init__(channels, start=start)
         self.regularisation = positive("simam", "regularisation", regularisation)
-        self.unbiased = flag("simam", "unbiased", unbiased)
+        self.unbiased = unbiased
         self.gate = Tap("mixed", low=LOWEST)
 
     def forward(self, x: Tensor) -> Tensor:

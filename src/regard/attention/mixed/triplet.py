@@ -1,15 +1,11 @@
 """Triplet attention."""
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor, nn
 
 from regard.attention.layers import Norm, Rescaling, convolution, sigmoid
-from regard.core.facts import Facts, Paper
-from regard.core.features import Start
-from regard.core.options import flag, odd
-from regard.core.tap import Tap
+from regard.core import Facts, Paper, Start, Tap
+from regard.core.options import odd
 from regard.kernels import apply_gate, squeeze_channels
 
 
@@ -46,7 +42,7 @@ class Triplet(Rescaling):
         300
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="triplet",
         family="mixed",
         paper=Paper(
@@ -75,10 +71,8 @@ class Triplet(Rescaling):
         start: Start = "paper",
     ) -> None:
         super().__init__(channels, start=start)
-        convolution("triplet", dims)
-        flag("triplet", "strict", strict)
         self.dims = dims
-        self.pooled = (*range(2, dims + 2), *((1,) if flag("triplet", "spatial", spatial) else ()))
+        self.pooled = (*range(2, dims + 2), *((1,) if spatial else ()))
         self.branches = nn.ModuleList(
             _Branch(odd("triplet", "kernel_size", kernel_size), dims, strict, "spatial" if axis == 1 else "mixed")
             for axis in self.pooled

@@ -1,7 +1,5 @@
 """The attention gate of Attention U-Net."""
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
@@ -9,12 +7,8 @@ from torch.nn.modules.conv import _ConvNd
 
 from regard.attention.layers import Norm, Rescaling, convolution, sigmoid
 from regard.attention.resampling import interpolate
-from regard.core.errors import ShapeError
-from regard.core.facts import Facts, Input, Paper
-from regard.core.features import Start
-from regard.core.options import at_least, flag
-from regard.core.precision import widen
-from regard.core.tap import Tap
+from regard.core import Facts, Input, Paper, ShapeError, Start, Tap, widen
+from regard.core.options import at_least
 
 
 def _coarse(channels: int, size: tuple[int, ...], batch: int) -> Tensor:
@@ -56,7 +50,7 @@ class AttentionGate(Rescaling):
         torch.Size([2, 64, 8, 6])
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="attention_gate",
         family="spatial",
         paper=Paper(
@@ -103,8 +97,6 @@ class AttentionGate(Rescaling):
         self.signal_channels = at_least("attention_gate", "signal_channels", given, 1)
         width = max(1, channels // 2) if hidden is None else at_least("attention_gate", "hidden", hidden, 1)
         self.subsample, self.dims = at_least("attention_gate", "subsample", subsample, 1), dims
-        flag("attention_gate", "norm", norm)
-        flag("attention_gate", "strict", strict)
         conv = convolution("attention_gate", dims)
 
         def normalisation(features: int) -> nn.Module:
@@ -118,7 +110,7 @@ class AttentionGate(Rescaling):
         self.norm_score = normalisation(1)
         self.gate = Tap("spatial")
         self.output = None
-        if flag("attention_gate", "output", output):
+        if output:
             self.output = nn.Sequential(conv(channels, channels, 1), Norm(channels, strict=strict))
             self.amend(bare=False)
         if subsample > 1:

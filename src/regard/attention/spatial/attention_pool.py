@@ -1,7 +1,7 @@
 """Attention pooling in place of the mean before the classifier."""
 
 import math
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -10,12 +10,8 @@ from regard.attention.heads import head_count, split_heads, to_tokens
 from regard.attention.layers import Linear, softmax
 from regard.attention.products import wide_product
 from regard.attention.resampling import interpolate
-from regard.core.errors import OptionError
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features
-from regard.core.options import at_least, one_of
-from regard.core.precision import widen
-from regard.core.tap import Tap
+from regard.core import Facts, Features, OptionError, Paper, Tap, widen
+from regard.core.options import at_least
 from regard.kernels import squeeze_positions
 
 Form = Literal["mean", "query"]
@@ -56,7 +52,7 @@ class AttentionPool(Features):
         16887808
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="attention_pool",
         family="spatial",
         act="aggregate",
@@ -94,7 +90,6 @@ class AttentionPool(Features):
         size: tuple[int, ...] | None = None,
     ) -> None:
         super().__init__(channels)
-        one_of("attention_pool", "form", form, ("mean", "query"))
         self.heads = head_count("attention_pool", heads, 8, channels)
         self.form, self.size = form, None if size is None else _size(size)
         self.register_parameter("token", nn.Parameter(torch.empty(channels)) if form == "query" else None)

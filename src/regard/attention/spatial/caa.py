@@ -1,6 +1,6 @@
 """Context anchor attention."""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from torch import Tensor, nn
 from torch.nn.functional import silu
@@ -8,11 +8,8 @@ from torch.nn.functional import silu
 from regard.attention.layers import Norm, Rescaling, convolution, sigmoid
 from regard.attention.pooling import surrounding_mean
 from regard.attention.strips import strip_convolution
-from regard.core.facts import Facts, Paper
-from regard.core.features import Start
-from regard.core.options import flag, odd, one_of
-from regard.core.precision import widen
-from regard.core.tap import Tap
+from regard.core import Facts, Paper, Start, Tap, widen
+from regard.core.options import odd
 
 Apply = Literal["residual", "gate"]
 
@@ -55,7 +52,7 @@ class CAA(Rescaling):
         9856
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="caa",
         family="spatial",
         paper=Paper(
@@ -87,9 +84,7 @@ class CAA(Rescaling):
         super().__init__(channels, start=start)
         conv = convolution("caa", dims)
         odd("caa", "kernel_size", kernel_size)
-        one_of("caa", "apply", apply, ("residual", "gate"))
-        flag("caa", "strict", strict)
-        self.dims, self.apply_as, self.norm = dims, apply, flag("caa", "norm", norm)
+        self.dims, self.apply_as, self.norm = dims, apply, norm
         self.reduce = conv(channels, channels, 1, bias=not norm)
         self.reduce_norm = _normalisation(channels, norm, strict)
         axes = range(dims - 1, -1, -1)

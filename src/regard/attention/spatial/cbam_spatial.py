@@ -1,15 +1,11 @@
 """The spatial half of the convolutional block attention module."""
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor, nn
 
 from regard.attention.layers import Norm, Rescaling, convolution, sigmoid
-from regard.core.facts import Facts, Paper
-from regard.core.features import Start
-from regard.core.options import flag, odd
-from regard.core.tap import Tap
+from regard.core import Facts, Paper, Start, Tap
+from regard.core.options import odd
 from regard.kernels import squeeze_channels
 
 
@@ -43,7 +39,7 @@ class CBAMSpatial(Rescaling):
         100
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="cbam_spatial",
         family="spatial",
         paper=Paper(
@@ -72,7 +68,6 @@ class CBAMSpatial(Rescaling):
     ) -> None:
         super().__init__(channels, start=start)
         odd("cbam_spatial", "kernel_size", kernel_size)
-        flag("cbam_spatial", "strict", strict)
         self.dims = dims
         self.conv = convolution("cbam_spatial", dims)(2, 1, kernel_size, padding=kernel_size // 2, bias=False)
         self.norm = Norm(1, momentum=0.01, strict=strict)

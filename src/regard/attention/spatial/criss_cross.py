@@ -1,7 +1,6 @@
 """Criss-cross attention, repeated."""
 
 import math
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -9,10 +8,8 @@ from torch import Tensor, nn
 from regard.attention.heads import to_tokens
 from regard.attention.layers import Linear, hidden_width, softmax
 from regard.attention.products import wide_product
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
+from regard.core import Facts, Features, Paper, Start, Tap
 from regard.core.options import at_least
-from regard.core.tap import Tap
 
 
 class CrissCross(Features):
@@ -45,7 +42,7 @@ class CrissCross(Features):
         5201
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="criss_cross",
         family="spatial",
         act="aggregate",

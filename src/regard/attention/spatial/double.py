@@ -1,15 +1,11 @@
 """The double attention of A2-Nets."""
 
-from typing import ClassVar
-
 from torch import Tensor
 
 from regard.attention.heads import to_features, to_tokens
 from regard.attention.layers import Linear, hidden_width, softmax
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
+from regard.core import Facts, Features, Paper, Start, Tap
 from regard.core.options import at_least
-from regard.core.tap import Tap
 
 
 class Double(Features):
@@ -43,7 +39,7 @@ class Double(Features):
         4208
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="double",
         family="spatial",
         act="aggregate",

@@ -1,16 +1,12 @@
 """The position attention of DANet."""
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor, nn
 
 from regard.attention.attending import attend
 from regard.attention.heads import to_features, to_tokens
 from regard.attention.layers import Linear, hidden_width
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.tap import Tap
+from regard.core import Facts, Features, Paper, Start, Tap
 
 
 class DualPosition(Features):
@@ -40,7 +36,7 @@ class DualPosition(Features):
         5201
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="dual_position",
         family="spatial",
         act="aggregate",

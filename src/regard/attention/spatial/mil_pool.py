@@ -1,17 +1,11 @@
 """Attention pooling over a bag of instances."""
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor, sigmoid, tanh
 
 from regard.attention.layers import Linear, softmax
-from regard.core.errors import ShapeError
-from regard.core.facts import Facts, Input, Paper
-from regard.core.features import Features
-from regard.core.options import at_least, flag
-from regard.core.precision import widen
-from regard.core.tap import Tap
+from regard.core import Facts, Features, Input, Paper, ShapeError, Tap, widen
+from regard.core.options import at_least
 
 
 class MILPool(Features):
@@ -46,7 +40,7 @@ class MILPool(Features):
         3.0
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="mil_pool",
         family="spatial",
         act="aggregate",
@@ -72,7 +66,7 @@ class MILPool(Features):
         super().__init__(channels)
         at_least("mil_pool", "hidden", hidden, 1)
         self.value = Linear(channels, hidden)
-        self.gate = Linear(channels, hidden) if flag("mil_pool", "gated", gated) else None
+        self.gate = Linear(channels, hidden) if gated else None
         self.score = Linear(hidden, 1)
         self.spatial = Tap("spatial", shares="position")
 

@@ -1,7 +1,7 @@
 """The non-local block."""
 
 import math
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn, relu
@@ -10,10 +10,8 @@ from regard.attention.attending import attend
 from regard.attention.heads import to_features, to_tokens
 from regard.attention.layers import Linear, Norm, hidden_width
 from regard.attention.products import wide_product
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.options import flag, one_of
-from regard.core.tap import Tap
+from regard.core import Facts, Features, Paper, Start, Tap
+from regard.core.options import one_of
 
 Form = Literal["embedded", "gaussian", "dot", "concatenation"]
 Scale = Literal["width", "channels", "none"]
@@ -59,7 +57,7 @@ class NonLocal(Features):
         2101760
     """  # noqa: E501
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="nonlocal",
         family="spatial",
         act="aggregate",
@@ -100,11 +98,7 @@ class NonLocal(Features):
         start: Start = "paper",
     ) -> None:
         super().__init__(channels, start=start)
-        one_of("nonlocal", "form", form, (*_SHARES, *_SUMS))
         one_of("nonlocal", "subsample", subsample, (1, 2))
-        one_of("nonlocal", "scale", scale, ("width", "channels", "none"))
-        flag("nonlocal", "norm", norm)
-        flag("nonlocal", "strict", strict)
         hidden = hidden_width("nonlocal", channels, reduction)
         self.form, self.subsample = form, subsample
         if subsample == 2:

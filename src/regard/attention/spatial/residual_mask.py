@@ -1,6 +1,6 @@
 """The soft mask branch of the residual attention network."""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn, relu
@@ -8,11 +8,8 @@ from torch import Tensor, nn, relu
 from regard.attention.layers import Norm, Rescaling, convolution, sigmoid
 from regard.attention.pooling import halve
 from regard.attention.resampling import interpolate
-from regard.core.facts import Facts, Paper
-from regard.core.features import Start
-from regard.core.options import at_least, flag, one_of
-from regard.core.precision import widen
-from regard.core.tap import Tap
+from regard.core import Facts, Paper, Start, Tap, widen
+from regard.core.options import at_least
 
 Activation = Literal["mixed", "channel", "spatial"]
 Apply = Literal["residual", "naive"]
@@ -57,7 +54,7 @@ class ResidualMask(Rescaling):
         torch.Size([2, 64, 7, 5])
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="residual_mask",
         family="spatial",
         paper=Paper(
@@ -100,9 +97,6 @@ class ResidualMask(Rescaling):
         super().__init__(channels, start=start)
         at_least("residual_mask", "poolings", poolings, 1)
         at_least("residual_mask", "units", units, 1)
-        one_of("residual_mask", "activation", activation, ("mixed", "channel", "spatial"))
-        one_of("residual_mask", "apply", apply, ("residual", "naive"))
-        flag("residual_mask", "strict", strict)
         conv = convolution("residual_mask", dims)
         self.dims, self.activation, self.apply_as = dims, activation, apply
 

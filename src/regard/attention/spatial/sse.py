@@ -1,14 +1,9 @@
 """Channel squeeze and spatial excitation, the spatial half of scSE."""
 
-from typing import ClassVar
-
 from torch import Tensor
 
 from regard.attention.layers import Conv1d, Rescaling, sigmoid
-from regard.core.facts import Facts, Paper
-from regard.core.features import Start
-from regard.core.options import flag
-from regard.core.tap import Tap
+from regard.core import Facts, Paper, Start, Tap
 from regard.kernels import apply_gate
 
 
@@ -41,7 +36,7 @@ class SSE(Rescaling):
         65
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="sse",
         family="spatial",
         paper=Paper(
@@ -58,7 +53,7 @@ class SSE(Rescaling):
 
     def __init__(self, channels: int, *, bias: bool = True, start: Start = "paper") -> None:
         super().__init__(channels, start=start)
-        self.score = Conv1d(channels, 1, 1, bias=flag("sse", "bias", bias))
+        self.score = Conv1d(channels, 1, 1, bias=bias)
         self.gate = Tap("spatial")
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """The spatial transformer."""
 
 import math
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -9,12 +9,10 @@ from torch import Tensor, nn
 from regard.attention.layers import Linear, convolution
 from regard.attention.resampling import average
 from regard.attention.sampling import NONDETERMINISTIC, sample
-from regard.attention.warps import TRANSFORMS, Transform, Warp
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.options import at_least, one_of
-from regard.core.precision import widen
-from regard.core.tap import Tap, identity_grid
+from regard.attention.warps import Transform, Warp
+from regard.core import Facts, Features, Paper, Start, Tap, widen
+from regard.core.options import at_least
+from regard.core.tap import identity_grid
 
 Padding = Literal["zeros", "border"]
 
@@ -57,7 +55,7 @@ class STN(Features):
         True
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="stn",
         family="spatial",
         act="resample",
@@ -98,10 +96,8 @@ class STN(Features):
     ) -> None:
         super().__init__(channels, start=start)
         conv = convolution("stn", dims)
-        one_of("stn", "transform", transform, TRANSFORMS)
         at_least("stn", "hidden", hidden, 1)
         at_least("stn", "control", control, 2)
-        one_of("stn", "padding", padding, ("zeros", "border"))
         self.dims, self.border = dims, padding == "border"
         self.cells = at_least("stn", "cells", cells, 1)
         self.warp = Warp(transform, dims, control)

@@ -1,17 +1,14 @@
 """Strip pooling, and the strip attention made from it."""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn, relu
 
 from regard.attention.axes import axis_means, laid_along
 from regard.attention.layers import Conv1d, Norm, Rescaling, convolution, sigmoid
-from regard.core.facts import Facts, Paper
-from regard.core.features import Start
-from regard.core.options import flag, odd, one_of
-from regard.core.precision import widen
-from regard.core.tap import Tap
+from regard.core import Facts, Paper, Start, Tap, widen
+from regard.core.options import odd
 
 Form = Literal["full", "depthwise", "plain"]
 
@@ -50,7 +47,7 @@ class Strip(Rescaling):
         384
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="strip",
         family="spatial",
         paper=Paper(
@@ -87,12 +84,9 @@ class Strip(Rescaling):
         start: Start = "paper",
     ) -> None:
         super().__init__(channels, start=start)
-        one_of("strip", "dims", dims, self.facts.dims)
-        one_of("strip", "form", form, ("full", "depthwise", "plain"))
         odd("strip", "kernel_size", kernel_size)
-        flag("strip", "strict", strict)
         self.dims, self.form = dims, form
-        biased = form == "full" if bias is None else flag("strip", "bias", bias)
+        biased = form == "full" if bias is None else bias
         groups = 1 if form == "full" else channels
         self.profiles = nn.ModuleList(
             nn.Identity()
