@@ -140,6 +140,17 @@ def test_a_half_has_every_gradient(small, dtype, groups, autocast):
             assert float((ours.grad.double() - theirs.grad).abs().max()) <= allowed
 
 
+@pytest.mark.parametrize("autocast", [False, True])
+@pytest.mark.parametrize(("dims", "size"), [(1, (40,)), (2, (3, 40))])
+def test_a_long_depthwise_kernel_in_float16_ends(dims, size, autocast):
+    x = torch.randn(2, 4, *size).half()
+    exact = CONVOLUTIONS[dims](4, 4, (1,) * (dims - 1) + (21,), padding="same", groups=4).half().double()
+    layer = copy.deepcopy(exact).to(torch.float32 if autocast else torch.float16)
+    with torch.no_grad(), torch.autocast("cpu", torch.float16, enabled=autocast):
+        y = layer(x.float() if autocast else x)
+    torch.testing.assert_close(y.double(), exact(x.double()), rtol=0, atol=1e-2)
+
+
 @pytest.mark.parametrize("dims", [1, 2, 3])
 @pytest.mark.parametrize("stride", [1, 2])
 def test_it_is_pytorchs_layer_in_float32(dims, stride):

@@ -26,6 +26,10 @@ LEAVES_GRADIENTS_UNWRITTEN = torch.__version__ < "2.15"
 """On the CPU, in half precision, PyTorch up to 2.14 leaves some of a convolution's weight gradient uninitialised: where
 a kernel over three axes or a stride over any is larger than the features. No issue upstream was found."""
 
+LONGEST = 13
+"""The longest last axis of a depthwise kernel that oneDNN convolves in float16 on every processor: on those with
+AVX512-FP16 a longer one never ends."""
+
 
 class Rescaling(Features):
     """A mechanism whose last act multiplies the features by its map."""
@@ -139,7 +143,9 @@ def convolve(
     """
     own = CONVOLVE[weight.ndim - 2]
     strided = max((stride,) if isinstance(stride, int) else stride) > 1
-    if not (LEAVES_GRADIENTS_UNWRITTEN and (strided or weight.ndim == 5) and _in_half_on_the_cpu(x)):
+    unwritten = LEAVES_GRADIENTS_UNWRITTEN and (strided or weight.ndim == 5)
+    endless = groups == x.shape[1] and weight.shape[-1] > LONGEST and torch.float16 in (x.dtype, _cast(x))
+    if not ((unwritten or endless) and _in_half_on_the_cpu(x)):
         return own(x, weight, bias, stride, padding, dilation, groups)
     with without_autocast(x):
         wide_bias = None if bias is None else widen(bias)
@@ -149,17 +155,20 @@ def convolve(
 
 def in_dtype_of(weight: Tensor, x: Tensor) -> Tensor:
     """x in the dtype of the weight; under autocast half precision stays, for it would be cast back."""
-    if x.dtype == weight.dtype or (x.dtype in HALVES and weight.dtype == torch.float32 and _autocast(x)):
+    if x.dtype == weight.dtype or (x.dtype in HALVES and weight.dtype == torch.float32 and _cast(x) is not None):
         return x
     return x.to(weight.dtype)
 
 
 def _in_half_on_the_cpu(x: Tensor) -> bool:
-    return x.device.type == "cpu" and (x.dtype in HALVES or _autocast(x))
+    return x.device.type == "cpu" and (x.dtype in HALVES or _cast(x) is not None)
 
 
-def _autocast(x: Tensor) -> bool:
-    return x.device.type != "meta" and torch.is_autocast_enabled(x.device.type)
+def _cast(x: Tensor) -> torch.dtype | None:
+    """The dtype that autocast computes in on the device of x, or None without."""
+    kind = x.device.type
+    casts = kind != "meta" and torch.is_autocast_enabled(kind)
+    return torch.get_autocast_dtype(kind) if casts else None
 
 
 class Norm(_BatchNorm):

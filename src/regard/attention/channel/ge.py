@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn, relu
 
 from regard.attention.layers import Norm, Rescaling, bottleneck, convolution, sigmoid
+from regard.attention.products import without_autocast
 from regard.attention.resampling import average
 from regard.core import Facts, Paper, Start, Tap, widen
 from regard.core.options import at_least
@@ -123,7 +124,7 @@ class GE(Rescaling):
             logits = self.expand.logits(relu(self.reduce(relu(logits).movedim(1, -1)))).movedim(-1, 1)
         if self.extent and self.form != "theta_minus":
             sizes = zip(logits.shape[2:], x.shape[2:], strict=True)
-            logits = widen(_over_axes(logits, [_nearest(cells, wanted, x) for cells, wanted in sizes]))
+            logits = _over_axes(logits, [_nearest(cells, wanted, x) for cells, wanted in sizes])
         return self.rescale(x, self.gate, sigmoid(logits))
 
     def _gathered(self, x: Tensor) -> Tensor:
@@ -156,8 +157,9 @@ def _convolutions(channels: int, extent: int, size: int, dims: int, strict: bool
 
 def _over_axes(x: Tensor, matrices: list[Tensor]) -> Tensor:
     """The product of x with one matrix for each position axis: pooling without an operator that varies on CUDA."""
-    for axis, matrix in enumerate(matrices, start=2):
-        x = (x.movedim(axis, -1) @ matrix.to(x.dtype)).movedim(-1, axis)
+    with without_autocast(x):
+        for axis, matrix in enumerate(matrices, start=2):
+            x = (x.movedim(axis, -1) @ matrix.to(x.dtype)).movedim(-1, axis)
     return x
 
 
