@@ -95,5 +95,5 @@ class MultiscaleEMA(Rescaling):
 
 def _seen(one: Tensor, other: Tensor) -> Tensor:
     """(b, 1, ...): the channels of the other view, weighed by the softmax of the means of the one."""
-    shares = softmax(one.flatten(2).mean(2), 1)
+    shares = softmax(widen(one).flatten(2).mean(2), 1)
     return (over_positions(shares, one) * widen(other)).sum(1, keepdim=True)
