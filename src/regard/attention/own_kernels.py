@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from regard.attention.convolution import convolve
+from regard.attention.layers import convolve
 from regard.core.errors import OptionError
 
 
