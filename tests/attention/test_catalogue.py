@@ -189,15 +189,6 @@ def test_a_name_that_others_use_is_answered_with_the_one_it_has_here(name):
     assert name not in names()
 
 
-@pytest.mark.parametrize("mechanism", CATALOGUE, ids=lambda m: m.facts.name)
-def test_a_batch_of_no_picture_stays_one(mechanism):
-    module = mechanism(8).eval()
-    inputs = module.example_inputs(8, (9,) * (2 if 2 in mechanism.facts.dims else mechanism.facts.dims[0]), 0)
-    y = module(*inputs)
-    assert y.shape[0] == 0
-    assert not y.requires_grad or y.sum().backward() is None
-
-
 def test_options_come_from_the_line_and_from_the_call():
     assert create("se:reduction=8", channels=64).reduce.out_features == 8
     assert create("se:reduction=8", channels=64, reduction=4).reduce.out_features == 16
