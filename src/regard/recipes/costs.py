@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 
 from regard import cost, models, report
+from regard.core.coding import decode, encode
 from regard.recipes.arms import PLAIN, build_arm, is_control, title
 from regard.recipes.console import console
 from regard.recipes.trial import Job, open_table, trunk_of
-from regard.report.coding import decode, encode
 from regard.report.files import write_whole
 
 COSTS_FILE = "costs.json"

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from regard import training
 from regard.core.errors import DataError, OptionError, RunError
-from regard.data import PIXEL_LIMIT, Source, open_source
+from regard.core.run_record import DataRecord, InputRecord, NetworkRecord, RunRecord, TaskRecord
+from regard.data import PIXEL_LIMIT, Preprocessing, Source, open_source
 from regard.recipes.console import console
 from regard.recipes.network import Loaded
 from regard.training import Recipe
@@ -69,6 +70,27 @@ def task_of(source: Source, recipe: Recipe | None = None, labels: Tensor | None 
     return classification.trained_by(recipe, source.classes, multi_label=source.multi_label, labels=labels)
 
 
+def record_of(
+    network: NetworkRecord, source: Source, preprocessing: Preprocessing, *, data: str, labels: str | None
+) -> RunRecord:
+    """What a run is that has a network classify the images of a source.
+
+    Args:
+        network: the network.
+        source: the images.
+        preprocessing: how an image becomes what the network takes.
+        data: the source as it was asked for.
+        labels: the CSV file of its labels, or None.
+    """
+    task = task_of(source).to_json()
+    return RunRecord(
+        network=network,
+        input=InputRecord(kind="image", options=preprocessing.to_json()),
+        task=TaskRecord(name=task["name"], options=task["options"], classes=tuple(task["classes"])),
+        data=DataRecord(name=data, labels=labels, fingerprint=source.fingerprint),
+    )
+
+
 def open_for_network(
     loaded: Loaded, data: str | None, labels: str | None, on_bad_image: Literal["skip", "fail"]
 ) -> Source:
@@ -86,16 +108,13 @@ def open_for_network(
         RunError: it has other classes, or is the network's own and holds other pictures by now, so that pictures which
             the network was trained on may have come into the other splits.
     """
-    known = loaded.metadata.get("data")
-    known = known if isinstance(known, dict) else {}
-    name = data or known.get("name")
+    known = loaded.record.data
+    name = data or (known.name if known else None)
     if not name:
         raise OptionError(f"{loaded.path} does not say what it was trained on: name the pictures with --data.")
-    own = name == known.get("name")
+    own = known if known and name == known.name else None
     try:
-        source = open_with_bar(
-            name, on_bad_image=on_bad_image, labels=known.get("labels") if own and labels is None else labels
-        )
+        source = open_with_bar(name, on_bad_image=on_bad_image, labels=own.labels if own and labels is None else labels)
     except DataError as error:
         if data is not None:
             raise
@@ -107,7 +126,7 @@ def open_for_network(
             f"{loaded.path} tells {_list(loaded.classes, loaded.multi_label)} apart, but the classes of {name} are "
             f"{_list(source.classes, source.multi_label)}: name pictures with the same classes in the same order."
         )
-    if own and known.get("fingerprint") not in (None, source.fingerprint):
+    if own and own.fingerprint not in (None, source.fingerprint):
         raise RunError(
             f"{name} holds other pictures than when {loaded.path} was trained, so its splits may have been cut anew "
             "and pictures that the network was trained on may be among those to judge it by: put new pictures into a "
