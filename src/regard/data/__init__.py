@@ -1,8 +1,9 @@
 """Pictures with labels from anywhere, in three splits, and batches of them that can be had again bit for bit."""
 
+from regard.data.account import Account, LeftOut
 from regard.data.augmentation import AUGMENTS, Augment
 from regard.data.loading import loader
-from regard.data.opening import open_source
+from regard.data.opening import open_for_scoring, open_source
 from regard.data.pictures import ArrayPictures, Pictures, Statistics
 from regard.data.preprocessing import Preprocessing, preprocessing_for
 from regard.data.reading import PIXEL_LIMIT, BadPicture, BadPictureError, read_picture
@@ -11,15 +12,18 @@ from regard.data.source import Source
 __all__ = [
     "AUGMENTS",
     "PIXEL_LIMIT",
+    "Account",
     "ArrayPictures",
     "Augment",
     "BadPicture",
     "BadPictureError",
+    "LeftOut",
     "Pictures",
     "Preprocessing",
     "Source",
     "Statistics",
     "loader",
+    "open_for_scoring",
     "open_source",
     "preprocessing_for",
     "read_picture",

@@ -146,7 +146,7 @@ def _files(images: Sequence[str]) -> list[Path]:
         path = Path(text).expanduser()
         if not path.exists():
             raise DataError(f"predict: there is no file or folder {text}.")
-        found = find_pictures(path)[0] if path.is_dir() else [path]
+        found = find_pictures(path).pictures if path.is_dir() else [path]
         if not found:
             raise DataError(f"predict: the folder {text} has no picture in it: name picture files, or another folder.")
         files += found

@@ -44,9 +44,7 @@ def open_with_bar(
                     tasks.append(bar.add_task("", total=total))
                 bar.update(tasks[0], completed=done)
 
-        return open_source(
-            text, seed=seed, on_bad_image=on_bad_image, labels=labels, max_pixels=max_pixels, progress=show
-        )
+        return open_source(text, seed=seed, on_bad=on_bad_image, labels=labels, max_pixels=max_pixels, progress=show)
 
 
 def open_for_network(
