@@ -5,8 +5,9 @@ from regard.data.augmentation import AUGMENTS, Augment
 from regard.data.loading import loader
 from regard.data.opening import open_for_scoring, open_source
 from regard.data.pictures import ArrayPictures, Pictures, Statistics
-from regard.data.preprocessing import Preprocessing, preprocessing_for
+from regard.data.preprocessing import Preprocessing, fit_warnings, preprocessing_for
 from regard.data.reading import PIXEL_LIMIT, BadPicture, BadPictureError, read_picture
+from regard.data.sizing import Fit
 from regard.data.source import Source
 
 __all__ = [
@@ -17,11 +18,13 @@ __all__ = [
     "Augment",
     "BadPicture",
     "BadPictureError",
+    "Fit",
     "LeftOut",
     "Pictures",
     "Preprocessing",
     "Source",
     "Statistics",
+    "fit_warnings",
     "loader",
     "open_for_scoring",
     "open_source",

@@ -60,8 +60,8 @@ def group_by_folder(
         return Grouping(None)
     said = (
         f"{example} are no groups, as a class has only {fewest} of them: images are cut one by one, so that those of "
-        "one subfolder come into several splits. Where a subfolder is a patient or a recording, results are too good: keep "
-        "them together with --groups folder."
+        "one subfolder come into several splits. Where a subfolder is a patient or a recording, results are too "
+        "good: keep them together with --groups folder."
     )
     return Grouping(None, warnings=(said,))
 
