@@ -95,7 +95,8 @@ def test_a_signal_at_the_edge_is_seen_unless_it_is_cut_off(edges, fit, seen, aug
     (batch,) = loader(train, preprocessing, batch_size=len(train), augment=augment, seed=0)
     shown = preprocessing.restore(batch.images).flatten(1)
     bright = (shown > 190).any(1)
-    assert torch.equal(bright, (batch.labels == 1) & seen)
+    assert not bright[batch.labels == 0].any()
+    assert bool(bright[batch.labels == 1].float().mean() > 0.5) == seen
     assert bool(fit_warnings(edges, preprocessing)) == (fit == "crop")
 
 

@@ -148,6 +148,6 @@ def crop_warning(sizes: Tensor, size: tuple[int, int]) -> tuple[str, ...]:
     whole = 1 - (1 - float(shares.sort().values[-(many + 1) // 2])) * CROPPED**2
     return (
         f"A crop to {size[0]} x {size[1]} cuts more than a third off {many:,} of {len(sizes):,} training images for "
-        f"their shape alone: of one of {typical[0]} x {typical[1]} it leaves {100 * (1 - whole):.0f} %. Keep them whole with "
-        "--fit pad or --fit squeeze, or choose a shape with --size HEIGHTxWIDTH.",
+        f"their shape alone: of one of {typical[0]} x {typical[1]} it leaves {100 * (1 - whole):.0f} %. Keep them "
+        "whole with --fit pad or --fit squeeze, or choose a shape with --size HEIGHTxWIDTH.",
     )
