@@ -32,7 +32,7 @@ def _of_memory(chain: list[BaseException], said: str) -> str | None:
     if any(word in said for word in _SHARED_MEMORY) and ("worker" in said or "</torch_" in said or "shm" in said):
         return (
             "The shared memory, /dev/shm, was full: processes that read images pass batches through it, and a "
-            "container has 64 MB by default. Start the container with --shm-size=2g, or read in one process: --workers 0."
+            "container has 64 MB by default. Start the container with --shm-size=2g, or read in one: --workers 0."
         )
     if any(type(seen).__name__ == "OutOfMemoryError" for seen in chain):
         return "The device's memory was full: use a smaller --batch-size, or --device cpu."
