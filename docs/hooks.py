@@ -14,16 +14,27 @@ from regard.attention.catalogue import AMBIGUOUS
 from regard.cli.commands import COMMANDS
 from regard.cli.pages import command_page, overview
 from regard.cli.parser import CommandParser
-from regard.recipes.catalogue import cite, show
-from regard.recipes.flow import trace_flow
-from regard.recipes.flow_sizes import CHANNELS, PROBES
+from regard.recipes.catalogue import cite, flow_of, show
 from regard.recipes.listing import millions
 from regard.recipes.profile import Profile, costs_of, facts_of, paragraphs
 from regard.recipes.shapes import dims_of, written
-from regard.report.flow import draw_flow
 from regard.report.numerals import count
+from regard.tracing import draw_flow
+from regard.tracing.sizes import CHANNELS, PROBES
 
-ROOMS = ("attention", "core", "cost", "data", "explanation", "kernels", "models", "report", "testing", "training")
+ROOMS = (
+    "attention",
+    "core",
+    "cost",
+    "data",
+    "explanation",
+    "kernels",
+    "models",
+    "report",
+    "testing",
+    "tracing",
+    "training",
+)
 OVERVIEW = "reference/mechanisms.md"
 SHRUNK = 0.75
 """The part of its natural width to which a drawing may shrink; a narrower window scrolls."""
@@ -158,7 +169,7 @@ def _mechanism(profile: Profile) -> str:
 def _drawing(name: str) -> Iterator[str]:
     dims = dims_of(find(name))
     size = " × ".join(map(str, (CHANNELS[0], *PROBES[dims][0])))
-    drawing = draw_flow(trace_flow(name)).strip()
+    drawing = draw_flow(flow_of(name)).strip()
     (width,) = re.findall(r"<svg [^>]*?width=\"(\d+)\"", drawing)
     yield f"<div class='mechanism-flow' style='--least: {SHRUNK * int(width):.0f}px'>{drawing}</div>"
     yield (

@@ -30,6 +30,7 @@ _ROOMS = (
     "recipes",
     "report",
     "testing",
+    "tracing",
     "training",
 )
 

@@ -23,6 +23,7 @@ PACKAGES = (
     "regard.models",
     "regard.report",
     "regard.testing",
+    "regard.tracing",
     "regard.training",
 )
 

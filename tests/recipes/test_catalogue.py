@@ -10,7 +10,7 @@ from rich.console import Console
 from regard.attention import CATALOGUE, CONTROLS
 from regard.cli.main import main
 from regard.core import OptionError, UnknownNameError
-from regard.recipes.catalogue import cite, list_mechanisms, show
+from regard.recipes.catalogue import cite, flow_of, list_mechanisms, show
 from tests.contract.sources import ROOT
 
 EVERYTHING = (*CATALOGUE, *CONTROLS)
@@ -131,3 +131,10 @@ def test_bibtex_has_balanced_braces_and_each_field_once():
     assert entry.count("{") == entry.count("}")
     fields = [line.split(" = ")[0].strip() for line in entry.splitlines() if " = " in line]
     assert fields == ["title", "author", "booktitle", "year", "eprint", "archivePrefix"]
+
+
+def test_no_mechanism_of_a_wrong_name_is_drawn():
+    with pytest.raises(UnknownNameError):
+        flow_of("cbma")
+    with pytest.raises(OptionError):
+        flow_of("se:reduction=0")

@@ -4,13 +4,14 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import nn
 
 from regard import training
 from regard.core import taps
 from regard.explanation import observe
 from regard.recipes.arms import build_arm
 from regard.recipes.compare import QUICK
-from regard.recipes.gallery import PICTURES, choose, show_pictures
+from regard.recipes.gallery import PICTURES, _predictions, choose, show_pictures
 from regard.recipes.trial import WEIGHTS_FILE, Design, Job, open_data, open_table, trunk_of
 
 ARMS = ("none", "se", "cbam", "bam", "sk", "sca_cnn")
@@ -101,6 +102,18 @@ def test_an_answer_is_the_class_with_the_largest_output(jobs):
     answers = [next(p for p in picture.predictions if p.arm == "cbam") for picture in show_pictures(jobs)]
     assert [a.answer for a in answers] == [table.source.classes[i] for i in best]
     assert [a.right for a in answers] == [i == int(label) for i, label in zip(best, batch.labels, strict=True)]
+
+
+def test_several_labels_are_right_as_a_whole():
+    says = nn.Linear(3, 3)
+    with torch.no_grad():
+        says.weight.zero_()
+        says.bias.copy_(torch.tensor([1.0, 2.0, -1.0]))
+    labels = torch.tensor([[1.0, 1, 0], [0, 1, 0]])
+    found = _predictions("none", says, torch.zeros(2, 3), labels, ("a", "b", "c"))
+    assert [(p.answer, p.right) for p in found] == [("a, b", True), ("a, b", False)]
+    sure = torch.sigmoid(torch.tensor([1.0, 2.0, 1.0])).prod().item()
+    assert found[0].probability == pytest.approx(sure)
 
 
 def test_all_eight_are_shown_of_pictures_too_large_to_be_scored_eight_at_a_time(jobs, tmp_path):

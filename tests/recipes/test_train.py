@@ -201,6 +201,7 @@ def test_several_labels_from_a_table(tmp_path, photographs, capsys):
         data=f"folder:{photographs}",
         labels=str(tmp_path / "labels.csv"),
         model="resnet8",
+        attention="se",
         size=16,
         out=str(tmp_path / "run"),
         recipe=Recipe(epochs=3, batch_size=9, lr=0.05, class_weights="balanced"),
@@ -213,6 +214,8 @@ def test_several_labels_from_a_table(tmp_path, photographs, capsys):
     scored = evaluate(run=str(trained.path), device="cpu")
     assert scored.scores.mean_average_precision == pytest.approx(trained.mean_average_precision)
     assert len(scored.scores.f1) == 4
+    ablated = ablate(str(trained.path), draws=1, renormalise="no", device="cpu")
+    assert ablated.ablation.row("trained").accuracy == scored.scores.accuracy
     said = predict([str(photographs)], run=str(trained.path), top=4, device="cpu")
     assert said.multi_label
     assert len(said.skipped) == 1

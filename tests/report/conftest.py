@@ -15,12 +15,12 @@ from regard.report import (
     AblationRow,
     ActiveChannels,
     Arm,
+    ArmOverlay,
     Choice,
     Data,
     Epoch,
     GateProfile,
     Memory,
-    Overlay,
     Picture,
     Prediction,
     Results,
@@ -238,7 +238,7 @@ def _picture(draw: np.random.Generator, i: int, classes: tuple[str, ...], arms: 
             shade = np.stack([255 * heat, grey * 0.6, 160 * (1 - heat)], 2).astype(np.uint8)
             big = np.asarray(Image.fromarray(shade).resize((224, 224), Image.Resampling.NEAREST))
             overlays.append(
-                Overlay(arm=arm, tap=f"{layer}.{tap}", png=png(big), caption=f"0.{31 + depth} to 0.{62 + i}")
+                ArmOverlay(arm=arm, tap=f"{layer}.{tap}", png=png(big), caption=f"0.{31 + depth} to 0.{62 + i}")
             )
     channels = [
         ActiveChannels(

@@ -6,7 +6,6 @@ from regard.explanation.batches import Batches
 from regard.explanation.evidence import Drop
 from regard.explanation.excitation import ClassGates, gates_by_class
 from regard.explanation.observation import observe
-from regard.explanation.overlays import Overlay, overlay, png
 from regard.explanation.places import Paths
 from regard.explanation.replacement import replaced
 from regard.explanation.verdict import MODES, Ablation, Mode, Row
@@ -19,14 +18,11 @@ __all__ = [
     "ClassGates",
     "Drop",
     "Mode",
-    "Overlay",
     "Paths",
     "Row",
     "ablate",
     "active_channels",
     "gates_by_class",
     "observe",
-    "overlay",
-    "png",
     "replaced",
 ]

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 import torch
 from torch import Tensor, nn
 
+from regard.core.answers import is_right
 from regard.core.batch import Batch
 from regard.core.errors import DataError, OptionError, ShapeError
 
@@ -67,8 +68,7 @@ def scores(net: nn.Module, batch: Batch) -> Tensor:
     """Runs the network on the batch and says for each picture how right it was.
 
     Returns:
-        (b,) float64 on the CPU: 1 where the class with the largest output is the label, else 0; where a picture may
-        have several classes, the share of classes whose output has the right sign.
+        (b,) float64 on the CPU: 1 where the answer is right as `core.answers.is_right` defines it, else 0.
 
     Raises:
         ShapeError: the network's output is not (b, k).
@@ -80,7 +80,4 @@ def scores(net: nn.Module, batch: Batch) -> Tensor:
             f"{type(net).__name__} returned {given} for {len(batch.images)} pictures; a classifier must return one row "
             f"of scores for each, ({len(batch.images)}, classes)."
         )
-    labels = batch.labels.to(outputs.device)
-    if labels.ndim == 1:
-        return (outputs.argmax(1) == labels).cpu().double()
-    return ((outputs > 0) == (labels > 0.5)).cpu().double().mean(1)
+    return is_right(outputs, batch.labels.to(outputs.device)).cpu().double()

@@ -44,14 +44,3 @@ def paired_drop(before: Tensor, after: Tensor) -> Drop:
     square = (float(differences.square().sum()) + 2) / n
     half = 1.96 * math.sqrt(max(square - mean**2, 0.0) / n)
     return Drop(100 * float(differences.mean()), 100 * (mean - half), 100 * (mean + half))
-
-
-def sign_test(lost: int, gained: int) -> float:
-    """McNemar's exact two-sided p value: of so uneven a split, if a changed picture is lost or gained equally often.
-
-    >>> sign_test(6, 0), sign_test(3, 3)
-    (0.03125, 1.0)
-    """
-    n, fewer = lost + gained, min(lost, gained)
-    tail = sum(math.comb(n, k) for k in range(fewer + 1))
-    return min(1.0, 2 * tail / 2**n)

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from regard.core.dependence import EVIDENCE, dependence_p, is_shown, loss_p
 from regard.core.errors import UnknownNameError
-from regard.explanation.evidence import Drop, sign_test
+from regard.explanation.evidence import Drop
 
 Mode = Literal["trained", "mean", "swapped", "permuted", "neutral"]
 MODES: tuple[Mode, ...] = ("trained", "mean", "swapped", "permuted", "neutral")
@@ -24,10 +25,6 @@ MODES: tuple[Mode, ...] = ("trained", "mean", "swapped", "permuted", "neutral")
 
 DRAWN: tuple[Mode, ...] = ("swapped", "permuted")
 """The modes that are drawn at random, so that they are repeated."""
-
-
-EVIDENCE: tuple[Mode, ...] = ("mean", "swapped")
-"""The modes that, against the maps as trained, tell whether the input matters."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,8 +56,7 @@ class Row:
     @property
     def loses(self) -> bool:
         """Whether accuracy is lost in every draw, each significantly: McNemar's exact test over pictures, 5 %."""
-        changes = tuple(zip(self.lost, self.gained, strict=True))
-        return bool(changes) and all(lost > gained and sign_test(lost, gained) <= 0.05 for lost, gained in changes)
+        return bool(is_shown(loss_p(self)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,18 +88,13 @@ class Ablation:
 
     @property
     def depends_on_input(self) -> bool | None:
-        """Whether the accuracy is shown to depend on the maps following the picture.
+        """Whether the accuracy is shown to depend on the maps following the image; see `core.dependence`.
 
-        True if freezing the maps at their mean *and* swapping them between pictures both lose accuracy, in every draw
-        by McNemar's exact test at 5 %, and also renormalised where that was measured. Both are needed: swapping alone
-        may hurt a network that does as well with constant maps, and a mean map may be one that the network never met.
-        False means that it was not shown, not that it is not so; None that one of the two was not measured.
-        `permuted` and `neutral` say nothing about the input and are not used.
+        True if freezing the maps at their mean *and* swapping them between images both lose accuracy, in every draw
+        by McNemar's exact test at 5 %, and also renormalised where that was measured. False means that it was not
+        shown, not that it is not so; None that one of the two was not measured.
         """
-        evidence = [row for row in self.rows if row.mode in EVIDENCE]
-        if {row.mode for row in evidence} != set(EVIDENCE):
-            return None
-        return all(row.loses for row in evidence)
+        return is_shown(dependence_p(self.rows))
 
     def verdict(self) -> str:
         """`depends_on_input` as a sentence with its numbers."""

@@ -13,12 +13,13 @@ from rich.table import Table
 from rich.text import Text
 
 from regard import explanation, models, training
+from regard.core.dependence import EVIDENCE
 from regard.core.options import at_least, one_of
 from regard.data import Pictures, loader
 from regard.explanation import MODES, Ablation, Mode, Row
 from regard.explanation.ablation import Renormalise
 from regard.explanation.places import tapped
-from regard.explanation.verdict import DRAWN, EVIDENCE
+from regard.explanation.verdict import DRAWN
 from regard.recipes.console import console
 from regard.recipes.network import batch_size_for, load_network
 from regard.recipes.sources import open_for_network
@@ -104,7 +105,9 @@ def ablate(
     """Scores a trained network with its attention maps frozen, swapped between pictures, shuffled and neutral.
 
     It uses validation pictures; means and normalisation are taken from training pictures. Test pictures are not
-    looked at.
+    looked at. A picture is right as for `regard evaluate`: where it may have several classes, all of its labels must
+    be. The conclusion is about this network alone: both frozen and swapped maps must lose in every draw, by McNemar's
+    exact test at 5 %, as in the report of a comparison.
 
     Args:
         run: the folder of a training run or of a comparison's trial, or a weights file.

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from regard.attention import CATALOGUE, CONTROLS, create, find
 from regard.core import Facts, Mechanism, OptionError, Paper, Spec
@@ -14,7 +14,9 @@ from regard.recipes.mechanism_cost import forms_of, size_of
 from regard.recipes.profile import Profile, bibtex_key, read_docstring
 from regard.recipes.shapes import USUAL, dims_of, read_shape, with_dims
 from regard.report.files import write_whole
-from regard.report.flow import draw_flow
+
+if TYPE_CHECKING:
+    from regard.tracing import Flow
 
 Dims = Literal[1, 2, 3]
 
@@ -149,6 +151,30 @@ def cite(mechanisms: tuple[str, ...]) -> Citations:
     return Citations(papers)
 
 
+def flow_of(mechanism: str | Spec, *, dims: int | None = None) -> "Flow":
+    """What one mechanism does to its features, to be drawn.
+
+    Args:
+        mechanism: its name, with options as in cbam:reduction=8.
+        dims: position axes of the features; None takes pictures where it takes them.
+
+    Raises:
+        UnknownNameError: no such mechanism.
+        OptionError: no such option, or a value it does not allow.
+
+    Example:
+        >>> [node.lines[0] for node in flow_of("se:reduction=4").nodes if node.kind == "map"]
+        ['map gate']
+    """
+    from regard.tracing import trace_flow
+
+    spec = Spec.parse(mechanism)
+    kind = find(spec.name)
+    dims = dims or dims_of(kind, spec)
+    built = with_dims(kind, spec, dims)
+    return trace_flow(lambda channels: create(built, channels=channels), title=str(spec), dims=dims)
+
+
 def _facts(mechanisms: tuple[type[Mechanism], ...], wanted: Callable[[Facts], bool]) -> tuple[Facts, ...]:
     return tuple(mechanism.facts for mechanism in mechanisms if wanted(mechanism.facts))
 
@@ -156,9 +182,9 @@ def _facts(mechanisms: tuple[type[Mechanism], ...], wanted: Callable[[Facts], bo
 def _draw(spec: Spec, dims: int, path: Path) -> None:
     if path.suffix.lower() != ".svg":
         raise OptionError(f"drawing={str(path)!r} is not allowed; the drawing is an SVG, so its name must end in .svg.")
-    from regard.recipes.flow import trace_flow
+    from regard.tracing import draw_flow
 
-    write_whole(path, draw_flow(trace_flow(spec, dims=dims), alone=True).encode())
+    write_whole(path, draw_flow(flow_of(spec, dims=dims), alone=True).encode())
     say(f"Drawn: {path}")
 
 

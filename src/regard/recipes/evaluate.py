@@ -128,6 +128,8 @@ def evaluate(
 ) -> Evaluated:
     """Scores a trained network: accuracy, each class, what is taken for what, and whether its confidence is right.
 
+    A picture is right if its class is the one with the largest output; where it may have several classes, if all of
+    its labels are right: those with a positive output are exactly its classes. `regard ablate` counts alike.
     Every look at test pictures is written to test_ledger.jsonl beside the weights before it happens.
 
     Args:

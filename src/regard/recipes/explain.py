@@ -14,11 +14,15 @@ from regard.core.errors import DataError, OptionError, ShapeError
 from regard.core.options import at_least
 from regard.core.records import Map
 from regard.data.reading import tensor_of
-from regard.explanation import ActiveChannels, Overlay, active_channels, observe, overlay
+from regard.explanation import ActiveChannels, active_channels, observe
 from regard.explanation.batches import device_of
 from regard.explanation.places import Paths, tapped
 from regard.explanation.recalibration import restoring
 from regard.recipes.network import load_network
+from regard.recipes.versions import versions
+from regard.report import Overlay, overlay
+from regard.report.explanation_drawing import SeenMap, Weighed
+from regard.report.explanation_files import Contents, save_explanation
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -70,7 +74,7 @@ class Explanation:
         return found
 
     def save(self, folder: str | Path) -> Path:
-        """Writes figures, arrays and a manifest into `folder`; see `regard.recipes.explanation_files`.
+        """Writes figures, arrays and a manifest into `folder`; see `regard.report.explanation_files`.
 
         Returns:
             The folder.
@@ -78,9 +82,21 @@ class Explanation:
         Raises:
             RunError: the folder has files of these names that are no explanation's, or cannot be written to.
         """
-        from regard.recipes.explanation_files import save_explanation
-
-        return save_explanation(self, Path(folder))
+        laid = self.overlays()
+        return save_explanation(
+            Contents(
+                network=self.network,
+                source=self.source,
+                picture=self.picture,
+                answers=self.answers(len(self.classes) or 5),
+                maps=[
+                    SeenMap(name, map, *self.ranges[name], _weighed(self.active.get(name)), laid.get(name))
+                    for name, map in self.maps.items()
+                ],
+                versions=versions(),
+            ),
+            Path(folder),
+        )
 
     def __str__(self) -> str:
         lines = [f"{self.network} on {self.source}"]
@@ -90,6 +106,18 @@ class Explanation:
             shape = " x ".join(str(n) for n in values.shape[1:])
             lines.append(f"  {name}: {map.kind} {shape}, {values.min():.3f} to {values.max():.3f}")
         return "\n".join(lines)
+
+
+def _weighed(active: ActiveChannels | None) -> Weighed | None:
+    """The channels of the first picture."""
+    if active is None:
+        return None
+    return Weighed(
+        channels=active.channels[0].numpy(),
+        weights=active.weights[0].numpy(),
+        branches=None if active.branches is None else active.branches[0].numpy(),
+        features=None if active.features is None else active.features[0].numpy(),
+    )
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from regard import data, explanation, report, training
+from regard.core.answers import answers, is_right
 from regard.core.records import Map
 from regard.core.seeding import generator
 from regard.core.tap import taps
-from regard.explanation.overlays import enlarged, png
 from regard.recipes.arms import build_arm
-from regard.recipes.trial import WEIGHTS_FILE, Job, Table, open_table, trunk_of
+from regard.recipes.trial import WEIGHTS_FILE, Job, open_table, trunk_of
+from regard.report.overlays import enlarged, png
 
 PICTURES = 8
 MOST_ACTIVE = 5
@@ -31,18 +32,20 @@ def show_pictures(jobs: Sequence[Job]) -> tuple[report.Picture, ...]:
     batch = next(iter(data.loader(test.take(chosen), table.preprocessing, batch_size=PICTURES)))
     seen = table.preprocessing.restore(batch.images)
     shown = [
-        report.Picture(png=png(enlarged(image)), name=test.names(index), label=_label(table, test.labels[index]))
+        report.Picture(
+            png=png(enlarged(image)), name=test.names(index), label=_label(table.source.classes, test.labels[index])
+        )
         for index, image in zip(chosen.tolist(), seen, strict=True)
     ]
     for job in jobs:
         net = build_arm(job.arm, trunk_of(job.design, table.source), 0, reference_parameters=job.reference_parameters)
         training.restore(net, job.trial_folder / WEIGHTS_FILE)
-        answers = _predictions(job.arm, net.eval(), batch.images, batch.labels, table.source.classes)
+        said = _predictions(job.arm, net.eval(), batch.images, batch.labels, table.source.classes)
         overlays, channels = _maps(job.arm, net, batch.images, seen) if taps(net) else ([()] * PICTURES,) * 2
         shown = [
             replace(
                 picture,
-                predictions=(*picture.predictions, answers[i]),
+                predictions=(*picture.predictions, said[i]),
                 overlays=(*picture.overlays, *overlays[i]),
                 channels=(*picture.channels, *channels[i]),
             )
@@ -77,10 +80,10 @@ def choose(labels: Tensor, count: int) -> Tensor:
     return torch.tensor(sorted(order, key=lambda index: rank[index])[:count])
 
 
-def _label(table: Table, label: Tensor) -> str:
+def _label(classes: tuple[str, ...], label: Tensor) -> str:
     if label.ndim == 0:
-        return table.source.classes[int(label)]
-    return ", ".join(name for name, has in zip(table.source.classes, label.tolist(), strict=True) if has) or "none"
+        return classes[int(label)]
+    return ", ".join(name for name, has in zip(classes, label.tolist(), strict=True) if has) or "none"
 
 
 @torch.no_grad()
@@ -88,31 +91,35 @@ def _predictions(
     arm: str, net: nn.Module, images: Tensor, labels: Tensor, classes: tuple[str, ...]
 ) -> list[report.Prediction]:
     logits = net(images)
-    shares = logits.softmax(1) if labels.ndim == 1 else logits.sigmoid()
-    found = []
-    for share, label in zip(shares, labels, strict=True):
-        best = int(share.argmax())
-        right = best == int(label) if label.ndim == 0 else bool(label[best])
-        found.append(report.Prediction(arm=arm, answer=classes[best], probability=float(share[best]), right=right))
-    return found
+    several = labels.ndim == 2
+    answered, right = answers(logits, multi_label=several), is_right(logits, labels)
+    if several:
+        yes = logits.sigmoid()
+        sure = torch.where(answered > 0, yes, 1 - yes).prod(1)
+    else:
+        sure = logits.softmax(1).gather(1, answered.unsqueeze(1)).squeeze(1)
+    return [
+        report.Prediction(arm=arm, answer=_label(classes, answer), probability=float(share), right=bool(hit))
+        for answer, share, hit in zip(answered, sure, right, strict=True)
+    ]
 
 
 def _maps(
     arm: str, net: nn.Module, images: Tensor, seen: Tensor
-) -> tuple[list[tuple[report.Overlay, ...]], list[tuple[report.ActiveChannels, ...]]]:
+) -> tuple[list[tuple[report.ArmOverlay, ...]], list[tuple[report.ActiveChannels, ...]]]:
     """For each picture an overlay of every map that has positions, and the most active channels of every other one."""
     active = explanation.active_channels(net, images, k=MOST_ACTIVE)
     with torch.no_grad(), explanation.observe(net) as maps:
         net(images)
-    overlays: list[tuple[report.Overlay, ...]] = []
+    overlays: list[tuple[report.ArmOverlay, ...]] = []
     channels: list[tuple[report.ActiveChannels, ...]] = []
     for i, picture in enumerate(seen):
         laid = []
         for path, (seen_map,) in maps.items():
             positions = seen_map.positions()
             if positions is not None and positions.ndim == 3:
-                over = explanation.overlay(picture, positions[min(i, len(positions) - 1)])
-                laid.append(report.Overlay(arm=arm, tap=path, png=over.png(), caption=over.caption))
+                over = report.overlay(picture, positions[min(i, len(positions) - 1)])
+                laid.append(report.ArmOverlay(arm=arm, tap=path, png=over.png(), caption=over.caption))
         overlays.append(tuple(laid))
         channels.append(tuple(_active(arm, net, maps.one(path), found, i) for path, found in active.items()))
     return overlays, channels

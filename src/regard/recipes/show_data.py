@@ -7,13 +7,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+import torch
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
+from torch import Tensor
 
-from regard.data import PIXEL_LIMIT, BadPicture, Source
-from regard.recipes.contact_sheet import contact_sheet
+from regard.core.seeding import generator
+from regard.data import PIXEL_LIMIT, BadPicture, Pictures, Source
 from regard.recipes.sources import open_with_bar
+from regard.report.contact_sheet import COLUMNS, ROWS, ClassRow, contact_sheet
 from regard.report.files import write_whole
 
 _LISTED = 20
@@ -118,11 +121,29 @@ def show_data(
     """
     opened = open_with_bar(source, seed=seed, on_bad_image=on_bad_image, labels=labels, max_pixels=max_pixels)
     folder = out or Path("runs/data") / re.sub(r"[^A-Za-z0-9_.-]+", "_", source).strip("_")
-    sheet = write_whole(folder / "contact-sheet.png", contact_sheet(opened))
+    sheet = write_whole(folder / "contact-sheet.png", sheet_of(opened))
     summary = _summary(opened, sheet)
     record = asdict(summary) | {"sheet": sheet.name, "skipped": [str(picture) for picture in summary.skipped]}
     write_whole(folder / "summary.json", json.dumps(record, indent=1, ensure_ascii=False).encode())
     return summary
+
+
+def sheet_of(source: Source) -> bytes:
+    """A PNG picture: a row for each class (the first 24) with its name and counts, and ten training pictures of it."""
+    counts = source.counts()
+    rows = [
+        ClassRow(label, [split[number] for split in counts.values()], _examples(source.splits["train"], number))
+        for number, label in enumerate(source.classes[:ROWS])
+    ]
+    return contact_sheet(source.name, list(counts), rows, len(source.classes))
+
+
+def _examples(pictures: Pictures, label: int) -> list[Tensor]:
+    """Up to ten pictures of a class, always the same ones."""
+    labels = pictures.labels
+    members = (labels == label if labels.ndim == 1 else labels[:, label] > 0).nonzero()[:, 0]
+    order = torch.randperm(len(members), generator=generator("contact sheet", label))
+    return [pictures.read(int(i)) for i in members[order[:COLUMNS]]]
 
 
 def _summary(source: Source, sheet: Path) -> DataSummary:

@@ -1,7 +1,8 @@
 """From records to a page: the schema of results, their statistics, figures and one self-contained report."""
 
 from regard.report.files import read_results, write_results
-from regard.report.pictures import ActiveChannels, Overlay, Picture, Prediction
+from regard.report.overlays import Overlay, overlay, png
+from regard.report.pictures import ActiveChannels, ArmOverlay, Picture, Prediction
 from regard.report.results import (
     SCHEMA,
     AblationRow,
@@ -25,6 +26,7 @@ __all__ = [
     "AblationRow",
     "ActiveChannels",
     "Arm",
+    "ArmOverlay",
     "Choice",
     "Comparison",
     "Data",
@@ -40,6 +42,8 @@ __all__ = [
     "Settings",
     "Timing",
     "Trial",
+    "overlay",
+    "png",
     "read_results",
     "write_results",
 ]

@@ -8,7 +8,7 @@ from regard.report.dependence import depends_on_input
 from regard.report.figures import arm_labels
 from regard.report.map_figures import MODES
 from regard.report.numerals import count, duration, excess, percent, points, probability, ratio, short_count, size
-from regard.report.pictures import ActiveChannels, Overlay, Picture
+from regard.report.pictures import ActiveChannels, ArmOverlay, Picture
 from regard.report.results import PLAIN, AblationRow, Arm, Comparison, Interval, Results, Timing
 from regard.report.wording import blind_spot, dependence_sentence
 
@@ -38,7 +38,7 @@ class Sight:
     """What one arm saw in every picture: rows (tap, one entry a picture), entries None where there is no map."""
 
     label: str
-    maps: tuple[tuple[str, tuple[Overlay | None, ...]], ...]
+    maps: tuple[tuple[str, tuple[ArmOverlay | None, ...]], ...]
     channels: tuple[tuple[str, tuple[ActiveChannels | None, ...]], ...]
 
 
@@ -160,7 +160,7 @@ def sights(results: Results, pictures: Sequence[Picture]) -> tuple[Sight, ...]:
     return tuple(found)
 
 
-def _taps(by_place: dict[tuple[int, str], Overlay] | dict[tuple[int, str], ActiveChannels]) -> list[str]:
+def _taps(by_place: dict[tuple[int, str], ArmOverlay] | dict[tuple[int, str], ActiveChannels]) -> list[str]:
     return list(dict.fromkeys(tap for _, tap in by_place))
 
 

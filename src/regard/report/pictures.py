@@ -15,7 +15,7 @@ class Prediction:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Overlay:
+class ArmOverlay:
     """A spatial map laid over the picture.
 
     Attributes:
@@ -79,5 +79,5 @@ class Picture:
     name: str
     label: str
     predictions: tuple[Prediction, ...] = ()
-    overlays: tuple[Overlay, ...] = ()
+    overlays: tuple[ArmOverlay, ...] = ()
     channels: tuple[ActiveChannels, ...] = ()

@@ -9,6 +9,7 @@ import lightning as L
 import torch
 from torch import Tensor, nn
 
+from regard.core.answers import is_right
 from regard.core.batch import Batch
 from regard.core.errors import TrainingError
 from regard.training.metrics import average_precisions, mean
@@ -104,7 +105,7 @@ class Classification(L.LightningModule):
         self._answers.clear()
         loss = float(self._plain(logits, labels))
         several = self.objective.multi_label
-        right = ((logits > 0) == (labels > 0.5)).all(1) if several else logits.argmax(1) == labels
+        right = is_right(logits, labels)
         precision = mean(average_precisions(torch.sigmoid(logits), labels)) if several else None
         return Score(loss, int(right.sum()) / len(right), precision)
 

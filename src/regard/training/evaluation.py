@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from regard.core.answers import answers, is_right
 from regard.core.batch import Batch
 from regard.core.devices import resolve_device
 from regard.core.errors import DataError
@@ -97,7 +98,7 @@ def evaluate(
         OptionError: a device that is absent.
         DataError: the loader yields no picture.
     """
-    logits, labels, indices = answers(net, loader, resolve_device(device))
+    logits, labels, indices = outputs(net, loader, resolve_device(device))
     order = torch.argsort(indices)
     logits, labels, indices = logits[order], labels[order], indices[order]
     scored = _of_labels(logits, labels) if multi_label else _of_classes(logits, labels, len(classes))
@@ -112,7 +113,7 @@ def evaluate(
 
 
 @torch.no_grad()
-def answers(net: nn.Module, loader: Iterable[Batch], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+def outputs(net: nn.Module, loader: Iterable[Batch], device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
     """Logits (n, k) in float32, labels and indices of all pictures, on the CPU, in the order of the loader."""
     seen: list[tuple[Tensor, Tensor, Tensor]] = []
     with _evaluating(net, device):
@@ -140,8 +141,9 @@ def _evaluating(net: nn.Module, device: torch.device) -> Iterator[None]:
 
 
 def _of_classes(logits: Tensor, labels: Tensor, classes: int) -> dict[str, Any]:
-    confidence, predictions = torch.softmax(logits, dim=1).max(1)
-    correct = predictions == labels
+    predictions = answers(logits, multi_label=False)
+    confidence = torch.softmax(logits, dim=1).gather(1, predictions.unsqueeze(1)).squeeze(1)
+    correct = is_right(logits, labels)
     matrix = confusion(predictions, labels, classes)
     bins = reliability(confidence, correct)
     recall = recalls(matrix)
@@ -161,9 +163,9 @@ def _of_classes(logits: Tensor, labels: Tensor, classes: int) -> dict[str, Any]:
 
 def _of_labels(logits: Tensor, labels: Tensor) -> dict[str, Any]:
     probability = torch.sigmoid(logits)
-    predictions = logits > 0
-    right = predictions == (labels > 0.5)
-    correct = right.all(1)
+    predictions = answers(logits, multi_label=True)
+    right = predictions.bool() == (labels > 0.5)
+    correct = is_right(logits, labels)
     bins = reliability(torch.maximum(probability, 1 - probability).flatten(), right.flatten())
     having = labels.sum(0).tolist()
     found = (predictions * (labels > 0.5)).sum(0).tolist()
@@ -177,6 +179,6 @@ def _of_labels(logits: Tensor, labels: Tensor) -> dict[str, Any]:
         "reliability": bins,
         "average_precision": average_precisions(probability, labels),
         "f1": f1_scores(predictions, labels),
-        "predictions": predictions.long(),
+        "predictions": predictions,
         "correct": correct,
     }

@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 
 from regard.core import Mechanism
 from regard.core.tap import Tap, taps
-from regard.recipes.flow_sizes import Pair, Sizes
+from regard.tracing.sizes import Pair, Sizes
 
 FEATURES, LEARNED, FIXED = "features", "learned", "fixed"
 
@@ -123,6 +123,7 @@ class Operations:
         y: the node of the result.
         second: the shape of each node's result in another run, by the node's name.
         sizes: the words for shapes.
+        house: the packages whose modules the recorded one shares with others.
     """
 
     nodes: tuple[Node, ...]
@@ -132,6 +133,11 @@ class Operations:
     y: Node
     second: Mapping[str, tuple[int, ...]]
     sizes: Sizes
+    house: frozenset[str]
+
+    def shares(self, module: str) -> bool:
+        """Whether a Python module is one that several mechanisms share."""
+        return _shared(module, self.house)
 
     def pairs(self, node: Node) -> tuple[Pair, ...]:
         """Each size of a node's result in both runs."""
@@ -153,7 +159,8 @@ def record(
     modules: tuple[Mechanism, Mechanism], inputs: tuple[tuple[Tensor, ...], tuple[Tensor, ...]], dims: int
 ) -> Operations:
     """Records a forward pass of two modules that differ in their channels, in evaluation mode."""
-    first, second = (_export(module, given) for module, given in zip(modules, inputs, strict=True))
+    house = house_of(type(modules[0]))
+    first, second = (_export(module, given, house) for module, given in zip(modules, inputs, strict=True))
     nodes = tuple(first.graph.nodes)
     others = tuple(second.graph.nodes)
     alike = len(nodes) == len(others) and all(
@@ -173,7 +180,22 @@ def record(
     assert isinstance(y, Node)
     shapes = {a.name: shape_of(b) for a, b in zip(nodes, others, strict=True)} if alike else {}
     origins = _origins(nodes, features, kinds)
-    return Operations(nodes, origins, maps, features, y, shapes, Sizes.of(dims))
+    return Operations(nodes, origins, maps, features, y, shapes, Sizes.of(dims), house)
+
+
+def house_of(mechanism: type[Mechanism]) -> frozenset[str]:
+    """The packages above the one in which a mechanism's file lies: their own modules serve several families.
+
+    >>> from regard.attention import find
+    >>> sorted(house_of(find("se")))
+    ['regard', 'regard.attention']
+    """
+    parts = mechanism.__module__.split(".")
+    return frozenset(".".join(parts[:i]) for i in range(1, len(parts) - 1))
+
+
+def _shared(module: str, house: frozenset[str]) -> bool:
+    return module.rpartition(".")[0] in house
 
 
 def operation(node: Node) -> str:
@@ -207,12 +229,12 @@ def is_mask(node: Node) -> bool:
     return isinstance(value, Tensor) and value.dtype == torch.bool
 
 
-def _export(module: Mechanism, inputs: tuple[Tensor, ...]) -> ExportedProgram:
+def _export(module: Mechanism, inputs: tuple[Tensor, ...], house: frozenset[str]) -> ExportedProgram:
     watched = taps(module)
     for tap in watched.values():
         tap.replace = torch.clone
     try:
-        with warnings.catch_warnings(), torch.no_grad(), preserve_node_meta(), _Callers():
+        with warnings.catch_warnings(), torch.no_grad(), preserve_node_meta(), _Callers(house):
             warnings.simplefilter("ignore")
             return torch.export.export(module.eval(), inputs, strict=False)
     finally:
@@ -221,10 +243,11 @@ def _export(module: Mechanism, inputs: tuple[Tensor, ...]) -> ExportedProgram:
 
 
 class _Callers(TorchFunctionMode):
-    """Notes for each operation the functions of the package's catalogue that called it, outermost first."""
+    """Notes for each operation the shared functions that called it, outermost first."""
 
-    def __init__(self) -> None:
+    def __init__(self, house: frozenset[str]) -> None:
         super().__init__()
+        self._house = house
         self._frames: list[FrameType] = []
 
     def __torch_function__(
@@ -239,7 +262,7 @@ class _Callers(TorchFunctionMode):
         frame = sys._getframe(1)
         while frame is not None:
             module = frame.f_globals.get("__name__", "")
-            if module.startswith("regard.attention."):
+            if _shared(module, self._house):
                 calls.append(Call(module, frame.f_code.co_name, self._number(frame)))
             frame = frame.f_back  # type: ignore[assignment]
         with annotate({"calls": tuple(reversed(calls))}):
@@ -255,7 +278,7 @@ class _Callers(TorchFunctionMode):
 
 
 def calls_of(node: Node) -> tuple[Call, ...]:
-    """The calls of the catalogue's functions that led to an operation, outermost first."""
+    """The calls of shared functions that led to an operation, outermost first."""
     return tuple(node.meta.get("custom", {}).get("calls", ()))
 
 

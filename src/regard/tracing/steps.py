@@ -4,7 +4,7 @@ import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field, replace
 
-from regard.report.flow import FlowKind
+from regard.tracing.drawing import FlowKind
 
 LONGEST = 5
 """Lines in one box."""

@@ -1,6 +1,6 @@
 """Steps become one where a reader would write them as one."""
 
-from regard.recipes.flow_steps import Step, broken, merge
+from regard.tracing.steps import Step, broken, merge
 
 
 def chain(*steps):

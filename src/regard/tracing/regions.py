@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from torch.fx import Node
 
-from regard.recipes.flow_graph import LEARNED, VIEWS, Operations, calls_of, modules_of, operands, operation, shape_of
-from regard.recipes.flow_words import PRODUCTS
+from regard.tracing.operations import LEARNED, VIEWS, Operations, calls_of, modules_of, operands, operation, shape_of
+from regard.tracing.words import PRODUCTS
 
 MANY = 3
 """Operations that a repeated unit has at least, to be drawn once and named afterwards."""
@@ -15,8 +15,8 @@ MANY = 3
 LAYERS = frozenset({"linear", "conv1d", "conv2d", "conv3d"})
 """What a reader wants to see, wherever it is written."""
 
-SHARED = re.compile(r"regard\.attention\.\w+")
-"""The modules that several mechanisms share; those of families have a dot more."""
+FOREIGN = "torch."
+"""How the classes of layers begin whose inside says nothing of a mechanism."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,11 +72,11 @@ def _learned(node: Node, operations: Operations) -> bool:
 
 
 def _units(operations: Operations) -> list[tuple[str, list[Node], bool]]:
-    """Modules of our own of which there are several alike."""
+    """Modules other than PyTorch's of which there are several alike."""
     inside: dict[tuple[str, str], list[Node]] = defaultdict(list)
     for node in operations.nodes:
         for path, kind in modules_of(node):
-            if kind.startswith("regard.attention.") and path:
+            if path and not kind.startswith(FOREIGN):
                 inside[path, kind].append(node)
     shapes = {key: tuple(operation(n) for n in nodes) for key, nodes in inside.items()}
     alike = Counter((kind, shapes[path, kind]) for path, kind in inside)
@@ -92,7 +92,7 @@ def _shared_modules(operations: Operations) -> list[tuple[str, list[Node], bool]
     inside: dict[tuple[str, str], list[Node]] = defaultdict(list)
     for node in operations.nodes:
         for path, kind in modules_of(node):
-            if SHARED.fullmatch(kind.rpartition(".")[0]):
+            if operations.shares(kind.rpartition(".")[0]):
                 inside[path, kind].append(node)
     return [(_words(kind.rpartition(".")[2]), nodes, False) for (_, kind), nodes in inside.items()]
 
@@ -102,7 +102,7 @@ def _functions(operations: Operations) -> list[tuple[str, list[Node], bool]]:
     inside: dict[tuple[int, str, int], list[Node]] = defaultdict(list)
     for node in operations.nodes:
         for depth, call in enumerate(calls_of(node)):
-            if SHARED.fullmatch(call.module) and not call.function.startswith(("_", "<", "forward")):
+            if not call.function.startswith(("_", "<", "forward")):
                 inside[depth, call.function, call.number].append(node)
     ordered = sorted(inside.items(), key=lambda item: item[0][0])
     return [(function.strip("_").replace("_", " "), nodes, False) for (_, function, _), nodes in ordered]

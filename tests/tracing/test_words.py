@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.recipes.toys import words
+from tests.tracing.toys import words
 
 
 @pytest.mark.parametrize(

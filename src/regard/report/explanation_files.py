@@ -7,26 +7,48 @@ import re
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from regard.core.errors import RunError
-from regard.explanation.overlays import enlarged
-from regard.recipes.explanation_drawing import Sight
-from regard.recipes.explanation_figures import channels_figure, positions_figure
-from regard.recipes.explanation_sheet import summary_figure
-from regard.recipes.versions import versions
-
-if TYPE_CHECKING:
-    from regard.recipes.explain import Explanation
+from regard.report.explanation_drawing import SeenMap
+from regard.report.explanation_figures import channels_figure, positions_figure
+from regard.report.explanation_sheet import summary_figure
+from regard.report.overlays import enlarged
 
 MANIFEST = "manifest.json"
 FORMAT = "regard explanation 1"
+MOST_ANSWERS = 5
+"""The sheet shows so many of the likeliest classes."""
 
 
-def save_explanation(explanation: "Explanation", folder: Path) -> Path:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Contents:
+    """What there is to draw and to keep of one picture in one network.
+
+    Attributes:
+        network: the network's name.
+        source: the picture's file, or what it was given as.
+        picture: (c, h, w) uint8, what the network saw.
+        answers: classes with their probabilities, the likeliest first; may be empty.
+        maps: all maps, in the network's order.
+        versions: of what made them.
+    """
+
+    network: str
+    source: str
+    picture: Tensor
+    answers: Sequence[tuple[str, float]]
+    maps: Sequence[SeenMap]
+    versions: Mapping[str, str]
+
+
+def save_explanation(explanation: Contents, folder: Path) -> Path:
     """Writes into `folder`:
 
     - `summary.png`: the picture, the answer and all maps on one sheet;
@@ -60,16 +82,11 @@ def save_explanation(explanation: "Explanation", folder: Path) -> Path:
     return folder
 
 
-def _drawn(explanation: "Explanation") -> dict[str, bytes]:
+def _drawn(explanation: Contents) -> dict[str, bytes]:
     picture = enlarged(explanation.picture)
-    laid = explanation.overlays()
-    sights = [
-        Sight(name, map, *explanation.ranges[name], explanation.active.get(name), laid.get(name))
-        for name, map in explanation.maps.items()
-    ]
     title = f"{explanation.network} on {Path(explanation.source).name}"
-    contents = {"summary.png": summary_figure(title, picture, explanation.answers(), sights)}
-    for number, sight in enumerate(sights, 1):
+    contents = {"summary.png": summary_figure(title, picture, explanation.answers[:MOST_ANSWERS], explanation.maps)}
+    for number, sight in enumerate(explanation.maps, 1):
         stem = f"{number:02d}_{re.sub(r'[^A-Za-z0-9._#-]+', '_', sight.name)}"
         if sight.laid is not None:
             contents[f"{stem}_positions.png"] = positions_figure(sight, picture)
@@ -77,28 +94,28 @@ def _drawn(explanation: "Explanation") -> dict[str, bytes]:
             contents[f"{stem}_channels.png"] = channels_figure(sight)
     arrays = io.BytesIO()
     with zipfile.ZipFile(arrays, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name, map in explanation.maps.items():
-            with archive.open(f"{name}.npy", "w") as file:
-                np.lib.format.write_array(file, map.values[0].numpy())
+        for sight in explanation.maps:
+            with archive.open(f"{sight.name}.npy", "w") as file:
+                np.lib.format.write_array(file, sight.map.values[0].numpy())
     contents["maps.npz"] = arrays.getvalue()
     return contents
 
 
-def _manifest(explanation: "Explanation", contents: dict[str, bytes]) -> dict[str, Any]:
+def _manifest(explanation: Contents, contents: dict[str, bytes]) -> dict[str, Any]:
     """What the folder holds, in JSON's types."""
     maps = []
-    for number, (name, map) in enumerate(explanation.maps.items(), 1):
-        low, high = explanation.ranges[name]
+    for number, sight in enumerate(explanation.maps, 1):
+        map = sight.map
         maps.append(
             {
-                "name": name,
+                "name": sight.name,
                 "kind": map.kind,
                 "shape": list(map.values.shape[1:]),
                 "smallest": float(map.values.min()),
                 "largest": float(map.values.max()),
                 "mean": float(map.values.mean()),
                 "neutral": map.neutral if np.isfinite(map.neutral) else None,
-                "range": [end if np.isfinite(end) else None for end in (low, high)],
+                "range": [end if np.isfinite(end) else None for end in (sight.low, sight.high)],
                 "files": [file for file in contents if file.startswith(f"{number:02d}_")],
             }
         )
@@ -107,12 +124,10 @@ def _manifest(explanation: "Explanation", contents: dict[str, bytes]) -> dict[st
         "network": explanation.network,
         "picture": explanation.source,
         "size": list(explanation.picture.shape[1:]),
-        "answers": [
-            {"class": name, "probability": p} for name, p in explanation.answers(len(explanation.classes) or 5)
-        ],
+        "answers": [{"class": name, "probability": p} for name, p in explanation.answers],
         "maps": maps,
         "files": [*contents, MANIFEST],
-        "versions": versions(),
+        "versions": dict(explanation.versions),
     }
 
 

@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from regard.report.flow import Flow, FlowEdge, FlowNode, draw_flow
+from regard.tracing.drawing import Flow, FlowEdge, FlowNode, draw_flow
 
 SVG = "{http://www.w3.org/2000/svg}"
 

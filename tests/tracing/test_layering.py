@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from regard.report.layering import Spacing, place
+from regard.tracing.layering import Spacing, place
 
 
 def graph(seed):

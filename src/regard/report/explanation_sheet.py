@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from regard.explanation.overlays import COLOURS, Pixels, colours, spread
-from regard.recipes.explanation_drawing import (
+from regard.report.drawing import ACCENT, GREY, INK, LIGHT, panel, shortened
+from regard.report.explanation_drawing import (
     MARGIN,
-    Sight,
+    SeenMap,
     bare,
     channel_weights,
     draw_weights,
@@ -20,7 +20,7 @@ from regard.recipes.explanation_drawing import (
     show,
     write,
 )
-from regard.report.drawing import ACCENT, GREY, INK, LIGHT, panel, shortened
+from regard.report.overlays import COLOURS, Pixels, colours, spread
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -32,7 +32,9 @@ TILES = 4
 """Of so many of the most weighed channels the sheet shows the features."""
 
 
-def summary_figure(title: str, picture: Pixels, answers: Sequence[tuple[str, float]], sights: Sequence[Sight]) -> bytes:
+def summary_figure(
+    title: str, picture: Pixels, answers: Sequence[tuple[str, float]], sights: Sequence[SeenMap]
+) -> bytes:
     """PNG: the picture, the answer, every map over the picture, and every channel's weight, in the network's order.
 
     Args:
@@ -94,7 +96,7 @@ def _columns(count: int) -> int:
     return count if 3 < count < 5 else min((5, 4, 3), key=lambda columns: -count % columns)
 
 
-def _evenly(sights: Sequence[Sight]) -> list[Sight]:
+def _evenly(sights: Sequence[SeenMap]) -> list[SeenMap]:
     """At most `MOST_PANELS` of them, evenly spaced, the first and the last included."""
     if len(sights) <= MOST_PANELS:
         return list(sights)
@@ -113,7 +115,7 @@ def _positions_title(canvas: "Figure", y: float) -> None:
     write(canvas, WIDTH - MARGIN, y, "largest", fontsize=9, color=GREY, ha="right")
 
 
-def _profile_note(sights: Sequence[Sight]) -> str:
+def _profile_note(sights: Sequence[SeenMap]) -> str:
     if all(s.map.kind == "branch" for s in sights):
         return (
             "shares of branch 0 (blue) and others; dashed: equal shares; below: features of the most decided channels"
@@ -142,7 +144,7 @@ def _answers(canvas: "Figure", answers: Sequence[tuple[str, float]], x: float, y
         axes.text(probability + 0.02, row, f"{100 * probability:.1f} %", va="center_baseline", fontsize=10, color=INK)
 
 
-def _over(canvas: "Figure", sight: Sight, name: str, box: tuple[float, float, float, float]) -> None:
+def _over(canvas: "Figure", sight: SeenMap, name: str, box: tuple[float, float, float, float]) -> None:
     assert sight.laid is not None
     show(place(canvas, *box), sight.laid.pixels)
     x, y, _, height = box
@@ -150,12 +152,12 @@ def _over(canvas: "Figure", sight: Sight, name: str, box: tuple[float, float, fl
     write(canvas, x, y + height + 26, sight.laid.caption + evenness(sight), fontsize=9, color=GREY)
 
 
-def _profile(canvas: "Figure", sight: Sight, name: str, box: tuple[float, float, float, float]) -> None:
+def _profile(canvas: "Figure", sight: SeenMap, name: str, box: tuple[float, float, float, float]) -> None:
     assert sight.active is not None
     weights = channel_weights(sight.map)
     x, y, width, height = box
     axes = place(canvas, x + 20, y, width - 20, height)
-    draw_weights(axes, sight, weights, sight.active.channels[0].tolist())
+    draw_weights(axes, sight, weights, sight.active.channels.tolist())
     if (legend := axes.get_legend()) is not None:
         legend.remove()
     low, high = axes.get_ylim()[0], limits(sight, weights)[1]
@@ -166,15 +168,15 @@ def _profile(canvas: "Figure", sight: Sight, name: str, box: tuple[float, float,
     write(canvas, x, y + height + 27, told, fontsize=9, color=GREY)
 
 
-def _strip(sight: Sight, cell: float) -> tuple[Pixels | None, float, float]:
+def _strip(sight: SeenMap, cell: float) -> tuple[Pixels | None, float, float]:
     """The features of the most weighed channels side by side, with the strip's width and height where four fill a cell.
 
     Each is on its own scale.
     """
     features = sight.active.features if sight.active else None
-    if features is None or features.ndim != 4:
+    if features is None or features.ndim != 3:
         return None, 0.0, 0.0
-    tiles = [one.numpy() for one in features[0, :TILES]]
+    tiles = list(features[:TILES])
     height, width = tiles[0].shape
     times = max(1, round(96 / max(height, width)))
     gap = max(1, round(0.08 * width * times))

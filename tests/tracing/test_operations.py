@@ -5,8 +5,8 @@ from torch import nn
 
 from regard.attention.resampling import interpolate
 from regard.core.tap import taps
-from regard.recipes.flow_graph import calls_of, modules_of, operation, record
-from tests.recipes.toys import Toy, recorded
+from regard.tracing.operations import calls_of, house_of, modules_of, operation, record
+from tests.tracing.toys import Toy, recorded
 
 
 def names(operations):
@@ -49,11 +49,21 @@ def test_a_part_has_fewer_values_than_the_whole():
     assert not operations.part_of(x, x)
 
 
-def test_calls_of_the_catalogue_s_functions_are_told_apart():
+def test_calls_of_shared_functions_are_told_apart():
     operations = recorded(lambda m, x: interpolate(interpolate(x, (9, 9)), (5, 5)))
     calls = {call for n in operations.nodes for call in calls_of(n) if call.function == "interpolate"}
     assert len(calls) == 2
     assert {call.module for call in calls} == {"regard.attention.resampling"}
+
+
+def test_what_lies_above_a_mechanism_s_folder_is_shared():
+    class Own(Toy):
+        __module__ = "ours.gates.soft.mean"
+
+    assert house_of(Own) == {"ours", "ours.gates"}
+    shared = recorded(lambda m, x: x.relu()).shares
+    assert shared("regard.attention.resampling")
+    assert not any(map(shared, ("regard.attention.channel.se", "regard.core.tap", "torch.nn")))
 
 
 def test_modules_are_named_by_their_path():

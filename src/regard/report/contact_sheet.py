@@ -1,13 +1,11 @@
 """A contact sheet: some training pictures of every class, a class a row."""
 
 import io
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 from torchvision.transforms.v2.functional import resize
-
-from regard.core.seeding import generator
-from regard.data import Pictures, Source
 
 ROWS = 24
 """Classes on a sheet."""
@@ -22,32 +20,52 @@ _HEADER = 0.62
 _DPI = 120
 
 
-def contact_sheet(source: Source) -> bytes:
-    """A PNG picture: a row for each class (the first 24) with its name and counts, and ten training pictures of it."""
+@dataclass(frozen=True, eq=False)
+class ClassRow:
+    """One class on the sheet.
+
+    Attributes:
+        name: of the class.
+        counts: how many pictures each split has of it.
+        pictures: (c, h, w) uint8, up to ten.
+    """
+
+    name: str
+    counts: Sequence[int]
+    pictures: Sequence[Tensor]
+
+
+def contact_sheet(title: str, splits: Sequence[str], rows: Sequence[ClassRow], classes: int) -> bytes:
+    """A PNG picture: a row for each class with its name, its counts, and some training pictures of it.
+
+    Args:
+        title: what the source is called.
+        splits: the names of the splits, in the order of the counts.
+        rows: the classes to show, at most `ROWS`.
+        classes: how many the source has.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    classes = source.classes[:ROWS]
-    counts = source.counts()
     width = _CAPTION + COLUMNS * (_CELL + _GAP) + _GAP
-    height = _HEADER + len(classes) * (_CELL + _GAP) + _GAP
+    height = _HEADER + len(rows) * (_CELL + _GAP) + _GAP
     figure = Figure(figsize=(width, height), dpi=_DPI, facecolor="white")
     FigureCanvasAgg(figure)
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)
     axes.set_axis_off()
-    axes.text(_GAP * 2, 0.27, source.name, fontsize=13, weight="bold", va="center", parse_math=False)
-    more = f", the first {ROWS} of {len(source.classes)} classes" if len(source.classes) > ROWS else ""
-    below = f"training pictures{more}; under each name: pictures for {' / '.join(counts)}"
+    axes.text(_GAP * 2, 0.27, title, fontsize=13, weight="bold", va="center", parse_math=False)
+    more = f", the first {len(rows)} of {classes} classes" if classes > len(rows) else ""
+    below = f"training pictures{more}; under each name: pictures for {' / '.join(splits)}"
     axes.text(_GAP * 2, 0.49, below, fontsize=8.5, color="0.35", va="center")
-    for row, label in enumerate(classes):
-        top = _HEADER + row * (_CELL + _GAP)
+    for number, row in enumerate(rows):
+        top = _HEADER + number * (_CELL + _GAP)
         middle = top + _CELL / 2
-        axes.text(_GAP * 2, middle - 0.1, _short(label), fontsize=10.5, va="center", parse_math=False)
-        numbers = " / ".join(f"{split[row]:,}" for split in counts.values())
+        axes.text(_GAP * 2, middle - 0.1, _short(row.name), fontsize=10.5, va="center", parse_math=False)
+        numbers = " / ".join(f"{count:,}" for count in row.counts)
         axes.text(_GAP * 2, middle + 0.14, numbers, fontsize=8.5, color="0.35", va="center")
-        for column, picture in enumerate(_examples(source.splits["train"], row)):
+        for column, picture in enumerate(map(_reduced, row.pictures)):
             left = _CAPTION + column * (_CELL + _GAP)
             pixels = picture.expand(3, -1, -1).permute(1, 2, 0).numpy()
             axes.imshow(pixels, extent=_fitted(picture, left, top), aspect="auto", interpolation="nearest")
@@ -56,14 +74,6 @@ def contact_sheet(source: Source) -> bytes:
     out = io.BytesIO()
     figure.savefig(out, format="png", dpi=_DPI)
     return out.getvalue()
-
-
-def _examples(pictures: Pictures, label: int) -> list[Tensor]:
-    """Up to ten pictures of a class, always the same ones."""
-    labels = pictures.labels
-    members = (labels == label if labels.ndim == 1 else labels[:, label] > 0).nonzero()[:, 0]
-    order = torch.randperm(len(members), generator=generator("contact sheet", label))
-    return [_reduced(pictures.read(int(i))) for i in members[order[:COLUMNS]]]
 
 
 def _reduced(picture: Tensor) -> Tensor:

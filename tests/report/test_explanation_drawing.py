@@ -6,7 +6,8 @@ import torch
 from PIL import Image
 
 from regard.core import Map
-from regard.recipes.explanation_drawing import (
+from regard.report.drawing import panel
+from regard.report.explanation_drawing import (
     channel_weights,
     draw_weights,
     encoded,
@@ -17,8 +18,7 @@ from regard.recipes.explanation_drawing import (
     show,
     write,
 )
-from regard.report.drawing import panel
-from tests.recipes.sights import gate, spatial
+from tests.report.sights import gate, spatial
 
 
 def test_places_are_counted_from_the_upper_left_corner_in_units_of_two_dots():
@@ -67,7 +67,7 @@ def test_the_largest_weights_come_first_and_the_active_ones_stand_out():
     sight = gate([0.1, 0.9, 0.5], k=2)
     with panel(100, 60) as canvas:
         axes = place(canvas, 0, 0, 100, 60)
-        draw_weights(axes, sight, channel_weights(sight.map), sight.active.channels[0].tolist())
+        draw_weights(axes, sight, channel_weights(sight.map), sight.active.channels.tolist())
         heights = [bar.get_height() for bar in axes.patches]
         colours = [bar.get_facecolor() for bar in axes.patches]
     assert heights == pytest.approx([0.9, 0.5, 0.1])

@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from regard.report.drawing import FONTS
-from regard.report.layering import Placement, Point, Spacing, place
+from regard.tracing.layering import Placement, Point, Spacing, place
 
 FlowKind = Literal["features", "step", "unit", "join", "map", "learned"]
 
 ACCENT = "#e0762c"
+FONTS = "-apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'Liberation Sans', sans-serif"
+"""What the reader's system has, as in the figures of a report."""
 PLAIN = ("step", "unit")
 TEXT = 13
 SMALL = 11

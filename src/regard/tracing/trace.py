@@ -1,23 +1,21 @@
-"""The drawing of what a mechanism does, derived from the code: it is traced, and what a reader cares about is kept."""
+"""What a module does, derived from its code: it is traced, and what a reader cares about is kept."""
 
 import heapq
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import torch
 from torch.fx import Node
 
-from regard.attention import create, find
-from regard.core import Spec
+from regard.core import Mechanism
 from regard.core.seeding import seeded
-from regard.recipes.flow_graph import FEATURES, LEARNED, MADE, VIEWS, Operations, is_mask, operands, operation, record
-from regard.recipes.flow_regions import Region, regions
-from regard.recipes.flow_sizes import CHANNELS, PROBES
-from regard.recipes.flow_steps import Step, broken, merge
-from regard.recipes.flow_words import words_of
-from regard.recipes.shapes import dims_of, with_dims
-from regard.report.flow import Flow, FlowEdge, FlowNode
+from regard.tracing.drawing import Flow, FlowEdge, FlowNode
+from regard.tracing.operations import FEATURES, LEARNED, MADE, VIEWS, Operations, is_mask, operands, operation, record
+from regard.tracing.regions import Region, regions
+from regard.tracing.sizes import CHANNELS, PROBES
+from regard.tracing.steps import Step, broken, merge
+from regard.tracing.words import words_of
 
 END = "y"
 """The name of the step that is the result."""
@@ -36,28 +34,24 @@ OVER = {
 """What a map of each kind says."""
 
 
-def trace_flow(mechanism: str | Spec, *, dims: int | None = None) -> Flow:
-    """Traces a mechanism and keeps what a reader cares about: layers, statistics, activations, products, sums, maps.
+def trace_flow(make: Callable[[int], Mechanism], *, title: str, dims: int = 2) -> Flow:
+    """Traces a module and keeps what a reader cares about: layers, statistics, activations, products, sums, maps.
 
     Args:
-        mechanism: its name, with options as in cbam:reduction=8.
-        dims: position axes of the features; None takes pictures where it takes them.
+        make: builds the module for a number of channels.
+        title: what the drawing is called.
+        dims: position axes of the features.
 
     Returns:
         What there is to draw, for 64 channels; sizes that follow the features' are named c, h and w.
 
-    Raises:
-        UnknownNameError: no such mechanism.
-        OptionError: no such option, or a value it does not allow.
-
     Example:
-        >>> [node.lines[0] for node in trace_flow("se").nodes if node.kind == "step"]
+        >>> from regard.attention import create
+        >>> flow = trace_flow(lambda channels: create("se", channels=channels), title="se")
+        >>> [node.lines[0] for node in flow.nodes if node.kind == "step"]
         ['mean over positions', 'linear', 'linear']
     """
-    spec = Spec.parse(mechanism)
-    kind = find(spec.name)
-    dims = dims or dims_of(kind, spec)
-    modules = tuple(create(with_dims(kind, spec, dims), channels=c) for c in CHANNELS)
+    modules = tuple(make(c) for c in CHANNELS)
     with seeded("regard.flow"), torch.no_grad():
         inputs = tuple(m.example_inputs(c, size, 1) for m, c, size in zip(modules, CHANNELS, PROBES[dims], strict=True))
     operations = record((modules[0], modules[1]), (inputs[0], inputs[1]), dims)
@@ -73,7 +67,7 @@ def trace_flow(mechanism: str | Spec, *, dims: int | None = None) -> Flow:
             parts[region.title] = _flow(
                 region.title, _Reader(operations, shown, inside).read({start: "in"}, region.result), "out"
             )
-    return replace(_flow(str(spec), steps, "y"), parts=tuple(parts.values()))
+    return replace(_flow(title, steps, "y"), parts=tuple(parts.values()))
 
 
 def _flow(name: str, steps: dict[str, Step], result: str) -> Flow:

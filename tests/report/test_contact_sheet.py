@@ -8,7 +8,8 @@ from PIL import Image
 
 from regard.data import ArrayPictures
 from regard.data.source import Holding, Opening, assemble
-from regard.recipes.contact_sheet import COLUMNS, ROWS, contact_sheet
+from regard.recipes.show_data import sheet_of
+from regard.report.contact_sheet import COLUMNS, ROWS
 
 
 def source(classes, multi_label=False, size=(6, 6)):
@@ -34,18 +35,18 @@ def colours(sheet):
 
 def test_every_class_has_its_row_of_pictures():
     for multi_label in (False, True):
-        found = colours(contact_sheet(source(4, multi_label)))
+        found = colours(sheet_of(source(4, multi_label)))
         assert set(found) == {0, 1, 2, 3}
         assert abs(found[0] / found[1] - COLUMNS / 3) < 0.1
 
 
 def test_pictures_larger_than_their_place_are_reduced():
-    assert set(colours(contact_sheet(source(3, size=(500, 1000))))) == {0, 1, 2}
+    assert set(colours(sheet_of(source(3, size=(500, 1000))))) == {0, 1, 2}
 
 
 def test_a_sheet_of_many_classes_shows_the_first():
-    assert set(colours(contact_sheet(source(ROWS + 5)))) == set(range(ROWS))
+    assert set(colours(sheet_of(source(ROWS + 5)))) == set(range(ROWS))
 
 
 def test_the_same_source_gives_the_same_sheet():
-    assert contact_sheet(source(3)) == contact_sheet(source(3))
+    assert sheet_of(source(3)) == sheet_of(source(3))

@@ -5,8 +5,8 @@ from typing import Any
 
 from torch.fx import Node
 
-from regard.recipes.flow_graph import FIXED, LEARNED, Operations, is_mask, operands, operation, shape_of
-from regard.recipes.flow_sizes import Pair
+from regard.tracing.operations import FIXED, LEARNED, Operations, is_mask, operands, operation, shape_of
+from regard.tracing.sizes import Pair
 
 TAILS = {
     "relu": "relu",

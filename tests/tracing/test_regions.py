@@ -2,11 +2,11 @@
 
 from regard.attention.catalogue import create
 from regard.attention.resampling import interpolate
-from regard.recipes.flow import shown_nodes
-from regard.recipes.flow_graph import record
-from regard.recipes.flow_regions import regions
-from regard.recipes.flow_sizes import CHANNELS, PROBES
-from tests.recipes.toys import recorded
+from regard.tracing.operations import record
+from regard.tracing.regions import regions
+from regard.tracing.sizes import CHANNELS, PROBES
+from regard.tracing.trace import shown_nodes
+from tests.tracing.toys import recorded
 
 
 def of(name):

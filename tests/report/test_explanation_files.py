@@ -8,8 +8,8 @@ import torch
 from PIL import Image
 
 from regard.core import RunError
-from regard.recipes import explanation_files
 from regard.recipes.explain import explain
+from regard.report import explanation_files
 from tests.explanation.nets import classifier
 
 

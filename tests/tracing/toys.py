@@ -4,16 +4,17 @@ import torch
 
 from regard.core import Facts, Mechanism, Paper
 from regard.core.tap import Tap
-from regard.recipes.flow_graph import operands, record
-from regard.recipes.flow_sizes import CHANNELS, PROBES
-from regard.recipes.flow_words import words_of
+from regard.tracing.operations import operands, record
+from regard.tracing.sizes import CHANNELS, PROBES
+from regard.tracing.words import words_of
 
 PAPER = Paper(title="A Toy", authors="Ann One and Bob Two", year=2020, venue="Toys", identifier="arXiv:2001.00001")
 
 
 class Toy(Mechanism):
-    """Does what it is told."""
+    """Does what it is told, as if its file lay beside those of the catalogue."""
 
+    __module__ = "regard.attention.channel.toy"
     facts = Facts(name="toy", family="channel", paper=PAPER)
 
     def __init__(self, channels, does, parts=None):

@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from regard.explanation.overlays import enlarged
-from regard.recipes.explanation_sheet import short_names, summary_figure
-from tests.recipes.sights import PICTURE, gate, pixels, spatial
+from regard.report.explanation_sheet import short_names, summary_figure
+from regard.report.overlays import enlarged
+from tests.report.sights import PICTURE, gate, pixels, spatial
 
 
 def test_the_sheet_grows_with_what_there_is_to_show():

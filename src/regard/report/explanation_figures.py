@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from regard.explanation import ActiveChannels
-from regard.explanation.overlays import COLOURS, Pixels, spread
-from regard.recipes.explanation_drawing import (
+from regard.report.drawing import GREY, panel, shortened
+from regard.report.explanation_drawing import (
     MARGIN,
-    Sight,
+    SeenMap,
+    Weighed,
     bare,
     channel_weights,
     draw_weights,
@@ -20,15 +20,15 @@ from regard.recipes.explanation_drawing import (
     show,
     write,
 )
-from regard.report.drawing import GREY, panel, shortened
 from regard.report.numerals import MINUS
+from regard.report.overlays import COLOURS, Pixels, spread
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
-def positions_figure(sight: Sight, picture: Pixels) -> bytes:
+def positions_figure(sight: SeenMap, picture: Pixels) -> bytes:
     """PNG: the picture, the map over it, and the map by itself with its scale."""
     laid, values = sight.laid, sight.map.positions()
     assert laid is not None
@@ -54,33 +54,33 @@ def positions_figure(sight: Sight, picture: Pixels) -> bytes:
         return encoded(canvas)
 
 
-def channels_figure(sight: Sight) -> bytes:
+def channels_figure(sight: SeenMap) -> bytes:
     """PNG: the weights of all channels in order, and what the most weighed ones show."""
     weights = channel_weights(sight.map)
     active = sight.active
     assert active is not None
     features = active.features
-    columns = 0 if features is None or features.ndim != 4 else min(4, features.shape[1])
+    columns = 0 if features is None or features.ndim != 3 else min(4, len(features))
     with panel(440 + columns * 112 + 12, 346) as canvas:
         _heading(canvas, sight.name, _channel_sentence(sight, weights))
         axes = place(canvas, 64, 76, 346, 236)
-        chosen = active.channels[0].tolist()
+        chosen = active.channels.tolist()
         draw_weights(axes, sight, weights, chosen)
         count = weights.shape[1]
         first = "weight" if len(weights) == 1 else "share of branch 0"
         axes.set_xlabel(f"{count} channels, the largest {first} first")
         axes.set_ylabel(first.split()[0])
         for i in range(2 * columns):
-            if features is not None and i < features.shape[1]:
+            if features is not None and i < len(features):
                 corner = (446 + i % columns * 112, 88 + i // columns * 132)
-                _feature(canvas, corner, features[0, i].numpy(), _channel_label(active, i))
+                _feature(canvas, corner, features[i], _channel_label(active, i))
         if columns:
             note = "What the most weighed channels show: features after weighing, bright for large."
             write(canvas, 446, 70, shortened(note, 28 * columns), color=GREY, fontsize=9)
         return encoded(canvas)
 
 
-def _channel_sentence(sight: Sight, weights: NDArray[np.float32]) -> str:
+def _channel_sentence(sight: SeenMap, weights: NDArray[np.float32]) -> str:
     count = weights.shape[1]
     if len(weights) > 1:
         return (
@@ -94,11 +94,11 @@ def _channel_sentence(sight: Sight, weights: NDArray[np.float32]) -> str:
     )
 
 
-def _channel_label(active: ActiveChannels, i: int) -> str:
-    channel, weight = int(active.channels[0, i]), float(active.weights[0, i])
+def _channel_label(active: Weighed, i: int) -> str:
+    channel, weight = int(active.channels[i]), float(active.weights[i])
     if active.branches is None:
         return f"channel {channel}: {weight:.2f}"
-    return f"{channel}: {weight:.2f} of branch {int(active.branches[0, i])}"
+    return f"{channel}: {weight:.2f} of branch {int(active.branches[i])}"
 
 
 def _feature(canvas: "Figure", corner: tuple[float, float], values: NDArray[np.float32], label: str) -> None:

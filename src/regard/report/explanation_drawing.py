@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from regard.core.records import Map
-from regard.explanation import ActiveChannels, Overlay
-from regard.explanation.overlays import Pixels
 from regard.report.drawing import ACCENT, FAINT, GREY, INK, LIGHT
+from regard.report.overlays import Overlay, Pixels
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,7 +25,24 @@ MOST_BARS = 80
 
 
 @dataclass(frozen=True, eq=False)
-class Sight:
+class Weighed:
+    """The channels that a map weighs most in one picture.
+
+    Attributes:
+        channels: (k,) their numbers, the largest weight first.
+        weights: (k,) their weights.
+        branches: (k,) which branch has that weight; None unless the map is one over branches.
+        features: (k, ...) these channels as the mechanism passed them on, weighed; None where they are not known.
+    """
+
+    channels: NDArray[np.int64]
+    weights: NDArray[np.float32]
+    branches: NDArray[np.int64] | None
+    features: NDArray[np.float32] | None
+
+
+@dataclass(frozen=True, eq=False)
+class SeenMap:
     """What there is to draw of one map, of one picture.
 
     Attributes:
@@ -42,7 +58,7 @@ class Sight:
     map: Map
     low: float
     high: float
-    active: ActiveChannels | None
+    active: Weighed | None
     laid: Overlay | None
 
 
@@ -55,7 +71,7 @@ def channel_weights(map: Map) -> NDArray[np.float32]:
     return weights[:1].numpy()
 
 
-def draw_weights(axes: "Axes", sight: Sight, weights: NDArray[np.float32], chosen: Sequence[int]) -> None:
+def draw_weights(axes: "Axes", sight: SeenMap, weights: NDArray[np.float32], chosen: Sequence[int]) -> None:
     """The weights of all channels, the largest first; of branches one line each."""
     order = np.argsort(-weights[0], kind="stable")
     low, high = limits(sight, weights)
@@ -79,14 +95,14 @@ def draw_weights(axes: "Axes", sight: Sight, weights: NDArray[np.float32], chose
     axes.set_xticks([])
 
 
-def limits(sight: Sight, weights: NDArray[np.float32]) -> tuple[float, float]:
+def limits(sight: SeenMap, weights: NDArray[np.float32]) -> tuple[float, float]:
     """What the tap can pass; up to the largest weight and the neutral one where that has no end."""
     high = sight.high if np.isfinite(sight.high) else 1.05 * max(float(weights.max()), sight.map.neutral)
     low = sight.low if np.isfinite(sight.low) else min(float(weights.min()), 0.0)
     return min(low, float(weights.min())), max(high, float(weights.max()))
 
 
-def evenness(sight: Sight) -> str:
+def evenness(sight: SeenMap) -> str:
     """A remark on a map whose colours would make too much of its differences."""
     assert sight.laid is not None
     span = sight.high - sight.low

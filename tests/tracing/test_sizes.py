@@ -2,7 +2,7 @@
 
 import pytest
 
-from regard.recipes.flow_sizes import CHANNELS, PROBES, Sizes
+from regard.tracing.sizes import CHANNELS, PROBES, Sizes
 
 C, D = CHANNELS
 (H, W), (K, L) = PROBES[2]

@@ -4,12 +4,11 @@ import pytest
 import torch
 
 from regard.core import Map
-from regard.explanation import ActiveChannels
-from regard.explanation.overlays import enlarged
-from regard.recipes.explanation_drawing import Sight
-from regard.recipes.explanation_figures import channels_figure, positions_figure
 from regard.report.drawing import ACCENT, GREY
-from tests.recipes.sights import PICTURE, gate, share_of, spatial
+from regard.report.explanation_drawing import SeenMap, Weighed
+from regard.report.explanation_figures import channels_figure, positions_figure
+from regard.report.overlays import enlarged
+from tests.report.sights import PICTURE, gate, share_of, spatial
 
 
 def test_the_bars_show_the_weights():
@@ -35,8 +34,8 @@ def test_weights_without_an_upper_end_fit_into_the_figure():
 def test_branches_are_drawn_as_shares():
     shares = torch.softmax(torch.randn(1, 3, 9, 1, 1), 1)
     top = shares[0, :, :, 0, 0].max(0)
-    active = ActiveChannels("sk", torch.arange(4)[None], top.values[None, :4], top.indices[None, :4], None)
-    sight = Sight("sk", Map("sk", "branch", shares, 1 / 3), 0.0, 1.0, active, None)
+    active = Weighed(torch.arange(4).numpy(), top.values[:4].numpy(), top.indices[:4].numpy(), None)
+    sight = SeenMap("sk", Map("sk", "branch", shares, 1 / 3), 0.0, 1.0, active, None)
     png = channels_figure(sight)
     assert share_of(ACCENT, png) > 0.002  # branch 0
     assert share_of(GREY, png) > 0.002  # the others

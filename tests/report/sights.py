@@ -7,8 +7,8 @@ import torch
 from PIL import Image
 
 from regard.core import Map
-from regard.explanation import ActiveChannels, overlay
-from regard.recipes.explanation_drawing import Sight
+from regard.report import overlay
+from regard.report.explanation_drawing import SeenMap, Weighed
 
 PICTURE = torch.rand(3, 24, 32)
 
@@ -25,15 +25,14 @@ def share_of(colour, png):
 def gate(values, *, name="layer1.gate", low=0.0, high=1.0, k=2, features=True):
     values = torch.as_tensor(values, dtype=torch.float32)
     order = values.argsort(descending=True)[:k]
-    active = ActiveChannels(
-        path=name,
-        channels=order[None],
-        weights=values[order][None],
+    active = Weighed(
+        channels=order.numpy(),
+        weights=values[order].numpy(),
         branches=None,
-        features=torch.rand(1, len(order), 5, 7) if features else None,
+        features=torch.rand(len(order), 5, 7).numpy() if features else None,
     )
-    return Sight(name, Map(name, "gate", values[None, :, None, None], 1.0), low, high, active, None)
+    return SeenMap(name, Map(name, "gate", values[None, :, None, None], 1.0), low, high, active, None)
 
 
 def spatial(weights, name="layer1.spatial", high=1.0):
-    return Sight(name, Map(name, "spatial", weights[None, None], 1.0), 0.0, high, None, overlay(PICTURE, weights))
+    return SeenMap(name, Map(name, "spatial", weights[None, None], 1.0), 0.0, high, None, overlay(PICTURE, weights))

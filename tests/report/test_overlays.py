@@ -9,8 +9,8 @@ from PIL import Image
 from skimage.transform import resize
 
 from regard.core import ShapeError
-from regard.explanation import overlay
-from regard.explanation.overlays import colours, enlarged, png, spread
+from regard.report import overlay
+from regard.report.overlays import colours, enlarged, png, spread
 
 
 def test_the_weights_are_resized_as_skimage_does():
