@@ -3,7 +3,7 @@
 from regard.data.account import Account, LeftOut
 from regard.data.augmentation import AUGMENTS, Augment
 from regard.data.loading import loader
-from regard.data.opening import open_for_scoring, open_source
+from regard.data.opening import Reading, open_for_scoring, open_source
 from regard.data.pictures import ArrayPictures, Pictures, Statistics
 from regard.data.preprocessing import Preprocessing, fit_warnings, preprocessing_for
 from regard.data.reading import PIXEL_LIMIT, BadPicture, BadPictureError, read_picture
@@ -22,6 +22,7 @@ __all__ = [
     "LeftOut",
     "Pictures",
     "Preprocessing",
+    "Reading",
     "Source",
     "Statistics",
     "fit_warnings",

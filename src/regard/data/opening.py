@@ -1,8 +1,9 @@
 """Opens any source by what the user writes on one line."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from regard.core.errors import DataError, OptionError, unknown_name
 from regard.core.options import at_least, one_of
@@ -21,6 +22,37 @@ SCHEMES: Mapping[str, Callable[[str, Opening], Holding]] = {
     "npz": open_npz,
     "torchvision": open_torchvision,
 }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How the images of a source are read and divided.
+
+    Args:
+        labels: with folder:PATH, a CSV file with the columns file and one a class: images may have several classes.
+        on_bad: whether images that cannot be used are left out and listed (`skip`), or are an error (`fail`).
+        groups: images that no cut into splits may part: `folder` (the subfolders inside the classes), `none`, or a
+            column of the labels; by default subfolders where every class has five or more.
+        splits: `none` where every folder is a class, or train=FOLDER,val=FOLDER,test=FOLDER; by default folders with
+            the usual names that have class folders inside.
+        classes: the only folders that are classes, with commas between.
+        value_range: LOW:HIGH, the values of images with more than 8 bits that become black and white; by default the
+            range of the training images.
+        max_pixels: an image with more pixels is not read.
+    """
+
+    labels: str | None = None
+    on_bad: Literal["skip", "fail"] = "skip"
+    groups: str | None = None
+    splits: str | None = None
+    classes: str | None = None
+    value_range: str | None = None
+    max_pixels: int = PIXEL_LIMIT
+
+    def options(self) -> dict[str, Any]:
+        """The options of `open_source` that they are."""
+        names = None if self.classes is None else [n.strip() for n in self.classes.split(",") if n.strip()]
+        return asdict(self) | {"classes": names}
 
 
 def open_source(

@@ -12,17 +12,17 @@ from rich.text import Text
 
 from regard import training
 from regard.core.options import at_least, one_of
-from regard.data import loader
+from regard.data import Account, Reading, loader
 from regard.recipes.ledger import count_looks, record_look
 from regard.recipes.network import batch_size_for, load_network
-from regard.recipes.sources import open_for_network
+from regard.recipes.sources import open_for_network, report_source
 from regard.report.files import write_whole
 from regard.training import DeviceName
 
 if TYPE_CHECKING:
     from regard.training import Evaluation
 
-Split = Literal["train", "val", "test"]
+Split = Literal["train", "val", "test", "all"]
 
 _WIDEST = 12
 _ADVICE = "the more often a choice is made by them, the less they tell"
@@ -39,6 +39,7 @@ class Evaluated:
         split: which of its pictures.
         scores: all that was measured.
         counts: pictures of each class.
+        account: what became of every file of the source.
         looks: how often networks of this run were scored on test pictures, this time included.
         out: the file that `scores` were written to, or None.
     """
@@ -49,18 +50,23 @@ class Evaluated:
     split: Split
     scores: "Evaluation"
     counts: tuple[int, ...]
+    account: Account
     looks: int
     out: Path | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the answers picture by picture."""
         own = {"weights": str(self.weights), "network": self.network, "data": self.data, "split": self.split}
-        return own | {"counts": list(self.counts), "test_looks": self.looks} | self.scores.to_json()
+        return (
+            own
+            | {"counts": list(self.counts), "account": self.account.to_json(), "test_looks": self.looks}
+            | self.scores.to_json()
+        )
 
     def __rich__(self) -> RenderableType:
         """Tables and a summary."""
         parts: list[RenderableType] = [
-            Text(f"{self.network} on {self.scores.n:,} {_WORDS[self.split]} pictures of {self.data}", style="bold"),
+            Text(f"{self.network} on {self.scores.n:,} {_WORDS[self.split]}pictures of {self.data}", style="bold"),
             Text(),
             self._classes(),
             Text(),
@@ -118,13 +124,12 @@ def evaluate(
     *,
     run: str,
     data: str | None = None,
-    split: Split = "val",
-    labels: str | None = None,
-    on_bad_image: Literal["skip", "fail"] = "skip",
+    split: Split | None = None,
     out: str | None = None,
     device: DeviceName = "auto",
     threads: int | None = None,
     workers: int = 0,
+    reading: Reading = Reading(),  # noqa: B008 (frozen)
 ) -> Evaluated:
     """Scores a trained network: accuracy, each class, what is taken for what, and whether its confidence is right.
 
@@ -134,14 +139,15 @@ def evaluate(
 
     Args:
         run: the folder of a training run, or a weights file.
-        data: the pictures; those that the network was trained on the training part of, by default.
-        split: train, val or test; choose with val, and look at test when nothing is left to choose.
-        labels: with folder:PATH, the CSV file of a source whose pictures may have several classes.
-        on_bad_image: whether pictures that cannot be used are left out and listed, or an error.
+        data: the pictures; those that the network was trained on the training part of, by default. All of another
+            source are scored; its classes are matched by name, and it may lack some.
+        split: train, val or test; choose with val (the default), and look at test when nothing is left to choose. Of
+            another source all images, or one of the splits that it has of its own.
         out: a JSON file for all that is measured.
         device: where to compute.
         threads: processor threads; PyTorch's own choice by default.
         workers: processes that read pictures.
+        reading: how its images are read and divided.
 
     Returns:
         The scores.
@@ -149,12 +155,14 @@ def evaluate(
     Raises:
         RegardError: there is no such run, its classes are not those of the pictures, or the pictures are bad.
     """
-    one_of("evaluate", "split", split, ("train", "val", "test"))
+    one_of("evaluate", "split", split, (None, "train", "val", "test", "all"))
     at_least("evaluate", "workers", workers, 0)
     place = training.resolve_device(device)
     training.set_threads(threads)
     loaded = load_network(run)
-    source = open_for_network(loaded, data, labels, on_bad_image)
+    judged = open_for_network(loaded, data, reading)
+    source, split = judged.source, judged.split(split)
+    report_source(source)
     pictures = source.splits[split]
     if split == "test":
         record_look(loaded.path.parent, command="evaluate", what=loaded.path.name, pictures=len(pictures))
@@ -172,6 +180,7 @@ def evaluate(
         split=split,
         scores=scores,
         counts=source.counts()[split],
+        account=source.account,
         looks=count_looks(loaded.path.parent),
         out=Path(out) if out else None,
     )
@@ -180,7 +189,7 @@ def evaluate(
     return evaluated
 
 
-_WORDS: dict[Split, str] = {"train": "training", "val": "validation", "test": "test"}
+_WORDS: dict[Split, str] = {"train": "training ", "val": "validation ", "test": "test ", "all": ""}
 
 
 def _table(columns: Sequence[str], *, left: Sequence[str]) -> Table:
