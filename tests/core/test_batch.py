@@ -1,16 +1,23 @@
 import torch
 
-from regard.core import Batch
+from regard.core import ImageBatch
 
 
-def test_a_batch_unpacks_in_the_order_a_training_step_reads_it():
-    images, labels, indices = Batch(torch.zeros(2, 3, 4, 4), torch.tensor([0, 1]), torch.tensor([7, 9]))
-    assert images.shape == (2, 3, 4, 4)
-    assert (labels.tolist(), indices.tolist()) == ([0, 1], [7, 9])
+def batch():
+    return ImageBatch(torch.zeros(2, 3, 4, 4), torch.tensor([0, 1]), torch.tensor([7, 9]))
 
 
-def test_a_batch_is_collated_and_moved_like_any_tuple():
-    rows = [Batch(torch.zeros(1, 2, 2), torch.tensor(n), torch.tensor(n)) for n in range(3)]
-    batch = torch.utils.data.default_collate(rows)
-    assert isinstance(batch, Batch)
-    assert batch.labels.tolist() == [0, 1, 2]
+def test_its_length_is_the_number_of_images():
+    assert len(batch()) == 2
+
+
+def test_every_tensor_is_moved():
+    moved = batch().to("meta")
+    assert {tensor.device.type for tensor in (moved.images, moved.labels, moved.indices)} == {"meta"}
+
+
+def test_without_inputs_labels_and_indices_stay():
+    bare = batch().without_inputs()
+    assert (len(bare), bare.images.numel()) == (2, 0)
+    assert (bare.labels.tolist(), bare.indices.tolist()) == ([0, 1], [7, 9])
+    assert bare.images.untyped_storage().nbytes() == 0

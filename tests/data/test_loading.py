@@ -25,8 +25,9 @@ def epoch(batches, number=0):
 def same(one, other):
     assert len(one) == len(other)
     for a, b in zip(one, other, strict=True):
-        for x, y in zip(a, b, strict=True):
-            assert torch.equal(x, y)
+        assert torch.equal(a.images, b.images)
+        assert torch.equal(a.labels, b.labels)
+        assert torch.equal(a.indices, b.indices)
 
 
 def test_a_batch_is_pictures_labels_and_their_numbers():

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from regard.attention import create, find
-from regard.core import Batch, Tap
+from regard.core import ImageBatch, Tap
 
 CLASSES = 4
 
@@ -87,7 +87,7 @@ def classifier(mechanism, *, channels=8, seed=0):
 def fitted(mechanism, batches):
     """A classifier whose last layer is fitted to the batches by least squares, so that it is better than chance."""
     net = classifier(mechanism)
-    images, labels = (torch.cat([b[i] for b in batches]) for i in (0, 1))
+    images, labels = (torch.cat([getattr(b, name) for b in batches]) for name in ("images", "labels"))
     features = nn.functional.pad(net[:-1](images), (0, 1), value=1.0)
     weights = torch.linalg.lstsq(features, nn.functional.one_hot(labels, CLASSES).float()).solution
     net[-1].weight.copy_(weights[:-1].T)
@@ -107,4 +107,4 @@ def pictures(n, size=(6, 5), *, batch=8, seed=0, channels=CLASSES, signal=3.0):
 def split(images, labels, batch):
     """Batches of at most `batch` pictures."""
     rows = torch.arange(len(images)).split(batch)
-    return [Batch(images[row], labels[row], row) for row in rows]
+    return [ImageBatch(images[row], labels[row], row) for row in rows]

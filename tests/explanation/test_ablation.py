@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from regard.attention import names
-from regard.core import Batch, DataError, OptionError, RegardError, ShapeError, taps
+from regard.core import DataError, ImageBatch, OptionError, RegardError, ShapeError, taps
 from regard.explanation import ablate, replaced
 from regard.explanation.recalibration import normalisations
 from tests.explanation.nets import CLASSES, GateAlone, Identity, Scaled, Twice, classifier, fitted, pictures, split
@@ -54,7 +54,7 @@ def test_a_network_that_answers_by_its_gate_falls_to_chance():
 
 def test_pictures_sorted_by_class_are_swapped_over_the_whole_set():
     batches = pictures(200)
-    images, labels = (torch.cat([b[i] for b in batches]) for i in (0, 1))
+    images, labels = (torch.cat([getattr(b, name) for b in batches]) for name in ("images", "labels"))
     order = labels.argsort()
     ablation = ablate(GateAlone(), split(images[order], labels[order], 50), modes=["swapped"], renormalise=False)
     assert ablation.row("swapped").accuracy < 0.35
@@ -213,7 +213,7 @@ def test_what_is_missing_or_misspelt_is_said():
 
     def shuffled():
         turn = next(orders)
-        return [Batch(b.images, b.labels, b.indices + turn) for b in pictures(8)]
+        return [ImageBatch(b.images, b.labels, b.indices + turn) for b in pictures(8)]
 
     with pytest.raises(DataError, match="another order"):
         ablate(net, shuffled, modes=["neutral"], renormalise=False)

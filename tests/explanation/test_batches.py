@@ -2,13 +2,13 @@ import pytest
 import torch
 from torch import nn
 
-from regard.core import Batch, DataError, OptionError, ShapeError
-from regard.explanation.batches import PictureSet, scores
+from regard.core import DataError, ImageBatch, OptionError, ShapeError
+from regard.explanation.batches import PictureSet, right_answers
 from tests.explanation.nets import pictures
 
 
 def test_places_count_through_the_set_whatever_the_indices():
-    batches = [Batch(b.images, b.labels, b.indices + 100) for b in pictures(10, batch=4)]
+    batches = [ImageBatch(b.images, b.labels, b.indices + 100) for b in pictures(10, batch=4)]
     chosen = PictureSet(batches, "evaluation")
     assert [list(places) for places, _ in chosen] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
     assert len(chosen) == 10
@@ -48,18 +48,18 @@ def test_no_pictures_are_an_error():
         list(PictureSet([], "evaluation"))
 
 
-def test_scores_of_one_and_of_several_classes():
+def test_right_answers_of_one_and_of_several_classes():
     images = torch.zeros(2, 3)
     net = nn.Linear(3, 3)
     nn.init.zeros_(net.weight)
     with torch.no_grad():
         net.bias.copy_(torch.tensor([-1.0, 2.0, 1.0]))
-    assert scores(net, Batch(images, torch.tensor([1, 2]), torch.arange(2))).tolist() == [1.0, 0.0]
+    assert right_answers(net, ImageBatch(images, torch.tensor([1, 2]), torch.arange(2))).tolist() == [1.0, 0.0]
     several = torch.tensor([[0.0, 1.0, 1.0], [1.0, 1.0, 0.0]])
-    assert scores(net, Batch(images, several, torch.arange(2))).tolist() == [1.0, 0.0]
+    assert right_answers(net, ImageBatch(images, several, torch.arange(2))).tolist() == [1.0, 0.0]
 
 
 def test_outputs_that_are_no_scores_are_an_error():
-    batch = Batch(torch.zeros(2, 3, 4), torch.zeros(2).long(), torch.arange(2))
+    batch = ImageBatch(torch.zeros(2, 3, 4), torch.zeros(2).long(), torch.arange(2))
     with pytest.raises(ShapeError, match=r"returned \(2, 3, 4\) for 2 pictures"):
-        scores(nn.Identity(), batch)
+        right_answers(nn.Identity(), batch)

@@ -90,7 +90,7 @@ def test_the_first_seed_is_ablated_and_trained_rows_are_the_validation_accuracy(
     assert {mode for _, mode in rows} == {"trained", "mean", "swapped", "permuted", "neutral"}
     val = {t.arm: t.val for t in large.results.trials if t.seed == 0}
     for arm in ("se", "cbam"):
-        assert rows[arm, "trained"].accuracies == pytest.approx((val[arm].accuracy,))
+        assert rows[arm, "trained"].accuracies == pytest.approx((val[arm].scores["accuracy"],))
 
 
 @pytest.mark.slow

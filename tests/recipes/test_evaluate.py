@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from regard.core import OptionError, RunError
+from regard.core import OptionError, RunError, Scores
 from regard.recipes.evaluate import evaluate
 
 
@@ -19,11 +19,10 @@ def printed(record):
 
 def test_validation_pictures_are_scored_as_after_training(trained, tmp_path):
     found = evaluate(run=str(trained.path), out=str(tmp_path / "scores.json"), device="cpu")
-    assert found.scores.accuracy == trained.accuracy
-    assert found.scores.loss == pytest.approx(trained.loss)
-    assert (found.split, found.scores.n, found.counts) == ("val", 30, (10, 10, 10))
+    assert found.scores == trained.scores
+    assert (found.split, found.n, found.counts) == ("val", 30, (10, 10, 10))
     saved = json.loads((tmp_path / "scores.json").read_text())
-    assert saved["accuracy"] == trained.accuracy
+    assert Scores.from_json(saved["scores"]) == trained.scores
     assert saved["counts"] == [10, 10, 10]
     assert not (trained.path / "test_ledger.jsonl").exists()
 
@@ -43,7 +42,7 @@ def test_what_is_printed(trained):
     assert " ".join(said.split()).startswith("resnet8 with se on 30 validation pictures of npz:")
     for name in ("left", "middle", "right"):
         assert said.count(name) >= 3
-    assert f"{100 * trained.accuracy:.1f} %" in said
+    assert f"{100 * trained.scores['accuracy']:.1f} %" in said
     assert "Test pictures" not in said
 
 
@@ -51,7 +50,7 @@ def test_other_pictures(trained, tmp_path, bar_source):
     with np.load(bar_source.removeprefix("npz:")) as arrays:
         kept = dict(arrays)
     np.savez(tmp_path / "same.npz", **kept)
-    assert evaluate(run=str(trained.path), data=f"npz:{tmp_path / 'same.npz'}", device="cpu").scores.n == 30
+    assert evaluate(run=str(trained.path), data=f"npz:{tmp_path / 'same.npz'}", device="cpu").n == 30
     kept["classes"] = np.array(["right", "middle", "left"])
     np.savez(tmp_path / "turned.npz", **kept)
     with pytest.raises(RunError, match=r"left, middle, right apart, but the classes of npz:.* are right, middle, left"):

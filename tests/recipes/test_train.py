@@ -39,8 +39,10 @@ def test_what_a_run_leaves(trained, bar_source):
     assert len(metadata["history"]) == 2
     assert read_settings(folder).recipe == QUICK
     with (folder / "epochs.csv").open() as file:
-        assert [float(row["val_accuracy"]) for row in csv.DictReader(file)][-1] == pytest.approx(trained.accuracy)
-    assert f"{100 * trained.accuracy:.1f} % right" in str(trained)
+        assert [float(row["val_accuracy"]) for row in csv.DictReader(file)][-1] == pytest.approx(
+            trained.scores["accuracy"]
+        )
+    assert f"accuracy {100 * trained.scores['accuracy']:.1f} %" in str(trained)
     assert f"regard evaluate {folder}" in str(trained)
 
 
@@ -125,7 +127,7 @@ def test_ctrl_c_and_resume(tmp_path, bar_source, capsys):
     ours, theirs = (load_weights(path / "weights.safetensors")[0] for path in (run, whole))
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
     assert (run / "steps.csv").read_bytes() == (whole / "steps.csv").read_bytes()
-    assert resumed.accuracy == expected.accuracy
+    assert resumed.scores == expected.scores
     capsys.readouterr()
     assert train(resume=str(run)) == resumed
     assert "was finished already" in " ".join(capsys.readouterr().err.split())
@@ -179,7 +181,7 @@ def test_attention_is_put_into_a_trained_network_of_ours(tmp_path, trained, bar_
         device="cpu",
     )
     assert "3 attention modules are new" in " ".join(capsys.readouterr().err.split())
-    assert tuned.accuracy == pytest.approx(plain.accuracy, abs=0.1)
+    assert tuned.scores["accuracy"] == pytest.approx(plain.scores["accuracy"], abs=0.1)
 
 
 @pytest.fixture
@@ -209,13 +211,13 @@ def test_several_labels_from_a_table(tmp_path, photographs, capsys):
         workers=0,
     )
     assert "1 picture cannot be used, left out" in " ".join(capsys.readouterr().err.split())
-    assert trained.mean_average_precision is not None
+    assert trained.scores.choice == "mean_average_precision"
     assert "mean average precision" in str(trained)
     scored = evaluate(run=str(trained.path), device="cpu")
-    assert scored.scores.mean_average_precision == pytest.approx(trained.mean_average_precision)
-    assert len(scored.scores.f1) == 4
+    assert scored.scores == trained.scores
+    assert len(scored.by_class.f1) == 4
     ablated = ablate(str(trained.path), draws=1, renormalise="no", device="cpu")
-    assert ablated.ablation.row("trained").accuracy == scored.scores.accuracy
+    assert ablated.ablation.row("trained").accuracy == scored.scores["accuracy"]
     said = predict([str(photographs)], run=str(trained.path), top=4, device="cpu")
     assert said.multi_label
     assert len(said.skipped) == 1
@@ -253,7 +255,7 @@ def test_a_run_in_patches_is_rebuilt_from_its_folder(in_patches, bar_source, bar
     assert in_patches.network == "resnet8 with se in patches of 12 pixels"
     loaded = load_network(in_patches.path)
     assert loaded.net.grid(24, 24) == (3, 3)
-    assert evaluate(run=str(in_patches.path), device="cpu").scores.accuracy == in_patches.accuracy
+    assert evaluate(run=str(in_patches.path), device="cpu").scores == in_patches.scores
     files = [str(path) for path in bar_files(3)]
     assert len(predict(files, run=str(in_patches.path), device="cpu").predictions) == 3
 

@@ -95,7 +95,7 @@ def test_its_weights_are_those_that_were_scored(finished):
     with torch.no_grad():
         for batch in table.loader(table.source.splits["val"]):
             right += int((loaded.net(batch.images).argmax(1) == batch.labels).sum())
-    assert right / 1000 == pytest.approx(found.trial.val.accuracy, abs=0.002)
+    assert right / 1000 == pytest.approx(found.trial.val.scores["accuracy"], abs=0.002)
 
 
 def test_the_same_trial_again_gives_the_same_weights_bit_for_bit(finished, tmp_path):

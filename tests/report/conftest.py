@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from regard.core import Epoch, Score, Scores
 from regard.report import (
     AblationRow,
     ActiveChannels,
@@ -18,13 +19,12 @@ from regard.report import (
     ArmOverlay,
     Choice,
     Data,
-    Epoch,
     GateProfile,
     Memory,
+    Outcome,
     Picture,
     Prediction,
     Results,
-    Scores,
     Settings,
     Timing,
     Trial,
@@ -100,8 +100,10 @@ def _trial(draw: np.random.Generator, arm: str, accuracy: float, seed: int, epoc
             epoch=e,
             step=47 * e,
             train_loss=0.42 + 1.1 * math.exp(-e / epochs * 3) + draw.normal(0, 0.01),
-            val_loss=0.45 + 0.9 * math.exp(-e / epochs * 3) + draw.normal(0, 0.02),
-            val_accuracy=accuracy - 0.3 * math.exp(-e / epochs * 4) + draw.normal(0, 0.004),
+            val=scores_of(
+                loss=0.45 + 0.9 * math.exp(-e / epochs * 3) + draw.normal(0, 0.02),
+                accuracy=accuracy - 0.3 * math.exp(-e / epochs * 4) + draw.normal(0, 0.004),
+            ),
             lr=0.1 * (1 - e / (epochs + 1)),
             seconds=3.1,
         )
@@ -112,24 +114,54 @@ def _trial(draw: np.random.Generator, arm: str, accuracy: float, seed: int, epoc
         seed=seed,
         epochs=epochs,
         history=history,
-        val=_scores(accuracy + draw.normal(0, 0.003), 1000, k),
-        test=_scores(accuracy, 2000, k),
+        val=_outcome(accuracy + draw.normal(0, 0.003), 1000, k),
+        test=_outcome(accuracy, 2000, k),
         seconds=9.4,
         weights=f"trials/{arm}-{seed}/weights.safetensors",
     )
 
 
-def _scores(accuracy: float, n: int, k: int) -> Scores:
+def scores_of(**values: float) -> Scores:
+    """Scores of a classifier by name, chosen by accuracy."""
+    lower = ("loss", "calibration_error")
+    scores = [
+        Score(name=n, value=v, better="lower" if n in lower else "higher", unit="" if n == "loss" else "%")
+        for n, v in values.items()
+    ]
+    return Scores(all=tuple(scores), choice="accuracy")
+
+
+def as_errors(results: Results) -> Results:
+    """The same comparison by an error in pixels, of which less is better: what was better stays better."""
+
+    def turned(scores: Scores) -> Scores:
+        error = 10 * (1 - scores["accuracy"])
+        one = Score(name="mean_absolute_error", value=error, better="lower", unit="px")
+        return Scores(all=(one,), choice="mean_absolute_error")
+
+    trials = tuple(
+        replace(
+            trial,
+            history=tuple(replace(epoch, val=turned(epoch.val)) for epoch in trial.history),
+            val=Outcome(n=trial.val.n, scores=turned(trial.val.scores)),
+            test=Outcome(n=trial.test.n, scores=turned(trial.test.scores)),
+        )
+        for trial in results.trials
+    )
+    comparisons = compare_arms(results.arms, trials) + compare_arms(results.arms[1:], trials, "static")
+    return replace(results, trials=trials, comparisons=comparisons)
+
+
+def _outcome(accuracy: float, n: int, k: int) -> Outcome:
     right, each = round(accuracy * n / k), n // k
     confusion = tuple(
         tuple(right if i == j else (each - right if j == (i + 1) % k else 0) for j in range(k)) for i in range(k)
     )
-    return Scores(
+    return Outcome(
         n=n,
-        accuracy=round(accuracy * n) / n,
-        balanced_accuracy=right / each,
-        loss=0.48,
-        ece=0.031,
+        scores=scores_of(
+            accuracy=round(accuracy * n) / n, loss=0.48, balanced_accuracy=right / each, calibration_error=0.031
+        ),
         recall=(right / each,) * k,
         confusion=confusion,
     )
@@ -270,6 +302,11 @@ def _picture(draw: np.random.Generator, i: int, classes: tuple[str, ...], arms: 
 @pytest.fixture(scope="session")
 def results() -> Results:
     return invent()
+
+
+@pytest.fixture(scope="session")
+def errors(results: Results) -> Results:
+    return as_errors(results)
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,15 @@ from dataclasses import replace
 import pytest
 
 from regard.report import Interval
-from regard.report.contents import ablation_table, against_controls, facts, recalls, result_groups, sights
+from regard.report.contents import (
+    ablation_table,
+    against_controls,
+    facts,
+    recalls,
+    result_groups,
+    score_headings,
+    sights,
+)
 
 
 def test_the_main_table_has_every_arm_once_in_its_group(results):
@@ -17,7 +25,7 @@ def test_the_main_table_has_every_arm_once_in_its_group(results):
 def test_a_row_says_what_the_records_say(results):
     row = next(r for r in dict(result_groups(results))["Mechanisms"] if r.head == "CBAM")
     arm, one = results.arm("cbam"), next(c for c in results.against() if c.arm == "cbam")
-    assert row.cells[0].main == f"{100 * one.accuracy:.1f}"
+    assert row.cells[0].main == f"{100 * one.score.value:.1f}"
     assert row.cells[1].main == f"+{100 * one.difference:.1f}"
     assert row.cells[2].main == one.verdict
     assert (row.cells[3].main, row.cells[3].under) == ("78,792", "+1.2 %")
@@ -29,7 +37,7 @@ def test_a_row_says_what_the_records_say(results):
 
 def test_an_interval_is_cut_at_what_is_possible(results):
     wide = Interval(low=-3.0, high=4.0)
-    one = replace(results.against()[1], accuracy_interval=wide, difference_interval=wide)
+    one = replace(results.against()[1], interval=wide, difference_interval=wide)
     (row,) = dict(result_groups(replace(results, arms=results.arms[1:2], comparisons=(one,))))["Mechanisms"]
     assert (row.cells[0].under, row.cells[1].under) == ("0.0 to 100.0", "−100.0 to +100.0")
 
@@ -103,3 +111,16 @@ def test_recomputed_statistics_have_a_row_of_their_own(results):
 def test_settings_and_versions_are_listed(results, words):
     listed = [value for _, entries in facts(results) for _, value in entries]
     assert any(words in value for value in listed)
+
+
+def test_errors_are_shown_in_their_unit(errors):
+    assert score_headings(errors) == {"title": "Mean absolute error", "mean": "mean, px", "minus": "px"}
+    one = next(c for c in errors.against() if c.arm == "sk")
+    row = next(r for r in dict(result_groups(errors))["Mechanisms"] if r.head == "SK")
+    assert row.cells[0].main == f"{one.score.value:.3f}"
+    assert row.cells[1].main == f"\u2212{abs(one.difference):.3f}"
+    assert recalls(errors)[2] == ()
+
+
+def test_accuracy_is_shown_in_points(results):
+    assert score_headings(results) == {"title": "Accuracy", "mean": "mean, %", "minus": "points"}

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from regard.report.figures import accuracy_against_cost, arm_labels, paired_differences, training_curves
+from regard.report.figures import arm_labels, paired_differences, score_against_cost, training_curves
+from tests.report.conftest import scores_of
 
 NAMES = ["SE", "ECA", "CBAM", "BAM", "SK", "static"]
 
@@ -25,11 +26,11 @@ def test_every_arm_has_a_row_of_differences(results):
 
 def test_nothing_compared_is_no_figure(results):
     assert paired_differences(replace(results, comparisons=())) is None
-    assert accuracy_against_cost(replace(results, comparisons=())) == ()
+    assert score_against_cost(replace(results, comparisons=())) == ()
 
 
 def test_each_cost_has_a_panel_with_every_arm(results):
-    panels = accuracy_against_cost(results)
+    panels = score_against_cost(results)
     assert [p.title for p in panels] == ["Inference time", "Parameters", "Multiply-adds"]
     for figure in panels:
         for name in ["plain", *NAMES]:
@@ -38,14 +39,14 @@ def test_each_cost_has_a_panel_with_every_arm(results):
 
 
 def test_arms_of_one_seed_and_one_accuracy_are_drawn_without_a_warning(results, recwarn):
-    alike = tuple(replace(c, accuracy=0.8, accuracy_interval=None) for c in results.comparisons)
-    assert accuracy_against_cost(replace(results, comparisons=alike))
+    alike = tuple(replace(c, score=replace(c.score, value=0.8), interval=None) for c in results.comparisons)
+    assert score_against_cost(replace(results, comparisons=alike))
     assert not recwarn.list
 
 
 def test_a_cost_that_was_not_measured_has_no_panel(results):
     arms = (*results.arms[:-1], replace(results.arms[-1], inference=None))
-    assert [p.title for p in accuracy_against_cost(replace(results, arms=arms))] == ["Parameters", "Multiply-adds"]
+    assert [p.title for p in score_against_cost(replace(results, arms=arms))] == ["Parameters", "Multiply-adds"]
 
 
 def heights(svg, colour):
@@ -55,9 +56,9 @@ def heights(svg, colour):
 
 
 def test_a_higher_accuracy_stands_higher(results):
-    svg = accuracy_against_cost(results)[1].svg
+    svg = score_against_cost(results)[1].svg
     arms = [a for a in results.arms if not a.is_control and not a.is_plain]
-    accuracy = {c.arm: c.accuracy for c in results.against()}
+    accuracy = {c.arm: c.score.value for c in results.against()}
     ys = heights(svg, "#1f5a94")
     assert len(ys) == len(arms)
     order = sorted(range(len(arms)), key=lambda i: accuracy[arms[i].spec])
@@ -68,7 +69,7 @@ def test_every_arm_with_a_history_has_its_curves(results):
     panels = training_curves(results)
     assert [p.title for p in panels] == ["plain", *NAMES]
     none = [t for t in results.trials if t.arm == "none"]
-    mean = sum(t.history[-1].val_accuracy for t in none) / len(none)
+    mean = sum(t.history[-1].val["accuracy"] for t in none) / len(none)
     assert f"after 3 epochs validation accuracy {100 * mean:.1f} %" in panels[0].description
     bare = replace(results, trials=tuple(replace(t, history=()) for t in results.trials))
     assert training_curves(bare) == ()
@@ -76,7 +77,9 @@ def test_every_arm_with_a_history_has_its_curves(results):
 
 def test_a_loss_that_is_not_a_number_is_left_out(results):
     first = results.trials[0]
-    broken = replace(first, history=tuple(replace(e, val_loss=math.nan) for e in first.history))
+    broken = replace(
+        first, history=tuple(replace(e, val=scores_of(accuracy=0.5, loss=math.nan)) for e in first.history)
+    )
     panels = training_curves(replace(results, trials=(broken, *results.trials[1:])))
     assert len(panels) == len(results.arms)
 
@@ -87,3 +90,13 @@ def test_one_epoch_and_many_can_be_drawn(results, epochs):
     history = tuple(replace(rows[0], epoch=e + 1) for e in range(epochs))
     bare = replace(results, trials=tuple(replace(t, history=history) for t in results.trials))
     assert all(f"after {epochs} epochs" in p.description for p in training_curves(bare))
+
+
+def test_errors_are_drawn_without_per_cent(errors):
+    panels = (paired_differences(errors), *score_against_cost(errors), *training_curves(errors))
+    said = " ".join((p.svg + p.description) for p in panels)
+    assert "mean absolute error minus plain network, px" in said
+    assert "test mean absolute error, px" in said
+    assert "validation mean absolute error, px" in said
+    assert "%" not in " ".join(p.description for p in panels)
+    assert "points" not in said

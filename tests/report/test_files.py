@@ -32,7 +32,7 @@ def test_a_row_for_each_trial(results):
     assert len(table) == len(results.trials)
     for row, trial in zip(table, results.trials, strict=True):
         assert (row["arm"], int(row["seed"])) == (trial.arm, trial.seed)
-        assert float(row["test_accuracy"]) == trial.test.accuracy
+        assert float(row["test_accuracy"]) == trial.test.scores["accuracy"]
         assert float(row["final_train_loss"]) == trial.history[-1].train_loss
 
 

@@ -231,3 +231,10 @@ def test_the_package_loads_neither_matplotlib_nor_jinja_nor_scipy_until_it_draws
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_another_score_than_accuracy_has_its_page(errors):
+    text = Reader(render(replace(errors, ablations=(), gate_profiles=()))).text
+    assert "Mean absolute error against cost" in text
+    assert "minus plain, px" in text
+    assert "Accuracy" not in text

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from regard import report
-from regard.core import RunError
+from regard.core import Epoch, RunError, Score, Scores
 from regard.report import Results
-from regard.report.files import ARM_COLUMNS, COMPARISON_COLUMNS, SCORE_COLUMNS
+from regard.report.files import ARM_COLUMNS, COMPARISON_COLUMNS
 
 RECORDS = (
-    report.Results, report.Settings, report.Data, report.Arm, report.Timing, report.Memory, report.Trial, report.Epoch,
-    report.Scores, report.Comparison, report.Interval, report.AblationRow, report.GateProfile, report.Choice,
+    report.Results, report.Settings, report.Data, report.Arm, report.Timing, report.Memory, report.Trial,
+    report.Outcome, Epoch, Scores, Score, report.Comparison, report.Interval, report.AblationRow, report.GateProfile,
+    report.Choice,
 )  # fmt: skip
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "results-schema.md"
 
@@ -20,7 +21,7 @@ REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "results-schema.m
 def test_the_reference_page_names_every_field_and_column_and_no_other_field():
     named = set(re.findall(r"`([a-z_]+)`", REFERENCE.read_text(encoding="utf-8")))
     known = {field.name for record in RECORDS for field in fields(record)}
-    assert not (known | {*ARM_COLUMNS, *COMPARISON_COLUMNS, *SCORE_COLUMNS}) - named
+    assert not (known | {*ARM_COLUMNS, *COMPARISON_COLUMNS}) - named
     rows = re.findall(r"^\| (`[a-z_`, ]+`) \| (?!holds)", REFERENCE.read_text(encoding="utf-8"), re.M)
     listed = {name for row in rows for name in re.findall(r"[a-z_]+", row)}
     assert len(listed) > 60

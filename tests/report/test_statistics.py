@@ -5,8 +5,9 @@ import pytest
 from scipy import stats
 
 from regard.core import OptionError
-from regard.report import Arm, Scores, Trial
+from regard.report import Arm, Outcome, Trial
 from regard.report.statistics import (
+    best_arm,
     compare_arms,
     holm,
     holm_levels,
@@ -16,11 +17,12 @@ from regard.report.statistics import (
     smallest_detectable,
     t_interval,
 )
+from tests.report.conftest import scores_of
 
 
 def trial(arm, seed, val, test=None):
     def scores(accuracy):
-        return Scores(n=1000, accuracy=accuracy, balanced_accuracy=accuracy, loss=0.5, ece=0.1)
+        return Outcome(n=1000, scores=scores_of(accuracy=accuracy, loss=0.5))
 
     return Trial(
         arm=arm,
@@ -169,7 +171,7 @@ def test_verdicts_differences_and_corrected_p_values():
     assert found[ordered[0]].p == pytest.approx(3 * raw[ordered[0]])
     assert found["noisy"].p == pytest.approx(raw["noisy"])
     assert found["good"].difference == pytest.approx(np.mean(TABLE["good"]) - np.mean(TABLE["none"]))
-    assert found["good"].accuracy == pytest.approx(np.mean(TABLE["good"]))
+    assert found["good"].score.value == pytest.approx(np.mean(TABLE["good"]))
     deviation = np.std(np.subtract(TABLE["noisy"], TABLE["none"]), ddof=1)
     assert power(found["noisy"].detectable, deviation, 4, 0.05 / 3) == pytest.approx(0.8, abs=1e-6)
     assert found["noisy"].seeds_needed > 100
@@ -177,7 +179,7 @@ def test_verdicts_differences_and_corrected_p_values():
 
 def test_the_reference_has_a_mean_and_nothing_else():
     one = compared(TABLE)["none"]
-    assert one.accuracy_interval is not None
+    assert one.interval is not None
     assert (one.difference, one.p, one.verdict, one.detectable) == (None, None, None, None)
 
 
@@ -211,9 +213,39 @@ def test_only_seeds_that_both_have_are_paired():
 def test_validation_counts_where_the_test_pictures_were_not_looked_at_everywhere():
     trials = [trial("none", 0, 0.7, 0.8), trial("se", 0, 0.75, None)]
     none, se = compare_arms(arms("none", "se"), trials)
-    assert (none.split, none.accuracy, se.accuracy) == ("val", 0.7, 0.75)
+    assert (none.split, none.score.value, se.score.value) == ("val", 0.7, 0.75)
 
 
 def test_a_reference_without_trials_is_refused():
     with pytest.raises(OptionError, match=r"reference='none' has no trials.*se"):
         compare_arms(arms("se"), [trial("se", 0, 0.8)])
+
+
+def test_a_lower_error_is_better(results, errors):
+    by_accuracy = {c.arm: c for c in results.against()}
+    for one in errors.against():
+        other = by_accuracy[one.arm]
+        assert one.verdict == other.verdict
+        assert one.p == pytest.approx(other.p) if other.p else one.p is None
+        if one.difference is not None:
+            assert one.difference == pytest.approx(-10 * other.difference)
+
+
+def test_the_best_arm_is_the_one_with_the_lowest_error(results, errors):
+    means = {
+        a.spec: np.mean([t.val.scores["accuracy"] for t in results.trials if t.arm == a.spec]) for a in results.arms
+    }
+    assert best_arm(results.arms, results.trials) == best_arm(errors.arms, errors.trials) == max(means, key=means.get)
+    assert best_arm((), errors.trials) is None
+
+
+def test_what_is_worth_having_follows_the_unit(results, errors):
+    assert {c.worthwhile for c in results.against()} == {0.005}
+    plain = errors.against()[0]
+    assert plain.worthwhile == pytest.approx(0.01 * plain.score.value)
+    found = next(c for c in errors.against() if c.seeds_needed)
+    own, other = (
+        {t.seed: t.test.scores.chosen.value for t in errors.trials if t.arm == a} for a in (found.arm, "none")
+    )
+    deviation = np.std([own[s] - other[s] for s in own], ddof=1)
+    assert power(found.worthwhile, deviation, found.seeds_needed, 0.05 / 6) >= 0.8

@@ -79,10 +79,22 @@ def test_the_notes_say_which_weights_were_scored(results):
     assert "last epoch’s weights" in statistics_notes(results)[0]
     best = replace(results.settings, recipe={**results.settings.recipe, "keep": "best"})
     told = statistics_notes(replace(results, settings=best))[0]
-    assert "the best epoch’s weights, by validation, get right" in told
+    assert "the best epoch’s weights, by validation, on" in told
     assert "last epoch" not in told
 
 
 @pytest.mark.parametrize(("looks", "told"), [(0, "never"), (1, "once"), (2, "2 times"), (1234, "1,234 times")])
 def test_looks_at_the_test_pictures_are_counted(results, looks, told):
     assert told in looks_sentence(replace(results, test_looks=looks))
+
+
+def test_errors_are_spoken_of_in_their_unit(errors):
+    told = opening(among(errors, sk="better"))
+    one = next(c for c in errors.against() if c.arm == "sk")
+    assert f"SK (\u2212{abs(one.difference):.3f} px) was better than the plain resnet8" in told
+    notes = " ".join(statistics_notes(errors))
+    assert notes.startswith("Mean absolute error is that of the last epoch’s weights on 2,000 test pictures")
+    assert "Lower is better." in notes
+    assert "points" not in notes
+    noise = next(c for c in errors.against() if c.verdict == "within noise")
+    assert " px or more; " in blind_spot(noise)

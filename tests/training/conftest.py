@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 
 from regard.attention import create
-from regard.core import Batch
+from regard.core import ImageBatch
+from regard.training import Classification, Fit, fit
 
 CLASSES = ("red", "green", "blue")
 
@@ -39,9 +40,15 @@ class Bars(Dataset):
         return self.images[index] + noise, self.labels[index], index
 
 
-def collate(items: list[tuple[Tensor, Tensor, int]]) -> Batch:
+def collate(items: list[tuple[Tensor, Tensor, int]]) -> ImageBatch:
     images, labels, indices = zip(*items, strict=True)
-    return Batch(torch.stack(images), torch.stack(labels), torch.tensor(indices))
+    return ImageBatch(torch.stack(images), torch.stack(labels), torch.tensor(indices))
+
+
+def fit_bars(net, recipe, train, val, *, classes=CLASSES, multi_label=False, labels=None, **options) -> Fit:
+    """Trains a classifier of bars with the recipe's smoothing, class weights and mixing."""
+    task = Classification.trained_by(recipe, classes, multi_label=multi_label, labels=labels)
+    return fit(net, recipe, task, train, val, **options)
 
 
 class Stopping:
@@ -53,7 +60,7 @@ class Stopping:
     def __len__(self) -> int:
         return len(self.loader)
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[ImageBatch]:
         for batch in self.loader:
             if self.left == 0:
                 raise self.error

@@ -10,7 +10,7 @@ from safetensors import safe_open
 from regard.core import CheckpointError
 from regard.training import Recipe, load_weights
 from regard.training.checkpoints import SafetensorsIO
-from regard.training.fitting import fit
+from tests.training.conftest import fit_bars as fit
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from torch import nn
 
 from regard.core import CheckpointError, OptionError, TrainingError
 from regard.training import Recipe, load_weights
-from regard.training.fitting import fit
+from tests.training.conftest import fit_bars as fit
 
 RECIPES = {
     "sgd": Recipe(epochs=3, lr=0.05, clip=1.0),
@@ -122,10 +122,10 @@ def test_the_task_is_learnt_and_the_metadata_say_what_was_done(tmp_path, net, lo
         device="cpu",
         extra={"model": {"name": "tiny"}},
     )
-    assert found.history[-1].val_accuracy > 0.9
+    assert found.history[-1].val["accuracy"] > 0.9
     assert (found.epochs, found.steps, found.kept_epoch) == (6, 150, 6)
     _, metadata = load_weights(tmp_path / "weights.safetensors")
-    assert metadata["classes"] == list(classes)
+    assert metadata["task"]["classes"] == list(classes)
     assert metadata["model"] == {"name": "tiny"}
     assert Recipe.from_json(metadata["recipe"]) == recipe
     assert [row["epoch"] for row in metadata["history"]] == [1, 2, 3, 4, 5, 6]
@@ -144,8 +144,10 @@ def test_several_labels_are_learnt(net, loader, classes):
         seed=0,
         device="cpu",
     )
-    assert found.history[-1].val_map > 0.9
-    assert found.history[-1].val_loss < found.history[0].val_loss
+    last, first = found.history[-1].val, found.history[0].val
+    assert last.chosen.name == "mean_average_precision"
+    assert last.chosen.value > 0.9
+    assert last["loss"] < first["loss"]
 
 
 def test_the_best_epoch_is_kept_where_the_recipe_says_so(tmp_path, net, loader, classes):
@@ -162,7 +164,7 @@ def test_the_best_epoch_is_kept_where_the_recipe_says_so(tmp_path, net, loader, 
         seed=2,
         device="cpu",
     )
-    accuracies = [row.val_accuracy for row in found.history]
+    accuracies = [row.val["accuracy"] for row in found.history]
     assert found.kept_epoch == accuracies.index(max(accuracies)) + 1
     images, labels = (torch.stack([torch.as_tensor(item[i]) for item in loader(train=False).dataset]) for i in (0, 1))
     assert (made.eval()(images).argmax(1) == labels).float().mean() == pytest.approx(max(accuracies))
@@ -269,9 +271,8 @@ def test_an_interrupt_inside_the_loop_comes_out_as_one(tmp_path, net, loader, st
 SCRIPT = """
 import sys, time
 sys.path.insert(0, {folder!r})
-from conftest import CLASSES, make_loader, make_net
+from conftest import fit_bars, make_loader, make_net
 from regard.training import Recipe
-from regard.training.fitting import fit
 
 class Slow:
     def __init__(self, loader): self.loader = loader
@@ -282,7 +283,7 @@ class Slow:
             yield batch
 
 try:
-    fit(make_net(), Recipe(epochs=40, lr=0.05), Slow(make_loader(train=True)), None, classes=CLASSES,
+    fit_bars(make_net(), Recipe(epochs=40, lr=0.05), Slow(make_loader(train=True)), None,
         folder=sys.argv[1], seed=3, device="cpu")
 except KeyboardInterrupt as stop:
     print("stopped:", stop)

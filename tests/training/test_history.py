@@ -6,20 +6,26 @@ import json
 
 import torch
 
-from regard.training.history import EpochRow, History, to_csv
+from regard.core import Epoch, Score, Scores
+from regard.training.history import History, to_csv
 from regard.training.tree import flatten, unflatten
 
+VAL = Scores(all=(Score(name="error", value=0.1 + 0.2, better="lower", unit="px"),), choice="error")
 ROWS = (
-    EpochRow(1, 5, 0.1, 0.123456789012345678, 1.5, 0.5, None, 0.25),
-    EpochRow(2, 10, 0.05, 0.1, None, None, None, 0.5),
+    Epoch(epoch=1, step=5, lr=0.1, train_loss=0.123456789012345678, val=VAL, seconds=0.25, parts={"l1": 0.1}),
+    Epoch(epoch=2, step=10, lr=0.05, train_loss=0.1, val=VAL, seconds=0.5, parts={"l1": 0.2}),
 )
 
 
-def test_csv_keeps_every_digit_and_leaves_gaps_empty():
+def test_csv_keeps_every_digit():
     rows = list(csv.DictReader(io.StringIO(to_csv(ROWS))))
     assert [float(row["train_loss"]) for row in rows] == [row.train_loss for row in ROWS]
-    assert (rows[1]["val_loss"], rows[0]["val_map"]) == ("", "")
-    assert to_csv(()).splitlines() == [",".join(rows[0])]
+    assert float(rows[1]["val_error"]) == 0.1 + 0.2
+    assert rows[1]["train_l1"] == "0.2"
+
+
+def test_csv_without_rows_has_a_header():
+    assert to_csv(()) == "epoch,step,lr,train_loss,seconds\n"
 
 
 def test_a_history_goes_through_a_checkpoint():
@@ -30,4 +36,4 @@ def test_a_history_goes_through_a_checkpoint():
     assert again.rows == ROWS
     assert again.best_epoch == 1
     assert torch.equal(again.best["a"], torch.ones(2))
-    assert again.state_dict()["best_choice"] == float("-inf")
+    assert again.state_dict()["best_choice"] is None

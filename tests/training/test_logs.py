@@ -4,8 +4,8 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from regard.training import Recipe, logs
-from regard.training.fitting import fit
 from regard.training.logs import EVENTS, STEPS, cut_events, cut_steps
+from tests.training.conftest import fit_bars as fit
 
 
 def events(path):
@@ -36,6 +36,8 @@ def test_what_is_logged(run):
         "epoch/train_loss": [5, 10],
         "epoch/val_loss": [5, 10],
         "epoch/val_accuracy": [5, 10],
+        "epoch/val_balanced_accuracy": [5, 10],
+        "epoch/val_calibration_error": [5, 10],
     }
     rows = (run / STEPS).read_text().splitlines()
     assert rows[0] == "step,epoch,lr,loss"

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from regard.core import TrainingError
 from regard.training import Recipe, fitting
-from regard.training.fitting import fit
+from tests.training.conftest import fit_bars as fit
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def test_a_terminal_sees_each_epoch(terminal, net, loader, classes):
         device="cpu",
     )
     said = plain(terminal.getvalue())
-    assert re.search(r"epoch 1/2  loss \d\.\d{3}  validation: loss \d\.\d{3}, \d+\.\d % right  \d+\.\d s", said)
+    assert re.search(r"epoch 1/2  loss \d\.\d{3}  validation: accuracy \d+\.\d %, loss \d\.\d{3}  \d+\.\d s", said)
     assert "epoch 2/2  loss" in said
     assert "10/10" in said
     assert terminal.getvalue().rstrip().endswith("\x1b[?25h") or "\x1b[?25h" in terminal.getvalue()

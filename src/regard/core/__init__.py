@@ -1,6 +1,7 @@
 """The words that all rooms share: mechanisms and their facts, taps, records, errors, seeds."""
 
-from regard.core.batch import Batch
+from regard.core.batch import Batch, ImageBatch
+from regard.core.epochs import Epoch
 from regard.core.errors import (
     CheckpointError,
     DataError,
@@ -16,6 +17,7 @@ from regard.core.facts import Facts, Paper
 from regard.core.layout import Layout, Stored
 from regard.core.mechanism import Mechanism
 from regard.core.records import Map, Maps
+from regard.core.scores import Score, Scores
 from regard.core.spec import Spec
 from regard.core.tap import Tap, taps
 
@@ -24,7 +26,9 @@ __all__ = [
     "CheckpointError",
     "DataError",
     "DependencyError",
+    "Epoch",
     "Facts",
+    "ImageBatch",
     "Layout",
     "Map",
     "Maps",
@@ -33,6 +37,8 @@ __all__ = [
     "Paper",
     "RegardError",
     "RunError",
+    "Score",
+    "Scores",
     "ShapeError",
     "Spec",
     "Stored",

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from regard.core.batch import Batch
+from regard.core.batch import ImageBatch
 from regard.core.errors import DataError, OptionError
 from regard.core.options import at_least
 from regard.core.seeding import generator, key, seeded
@@ -32,7 +32,7 @@ def loader(
     workers: int = 0,
     drop_last: bool = False,
     pin_memory: bool = False,
-) -> DataLoader[Batch]:
+) -> DataLoader[ImageBatch]:
     """Batches of the pictures, the same bit for bit for any number of workers.
 
     Call `loader.sampler.set_epoch(epoch)` before each epoch, as Lightning does.
@@ -88,7 +88,7 @@ def loader(
     )
 
 
-class Prepared(Dataset[Batch]):
+class Prepared(Dataset[ImageBatch]):
     """Whole batches by their keys: gathered, augmented each under its own seed, then normalised together."""
 
     def __init__(self, pictures: Pictures, preprocessing: Preprocessing, augment: Augment, seed: int) -> None:
@@ -101,14 +101,14 @@ class Prepared(Dataset[Batch]):
     def __len__(self) -> int:
         return len(self.pictures)
 
-    def __getitem__(self, key: Key) -> Batch:
+    def __getitem__(self, key: Key) -> ImageBatch:
         return self.__getitems__([key])
 
-    def __getitems__(self, keys: Sequence[Key]) -> Batch:
+    def __getitems__(self, keys: Sequence[Key]) -> ImageBatch:
         indices = torch.tensor([key[1] for key in keys])
         read = self.pictures.gather(indices.tolist())
         sized = self._evaluated(read) if self.random is None else self._augmented(self.random, read, keys)
-        return Batch(self.normalise(sized), self.pictures.labels[indices], indices)
+        return ImageBatch(self.normalise(sized), self.pictures.labels[indices], indices)
 
     def _evaluated(self, read: Tensor | list[Tensor]) -> Tensor:
         if isinstance(read, Tensor):

@@ -7,11 +7,11 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from regard.core.batch import Batch
+from regard.core.batch import ImageBatch
 from regard.core.errors import OptionError
 from regard.core.options import at_least, one_of
 from regard.core.seeding import seeded
-from regard.explanation.batches import Batches, PictureSet, scores
+from regard.explanation.batches import Batches, PictureSet, right_answers
 from regard.explanation.evidence import paired_drop
 from regard.explanation.places import Paths, tapped
 from regard.explanation.recalibration import carrying, normalisations, recalibrated, restoring
@@ -20,7 +20,8 @@ from regard.explanation.substitution import Mean, Neutral, Permuted, Substitutio
 from regard.explanation.verdict import DRAWN, MODES, Ablation, Mode, Row
 
 Renormalise = bool | Literal["both"]
-Around = Callable[[Batch, range], AbstractContextManager[None]]
+Around = Callable[[ImageBatch, range], AbstractContextManager[None]]
+Judge = Callable[[nn.Module, ImageBatch], Tensor]
 
 
 def ablate(
@@ -33,16 +34,17 @@ def ablate(
     renormalise: Renormalise = "both",
     seed: int = 0,
     paths: Paths = None,
+    right: Judge = right_answers,
     memory: int = 2**31,
     announce: Callable[[str], object] | None = None,
 ) -> Ablation:
-    """Measures a classifier's accuracy with its maps as trained and with others in their place.
+    """Measures a network's accuracy, its share of right answers, with its maps as trained and with others instead.
 
     All taps are replaced at once. Maps that are averaged, swapped or permuted are those of an undisturbed pass.
     Afterwards, also after an exception, the network's mode, running statistics and taps are as before.
 
     Args:
-        net: a classifier with taps: (b, c, h, w) to scores (b, k).
+        net: a network with taps.
         evaluation: the pictures that are judged, in the same order in every pass.
         training: training pictures, without augmentation; needed for the mode `mean` and to renormalise.
         modes: what is put in the maps' place, see `MODES`; `trained` is always measured too.
@@ -52,6 +54,8 @@ def ablate(
             Such rows are compared with the trained maps renormalised alike. A network without has no such rows.
         seed: of derangements and permutations.
         paths: which taps are replaced; all of them if None.
+        right: which answers of `net` to a batch are right, (b,) of 0 and 1; by default as of a classifier that gives
+            scores (b, k), see `core.answers.is_right`.
         memory: bytes for remembered maps, for each of the two sets. Where they need more, `swapped` takes maps of a
             random sample of the pictures, and `permuted` has them computed again.
         announce: is told what is being done.
@@ -60,14 +64,14 @@ def ablate(
         RegardError: the network has no taps.
         OptionError: training pictures that are missing, an unknown mode, a map with nothing to permute.
         DataError: no pictures, or another order in a second pass.
-        ShapeError: outputs that are not (b, k).
+        ShapeError: outputs that are not (b, k), with the default of `right`.
     """
     flags = _flags(net, renormalise)
     wanted = _wanted(modes, training is not None, True in flags)
     at_least("ablate", "draws", draws, 1)
     with seeded("ablate", seed), torch.no_grad(), restoring(net):
         net.eval()
-        trial = _Trial(net, evaluation, training, paths, seed, announce or (lambda text: None))
+        trial = _Trial(net, evaluation, training, paths, seed, right, announce or (lambda text: None))
         return trial.run(wanted, flags, draws, memory)
 
 
@@ -113,12 +117,14 @@ class _Trial:
         training: Batches | None,
         paths: Paths,
         seed: int,
+        right: Judge,
         announce: Callable[[str], object],
     ) -> None:
         self.net = net
         self.taps = tapped(net, paths)
         self.norms = normalisations(net)
         self.seed = seed
+        self.right = right
         self.announce = announce
         self.evaluation = PictureSet(evaluation, "evaluation")
         self.training = PictureSet(() if training is None else training, "training")
@@ -152,7 +158,7 @@ class _Trial:
         right = []
         for places, batch in pictures:
             with recording.listening(self.net, tuple(self.taps), places):
-                right.append(scores(self.net, batch))
+                right.append(self.right(self.net, batch))
         return torch.cat(right)
 
     def _judge(self, mode: Mode, renormalised: bool, draw: int) -> Tensor:
@@ -166,7 +172,7 @@ class _Trial:
         right = []
         for places, batch in self.evaluation:
             with around(batch, places):
-                right.append(scores(self.net, batch))
+                right.append(self.right(self.net, batch))
         return torch.cat(right)
 
     def _substitution(self, mode: Mode, pictures: PictureSet, draw: int) -> Substitution | None:
@@ -183,7 +189,7 @@ class _Trial:
 
     def _around(self, substitution: Substitution | None, statistics: Sequence[Tensor] | None = None) -> Around:
         @contextmanager
-        def around(batch: Batch, places: range) -> Iterator[None]:
+        def around(batch: ImageBatch, places: range) -> Iterator[None]:
             if substitution is not None:
                 substitution.prepare(self.net, batch.images, places)
             with ExitStack() as stack:

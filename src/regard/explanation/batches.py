@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from regard.core.answers import is_right
-from regard.core.batch import Batch
+from regard.core.batch import ImageBatch
 from regard.core.errors import DataError, OptionError, ShapeError
 
-Batches = Iterable[Batch] | Callable[[], Iterable[Batch]]
+Batches = Iterable[ImageBatch] | Callable[[], Iterable[ImageBatch]]
 """Batches that can be had again and again: a list, a loader that does not shuffle, or a function that makes one."""
 
 
@@ -32,7 +32,7 @@ class PictureSet:
         self._order: list[Tensor] = []
         self._complete = False
 
-    def __iter__(self) -> Iterator[tuple[range, Batch]]:
+    def __iter__(self) -> Iterator[tuple[range, ImageBatch]]:
         """One pass: for each batch the places of its pictures, counted from 0, and the batch."""
         place = 0
         for number, batch in enumerate(self.batches() if callable(self.batches) else self.batches):
@@ -64,8 +64,8 @@ def device_of(net: nn.Module) -> torch.device:
     return torch.device("cpu")
 
 
-def scores(net: nn.Module, batch: Batch) -> Tensor:
-    """Runs the network on the batch and says for each picture how right it was.
+def right_answers(net: nn.Module, batch: ImageBatch) -> Tensor:
+    """Runs a classifier on the batch and says for each image whether it is right.
 
     Returns:
         (b,) float64 on the CPU: 1 where the answer is right as `core.answers.is_right` defines it, else 0.

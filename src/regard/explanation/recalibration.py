@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from regard.core.batch import Batch
+from regard.core.batch import ImageBatch
 from regard.explanation.batches import PictureSet, device_of
 
 
@@ -54,7 +54,7 @@ def carrying(norms: Sequence[_BatchNorm], statistics: Sequence[Tensor]) -> Itera
 
 @torch.no_grad()
 def recalibrated(
-    net: nn.Module, pictures: PictureSet, perturbed: Callable[[Batch, range], AbstractContextManager[None]]
+    net: nn.Module, pictures: PictureSet, perturbed: Callable[[ImageBatch, range], AbstractContextManager[None]]
 ) -> list[Tensor]:
     """The running statistics that the network would have if it always ran perturbed: their average over one pass.
 

@@ -2,7 +2,6 @@
 
 import json
 import shlex
-import statistics
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -16,6 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from regard import cost, data, report, training
 from regard.core.errors import RegardError, RunError
 from regard.core.options import at_least
+from regard.core.scores import amount
 from regard.data import fit_warnings
 from regard.recipes.arms import WIDE, build_arm, parse_arms
 from regard.recipes.console import console, say
@@ -37,8 +37,9 @@ from regard.recipes.trial import (
 from regard.recipes.versions import versions
 from regard.recipes.workers import run_jobs
 from regard.report.files import write_whole
+from regard.report.numerals import change
 from regard.report.page import write_page
-from regard.report.statistics import compare_arms
+from regard.report.statistics import best_arm, compare_arms
 
 DEFAULT_ARMS = ("none", "se", "eca", "cbam", "bam", "sk", "static")
 BARELY_TRAINED = 30
@@ -64,10 +65,14 @@ class Compared:
     report: Path
 
     def __str__(self) -> str:
-        rows = [f"{'arm':<24}{'test accuracy':>14}{'difference':>12}  verdict"]
-        for c in self.results.against():
-            difference = "" if c.difference is None else f"{100 * c.difference:+.1f}"
-            rows.append(f"{c.arm:<24}{100 * c.accuracy:>13.1f}%{difference:>12}  {c.verdict or ''}")
+        found = self.results.against()
+        measure = f"{found[0].split} {found[0].score.title}" if found else ""
+        rows = [f"{'arm':<24}{measure:>28}{'difference':>12}  verdict"]
+        for c in found:
+            difference = "" if c.difference is None else change(c.difference, c.score.unit)
+            rows.append(
+                f"{c.arm:<24}{amount(c.score.value, c.score.unit):>28}{difference:>12}  {c.verdict or ''}".rstrip()
+            )
         return "\n".join((*rows, f"report: {self.report}"))
 
 
@@ -89,7 +94,7 @@ def compare(
     threads: int | None = None,
     workers: int | None = None,
 ) -> Compared:
-    """Trains a network with each mechanism and without, and reports accuracy, cost and what each looks at.
+    """Trains a network with each mechanism and without, and reports its score, its cost and what each looks at.
 
     Every arm gets the same pictures, recipe, schedule and seeds; arms of one seed share the initial values of all
     parameters they have in common, and their batches. Finished trials are kept: the same command again, with more
@@ -256,8 +261,7 @@ def _run(jobs: list[Job], workers: int, budget: int) -> list[Finished]:
                 failed.append(f"{name}: {outcome.error}")
             else:
                 finished[outcome.job.arm, outcome.job.seed] = outcome.result
-                accuracy = 100 * outcome.result.trial.val.accuracy
-                progress.console.print(f"{name}: {accuracy:.1f} % of the validation pictures", style="dim")
+                progress.console.print(f"{name}: validation {outcome.result.trial.val.scores.chosen}", style="dim")
             progress.advance(bar)
     if failed:
         raise RunError(
@@ -342,13 +346,10 @@ def _real_run(design: Design, arms: tuple[report.Arm, ...], folder: Path) -> str
 
 def _choices(arms: tuple[report.Arm, ...], trials: tuple[report.Trial, ...]) -> tuple[report.Choice, ...]:
     """The mechanism to look at first, chosen on validation pictures."""
-    means = {
-        arm.spec: statistics.fmean(t.val.accuracy for t in trials if t.arm == arm.spec)
-        for arm in arms
-        if not arm.is_plain and not arm.is_control
-    }
-    if not means:
+    best = best_arm([arm for arm in arms if not arm.is_plain and not arm.is_control], trials)
+    if best is None:
         return ()
-    best = max(means, key=lambda spec: means[spec])
-    rule = "the highest mean accuracy on the validation pictures among the mechanisms, controls left out"
+    score = trials[0].val.scores.chosen
+    most = "highest" if score.better == "higher" else "lowest"
+    rule = f"the {most} {score.title} on the validation pictures, averaged over seeds; controls left out"
     return (report.Choice(what="mechanism", value=best, rule=rule),)

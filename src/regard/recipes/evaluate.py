@@ -12,19 +12,24 @@ from rich.text import Text
 
 from regard import training
 from regard.core.options import at_least, one_of
+from regard.core.scores import Scores, amount
 from regard.data import Account, Reading, loader
 from regard.recipes.ledger import count_looks, record_look
 from regard.recipes.network import batch_size_for, load_network
-from regard.recipes.sources import open_for_network, report_source
+from regard.recipes.sources import open_for_network, report_source, task_of
 from regard.report.files import write_whole
 from regard.training import DeviceName
 
 if TYPE_CHECKING:
-    from regard.training import Evaluation
+    from regard.training.tasks.by_class import ByClass
 
 Split = Literal["train", "val", "test", "all"]
 
 _WIDEST = 12
+_EXPLAINED = {
+    "balanced_accuracy": " (mean of what is found of each class)",
+    "calibration_error": " (mean gap between how sure and how often right)",
+}
 _ADVICE = "the more often a choice is made by them, the less they tell"
 
 
@@ -37,18 +42,22 @@ class Evaluated:
         network: its name with its attention.
         data: the source.
         split: which of its pictures.
-        scores: all that was measured.
+        n: how many pictures.
+        scores: of all of them.
+        by_class: how each class fares.
         counts: pictures of each class.
         account: what became of every file of the source.
         looks: how often networks of this run were scored on test pictures, this time included.
-        out: the file that `scores` were written to, or None.
+        out: the file that all of it was written to, or None.
     """
 
     weights: Path
     network: str
     data: str
     split: Split
-    scores: "Evaluation"
+    n: int
+    scores: Scores
+    by_class: "ByClass"
     counts: tuple[int, ...]
     account: Account
     looks: int
@@ -57,22 +66,20 @@ class Evaluated:
     def to_json(self) -> dict[str, Any]:
         """Everything but the answers picture by picture."""
         own = {"weights": str(self.weights), "network": self.network, "data": self.data, "split": self.split}
-        return (
-            own
-            | {"counts": list(self.counts), "account": self.account.to_json(), "test_looks": self.looks}
-            | self.scores.to_json()
-        )
+        found = {"n": self.n, "scores": self.scores.to_json(), "by_class": self.by_class.to_json()}
+        counted = {"counts": list(self.counts), "account": self.account.to_json(), "test_looks": self.looks}
+        return own | counted | found
 
     def __rich__(self) -> RenderableType:
         """Tables and a summary."""
         parts: list[RenderableType] = [
-            Text(f"{self.network} on {self.scores.n:,} {_WORDS[self.split]}pictures of {self.data}", style="bold"),
+            Text(f"{self.network} on {self.n:,} {_WORDS[self.split]}pictures of {self.data}", style="bold"),
             Text(),
             self._classes(),
             Text(),
             self._summary(),
         ]
-        if self.scores.confusion and len(self.scores.classes) <= _WIDEST:
+        if self.by_class.confusion and len(self.by_class.classes) <= _WIDEST:
             parts += [Text("\nWhat pictures of each class (rows) were taken for (columns)"), self._confusion()]
         if self.split == "test":
             times = "once" if self.looks == 1 else f"{self.looks} times"
@@ -82,39 +89,33 @@ class Evaluated:
         return Group(*parts)
 
     def _classes(self) -> RenderableType:
-        scores, several = self.scores, self.scores.multi_label
+        found, several = self.by_class, self.by_class.multi_label
         columns = ("class", "pictures", "found") + (("avg. precision", "F1") if several else ("most often taken for",))
         table = _table(columns, left=("class", "most often taken for"))
-        for k, name in enumerate(scores.classes):
-            last = (_share(scores.average_precision[k]), _share(scores.f1[k])) if several else (self._mistake(k),)
-            table.add_row(Text(name), f"{self.counts[k]:,}", _share(scores.recall[k]), *map(Text, last))
+        for k, name in enumerate(found.classes):
+            last = (_share(found.average_precision[k]), _share(found.f1[k])) if several else (self._mistake(k),)
+            table.add_row(Text(name), f"{self.counts[k]:,}", _share(found.recall[k]), *map(Text, last))
         return table
 
     def _mistake(self, k: int) -> str:
         """The class that pictures of class `k` are most often wrongly taken for."""
-        row = [n if i != k else 0 for i, n in enumerate(self.scores.confusion[k])]
+        row = [n if i != k else 0 for i, n in enumerate(self.by_class.confusion[k])]
         most = max(row)
-        return f"{self.scores.classes[row.index(most)]} ({most})" if most else ""
+        return f"{self.by_class.classes[row.index(most)]} ({most})" if most else ""
 
     def _summary(self) -> RenderableType:
-        scores = self.scores
-        rows = {
-            "right": f"{_share(scores.accuracy)}" + (" (all labels of a picture)" if scores.multi_label else ""),
-            "classes balanced": f"{_share(scores.balanced_accuracy)} (mean of what is found of each class)",
-            "loss": f"{scores.loss:.3f}",
-            "calibration error": f"{_share(scores.ece)} (mean gap between how sure and how often right)",
-        }
-        if scores.mean_average_precision is not None:
-            rows["mean average precision"] = _share(scores.mean_average_precision)
         grid = Table.grid(padding=(0, 2))
-        for name, value in rows.items():
-            grid.add_row(Text(name, style="bold"), Text(value))
+        for score in self.scores:
+            said = _EXPLAINED.get(score.name, "")
+            if score.name == "accuracy" and self.by_class.multi_label:
+                said = " (all labels of a picture)"
+            grid.add_row(Text(score.title, style="bold"), Text(f"{amount(score.value, score.unit)}{said}"))
         return grid
 
     def _confusion(self) -> RenderableType:
-        names = self.scores.classes
+        names = self.by_class.classes
         table = _table(("", *(_short(name) for name in names)), left=("",))
-        for k, row in enumerate(self.scores.confusion):
+        for k, row in enumerate(self.by_class.confusion):
             cells = (Text(str(n) if n else "·", style="bold" if i == k else "") for i, n in enumerate(row))
             table.add_row(Text(names[k]), *cells)
         return table
@@ -166,19 +167,17 @@ def evaluate(
     pictures = source.splits[split]
     if split == "test":
         record_look(loaded.path.parent, command="evaluate", what=loaded.path.name, pictures=len(pictures))
-    scores = training.evaluate(
-        loaded.net,
-        loader(pictures, loaded.preprocessing, batch_size=batch_size_for(loaded.preprocessing), workers=workers),
-        loaded.classes,
-        multi_label=source.multi_label,
-        device=place,
-    )
+    task = task_of(source)
+    batches = loader(pictures, loaded.preprocessing, batch_size=batch_size_for(loaded.preprocessing), workers=workers)
+    found = training.evaluate(loaded.net, batches, task, device=place)
     evaluated = Evaluated(
         weights=loaded.path,
         network=loaded.name,
         data=source.name,
         split=split,
-        scores=scores,
+        n=found.n,
+        scores=found.scores,
+        by_class=task.by_class(found.outputs, found.batches),
         counts=source.counts()[split],
         account=source.account,
         looks=count_looks(loaded.path.parent),

@@ -3,17 +3,23 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
+from torch import Tensor
 
+from regard import training
 from regard.core.errors import DataError, OptionError, RunError
 from regard.data import Reading, Source, open_for_scoring, open_source
 from regard.data.checking import Progress
 from regard.data.source import Split
 from regard.recipes.console import console, say
 from regard.recipes.network import Loaded
+from regard.training import Recipe
+
+if TYPE_CHECKING:
+    from regard.training import Classification
 
 _AT_ONCE = 500
 _REASONS = 6
@@ -47,6 +53,20 @@ def open_with_bar(text: str, reading: Reading = Reading(), *, seed: int = 0) -> 
     """
     with looking() as progress:
         return open_source(text, seed=seed, progress=progress, **reading.options())
+
+
+def task_of(source: Source, recipe: Recipe | None = None, labels: Tensor | None = None) -> "Classification":
+    """What a network is to do with the images of a source: to classify them.
+
+    Args:
+        source: the images with their classes.
+        recipe: how it is trained, for the loss in training; None where nothing is trained.
+        labels: of all training images, for class weights.
+    """
+    classification = training.Classification
+    if recipe is None:
+        return classification(source.classes, multi_label=source.multi_label)
+    return classification.trained_by(recipe, source.classes, multi_label=source.multi_label, labels=labels)
 
 
 def report_source(source: Source) -> None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from regard import models, training
-from regard.core.batch import Batch
+from regard.core.batch import ImageBatch
 from regard.core.errors import OptionError, RunError
 from regard.core.options import at_least
 from regard.data import (
@@ -43,7 +43,8 @@ from regard.recipes.run_folder import (
     read_settings,
     write_facts,
 )
-from regard.recipes.sources import open_with_bar, report_source
+from regard.recipes.sources import open_with_bar, report_source, task_of
+from regard.recipes.trained import Trained
 from regard.recipes.versions import versions
 from regard.report.numerals import plural
 from regard.training import DeviceName, Recipe
@@ -52,51 +53,6 @@ from regard.training.transfer import read_state, transfer
 from regard.training.weights import file_fault
 
 _MOST_WORKERS = 4
-
-
-@dataclass(frozen=True, kw_only=True)
-class Trained:
-    """What a training run left.
-
-    Attributes:
-        path: the run's folder.
-        network: its name with its attention.
-        epochs: how many it trained.
-        kept_epoch: the one whose weights are in `weights.safetensors`.
-        seconds: of all epochs.
-        pictures: validation pictures.
-        accuracy: share of them that the network has right.
-        balanced_accuracy: mean of the classes' recalls.
-        loss: mean cross-entropy.
-        ece: expected calibration error.
-        mean_average_precision: with several labels, else None.
-    """
-
-    path: Path
-    network: str
-    epochs: int
-    kept_epoch: int
-    seconds: float
-    pictures: int
-    accuracy: float
-    balanced_accuracy: float
-    loss: float
-    ece: float
-    mean_average_precision: float | None = None
-
-    def __str__(self) -> str:
-        kept = "" if self.kept_epoch == self.epochs else f", epoch {self.kept_epoch} kept"
-        precision = (
-            "" if self.mean_average_precision is None else f", mean average precision {self.mean_average_precision:.3f}"
-        )
-        return (
-            f"{self.network}, {plural(self.epochs, 'epoch')} in {_duration(self.seconds)}{kept}\n"
-            f"{self.pictures:,} validation pictures: {100 * self.accuracy:.1f} % right (classes balanced: "
-            f"{100 * self.balanced_accuracy:.1f} %), loss {self.loss:.3f}, calibration error "
-            f"{100 * self.ece:.1f} %{precision}\n"
-            f"weights: {self.path / WEIGHTS}\n"
-            f"next: regard evaluate {self.path}   or   regard predict PICTURES --run {self.path}"
-        )
 
 
 def train(
@@ -168,21 +124,21 @@ def train(
     facts = read_facts(folder)
     if resume and facts.get("result") and _is_whole(folder):
         say(f"{folder} was finished already.")
-        return Trained(**facts["result"] | {"path": folder})
+        return Trained.from_json(facts["result"], folder)
     if resume and not facts.get("result") and not facts.get("ended"):
         say(f"{folder} was ended from outside; it goes on after its last complete epoch.")
     place = training.resolve_device(device)
     training.set_threads(threads)
     check_precision(settings.recipe.precision, place)
-    task = _prepare(settings, folder, resumed=bool(resume), recompute=recompute)
+    job = _prepare(settings, folder, resumed=bool(resume), recompute=recompute)
     if not resume:
-        begin(folder, settings, _facts(task))
-    elif facts.get("data", {}).get("fingerprint") != task.source.fingerprint:
+        begin(folder, settings, _facts(job))
+    elif facts.get("data", {}).get("fingerprint") != job.source.fingerprint:
         raise RunError(f"{folder} cannot be resumed, as {settings.data} holds other pictures now: begin a new run.")
     with noting_the_end(folder):
-        done = _fit(task, folder, place, _readers(task.source, workers), resume=bool(resume))
-        trained = _score(task, folder, place, done)
-    write_facts(folder, _facts(task) | {"result": asdict(trained) | {"path": str(folder)}})
+        done = _fit(job, folder, place, _readers(job.source, workers), resume=bool(resume))
+        trained = _score(job, folder, place, done)
+    write_facts(folder, _facts(job) | {"result": trained.to_json()})
     return trained
 
 
@@ -205,7 +161,7 @@ def _is_whole(folder: Path) -> bool:
 
 
 @dataclass(frozen=True, eq=False)
-class _Task:
+class _Job:
     settings: Settings
     source: Source
     preprocessing: Preprocessing
@@ -243,7 +199,7 @@ def _begun(asked: Settings, resume: str, out: str | None) -> tuple[Settings, Pat
     return saved, folder
 
 
-def _prepare(settings: Settings, folder: Path, *, resumed: bool, recompute: bool) -> _Task:
+def _prepare(settings: Settings, folder: Path, *, resumed: bool, recompute: bool) -> _Job:
     """Opens the pictures and builds the network as it was, or is to be, when the run began."""
     if not resumed:  # a wrong name is told now, not after every picture of a large folder has been looked at
         models.create(**_model(settings), num_classes=2, seed=settings.seed, recompute=recompute)
@@ -268,14 +224,14 @@ def _prepare(settings: Settings, folder: Path, *, resumed: bool, recompute: bool
     if state is not None:
         state = net.adopt(state) if isinstance(net, models.BagOfPatches) else state
         say(f"{settings.weights}: {transfer(net, state, str(settings.weights), len(source.classes))}.")
-    task = _Task(settings, source, preprocessing, net)
+    job = _Job(settings, source, preprocessing, net)
     height, width = preprocessing.size
     patches = f" in {math.prod(net.grid(height, width))} patches" if isinstance(net, models.BagOfPatches) else ""
     say(
-        f"{model_name(task.model)}: {models.describe(net).parameters:,} parameters; it sees {height} x {width} "
+        f"{model_name(job.model)}: {models.describe(net).parameters:,} parameters; it sees {height} x {width} "
         f"pixels{patches}."
     )
-    return task
+    return job
 
 
 def _open(settings: Settings) -> Source:
@@ -301,9 +257,9 @@ def _readers(source: Source, workers: int | None) -> int:
     return 0 if isinstance(source.splits["train"], ArrayPictures) else min(_MOST_WORKERS, os.cpu_count() or 1)
 
 
-def _facts(task: _Task) -> dict[str, Any]:
+def _facts(job: _Job) -> dict[str, Any]:
     """What is known of the run besides its settings."""
-    source = task.source
+    source = job.source
     return {
         "data": {
             "name": source.name,
@@ -317,12 +273,12 @@ def _facts(task: _Task) -> dict[str, Any]:
     }
 
 
-def _fit(task: _Task, folder: Path, device: torch.device, workers: int, *, resume: bool) -> "training.Fit":
-    settings, recipe = task.settings, task.settings.recipe
-    train, val = task.source.splits["train"], task.source.splits["val"]
+def _fit(job: _Job, folder: Path, device: torch.device, workers: int, *, resume: bool) -> "training.Fit":
+    settings, recipe = job.settings, job.settings.recipe
+    train, val = job.source.splits["train"], job.source.splits["val"]
     batches = loader(
         train,
-        task.preprocessing,
+        job.preprocessing,
         batch_size=recipe.batch_size,
         augment=settings.augment,
         seed=settings.seed,
@@ -336,24 +292,24 @@ def _fit(task: _Task, folder: Path, device: torch.device, workers: int, *, resum
     say(f"Training for {plural(recipe.epochs, 'epoch')} of {len(batches)} steps on {device} in {folder}.")
     try:
         return training.fit(
-            task.net,
+            job.net,
             recipe,
+            task_of(job.source, recipe, train.labels),
             batches,
-            _judging(task, val),
-            classes=task.source.classes,
-            multi_label=task.source.multi_label,
+            _judging(job, val),
             folder=folder,
             seed=settings.seed,
             device=device,
             resume=resume,
-            labels=train.labels,
             extra={
-                "model": task.model,
-                "preprocessing": task.preprocessing.to_json(),
+                "classes": list(job.source.classes),
+                "multi_label": job.source.multi_label,
+                "model": job.model,
+                "preprocessing": job.preprocessing.to_json(),
                 "data": {
                     "name": settings.data,
                     "reading": asdict(settings.reading),
-                    "fingerprint": task.source.fingerprint,
+                    "fingerprint": job.source.fingerprint,
                 },
             },
         )
@@ -361,37 +317,18 @@ def _fit(task: _Task, folder: Path, device: torch.device, workers: int, *, resum
         raise KeyboardInterrupt(f"{stopped} Go on with: regard train --resume {folder}") from stopped
 
 
-def _judging(task: _Task, pictures: Pictures) -> DataLoader[Batch]:
-    return loader(pictures, task.preprocessing, batch_size=batch_size_for(task.preprocessing))
+def _judging(job: _Job, pictures: Pictures) -> DataLoader[ImageBatch]:
+    return loader(pictures, job.preprocessing, batch_size=batch_size_for(job.preprocessing))
 
 
-def _score(task: _Task, folder: Path, device: torch.device, fit: "training.Fit") -> Trained:
-    source = task.source
-    found = training.evaluate(
-        task.net, _judging(task, source.splits["val"]), source.classes, multi_label=source.multi_label, device=device
-    )
+def _score(job: _Job, folder: Path, device: torch.device, fit: "training.Fit") -> Trained:
+    found = training.evaluate(job.net, _judging(job, job.source.splits["val"]), task_of(job.source), device=device)
     return Trained(
         path=folder,
-        network=model_name(task.model),
+        network=model_name(job.model),
         epochs=fit.epochs,
         kept_epoch=fit.kept_epoch,
         seconds=fit.seconds,
         pictures=found.n,
-        accuracy=found.accuracy,
-        balanced_accuracy=found.balanced_accuracy,
-        loss=found.loss,
-        ece=found.ece,
-        mean_average_precision=found.mean_average_precision,
+        scores=found.scores,
     )
-
-
-def _duration(seconds: float) -> str:
-    """For people.
-
-    >>> _duration(7.31), _duration(3725)
-    ('7.3 s', '1 h 2 min')
-    """
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

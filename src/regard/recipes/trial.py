@@ -12,16 +12,17 @@ from torch import nn
 from torch.utils.data import DataLoader
 
 from regard import data, explanation, report, training
-from regard.core.batch import Batch
+from regard.core.batch import ImageBatch
 from regard.core.errors import RunError
 from regard.core.tap import taps
 from regard.data import Augment, Fit, Reading
 from regard.recipes.arms import Trunk, arm_facts, build_arm
 from regard.recipes.ledger import record_look
 from regard.recipes.network import batch_size_for
-from regard.recipes.sources import open_with_bar
+from regard.recipes.sources import open_with_bar, task_of
 from regard.report.coding import decode, encode
 from regard.report.files import write_whole
+from regard.training.tasks import judged_by
 
 TRIAL_FILE = "trial.json"
 WEIGHTS_FILE = "weights.safetensors"
@@ -100,7 +101,7 @@ class Table:
     train: data.Pictures
     preprocessing: data.Preprocessing
 
-    def loader(self, pictures: data.Pictures) -> DataLoader[Batch]:
+    def loader(self, pictures: data.Pictures) -> DataLoader[ImageBatch]:
         """Batches in the order of the split, without augmentation."""
         return data.loader(pictures, self.preprocessing, batch_size=batch_size_for(self.preprocessing))
 
@@ -155,7 +156,7 @@ def run_trial(job: Job) -> Finished:
             arm=job.arm,
             seed=job.seed,
             epochs=fit.epochs,
-            history=tuple(_epoch(row) for row in fit.history),
+            history=fit.history,
             val=val,
             test=test,
             seconds=time.monotonic() - start,
@@ -198,32 +199,26 @@ def _train(job: Job, table: Table, net: nn.Module) -> "training.Fit":
     return training.fit(
         net,
         design.recipe,
+        task_of(source, design.recipe, table.train.labels),
         loader,
         table.loader(source.splits["val"]),
-        classes=source.classes,
-        multi_label=source.multi_label,
         folder=None,
         seed=job.seed,
         device=job.device,
         progress=False,
         logs=False,
-        labels=table.train.labels,
     )
 
 
-def _score(job: Job, table: Table, net: nn.Module, pictures: data.Pictures) -> report.Scores:
-    source = table.source
-    found = training.evaluate(
-        net, table.loader(pictures), source.classes, multi_label=source.multi_label, device=job.device
-    )
-    return report.Scores(
+def _score(job: Job, table: Table, net: nn.Module, pictures: data.Pictures) -> report.Outcome:
+    task = task_of(table.source)
+    found = training.evaluate(net, table.loader(pictures), task, device=job.device)
+    classes = task.by_class(found.outputs, found.batches)
+    return report.Outcome(
         n=found.n,
-        accuracy=found.accuracy,
-        balanced_accuracy=found.balanced_accuracy,
-        loss=found.loss,
-        ece=found.ece,
-        recall=tuple(float("nan") if r is None else r for r in found.recall),
-        confusion=found.confusion,
+        scores=found.scores,
+        recall=tuple(float("nan") if r is None else r for r in classes.recall),
+        confusion=classes.confusion,
     )
 
 
@@ -236,7 +231,13 @@ def _look_into(
     val = table.source.splits["val"]
     evaluation = table.loader(val.subset(job.ablation_pictures, seed=0) if job.ablation_pictures < len(val) else val)
     found = explanation.ablate(
-        net, evaluation, table.loader(table.train), draws=job.ablation_draws, renormalise=False, seed=job.seed
+        net,
+        evaluation,
+        table.loader(table.train),
+        draws=job.ablation_draws,
+        renormalise=False,
+        seed=job.seed,
+        right=judged_by(task_of(table.source)),
     )
     profiles = explanation.gates_by_class(net, evaluation, table.source.classes)
     return (
@@ -268,19 +269,6 @@ def ablation_rows(found: explanation.Ablation, arm: str, seed: int) -> tuple[rep
             gained=row.gained,
         )
         for row in found.rows
-    )
-
-
-def _epoch(row: "training.EpochRow") -> report.Epoch:
-    nothing = float("nan")
-    return report.Epoch(
-        epoch=row.epoch,
-        step=row.step,
-        train_loss=row.train_loss,
-        val_loss=nothing if row.val_loss is None else row.val_loss,
-        val_accuracy=nothing if row.val_accuracy is None else row.val_accuracy,
-        lr=row.lr,
-        seconds=row.seconds,
     )
 
 

@@ -4,10 +4,25 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from regard.core.scores import PERCENT, Score
 from regard.report.dependence import depends_on_input
 from regard.report.figures import arm_labels
 from regard.report.map_figures import MODES
-from regard.report.numerals import count, duration, excess, percent, points, probability, ratio, short_count, size
+from regard.report.numerals import (
+    change,
+    count,
+    duration,
+    excess,
+    measured,
+    percent,
+    points,
+    probability,
+    ratio,
+    short_count,
+    size,
+    unit_of_change,
+    with_unit,
+)
 from regard.report.pictures import ActiveChannels, ArmOverlay, Picture
 from regard.report.results import PLAIN, AblationRow, Arm, Comparison, Interval, Results, Timing
 from regard.report.wording import blind_spot, dependence_sentence
@@ -40,6 +55,23 @@ class Sight:
     label: str
     maps: tuple[tuple[str, tuple[ArmOverlay | None, ...]], ...]
     channels: tuple[tuple[str, tuple[ActiveChannels | None, ...]], ...]
+
+
+def compared_score(results: Results) -> Score | None:
+    """The score that arms are compared by; None where nothing was scored."""
+    found = [c.score for c in results.comparisons] or [t.val.scores.chosen for t in results.trials]
+    return found[0] if found else None
+
+
+def score_headings(results: Results) -> dict[str, str]:
+    """What the tables call the score and its differences."""
+    score = compared_score(results)
+    unit = score.unit if score else ""
+    return {
+        "title": (score.title if score else "score").capitalize(),
+        "mean": with_unit("mean", unit),
+        "minus": unit_of_change(unit),
+    }
 
 
 def result_groups(results: Results) -> tuple[tuple[str, tuple[Row, ...]], ...]:
@@ -77,13 +109,14 @@ def _result_row(arm: Arm, label: str, found: Comparison | None, plain: Arm | Non
 def _comparison_cells(found: Comparison | None) -> tuple[Cell, Cell, Cell]:
     if found is None:
         return Cell(main="–"), Cell(main="–"), Cell(main="–")
+    unit = found.score.unit
     verdict = Cell(main="–")
     if found.verdict:
         told = f"p\u00a0{probability(found.p)}" if found.verdict in ("better", "worse") else blind_spot(found)
         verdict = Cell(main=found.verdict, under=told, strong=found.verdict in ("better", "worse"))
     return (
-        Cell(main=percent(found.accuracy), under=_range(found.accuracy_interval, 0)),
-        Cell(main=points(found.difference), under=_range(found.difference_interval, -1)),
+        Cell(main=measured(found.score.value, unit), under=_range(found.interval, unit)),
+        Cell(main=change(found.difference, unit), under=_difference_range(found.difference_interval, unit)),
         verdict,
     )
 
@@ -96,12 +129,20 @@ def _time_cell(timing: Timing | None, is_plain: bool, absolute: str) -> Cell:
     return Cell(main=ratio(timing.ratio), under=absolute if is_plain else quartiles)
 
 
-def _range(interval: Interval | None, least: float) -> str:
-    """An interval in per cent, cut at what is possible: shares from 0, differences from -1, to 1."""
+def _range(interval: Interval | None, unit: str) -> str:
+    """The interval of a mean, that of a share cut at what is possible, 0 to 1."""
     if interval is None:
-        return "one seed" if least == 0 else ""
-    say = percent if least == 0 else points
-    return f"{say(max(least, interval.low))} to {say(min(1.0, interval.high))}"
+        return "one seed"
+    low, high = (max(0.0, interval.low), min(1.0, interval.high)) if unit == PERCENT else (interval.low, interval.high)
+    return f"{measured(low, unit)} to {measured(high, unit)}"
+
+
+def _difference_range(interval: Interval | None, unit: str) -> str:
+    """The interval of a difference, that of shares cut at what is possible, -1 to 1."""
+    if interval is None:
+        return ""
+    low, high = (max(-1.0, interval.low), min(1.0, interval.high)) if unit == PERCENT else (interval.low, interval.high)
+    return f"{change(low, unit)} to {change(high, unit)}"
 
 
 def against_controls(results: Results) -> tuple[tuple[str, tuple[Row, ...]], ...]:

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from regard.core.scores import PERCENT
 from regard.report.numerals import MINUS
 
 if TYPE_CHECKING:
@@ -117,6 +118,16 @@ def text_width(canvas: "Canvas", text: str) -> float:
     width = float(probe.get_window_extent().width)
     probe.remove()
     return width
+
+
+def unit_axis(axis: Any, unit: str) -> None:
+    """Shows an axis's scores in their unit: shares as per cent, other numbers as they are."""
+    from matplotlib.ticker import MaxNLocator
+
+    if unit == PERCENT:
+        percent_axis(axis)
+    else:
+        axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
 
 
 def percent_axis(axis: Any) -> None:

@@ -1,4 +1,4 @@
-"""The figures of a comparison: differences, accuracy against cost, and training curves.
+"""The figures of a comparison: differences, the score against cost, and training curves.
 
 Blue is the mechanism that is looked at, black the plain network, grey the rest.
 """
@@ -7,6 +7,8 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from regard.core.epochs import Epoch
+from regard.core.scores import PERCENT, amount
 from regard.report.drawing import (
     ACCENT,
     FAINT,
@@ -16,11 +18,12 @@ from regard.report.drawing import (
     Figure,
     finish,
     panel,
-    percent_axis,
     shortened,
     text_width,
+    unit_axis,
 )
 from regard.report.labels import place_labels
+from regard.report.numerals import change, unit_of_change, with_unit
 from regard.report.results import Arm, Comparison, Results, Trial
 
 if TYPE_CHECKING:
@@ -46,7 +49,8 @@ def paired_differences(results: Results) -> Figure | None:
     found = [c for c in results.against() if c.difference is not None]
     if not found:
         return None
-    labels = arm_labels(results)
+    labels, score = arm_labels(results), found[0].score
+    counted = unit_of_change(score.unit)
     height = 50 + 30 * len(found)
     with panel(340, height) as canvas:
         names = [shortened(labels[c.arm]) for c in found]
@@ -59,17 +63,20 @@ def paired_differences(results: Results) -> Figure | None:
         axes.set_yticks(range(len(found)), names)
         axes.tick_params(axis="y", length=0, labelcolor=INK)
         axes.spines["left"].set_visible(False)
-        percent_axis(axes.xaxis)
-        axes.set_xlabel("accuracy minus plain network, points")
+        unit_axis(axes.xaxis, score.unit)
+        axes.set_xlabel(with_unit(f"{score.title} minus plain network", counted))
         title = "Difference to the plain network"
-        said = (f"{labels[c.arm]} {100 * (c.difference or 0):+.1f} points, {c.verdict}" for c in found)
+        said = (
+            f"{labels[c.arm]} {change(c.difference, score.unit)} {counted}".rstrip() + f", {c.verdict}" for c in found
+        )
         return finish(canvas, title, "Dots with intervals, one row an arm: " + "; ".join(said) + ".")
 
 
 def _difference(axes: "Axes", row: int, one: Comparison, colour: str) -> None:
     interval, middle = one.difference_interval, one.difference or 0.0
     if interval:
-        axes.plot([max(-1, interval.low), min(1, interval.high)], [row, row], color=colour, linewidth=1.4)
+        most = 1.0 if one.score.unit == PERCENT else math.inf
+        axes.plot([max(-most, interval.low), min(most, interval.high)], [row, row], color=colour, linewidth=1.4)
     filled = one.verdict in ("better", "worse")
     axes.plot([middle], [row], "o", color=colour, markerfacecolor=colour if filled else "white", markersize=7)
 
@@ -85,8 +92,8 @@ COSTS: tuple[tuple[str, str, Callable[[Arm], float | None]], ...] = (
 )
 
 
-def accuracy_against_cost(results: Results) -> tuple[Figure, ...]:
-    """One panel for each cost that was measured: mean accuracy with its interval over the cost of every arm."""
+def score_against_cost(results: Results) -> tuple[Figure, ...]:
+    """One panel for each cost that was measured: the mean score with its interval over the cost of every arm."""
     found = {c.arm: c for c in results.against()}
     arms = [arm for arm in results.arms if arm.spec in found]
     return tuple(
@@ -99,46 +106,52 @@ def accuracy_against_cost(results: Results) -> tuple[Figure, ...]:
 def _against(
     results: Results, arms: list[Arm], found: dict[str, Comparison], title: str, label: str, costs: list[float]
 ) -> Figure:
-    labels = arm_labels(results)
+    labels, score = arm_labels(results), found[arms[0].spec].score
     with panel(340, 300) as canvas:
         axes = canvas.add_axes((0.135, 0.14, 0.83, 0.84))
-        points = [(cost, found[arm.spec].accuracy) for cost, arm in zip(costs, arms, strict=True)]
+        points = [(cost, found[arm.spec].score.value) for cost, arm in zip(costs, arms, strict=True)]
         bars = [_bar(axes, arm, found[arm.spec], cost) for arm, cost in zip(arms, costs, strict=True)]
-        for arm, (cost, accuracy) in zip(arms, points, strict=True):
+        for arm, (cost, height) in zip(arms, points, strict=True):
             if arm.is_plain:
-                axes.axhline(accuracy, color=FAINT, zorder=0)
+                axes.axhline(height, color=FAINT, zorder=0)
                 axes.axvline(cost, color=FAINT, zorder=0)
             marker = "D" if arm.is_plain else "o"
             face = "white" if arm.is_control else arm_colour(arm)
-            axes.plot([cost], [accuracy], marker, color=arm_colour(arm), markerfacecolor=face, markersize=6.5, zorder=4)
+            axes.plot([cost], [height], marker, color=arm_colour(arm), markerfacecolor=face, markersize=6.5, zorder=4)
         low, high = min(costs), max(costs)
         edge = 0.18 * (high - low) or 0.05 * high or 1.0
         axes.set_xlim(low - edge, high + edge)
         axes.set_ylim(*_readable(list(found.values()), [y for _, y in points]))
-        percent_axis(axes.yaxis)
+        unit_axis(axes.yaxis, score.unit)
         _few_ticks(axes)
         axes.set_xlabel(label)
-        axes.set_ylabel(f"{found[arms[0].spec].split} accuracy, %")
+        axes.set_ylabel(with_unit(f"{found[arms[0].spec].split} {score.title}", score.unit))
         texts = [shortened(labels[arm.spec]) for arm in arms]
         place_labels(axes, points, texts, [arm_colour(arm) for arm in arms], bars)
-        said = (f"{t} {100 * y:.1f} % at {x:.4g}" for t, (x, y) in zip(texts, points, strict=True))
-        return finish(canvas, f"{title}", f"Accuracy over {label}: " + "; ".join(said) + ".")
+        said = (f"{t} {amount(y, score.unit)} at {x:.4g}" for t, (x, y) in zip(texts, points, strict=True))
+        return finish(canvas, f"{title}", f"{score.title.capitalize()} over {label}: " + "; ".join(said) + ".")
 
 
 def _bar(axes: "Axes", arm: Arm, one: Comparison, cost: float) -> tuple[float, float, float, float]:
-    interval = one.accuracy_interval
-    low, high = (max(0.0, interval.low), min(1.0, interval.high)) if interval else (one.accuracy, one.accuracy)
+    interval, mean = one.interval, one.score.value
+    low, high = (interval.low, interval.high) if interval else (mean, mean)
+    if one.score.unit == PERCENT:
+        low, high = max(0.0, low), min(1.0, high)
     axes.plot([cost, cost], [low, high], color=arm_colour(arm), linewidth=1, alpha=0.55, zorder=3)
     return (cost, low, cost, high)
 
 
 def _readable(found: list[Comparison], means: list[float]) -> Limits:
     """Limits that hold every interval, but no more than three times the range of the means beyond them."""
-    spread = max(max(means) - min(means), 0.005)
-    intervals = [c.accuracy_interval for c in found if c.accuracy_interval]
-    low = max([min([i.low for i in intervals] + means), min(means) - 3 * spread, -0.02])
-    high = min([max([i.high for i in intervals] + means), max(means) + 3 * spread, 1.02])
-    edge = 0.08 * (high - low) or 0.01
+    share = found[0].score.unit == PERCENT
+    least = 0.005 if share else 0.01 * max(map(abs, means))
+    spread = max(max(means) - min(means), least)
+    intervals = [c.interval for c in found if c.interval]
+    low = max(min([i.low for i in intervals] + means), min(means) - 3 * spread)
+    high = min(max([i.high for i in intervals] + means), max(means) + 3 * spread)
+    if share:
+        low, high = max(low, -0.02), min(high, 1.02)
+    edge = 0.08 * (high - low) or 2 * least or 1.0
     return low - edge, high + edge
 
 
@@ -149,20 +162,21 @@ def _few_ticks(axes: "Axes") -> None:
 
 
 def training_curves(results: Results) -> tuple[Figure, ...]:
-    """One panel an arm: validation accuracy among the other arms above, training and validation loss below."""
+    """One panel an arm: the score of choice among the other arms above, training and validation loss below."""
     curves = {arm.spec: [t for t in results.trials if t.arm == arm.spec and t.history] for arm in results.arms}
     arms = [arm for arm in results.arms if curves[arm.spec]]
     labels = arm_labels(results)
     rows = [epoch for trials in curves.values() for trial in trials for epoch in trial.history]
     limits = (
-        _padded([epoch.val_accuracy for epoch in rows]),
-        _padded([loss for epoch in rows for loss in (epoch.train_loss, epoch.val_loss)]),
+        _padded([_chosen(epoch) for epoch in rows]),
+        _padded([loss for epoch in rows for loss in (epoch.train_loss, _loss(epoch))]),
     )
     return tuple(_curves(arm, curves, labels[arm.spec], limits) for arm in arms)
 
 
 def _curves(arm: Arm, curves: dict[str, list[Trial]], name: str, limits: tuple[Limits, Limits]) -> Figure:
-    colour = arm_colour(arm)
+    colour, score = arm_colour(arm), curves[arm.spec][0].val.scores.chosen
+    has_loss = "loss" in curves[arm.spec][0].val.scores
     with panel(340, 330) as canvas:
         top, bottom = canvas.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": (3, 2)})
         canvas.subplots_adjust(left=0.135, right=0.97, top=0.94, bottom=0.125, hspace=0.28)
@@ -170,28 +184,41 @@ def _curves(arm: Arm, curves: dict[str, list[Trial]], name: str, limits: tuple[L
         bottom.set_ylim(*limits[1])
         for spec, trials in curves.items():
             if spec != arm.spec:
-                _line(top, trials, "val_accuracy", INK if spec == "none" else LIGHT, 1.0, zorder=2 + (spec == "none"))
+                _line(top, trials, _chosen, INK if spec == "none" else LIGHT, 1.0, zorder=2 + (spec == "none"))
         for trial in curves[arm.spec]:
-            _line(top, [trial], "val_accuracy", colour, 0.7, alpha=0.6, zorder=4)
-        _line(top, curves[arm.spec], "val_accuracy", colour, 2.2, zorder=5)
-        _line(bottom, curves[arm.spec], "train_loss", colour, 2.0, zorder=3)
-        _line(bottom, curves[arm.spec], "val_loss", colour, 1.4, zorder=3, linestyle=(0, (4, 2)))
-        percent_axis(top.yaxis)
+            _line(top, [trial], _chosen, colour, 0.7, alpha=0.6, zorder=4)
+        _line(top, curves[arm.spec], _chosen, colour, 2.2, zorder=5)
+        _line(bottom, curves[arm.spec], lambda epoch: epoch.train_loss, colour, 2.0, zorder=3)
+        _line(bottom, curves[arm.spec], _loss, colour, 1.4, zorder=3, linestyle=(0, (4, 2)))
+        unit_axis(top.yaxis, score.unit)
         _epochs(bottom, max(len(t.history) for t in curves[arm.spec]))
-        _heading(top, "validation accuracy, %")
-        _heading(bottom, "loss: training, validation dashed")
+        _heading(top, with_unit(f"validation {score.title}", score.unit))
+        _heading(bottom, "loss: training, validation dashed" if has_loss else "training loss")
         bottom.set_xlabel("epoch")
         last = curves[arm.spec][0].history[-1]
-        said = f"{name}: after {last.epoch} epochs validation accuracy {100 * _final(curves[arm.spec]):.1f} %."
+        final = amount(_final(curves[arm.spec]), score.unit)
+        said = f"{name}: after {last.epoch} epochs validation {score.title} {final}."
         return finish(canvas, name, said)
 
 
-def _line(axes: "Axes", trials: list[Trial], name: str, colour: str, width: float, **style: Any) -> None:
-    """The mean over the trials of one field of their histories, over the epochs that all of them have."""
+def _chosen(epoch: Epoch) -> float:
+    """The score of choice on validation; NaN without validation."""
+    return epoch.val.chosen.value if epoch.val else math.nan
+
+
+def _loss(epoch: Epoch) -> float:
+    """The loss on validation; NaN where it is no score."""
+    return epoch.val["loss"] if epoch.val and "loss" in epoch.val else math.nan
+
+
+def _line(
+    axes: "Axes", trials: list[Trial], value: Callable[[Epoch], float], colour: str, width: float, **style: Any
+) -> None:
+    """The mean over the trials of one number of their histories, over the epochs that all of them have."""
     rows = list(zip(*(t.history for t in trials), strict=False))
     if not rows:
         return
-    means = [sum(getattr(epoch, name) for epoch in row) / len(row) for row in rows]
+    means = [sum(value(epoch) for epoch in row) / len(row) for row in rows]
     marker = "o" if len(rows) < 6 and width > 1.2 else None
     axes.plot(
         [row[0].epoch for row in rows], means, color=colour, linewidth=width, marker=marker, markersize=4, **style
@@ -218,4 +245,4 @@ def _heading(axes: "Axes", text: str) -> None:
 
 
 def _final(trials: list[Trial]) -> float:
-    return sum(t.history[-1].val_accuracy for t in trials) / len(trials)
+    return sum(_chosen(t.history[-1]) for t in trials) / len(trials)

@@ -13,7 +13,6 @@ from regard.report.results import PLAIN, Results, Trial
 
 Cell = str | int | float | bool | None
 
-SCORE_COLUMNS = ("n", "accuracy", "balanced_accuracy", "loss", "ece")
 ARM_COLUMNS = {
     "arm": "spec",
     "name": "name",
@@ -31,9 +30,10 @@ ARM_COLUMNS = {
 COMPARISON_COLUMNS = {
     "split": "split",
     "seeds": "seeds",
-    "accuracy": "accuracy",
-    "accuracy_low": "accuracy_interval.low",
-    "accuracy_high": "accuracy_interval.high",
+    "score": "score.name",
+    "mean": "score.value",
+    "mean_low": "interval.low",
+    "mean_high": "interval.high",
     "difference": "difference",
     "difference_low": "difference_interval.low",
     "difference_high": "difference_interval.high",
@@ -41,6 +41,7 @@ COMPARISON_COLUMNS = {
     "p": "p",
     "verdict": "verdict",
     "detectable": "detectable",
+    "worthwhile": "worthwhile",
     "seeds_needed": "seeds_needed",
 }
 
@@ -106,7 +107,7 @@ def write_whole(path: Path | str, content: bytes) -> Path:
 
 
 def trials_csv(results: Results) -> str:
-    """A row for each trial; accuracies are shares, an empty cell was not measured."""
+    """A row for each trial; scores in per cent are shares, an empty cell was not measured."""
     return _csv(_trial_cells(trial) for trial in results.trials)
 
 
@@ -114,8 +115,9 @@ def _trial_cells(trial: Trial) -> dict[str, Cell]:
     last = trial.history[-1] if trial.history else None
     cells = _cells(trial, {"arm": "arm", "seed": "seed", "epochs": "epochs", "seconds": "seconds"})
     cells |= _cells(last, {"final_train_loss": "train_loss"})
-    for split in ("val", "test"):
-        cells |= _cells(trial, {f"{split}_{name}": f"{split}.{name}" for name in SCORE_COLUMNS})
+    for split, outcome in {"val": trial.val, "test": trial.test}.items():
+        cells[f"{split}_n"] = outcome.n if outcome else None
+        cells |= {f"{split}_{s.name}": outcome.scores[s.name] if outcome else None for s in trial.val.scores}
     return cells | {"weights": trial.weights}
 
 

@@ -2,6 +2,8 @@
 
 import math
 
+from regard.core.scores import PERCENT, number
+
 MINUS = "\u2212"
 NONE = "–"
 
@@ -25,6 +27,43 @@ def points(difference: float | None, digits: int = 1) -> str:
         return NONE
     text = f"{100 * difference:+.{digits}f}"
     return text[1:] if float(text) == 0 else text.replace("-", MINUS)
+
+
+def measured(value: float | None, unit: str) -> str:
+    """A score's value without its unit: a share in per cent, else a number.
+
+    >>> measured(0.8437, "%"), measured(2.4567, "px")
+    ('84.4', '2.457')
+    """
+    if unit == PERCENT or value is None or math.isnan(value):
+        return percent(value)
+    return number(value).replace("-", MINUS)
+
+
+def change(difference: float | None, unit: str) -> str:
+    """A difference of scores with its sign: shares in points, else a number.
+
+    >>> change(-0.0123, "%"), change(0.25, "px")
+    ('−1.2', '+0.250')
+    """
+    if unit == PERCENT or difference is None or math.isnan(difference):
+        return points(difference)
+    text = number(abs(difference))
+    return text if float(text.replace(",", "")) == 0 else ("+" if difference > 0 else MINUS) + text
+
+
+def unit_of_change(unit: str) -> str:
+    """What differences of scores are counted in: points for shares, else the scores' own unit."""
+    return "points" if unit == PERCENT else unit
+
+
+def with_unit(text: str, unit: str) -> str:
+    """`text, unit`; the text alone without a unit.
+
+    >>> with_unit("mean", "%"), with_unit("mean", "")
+    ('mean, %', 'mean')
+    """
+    return f"{text}, {unit}" if unit else text
 
 
 def count(number: int) -> str:

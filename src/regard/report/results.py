@@ -1,6 +1,7 @@
 """What a comparison found, as records: the schema of results.json.
 
-Accuracies, recalls and differences are shares (0.87, not 87 %). A cost's ratio is that cost divided by the plain
+Scores know their unit and whether higher or lower is better; those in per cent, recalls and their differences are
+shares (0.87, not 87 %). A cost's ratio is that cost divided by the plain
 network's, measured in the same turns: over 1 costs more. docs/reference/results-schema.md describes every field.
 """
 
@@ -8,7 +9,9 @@ import json
 from dataclasses import dataclass, field
 from typing import Literal
 
+from regard.core.epochs import Epoch
 from regard.core.errors import RunError
+from regard.core.scores import Score, Scores
 from regard.report.coding import decode, encode
 
 SCHEMA = 1
@@ -155,37 +158,18 @@ class Arm:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Epoch:
-    """One row of a trial's history; `step` counts optimizer steps, `seconds` this epoch's own."""
-
-    epoch: int
-    step: int
-    train_loss: float
-    val_loss: float
-    val_accuracy: float
-    lr: float
-    seconds: float
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scores:
-    """What one network scores on one split.
+class Outcome:
+    """How one network does on one split.
 
     Attributes:
-        n: pictures.
-        accuracy: share of right answers.
-        balanced_accuracy: mean of the classes' recalls.
-        loss: mean cross-entropy.
-        ece: expected calibration error.
-        recall: of each class; null for a class without pictures.
-        confusion: k x k counts, rows true classes, columns answers; empty for multi-label data.
+        n: examples.
+        scores: of all of them; the choice is what arms are compared by.
+        recall: of each class; null for a class without examples; empty where the task has no classes.
+        confusion: k x k counts, rows true classes, columns answers; empty without classes and for multi-label data.
     """
 
     n: int
-    accuracy: float
-    balanced_accuracy: float
-    loss: float
-    ece: float
+    scores: Scores
     recall: tuple[float, ...] = ()
     confusion: tuple[tuple[int, ...], ...] = ()
 
@@ -198,8 +182,8 @@ class Trial:
     seed: int
     epochs: int
     history: tuple[Epoch, ...]
-    val: Scores
-    test: Scores | None
+    val: Outcome
+    test: Outcome | None
     seconds: float
     weights: str
 
@@ -220,30 +204,33 @@ class Comparison:
     Attributes:
         arm: its spec.
         reference: the spec it is compared with; the arm itself where there is only a mean to say.
-        split: which pictures the accuracies are of.
+        split: which split was scored.
         seeds: pairs of trials.
-        accuracy: mean over the seeds.
-        accuracy_interval: 95 % t interval of that mean; None with one seed.
-        difference: mean of the paired differences, arm minus reference; None for the reference itself.
+        score: what is compared, its value the mean over the seeds.
+        interval: 95 % t interval of that mean; None with one seed.
+        difference: mean of the paired differences, arm minus reference, whichever direction is better; None for the
+            reference itself.
         difference_interval: at the level of the arm's step of Holm's procedure, so that it excludes 0 exactly
             where the verdict is better or worse.
         p: two-sided p value of the paired t test, after Holm's correction.
         verdict: `not tested` where one seed, or seeds that all differ by the same, leave no noise to compare with.
         detectable: the smallest true difference that this design would have found with power 0.8.
-        seeds_needed: seeds with which a true difference of 0.005 would be found with power 0.8.
+        worthwhile: a small difference that is still worth having: 0.005 of a share, else 1 % of the reference's mean.
+        seeds_needed: seeds with which a true difference of `worthwhile` would be found with power 0.8.
     """
 
     arm: str
     reference: str
     split: Literal["val", "test"]
     seeds: int
-    accuracy: float
-    accuracy_interval: Interval | None
+    score: Score
+    interval: Interval | None
     difference: float | None
     difference_interval: Interval | None
     p: float | None
     verdict: Verdict | None
     detectable: float | None
+    worthwhile: float
     seeds_needed: int | None
 
 

@@ -1,7 +1,7 @@
 """What a comparison of few seeds can say: intervals, corrected tests, and what it could not have seen.
 
-Accuracies of one seed are paired: the arms share their trunk's first weights and their batches, so the noise of a
-difference is that of the differences, not of the accuracies. Trials are the unit; the pictures stay the same, so
+Scores of one seed are paired: the arms share their trunk's first weights and their batches, so the noise of a
+difference is that of the differences, not of the scores. Trials are the unit; the pictures stay the same, so
 every statement is about other seeds with these pictures. SciPy is imported when a function runs.
 """
 
@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from regard.core.errors import OptionError
+from regard.core.scores import PERCENT, Score
 from regard.report.results import PLAIN, Arm, Comparison, Interval, Trial, Verdict
 
 ALPHA = 0.05
 POWER = 0.8
 WORTHWHILE = 0.005
+SMALL_SHARE = 0.01
 MOST_SEEDS = 100_000
 SAME = 1e-9
 
@@ -147,7 +149,7 @@ def seeds_for(difference: float, deviation: float, alpha: float = ALPHA, wanted:
 def compare_arms(arms: Sequence[Arm], trials: Sequence[Trial], reference: str = PLAIN) -> tuple[Comparison, ...]:
     """Compares every arm with the reference on paired seeds, corrected over all arms that could be tested.
 
-    Test accuracies where every trial of these arms has them, validation accuracies otherwise.
+    By the score of choice, on test where every trial of these arms was scored there, on validation otherwise.
 
     Args:
         arms: in the order of the result.
@@ -161,10 +163,10 @@ def compare_arms(arms: Sequence[Arm], trials: Sequence[Trial], reference: str = 
         OptionError: the reference has no trials.
     """
     split = "test" if all(t.test is not None for t in trials) else "val"
-    scores: dict[str, dict[int, float]] = {}
+    scores: dict[str, dict[int, Score]] = {}
     for trial in trials:
         looked = trial.test if split == "test" and trial.test is not None else trial.val
-        scores.setdefault(trial.arm, {})[trial.seed] = looked.accuracy
+        scores.setdefault(trial.arm, {})[trial.seed] = looked.scores.chosen
     if reference not in scores:
         raise OptionError(
             f"reference={reference!r} has no trials, so nothing can be compared with it; there are trials of "
@@ -176,27 +178,58 @@ def compare_arms(arms: Sequence[Arm], trials: Sequence[Trial], reference: str = 
     return _corrected(found, scores)
 
 
-def _single(arm: str, reference: str, split: str, own: dict[int, float], other: dict[int, float]) -> Comparison:
+def best_arm(arms: Sequence[Arm], trials: Sequence[Trial]) -> str | None:
+    """The spec of the arm with the best mean on validation, whichever direction is better; None without any."""
+    best: str | None = None
+    means = mean_scores(arms, trials)
+    for spec, score in means.items():
+        if score.beats(means[best].value if best else None):
+            best = spec
+    return best
+
+
+def mean_scores(arms: Sequence[Arm], trials: Sequence[Trial]) -> dict[str, Score]:
+    """By arm the mean over its trials of the score of choice on validation."""
+    found: dict[str, Score] = {}
+    for arm in arms:
+        scores = [trial.val.scores.chosen for trial in trials if trial.arm == arm.spec]
+        if scores:
+            found[arm.spec] = replace(scores[0], value=_mean([score.value for score in scores]))
+    return found
+
+
+def _worthwhile(unit: str, reference: Sequence[float]) -> float:
+    """A small difference that is still worth having."""
+    return WORTHWHILE if unit == PERCENT else SMALL_SHARE * abs(_mean(reference))
+
+
+def _differences(own: dict[int, Score], other: dict[int, Score]) -> list[float]:
+    return [own[seed].value - other[seed].value for seed in own if seed in other]
+
+
+def _single(arm: str, reference: str, split: str, own: dict[int, Score], other: dict[int, Score]) -> Comparison:
     """Means and the uncorrected p value of one arm."""
-    values = list(own.values())
-    differences = [own[seed] - other[seed] for seed in own if seed in other] if arm != reference else []
+    values = [score.value for score in own.values()]
+    differences = _differences(own, other) if arm != reference else []
+    kind = next(iter(own.values()))
     return Comparison(
         arm=arm,
         reference=reference,
         split="test" if split == "test" else "val",
         seeds=len(differences) if arm != reference else len(values),
-        accuracy=_mean(values),
-        accuracy_interval=t_interval(values),
+        score=replace(kind, value=_mean(values)),
+        interval=t_interval(values),
         difference=_mean(differences) if differences else None,
         difference_interval=None,
         p=paired_p(differences),
         verdict=None if arm == reference else "not tested",
         detectable=None,
+        worthwhile=_worthwhile(kind.unit, [score.value for score in other.values()]),
         seeds_needed=None,
     )
 
 
-def _corrected(found: Sequence[Comparison], scores: dict[str, dict[int, float]]) -> tuple[Comparison, ...]:
+def _corrected(found: Sequence[Comparison], scores: dict[str, dict[int, Score]]) -> tuple[Comparison, ...]:
     """Holm's correction over the comparisons that have a p value, and what the design could have seen."""
     p_values = [c.p for c in found]
     first_step = ALPHA / max(1, sum(p is not None for p in p_values))
@@ -205,26 +238,25 @@ def _corrected(found: Sequence[Comparison], scores: dict[str, dict[int, float]])
         if p is None:
             corrected.append(one)
             continue
-        own, other = scores[one.arm], scores[one.reference]
-        differences = [own[seed] - other[seed] for seed in own if seed in other]
+        differences = _differences(scores[one.arm], scores[one.reference])
         deviation = _standard_error(differences) * math.sqrt(len(differences))
         corrected.append(
             replace(
                 one,
                 p=p,
-                verdict=_verdict(p, _mean(differences)),
+                verdict=_verdict(p, one.score.gain(_mean(differences), 0.0)),
                 difference_interval=t_interval(differences, level),
                 detectable=smallest_detectable(deviation, len(differences), first_step),
-                seeds_needed=seeds_for(WORTHWHILE, deviation, first_step),
+                seeds_needed=seeds_for(one.worthwhile, deviation, first_step),
             )
         )
     return tuple(corrected)
 
 
-def _verdict(p: float, difference: float) -> Verdict:
+def _verdict(p: float, gain: float) -> Verdict:
     if p > ALPHA:
         return "within noise"
-    return "better" if difference > 0 else "worse"
+    return "better" if gain > 0 else "worse"
 
 
 def _number(p: float | None) -> float:

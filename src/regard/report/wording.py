@@ -1,8 +1,9 @@
 """The sentences of a report, from its numbers. None says "equal": noise hides what it hides."""
 
+from regard.core.scores import PERCENT
 from regard.report.dependence import Dependence
 from regard.report.figures import arm_labels
-from regard.report.numerals import count, listed, percent, plural, points, probability
+from regard.report.numerals import change, count, listed, measured, percent, plural, probability, unit_of_change
 from regard.report.results import Comparison, Results
 
 MODE_TEXTS = {
@@ -59,7 +60,7 @@ def finding(found: list[Comparison], labels: dict[str, str], model: str) -> str:
     clauses = []
     for verdict in ("better", "worse"):
         if by_verdict.get(verdict):
-            names = [f"{labels[c.arm]} ({points(c.difference)} points)" for c in by_verdict[verdict]]
+            names = [f"{labels[c.arm]} ({_difference(c)})" for c in by_verdict[verdict]]
             clauses.append(f"{listed(names)} {_were(names)} {verdict} than the plain {model}")
     noise = [labels[c.arm] for c in by_verdict.get("within noise", [])]
     if noise and not clauses:
@@ -86,10 +87,13 @@ def blind_spot(one: Comparison) -> str:
         return "every seed differs by the same, which shows no noise to compare with"
     if one.verdict != "within noise" or one.detectable is None:
         return ""
+    unit = one.score.unit
+    counted = f" {unit_of_change(unit)}".rstrip()
     needed = f"about {plural(one.seeds_needed, 'seed')}" if one.seeds_needed else "over 100,000 seeds"
-    if one.detectable >= 1:
-        return f"{plural(one.seeds, 'seed')} can show no difference at all; 0.5 points need {needed}"
-    return f"{plural(one.seeds, 'seed')} show {percent(one.detectable)} points or more; 0.5 points need {needed}"
+    wanted = f"{_worthwhile(one)} need {needed}"
+    if unit == PERCENT and one.detectable >= 1:
+        return f"{plural(one.seeds, 'seed')} can show no difference at all; {wanted}"
+    return f"{plural(one.seeds, 'seed')} show {measured(one.detectable, unit)}{counted} or more; {wanted}"
 
 
 def statistics_notes(results: Results) -> tuple[str, ...]:
@@ -97,18 +101,18 @@ def statistics_notes(results: Results) -> tuple[str, ...]:
     found = results.against()
     tested = [c for c in found if c.p is not None]
     split = found[0].split if found else "test"
-    scores = [t.test if split == "test" else t.val for t in results.trials]
-    n = max((s.n for s in scores if s), default=0)
+    outcomes = [t.test if split == "test" else t.val for t in results.trials]
+    n = max((o.n for o in outcomes if o), default=0)
+    score = outcomes[0].scores.chosen if outcomes and outcomes[0] else None
+    title = (score.title if score else "score").capitalize()
     seeds = len({t.seed for t in results.trials})
     best = results.settings.recipe.get("keep") == "best"
     kept = "best epoch’s weights, by validation," if best else "last epoch’s weights"
-    accuracy = (
-        f"Accuracy is the share of {count(n)} {'test' if split == 'test' else 'validation'} pictures that the {kept} "
-        "get right"
-    )
-    accuracy += f": the mean over {count(seeds)} seeds, under it its 95 % t interval." if seeds > 1 else "."
+    made = f"{title} is that of the {kept} on {count(n)} {'test' if split == 'test' else 'validation'} pictures"
+    made += f": the mean over {count(seeds)} seeds, under it its 95 % t interval." if seeds > 1 else "."
+    made += " Lower is better." * (score is not None and score.better == "lower")
     if not tested:
-        return (f"{accuracy} Nothing was tested: at least two seeds that differ are needed.",)
+        return (f"{made} Nothing was tested: at least two seeds that differ are needed.",)
     paired = (
         " Differences are paired by seed: arms of one seed share their trunk’s first weights and their batches. "
         f"Verdicts come from paired t tests with Holm’s correction over {plural(len(tested), 'comparison')}, at 5 % "
@@ -116,11 +120,11 @@ def statistics_notes(results: Results) -> tuple[str, ...]:
     )
     noise = (
         "“Within noise” does not mean as good as plain. Under it stand the smallest true difference that this design "
-        "would show four times out of five, and the seeds that 0.5 points would need; both are rough, since they rest "
-        f"on the spread of {plural(min(c.seeds for c in tested), 'seed')}. All of it is about other seeds with these "
-        "pictures, not about other pictures."
+        f"would show four times out of five, and the seeds that {_worthwhile(tested[0])} would need; both are rough, "
+        f"since they rest on the spread of {plural(min(c.seeds for c in tested), 'seed')}. All of it is about other "
+        "seeds with these pictures, not about other pictures."
     )
-    return accuracy + paired, noise
+    return made + paired, noise
 
 
 def dependence_sentence(one: Dependence, name: str) -> str:
@@ -145,6 +149,14 @@ def looks_sentence(results: Results) -> str:
         f"The test pictures were looked at {'once' if times == 1 else f'{count(times)} times'} in all; every look is "
         "in test_ledger.jsonl. The more often, the less a small test gain means."
     )
+
+
+def _difference(one: Comparison) -> str:
+    return f"{change(one.difference, one.score.unit)} {unit_of_change(one.score.unit)}".rstrip()
+
+
+def _worthwhile(one: Comparison) -> str:
+    return f"{measured(one.worthwhile, one.score.unit)} {unit_of_change(one.score.unit)}".rstrip()
 
 
 def _were(names: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""Training, checkpoints and scores of a classifier. Lightning is imported when a name that needs it is first used."""
+"""Training, checkpoints and scores of a network, whatever its task. Lightning is imported when it is first needed."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -8,16 +8,17 @@ from regard.training.recipe import Recipe
 from regard.training.weights import load_weights, restore, save_weights
 
 if TYPE_CHECKING:
-    from regard.training.classification import Classification
     from regard.training.evaluation import Evaluation, evaluate
     from regard.training.fitting import Fit, fit
-    from regard.training.history import EpochRow
+    from regard.training.tasks import LossParts, Task
+    from regard.training.tasks.classification import Classification
 
 _HOMES = {
-    "Classification": "classification",
-    "EpochRow": "history",
+    "Classification": "tasks.classification",
     "Evaluation": "evaluation",
     "Fit": "fitting",
+    "LossParts": "tasks.task",
+    "Task": "tasks.task",
     "evaluate": "evaluation",
     "fit": "fitting",
 }
@@ -25,10 +26,11 @@ _HOMES = {
 __all__ = [
     "Classification",
     "DeviceName",
-    "EpochRow",
     "Evaluation",
     "Fit",
+    "LossParts",
     "Recipe",
+    "Task",
     "evaluate",
     "fit",
     "load_weights",

@@ -16,11 +16,11 @@ from torch import Tensor, nn
 
 from regard.core.batch import Batch
 from regard.core.devices import resolve_device
+from regard.core.epochs import Epoch
 from regard.core.errors import OptionError, TrainingError
 from regard.training.checkpoints import SafetensorsIO
-from regard.training.classification import Classification
-from regard.training.history import EpochRow, History
-from regard.training.objectives import objective
+from regard.training.history import History
+from regard.training.module import TaskModule
 from regard.training.optimisation import moving_average
 from regard.training.precision import check_precision
 from regard.training.progress import ProgressBar
@@ -28,6 +28,7 @@ from regard.training.quiet import quiet
 from regard.training.recipe import Recipe
 from regard.training.repeatable import Epochs, Seeds
 from regard.training.saving import LAST, Identity, Saving, Standing, standing
+from regard.training.tasks.task import Task
 from regard.training.weights import save_weights
 
 WEIGHTS = "weights.safetensors"
@@ -46,7 +47,7 @@ class Fit:
         kept_epoch: the epoch whose weights the network has.
     """
 
-    history: tuple[EpochRow, ...]
+    history: tuple[Epoch, ...]
     seconds: float
     epochs: int
     steps: int
@@ -56,29 +57,26 @@ class Fit:
 def fit(
     net: nn.Module,
     recipe: Recipe,
+    task: Task[Any, Any],
     train_loader: Iterable[Batch],
     val_loader: Iterable[Batch] | None,
     *,
-    classes: tuple[str, ...],
-    multi_label: bool = False,
     folder: str | Path | None,
     seed: int,
     device: str | torch.device = "auto",
     progress: bool = True,
     logs: bool = True,
     resume: bool = False,
-    labels: Tensor | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> Fit:
     """Trains `net` in place; on one machine the result depends on the arguments only, however often it was resumed.
 
     Args:
-        net: from pictures (b, c, h, w) to logits (b, k); it comes back on the CPU.
+        net: what the task takes; it comes back on the CPU.
         recipe: how to train.
+        task: what to train it to do.
         train_loader: a sized loader of `core.Batch`; where its sampler has `set_epoch`, that is called.
-        val_loader: the pictures that each epoch is judged by, or None.
-        classes: k names.
-        multi_label: whether labels are (b, k) of 0 and 1.
+        val_loader: the examples that each epoch is judged by, or None.
         folder: gets `last.safetensors`, `weights.safetensors` and the logs; None writes nothing.
         seed: of the order, the augmentation and whatever the steps draw.
         device: `auto`, `cpu`, `cuda` or `mps`.
@@ -86,7 +84,6 @@ def fit(
         logs: whether `folder` gets CSV and TensorBoard logs.
         resume: go on after the last complete epoch in `folder`, or begin where there is none; `net` must be as it was
             when the run began.
-        labels: of all training pictures; needed with `class_weights="balanced"`.
         extra: JSON facts for the metadata of `weights.safetensors`: the model, the preprocessing.
 
     Returns:
@@ -101,17 +98,15 @@ def fit(
     place = resolve_device(device)
     check_precision(recipe.precision, place)
     loader = Epochs(train_loader, seed)
-    _check_loaders(recipe, loader, val_loader, labels)
+    _check_loaders(recipe, loader, val_loader)
     path = None if folder is None else Path(folder)
-    identity = Identity(recipe.to_json(), seed, tuple(classes), multi_label, len(loader))
+    identity = Identity(recipe.to_json(), seed, task.to_json(), len(loader))
     last = None if path is None else path / LAST
     begun = standing(last, identity, net) if resume and last is not None and last.exists() else Standing(0, 0)
-    module = Classification(
-        net, recipe, objective(recipe, len(classes), multi_label=multi_label, labels=labels), len(loader)
-    )
+    module = TaskModule(net, recipe, task, len(loader), seed)
     history = History()
     callbacks = _callbacks(module, loader, history, path, identity, progress=progress, logs=logs)
-    with quiet(), isolate_rng(), _errors(recipe, history):
+    with quiet(), isolate_rng(), _errors(recipe, history), _laid_out(net, recipe):
         trainer = _trainer(recipe, place, callbacks, path, validate=val_loader is not None)
         if begun.epoch < recipe.epochs:
             net.train().to(memory_format=torch.channels_last if recipe.channels_last else torch.preserve_format)
@@ -122,18 +117,18 @@ def fit(
     return _finish(net, history, recipe, path, identity, extra)
 
 
-def _check_loaders(recipe: Recipe, loader: Epochs, val_loader: object, labels: Tensor | None) -> None:
+def _check_loaders(recipe: Recipe, loader: Epochs, val_loader: object) -> None:
     if not isinstance(loader.loader, Sized) or len(loader) == 0:
         raise OptionError(
             "fit: the training loader must have a length of at least one batch; with drop_last there must be at least "
-            f"batch_size={recipe.batch_size} pictures: choose a smaller batch size."
+            f"batch_size={recipe.batch_size} examples: choose a smaller batch size."
         )
     if recipe.keep == "best" and val_loader is None:
-        raise OptionError("fit: keep='best' needs validation pictures: pass val_loader, or use keep='last'.")
+        raise OptionError("fit: keep='best' needs validation: pass val_loader, or use keep='last'.")
 
 
 def _callbacks(
-    module: Classification,
+    module: TaskModule,
     loader: Epochs,
     history: History,
     folder: Path | None,
@@ -182,6 +177,24 @@ def _trainer(
 
 
 @contextmanager
+def _laid_out(net: nn.Module, recipe: Recipe) -> Iterator[None]:
+    """Inside, what `net` takes lies channels-last where the recipe says so."""
+    handle = net.register_forward_pre_hook(_channels_last) if recipe.channels_last else None
+    try:
+        yield
+    finally:
+        if handle is not None:
+            handle.remove()
+
+
+def _channels_last(net: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The inputs, those of four axes channels-last."""
+    return tuple(
+        x.contiguous(memory_format=torch.channels_last) if isinstance(x, Tensor) and x.ndim == 4 else x for x in inputs
+    )
+
+
+@contextmanager
 def _errors(recipe: Recipe, history: History) -> Iterator[None]:
     """Says what a user can put right; gives Ctrl-C back, which Lightning turns into an exit with signals ignored."""
     handler = _interrupt_handler()
@@ -213,7 +226,7 @@ def _interrupt_handler() -> Callable[..., Any] | int | None:
     return signal.getsignal(signal.SIGINT) if threading.current_thread() is threading.main_thread() else None
 
 
-def _load_finished(last: Path, module: Classification, history: History) -> None:
+def _load_finished(last: Path, module: TaskModule, history: History) -> None:
     """Takes the result out of the checkpoint of the last epoch, where a run was stopped just after it."""
     checkpoint = SafetensorsIO().load_checkpoint(last)
     module.load_state_dict(checkpoint["state_dict"])

@@ -3,51 +3,26 @@
 import csv
 import io
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
 from time import perf_counter
 from typing import Any
 
 import lightning as L
 from torch import Tensor
 
-from regard.training.classification import Classification, Score
+from regard.core.epochs import Epoch
+from regard.core.scores import Scores
+from regard.training.module import TaskModule
+
+_COLUMNS = ("epoch", "step", "lr", "train_loss", "seconds")
 
 
-@dataclass(frozen=True)
-class EpochRow:
-    """One epoch of a run.
-
-    Attributes:
-        epoch: from 1.
-        step: steps since the run began.
-        lr: learning rate of the epoch's last step.
-        train_loss: mean training loss, of the pictures as they were augmented and mixed.
-        val_loss: mean loss on the validation pictures, without smoothing or class weights; None without validation.
-        val_accuracy: share of validation pictures that are right (with several labels: all of a picture's labels).
-        val_map: mean average precision with several labels, else None.
-        seconds: training and validation together.
-    """
-
-    epoch: int
-    step: int
-    lr: float
-    train_loss: float
-    val_loss: float | None
-    val_accuracy: float | None
-    val_map: float | None
-    seconds: float
-
-    def to_json(self) -> dict[str, Any]:
-        """The row by the names of its columns."""
-        return asdict(self)
-
-
-def to_csv(rows: tuple[EpochRow, ...]) -> str:
+def to_csv(rows: tuple[Epoch, ...]) -> str:
     """The rows as CSV with a header."""
+    flat = [row.numbers() for row in rows]
     text = io.StringIO()
-    table = csv.DictWriter(text, [field.name for field in fields(EpochRow)], lineterminator="\n")
+    table = csv.DictWriter(text, list(flat[0]) if flat else list(_COLUMNS), lineterminator="\n")
     table.writeheader()
-    table.writerows(row.to_json() for row in rows)
+    table.writerows(flat)
     return text.getvalue()
 
 
@@ -59,38 +34,37 @@ class History(L.Callback):
     """
 
     def __init__(self) -> None:
-        self.rows: tuple[EpochRow, ...] = ()
+        self.rows: tuple[Epoch, ...] = ()
         self.best: dict[str, Tensor] | None = None
         self.best_epoch: int | None = None
-        self._best_choice = float("-inf")
-        self._score: Score | None = None
+        self._best_choice: float | None = None
+        self._scores: Scores | None = None
         self._began = 0.0
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Starts the clock."""
-        self._began, self._score = perf_counter(), None
+        self._began, self._scores = perf_counter(), None
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Scores the epoch while the weights that were validated are in place."""
-        assert isinstance(pl_module, Classification)
-        self._score = pl_module.validated()
-        if pl_module.recipe.keep == "best" and self._score.choice > self._best_choice:
-            self._best_choice, self.best_epoch = self._score.choice, trainer.current_epoch + 1
+        assert isinstance(pl_module, TaskModule)
+        self._scores = pl_module.validated()
+        chosen = self._scores.chosen
+        if pl_module.recipe.keep == "best" and chosen.beats(self._best_choice):
+            self._best_choice, self.best_epoch = chosen.value, trainer.current_epoch + 1
             self.best = {name: tensor.detach().cpu().clone() for name, tensor in pl_module.net.state_dict().items()}
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Adds the epoch's row."""
-        assert isinstance(pl_module, Classification)
-        score = self._score
-        row = EpochRow(
+        assert isinstance(pl_module, TaskModule)
+        row = Epoch(
             epoch=trainer.current_epoch + 1,
             step=trainer.global_step,
             lr=pl_module.rate_at(trainer.global_step - 1),
             train_loss=pl_module.mean_loss(),
-            val_loss=score.loss if score else None,
-            val_accuracy=score.accuracy if score else None,
-            val_map=score.mean_average_precision if score else None,
+            val=self._scores,
             seconds=perf_counter() - self._began,
+            parts=pl_module.mean_parts(),
         )
         self.rows = (*self.rows, row)
 
@@ -101,6 +75,6 @@ class History(L.Callback):
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """From the checkpoint."""
-        self.rows = tuple(EpochRow(**row) for row in state_dict["rows"])
+        self.rows = tuple(Epoch.from_json(row) for row in state_dict["rows"])
         self.best, self.best_epoch = state_dict["best"], state_dict["best_epoch"]
         self._best_choice = state_dict["best_choice"]

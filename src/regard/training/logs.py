@@ -1,7 +1,7 @@
 """Logs of a run: a row for each step and each epoch as CSV, and both as TensorBoard events."""
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from math import ceil
 from pathlib import Path
@@ -16,8 +16,8 @@ from torch.utils.tensorboard.summary import scalar
 
 from regard.core.batch import Batch
 from regard.training.atomic import replacing, unwritable, write_text
-from regard.training.classification import Classification
 from regard.training.history import History, to_csv
+from regard.training.module import TaskModule
 
 EPOCHS, STEPS, EVENTS = "epochs.csv", "steps.csv", "tensorboard/events.out.tfevents.0.regard"
 _COLUMNS = ("step", "epoch", "lr", "loss")
@@ -70,9 +70,10 @@ class Logs(L.Callback):
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Cuts the logs back to the step that the run stands at, and opens them."""
+        assert isinstance(pl_module, TaskModule)
         self._every = ceil((trainer.max_epochs or 0) * trainer.num_training_batches / _POINTS)
         with writing(self.folder):
-            cut_steps(self.folder / STEPS, trainer.global_step)
+            cut_steps(self.folder / STEPS, trainer.global_step, pl_module.task.part_names)
             cut_events(self.folder / EVENTS, trainer.global_step)
             write_text(self.folder / EPOCHS, to_csv(self.history.rows))
             self._files = _Files(self.folder)
@@ -85,20 +86,21 @@ class Logs(L.Callback):
         if step % self._every and step != 1:
             return
         assert self._files is not None
-        assert isinstance(pl_module, Classification)
+        assert isinstance(pl_module, TaskModule)
         loss, rate = float(outputs["loss"]), pl_module.rate_at(step - 1)
+        parts = {name: float(outputs["parts"][name]) for name in pl_module.task.part_names}
         with writing(self.folder):
-            self._files.row(step, trainer.current_epoch + 1, rate, loss)
-            self._files.scalar("train/loss", loss, step)
-            self._files.scalar("train/lr", rate, step)
+            self._files.row(step, trainer.current_epoch + 1, rate, loss, *parts.values())
+            for name, value in {"loss": loss, **parts, "lr": rate}.items():
+                self._files.scalar(f"train/{name}", value, step)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Writes the epoch's row; all of it is on the disk before the checkpoint is."""
         assert self._files is not None
         row = self.history.rows[-1]
         with writing(self.folder):
-            for name in ("train_loss", "val_loss", "val_accuracy", "val_map"):
-                if (value := getattr(row, name)) is not None:
+            for name, value in row.numbers().items():
+                if name.startswith(("train_", "val_")):
                     self._files.scalar(f"epoch/{name}", value, row.step)
             self._files.flush()
             write_text(self.folder / EPOCHS, to_csv(self.history.rows))
@@ -125,15 +127,16 @@ def writing(folder: Path) -> Iterator[None]:
         raise unwritable(folder / "logs", error.strerror or str(error)) from error
 
 
-def cut_steps(path: Path, step: int) -> None:
-    """Keeps the rows of `path` up to `step`; a file that does not exist gets its header."""
+def cut_steps(path: Path, step: int, parts: Sequence[str] = ()) -> None:
+    """Keeps the rows of `path` up to `step`; a file that does not exist gets its header, `parts` its last columns."""
+    columns = (*_COLUMNS, *parts)
     rows = []
     if path.exists():
         with path.open(encoding="utf-8", newline="") as file:
-            rows = [row for row in csv.reader(file) if len(row) == len(_COLUMNS) and row[0].isdigit()]
+            rows = [row for row in csv.reader(file) if len(row) == len(columns) and row[0].isdigit()]
     with replacing(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
-        table.writerow(_COLUMNS)
+        table.writerow(columns)
         table.writerows(row for row in rows if int(row[0]) <= step)
 
 

@@ -34,9 +34,15 @@ class Objective(nn.Module):
         """The mean loss of the batch, in at least float32; labels (b,), or (b, k) shares of the classes."""
         logits = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
         if not self.multi_label:
-            return functional.cross_entropy(logits, labels, weight=self.weights, label_smoothing=self.smoothing)
+            return functional.cross_entropy(
+                logits, labels, weight=self._weights(logits), label_smoothing=self.smoothing
+            )
         target = labels.to(logits.dtype) * (1 - self.smoothing) + self.smoothing / 2
-        return functional.binary_cross_entropy_with_logits(logits, target, pos_weight=self.weights)
+        return functional.binary_cross_entropy_with_logits(logits, target, pos_weight=self._weights(logits))
+
+    def _weights(self, logits: Tensor) -> Tensor | None:
+        """The weights where the logits lie."""
+        return None if self.weights is None else self.weights.to(logits.device)
 
 
 def balanced_weights(labels: Tensor, classes: int, *, multi_label: bool = False) -> Tensor:

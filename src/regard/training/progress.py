@@ -7,7 +7,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from regard.core.batch import Batch
-from regard.training.history import EpochRow, History
+from regard.core.epochs import Epoch
+from regard.training.history import History
 
 _LOOK_EVERY = 10
 
@@ -66,15 +67,16 @@ class ProgressBar(L.Callback):
         self._bar.stop()
 
 
-def line(row: EpochRow, epochs: int) -> str:
-    """What is said of a finished epoch.
+def line(row: Epoch, epochs: int) -> str:
+    """What is said of a finished epoch: the score of choice and the one after it.
 
-    >>> line(EpochRow(3, 90, 0.1, 0.5, 0.4, 0.8123, None, 12.3), 10)
-    'epoch  3/10  loss 0.500  validation: loss 0.400, 81.2 % right  12.3 s'
+    >>> scores = (Score(name="accuracy", value=0.8123, unit="%"), Score(name="loss", value=0.4, better="lower"))
+    >>> val = Scores(all=scores, choice="accuracy")
+    >>> line(Epoch(epoch=3, step=90, lr=0.1, train_loss=0.5, val=val, seconds=12.3), 10)
+    'epoch  3/10  loss 0.500  validation: accuracy 81.2 %, loss 0.400  12.3 s'
     """
     said = [f"epoch {row.epoch:>{len(str(epochs))}}/{epochs}", f"loss {row.train_loss:.3f}"]
-    if row.val_loss is not None and row.val_accuracy is not None:
-        right = f"{100 * row.val_accuracy:.1f} % right"
-        precision = f", mAP {100 * row.val_map:.1f} %" if row.val_map is not None else ""
-        said.append(f"validation: loss {row.val_loss:.3f}, {right}{precision}")
+    if row.val is not None:
+        others = [score for score in row.val if score.name != row.val.choice]
+        said.append(f"validation: {', '.join(map(str, (row.val.chosen, *others[:1])))}")
     return "  ".join((*said, f"{row.seconds:.1f} s"))

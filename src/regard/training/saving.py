@@ -21,8 +21,7 @@ class Identity:
 
     recipe: dict[str, Any]
     seed: int
-    classes: tuple[str, ...]
-    multi_label: bool
+    task: dict[str, Any]
     steps_per_epoch: int
 
 
@@ -94,11 +93,16 @@ def standing(path: Path, identity: Identity, net: nn.Module) -> Standing:
 
 def _differences(saved: dict[str, Any], ours: dict[str, Any]) -> list[str]:
     """`name was X, is now Y` for each setting that differs."""
-    flat_saved, flat_ours = (s | s["recipe"] for s in (saved, ours))
-    names = [name for name in {**flat_saved, **flat_ours} if name != "recipe"]
-    plain = {n: list(v) if isinstance(v, tuple) else v for n, v in flat_ours.items()}
+    was, now = _flat(saved), _flat(ours)
     return [
-        f"{name} was {flat_saved.get(name)!r}, is now {plain.get(name)!r}"
-        for name in names
-        if flat_saved.get(name) != plain.get(name)
+        f"{name} was {was.get(name)!r}, is now {now.get(name)!r}"
+        for name in {**was, **now}
+        if was.get(name) != now.get(name)
     ]
+
+
+def _flat(identity: dict[str, Any]) -> dict[str, Any]:
+    """Every setting by its own name."""
+    task = dict(identity["task"])
+    own = {"seed": identity["seed"], "steps_per_epoch": identity["steps_per_epoch"], "task": task.pop("name")}
+    return own | identity["recipe"] | task.pop("options") | task

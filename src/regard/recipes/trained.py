@@ -1,0 +1,63 @@
+"""What a training run leaves, as it is said and as its folder keeps it."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+from regard.core.scores import Scores
+from regard.recipes.run_folder import WEIGHTS
+from regard.report.numerals import plural
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """What a training run left.
+
+    Attributes:
+        path: the run's folder.
+        network: its name with its attention.
+        epochs: how many it trained.
+        kept_epoch: the one whose weights are in `weights.safetensors`.
+        seconds: of all epochs.
+        pictures: validation pictures.
+        scores: of the network on them.
+    """
+
+    path: Path
+    network: str
+    epochs: int
+    kept_epoch: int
+    seconds: float
+    pictures: int
+    scores: Scores
+
+    def to_json(self) -> dict[str, Any]:
+        """The record in JSON's types."""
+        return asdict(self) | {"path": str(self.path), "scores": self.scores.to_json()}
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any], path: Path) -> Self:
+        """The record that `to_json` wrote, of a folder that may have been moved to `path` since."""
+        return cls(**{**record, "path": path, "scores": Scores.from_json(record["scores"])})
+
+    def __str__(self) -> str:
+        kept = "" if self.kept_epoch == self.epochs else f", epoch {self.kept_epoch} kept"
+        return (
+            f"{self.network}, {plural(self.epochs, 'epoch')} in {_duration(self.seconds)}{kept}\n"
+            f"{self.pictures:,} validation pictures: {self.scores}\n"
+            f"weights: {self.path / WEIGHTS}\n"
+            f"next: regard evaluate {self.path}   or   regard predict PICTURES --run {self.path}"
+        )
+
+
+def _duration(seconds: float) -> str:
+    """For people.
+
+    >>> _duration(7.31), _duration(3725)
+    ('7.3 s', '1 h 2 min')
+    """
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

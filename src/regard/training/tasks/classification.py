@@ -1,0 +1,133 @@
+"""The task of saying which class an image has, or which classes."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from regard.core.answers import is_right
+from regard.core.batch import ImageBatch
+from regard.core.errors import ShapeError
+from regard.core.scores import PERCENT, Score, Scores
+from regard.training.metrics import mean
+from regard.training.objectives import Objective, mixing, objective
+from regard.training.recipe import Recipe
+from regard.training.tasks.by_class import ByClass, by_class
+from regard.training.tasks.task import Draws, LossParts
+
+
+class Classification:
+    """Images with one class each, or with several.
+
+    Args:
+        classes: k names.
+        multi_label: whether labels are (b, k) of 0 and 1, each class a question of its own, instead of (b,) numbers.
+        objective: the loss in training; cross-entropy without smoothing or class weights where it is left out.
+        mix: mixes the images and labels of a training batch, or None.
+    """
+
+    name = "classification"
+    part_names: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        classes: Sequence[str],
+        *,
+        multi_label: bool = False,
+        objective: Objective | None = None,
+        mix: nn.Module | None = None,
+    ) -> None:
+        self.classes = tuple(classes)
+        self.multi_label = multi_label
+        self._plain = Objective(len(self.classes), multi_label=multi_label)
+        self._objective = objective or self._plain
+        self._mix = mix
+
+    @classmethod
+    def trained_by(
+        cls, recipe: Recipe, classes: Sequence[str], *, multi_label: bool = False, labels: Tensor | None = None
+    ) -> "Classification":
+        """The task with the recipe's smoothing, class weights and mixing.
+
+        Args:
+            recipe: the training recipe.
+            classes: k names.
+            multi_label: as for the class.
+            labels: of all training images; needed with `class_weights="balanced"`.
+
+        Raises:
+            OptionError: the labels are needed and missing.
+        """
+        return cls(
+            classes,
+            multi_label=multi_label,
+            objective=objective(recipe, len(classes), multi_label=multi_label, labels=labels),
+            mix=mixing(recipe, len(classes), multi_label=multi_label),
+        )
+
+    def loss(self, net: nn.Module, batch: ImageBatch, draws: Draws) -> LossParts:
+        """The mean cross-entropy of the batch, its images mixed where the task mixes."""
+        images, labels = batch.images, batch.labels
+        if self._mix is not None and len(images) > 1:
+            images, labels = self._mix(images, labels)
+        return LossParts(self._objective(net(images), labels))
+
+    def predict(self, net: nn.Module, batch: ImageBatch) -> Tensor:
+        """Logits (b, k) in float32.
+
+        Raises:
+            ShapeError: the network's output is not (b, k).
+        """
+        logits = net(batch.images)
+        if not isinstance(logits, Tensor) or logits.shape != (len(batch), len(self.classes)):
+            given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+            raise ShapeError(
+                f"{type(net).__name__} returned {given} for {len(batch)} images; a classifier must return one row of "
+                f"scores for each, ({len(batch)}, {len(self.classes)})."
+            )
+        return logits.float().cpu()
+
+    def right(self, outputs: Tensor, batch: ImageBatch) -> Tensor:
+        """(b,) which images are right, as `core.answers.is_right` defines it."""
+        return is_right(outputs, batch.labels.cpu())
+
+    def score(self, outputs: Sequence[Tensor], batches: Sequence[ImageBatch]) -> Scores:
+        """Accuracy, loss and how the classes fare; with several labels mean average precision first.
+
+        The loss is the mean cross-entropy, of labels' yes and no with several labels, without smoothing or class
+        weights. The order of the images changes nothing.
+        """
+        logits, labels, _ = in_order(outputs, batches)
+        found = self._by_class(logits, labels)
+        right = is_right(logits, labels)
+        scores = [
+            Score(name="accuracy", value=int(right.sum()) / len(right), unit=PERCENT),
+            Score(name="loss", value=float(self._plain(logits, labels)), better="lower"),
+            Score(name="balanced_accuracy", value=mean(found.recall), unit=PERCENT),
+            Score(name="calibration_error", value=found.calibration_error, better="lower", unit=PERCENT),
+        ]
+        if self.multi_label:
+            precision = mean(found.average_precision)
+            scores.insert(0, Score(name="mean_average_precision", value=precision, unit=PERCENT))
+        return Scores(all=tuple(scores), choice=scores[0].name)
+
+    def by_class(self, outputs: Sequence[Tensor], batches: Sequence[ImageBatch]) -> ByClass:
+        """How each class fares, from the answers to all batches of a split."""
+        return self._by_class(*in_order(outputs, batches)[:2])
+
+    def _by_class(self, logits: Tensor, labels: Tensor) -> ByClass:
+        return by_class(logits, labels, self.classes, multi_label=self.multi_label)
+
+    def to_json(self) -> dict[str, Any]:
+        """The task's record."""
+        return {"name": self.name, "options": {"multi_label": self.multi_label}, "classes": list(self.classes)}
+
+
+def in_order(outputs: Sequence[Tensor], batches: Sequence[ImageBatch]) -> tuple[Tensor, Tensor, Tensor]:
+    """Logits, labels and indices of all batches, on the CPU, by ascending index."""
+    logits = torch.cat(list(outputs))
+    labels = torch.cat([batch.labels for batch in batches]).cpu()
+    indices = torch.cat([batch.indices for batch in batches]).cpu()
+    order = torch.argsort(indices)
+    return logits[order], labels[order], indices[order]
