@@ -159,4 +159,4 @@ def test_a_column_of_groups_is_not_parted(table):
 def test_the_account_adds_up(table):
     account = table("file,cat,dog\n" + rows(30) + "\nabsent.png,1,1").account
     assert (account.found, sum(account.used.values()), len(account.bad)) == (41, 30, 1)
-    assert len(account.reasons()["the table does not name it"]) == 10
+    assert len(account.reasons()["left out, the table does not name it"]) == 10

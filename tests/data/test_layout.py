@@ -85,7 +85,7 @@ def test_only_the_classes_that_are_named(plant):
     root = planted(plant, "train/a", "train/b", "train/c", "test/a", "test/b", "test/c")
     source = opened(root, classes=["c", "a"])
     assert source.classes == ("a", "c")
-    assert len(source.account.reasons()["its class is none of those named with --classes"]) == 24
+    assert len(source.account.reasons()["left out, its class is none of those named with --classes"]) == 24
     with pytest.raises(DataError, match="has no such class"):
         opened(root, classes=["a", "z"])
 
@@ -94,7 +94,7 @@ def test_loose_images_are_left_out_and_counted(plant):
     root = planted(plant, "", "a", "b", "deep/er")
     source = opened(root)
     assert source.classes == ("a", "b", "deep")
-    assert len(source.account.reasons()["it lies in no class folder"]) == 12
+    assert len(source.account.reasons()["left out, it lies in no class folder"]) == 12
 
 
 def test_a_split_alone_is_scored_but_not_trained_on(plant):

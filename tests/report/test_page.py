@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from regard.report import LeftOut
 from regard.report.page import render, write_page
 
 VOID = {"meta", "img", "wbr", "br", "link", "hr", "input"}
@@ -150,6 +151,9 @@ def test_a_hostile_name_is_words_wherever_it_stands(results, pictures):
         name=HOSTILE,
         classes=(HOSTILE, *results.settings.data.classes[1:]),
         warnings=(HOSTILE,),
+        notes=(HOSTILE,),
+        found=3,
+        left_out=(LeftOut(reason=HOSTILE, count=2, examples=(HOSTILE,)),),
         licence=HOSTILE,
     )
     arms = tuple(replace(a, name=a.name + HOSTILE) for a in results.arms)

@@ -8,6 +8,7 @@ from typing import Any
 HIDDEN = "hidden: its name begins with a dot, or is __MACOSX"
 
 _EXAMPLES = 3
+_UNKNOWN = "not understood, as the name is not that of an image"
 
 
 def printable(name: str | os.PathLike[str]) -> str:
@@ -102,10 +103,12 @@ class Account:
         return not self.unknown and all(entry.reason == HIDDEN for entry in self.left_out)
 
     def reasons(self) -> dict[str, tuple[str, ...]]:
-        """The paths left out for each reason, the most frequent reason first."""
+        """What is not used for each reason, also because it is not understood; the most frequent reason first."""
         found: dict[str, list[str]] = {}
         for entry in self.left_out:
-            found.setdefault(entry.reason, []).append(entry.path)
+            found.setdefault(f"left out, {entry.reason}", []).append(entry.path)
+        if self.unknown:
+            found[_UNKNOWN] = list(self.unknown)
         return {reason: tuple(paths) for reason, paths in sorted(found.items(), key=lambda pair: -len(pair[1]))}
 
     def lines(self, most: int | None = None) -> Iterator[str]:
@@ -115,9 +118,7 @@ class Account:
             f"{self.found:,} {self.unit}{'s' * (self.found != 1)}: {sum(self.used.values()):,} used ({splits}), "
             f"{len(self.left_out):,} left out, {len(self.unknown):,} not understood"
         )
-        reasons = [(f"left out, {reason}", paths) for reason, paths in self.reasons().items()]
-        if self.unknown:
-            reasons.append(("not understood, as the name is not that of an image", self.unknown))
+        reasons = list(self.reasons().items())
         shown = len(reasons) if most is None else most
         for reason, paths in reasons[:shown]:
             yield f"  {len(paths):,} {reason}: {', '.join(paths[:_EXAMPLES])}{', ...' * (len(paths) > _EXAMPLES)}"

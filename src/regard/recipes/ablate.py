@@ -158,7 +158,9 @@ def ablate(
         )
     path = Path(out) if out else loaded.path.parent / FILE
     ablated = Ablated(network=loaded.name, weights=loaded.path, data=source.name, ablation=found, path=path)
-    write_whole(path, json.dumps(ablated.to_json(), indent=1, ensure_ascii=False).encode() + b"\n")
+    write_whole(
+        path, json.dumps(ablated.to_json(), indent=1, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
+    )
     return ablated
 
 

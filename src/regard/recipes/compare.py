@@ -317,15 +317,21 @@ def _data_record(design: Design) -> report.Data:
     source = table.source
     available = {str(split): len(pictures) for split, pictures in source.splits.items()}
     return report.Data(
-        name=design.data,
+        name=source.name,
         fingerprint=source.fingerprint,
         classes=source.classes,
         available=available,
         used=available | {"train": len(table.train)},
         multi_label=source.multi_label,
         licence=source.licence,
-        warnings=source.warnings,
-        skipped=len(source.skipped),
+        warnings=(*source.warnings, *fit_warnings(source, table.preprocessing)),
+        notes=source.notes,
+        unit=source.account.unit,
+        found=source.account.found,
+        left_out=tuple(
+            report.LeftOut(reason=reason, count=len(paths), examples=paths[:3])
+            for reason, paths in source.account.reasons().items()
+        ),
     )
 
 

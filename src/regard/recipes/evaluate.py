@@ -184,7 +184,10 @@ def evaluate(
         out=Path(out) if out else None,
     )
     if evaluated.out is not None:
-        write_whole(evaluated.out, json.dumps(evaluated.to_json(), indent=1, ensure_ascii=False).encode())
+        write_whole(
+            evaluated.out,
+            json.dumps(evaluated.to_json(), indent=1, ensure_ascii=False).encode("utf-8", "backslashreplace"),
+        )
     return evaluated
 
 

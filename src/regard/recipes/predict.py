@@ -18,7 +18,7 @@ from regard.core.errors import DataError
 from regard.core.options import at_least, one_of
 from regard.data import PIXEL_LIMIT, Account, BadPictureError, LeftOut, read_picture
 from regard.data.account import Tally, printable
-from regard.data.listing import Walked, find_pictures
+from regard.recipes.image_files import image_files
 from regard.recipes.network import Loaded, batch_size_for, load_network
 from regard.report.files import write_whole
 from regard.training import DeviceName
@@ -62,7 +62,7 @@ class Predicted:
         for prediction in self.predictions:
             named = (f"{name} {100 * p:.1f} %" for name, p in prediction.classes)
             first, *rest = (Text(text, style="bold" if n == 0 else "") for n, text in enumerate(named))
-            table.add_row(Text(str(prediction.picture)), first, *rest)
+            table.add_row(Text(printable(prediction.picture)), first, *rest)
         parts: list[RenderableType] = [table] if self.predictions else []
         if not self.account.complete:
             parts += [Text(line, style="yellow") for line in ("", *self.account.lines())]
@@ -77,7 +77,7 @@ class Predicted:
         writer.writerow(("picture", "rank", "class", "probability"))
         for prediction in self.predictions:
             for rank, (name, p) in enumerate(prediction.classes, 1):
-                writer.writerow((prediction.picture, rank, name, f"{p:.6f}"))
+                writer.writerow((printable(prediction.picture), rank, name, f"{p:.6f}"))
         return text.getvalue()
 
 
@@ -114,7 +114,7 @@ def predict(
     one_of("predict", "on_bad", on_bad, ("skip", "fail"))
     place = training.resolve_device(device)
     training.set_threads(threads)
-    files, tally = _files(images)
+    files, tally = image_files("predict", images, on_bad)
     loaded = load_network(run)
     loaded.net.to(place)
     predictions: list[Prediction] = []
@@ -126,8 +126,6 @@ def predict(
     account = tally.settled({"predicted": len(predictions)})
     if not predictions:
         raise DataError(f"predict: no picture of {len(account.bad)} could be read; the first: {account.bad[0]}.")
-    if account.bad and on_bad == "fail":
-        raise DataError(f"predict: {account.bad[0]}. Leave it out with --on-bad skip, or remove it.")
     made = Predicted(
         network=loaded.name,
         multi_label=loaded.multi_label,
@@ -138,29 +136,6 @@ def predict(
     if made.out is not None:
         write_whole(made.out, made.to_csv().encode())
     return made
-
-
-def _files(images: Sequence[str]) -> tuple[list[Path], Tally]:
-    """The files themselves, and the pictures in the folders among them, each once; and an account of the others."""
-    files: dict[Path, None] = {}
-    tally = Tally()
-    for text in images:
-        path = Path(text).expanduser()
-        if not path.exists():
-            raise DataError(f"predict: there is no file or folder {text}.")
-        walked = find_pictures(path) if path.is_dir() else Walked([path], Tally(1))
-        bad = next((entry for entry in walked.tally.left_out if entry.bad), None)
-        if not walked.pictures:
-            reason = f" that can be read; the first: {bad}" if bad else ""
-            raise DataError(
-                f"predict: the folder {text} has no picture in it{reason}: name picture files, or another folder."
-            )
-        tally.add(walked.tally)
-        tally.found -= len(files.keys() & set(walked.pictures))
-        files |= dict.fromkeys(walked.pictures)
-    if not files:
-        raise DataError("predict: name the pictures: files, or folders of them.")
-    return list(files), tally
 
 
 def _read(

@@ -125,7 +125,10 @@ def noting_the_end(folder: Path) -> Iterator[None]:
 
 def write_facts(folder: Path, facts: Mapping[str, Any]) -> None:
     """Writes `run.json`."""
-    write_whole(folder / FACTS, json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False).encode())
+    write_whole(
+        folder / FACTS,
+        json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace"),
+    )
 
 
 def read_facts(folder: Path) -> dict[str, Any]:

@@ -117,7 +117,9 @@ def show_data(
     sheet = write_whole(folder / "contact-sheet.png", sheet_of(opened))
     summary = _summary(opened, sheet)
     record = asdict(summary) | {"sheet": sheet.name, "account": summary.account.to_json()}
-    write_whole(folder / "summary.json", json.dumps(record, indent=1, ensure_ascii=False).encode())
+    write_whole(
+        folder / "summary.json", json.dumps(record, indent=1, ensure_ascii=False).encode("utf-8", "backslashreplace")
+    )
     return summary
 
 

@@ -246,7 +246,8 @@ def facts(results: Results) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ..
         ("Classes", count(len(s.data.classes))),
         ("Size", f"{s.size[0]} × {s.size[1]} px"),
         ("Fingerprint", s.data.fingerprint),
-        ("Left out as unreadable", count(s.data.skipped)),
+        (f"{s.data.unit.capitalize()}s found", count(s.data.found)),
+        ("Left out", count(sum(entry.count for entry in s.data.left_out))),
     ]
     pictures += [("Licence", s.data.licence)] * bool(s.data.licence)
     work = [

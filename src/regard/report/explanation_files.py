@@ -64,7 +64,10 @@ def save_explanation(explanation: Contents, folder: Path) -> Path:
         RunError: a file of that name is there that is no explanation's, or the folder cannot be written to.
     """
     contents = _drawn(explanation)
-    contents[MANIFEST] = json.dumps(_manifest(explanation, contents), indent=1, ensure_ascii=False).encode() + b"\n"
+    contents[MANIFEST] = (
+        json.dumps(_manifest(explanation, contents), indent=1, ensure_ascii=False).encode("utf-8", "backslashreplace")
+        + b"\n"
+    )
     earlier = _earlier(folder)
     foreign = sorted(name for name in contents if name not in earlier and (folder / name).exists())
     if foreign:

@@ -61,7 +61,7 @@ def write_results(results: Results, folder: Path | str) -> tuple[Path, ...]:
     """
     folder = Path(folder)
     texts = {"results.json": results.to_json(), "results.csv": trials_csv(results), "arms.csv": arms_csv(results)}
-    return tuple(write_whole(folder / name, text.encode()) for name, text in texts.items())
+    return tuple(write_whole(folder / name, text.encode("utf-8", "backslashreplace")) for name, text in texts.items())
 
 
 def read_results(path: Path | str) -> Results:

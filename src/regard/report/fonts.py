@@ -40,8 +40,7 @@ class Lettering:
         """What to say of letters that could not be drawn; empty where all could."""
         if not self.missing:
             return ""
-        some = "".join(sorted(self.missing)[:8])
-        return f"No font here has {some}: such letters are spelt out. Installing Noto Sans CJK draws them."
+        return f"No font here has {len(self.missing)} of the letters: they are spelt out (Noto Sans CJK has most)."
 
 
 def lettering_for(texts: Iterable[str]) -> Lettering:

@@ -27,7 +27,7 @@ def write_page(results: Results, pictures: Sequence[Picture], path: Path | str) 
     Raises:
         RunError: the file could not be written; one that was there before is untouched.
     """
-    return write_whole(Path(path), render(results, pictures).encode())
+    return write_whole(Path(path), render(results, pictures).encode("utf-8", "backslashreplace"))
 
 
 def render(results: Results, pictures: Sequence[Picture] = ()) -> str:

@@ -23,6 +23,21 @@ AblationMode = Literal["trained", "mean", "swapped", "permuted", "neutral"]
 
 
 @dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """Files of a source that are not used, for one reason.
+
+    Attributes:
+        reason: in the words of a sentence without its full stop.
+        count: how many.
+        examples: some of their names.
+    """
+
+    reason: str
+    count: int
+    examples: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Data:
     """The pictures.
 
@@ -35,7 +50,10 @@ class Data:
         multi_label: whether a picture may have several classes.
         licence: the notice of the source; may be empty.
         warnings: what the source warned of.
-        skipped: pictures left out because they could not be read.
+        notes: what was decided in opening the source.
+        unit: what was found, `file` or `image`.
+        found: how many files, or images in arrays, the source has.
+        left_out: those that are in no split, by the reason.
     """
 
     name: str
@@ -46,7 +64,10 @@ class Data:
     multi_label: bool = False
     licence: str = ""
     warnings: tuple[str, ...] = ()
-    skipped: int = 0
+    notes: tuple[str, ...] = ()
+    unit: str = "image"
+    found: int = 0
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
