@@ -1,13 +1,12 @@
 import csv
 import io
-from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
 
 from regard.core import RunError
 from regard.report import read_results, write_results
-from regard.report.files import arms_csv, trials_csv, write_whole
+from regard.report.files import arms_csv, trials_csv
 
 
 def rows(text):
@@ -53,30 +52,3 @@ def test_an_arm_s_row_has_its_comparison_with_the_plain_network(results):
         assert by_arm[one.arm]["verdict"] == (one.verdict or "")
         if one.difference is not None:
             assert float(by_arm[one.arm]["difference"]) == one.difference
-
-
-@contextmanager
-def room_for(size):
-    """As on a disk with `size` bytes left."""
-    resource = pytest.importorskip("resource")
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-def test_a_disk_that_fills_up_leaves_the_old_file_and_no_rest(tmp_path):
-    path = tmp_path / "report.html"
-    write_whole(path, b"old")
-    with room_for(1000), pytest.raises(RunError, match="nothing that was there before is changed"):
-        write_whole(path, b"new" * 1000)
-    assert path.read_bytes() == b"old"
-    assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
-
-
-def test_a_folder_that_is_a_file_is_refused(tmp_path):
-    (tmp_path / "run").write_text("a file")
-    with pytest.raises(RunError, match="could not be written"):
-        write_whole(tmp_path / "run" / "report.html", b"new")

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors import safe_open
 
-from regard.core import CheckpointError
+from regard.core import CheckpointError, RunError
 from regard.training import Recipe, load_weights
 from regard.training.checkpoints import SafetensorsIO
 from tests.training.conftest import fit_bars as fit
@@ -64,7 +64,7 @@ def test_a_disk_that_fills_up_during_a_run(limit, tmp_path, net, loader, classes
     """Whether the checkpoint finds no room or already the logs: the one before is whole, and the run can go on."""
     run, recipe, options = tmp_path / "run", Recipe(epochs=3, lr=0.05), {"classes": classes, "seed": 3, "device": "cpu"}
     filling = Filling(loader(train=True), file_limit(limit))
-    with filling.limits, pytest.raises(CheckpointError, match=r"could not be written: .*File too large.*--resume"):
+    with filling.limits, pytest.raises(RunError, match=r"could not be written: .*File too large.*--resume"):
         fit(net(), recipe, filling, None, folder=run, **options)
     assert not list(run.glob(".*"))
     whole, resumed = net(), net()

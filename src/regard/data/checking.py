@@ -21,6 +21,8 @@ import PIL
 from numpy.typing import NDArray
 from PIL import Image
 
+from regard.core.errors import RunError
+from regard.core.files import write_whole
 from regard.data.cache import cache_folder
 from regard.data.depth import SIXTEEN_BITS, Deep, measure
 from regard.data.reading import (
@@ -158,12 +160,6 @@ def _recall(memory: Path) -> dict[str, Checked]:
 
 
 def _remember(memory: Path, seen: dict[str, Checked]) -> None:
-    """Written aside and renamed. A cache that cannot be written costs time, not the run."""
-    part = memory.with_suffix(f".{os.getpid()}.part")
-    try:
-        memory.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(seen))
-        part.replace(memory)
-    except OSError:
-        with suppress(OSError):
-            part.unlink()
+    """A cache that cannot be written costs time, not the run."""
+    with suppress(RunError):
+        write_whole(memory, json.dumps(seen).encode())

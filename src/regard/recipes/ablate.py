@@ -14,6 +14,7 @@ from rich.text import Text
 
 from regard import explanation, models, training
 from regard.core.dependence import EVIDENCE
+from regard.core.files import as_bytes, write_whole
 from regard.core.options import at_least, one_of
 from regard.data import Pictures, Reading, loader
 from regard.explanation import MODES, Ablation, Mode, Row
@@ -24,7 +25,6 @@ from regard.recipes.console import console
 from regard.recipes.network import batch_size_for, load_network
 from regard.recipes.sources import open_for_network, report_source, task_of
 from regard.recipes.versions import versions
-from regard.report.files import write_whole
 from regard.training import DeviceName
 from regard.training.tasks import judged_by
 
@@ -158,9 +158,7 @@ def ablate(
         )
     path = Path(out) if out else loaded.path.parent / FILE
     ablated = Ablated(network=loaded.name, weights=loaded.path, data=source.name, ablation=found, path=path)
-    write_whole(
-        path, json.dumps(ablated.to_json(), indent=1, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
-    )
+    write_whole(path, as_bytes(json.dumps(ablated.to_json(), indent=1, ensure_ascii=False)) + b"\n")
     return ablated
 
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Literal, get_args
 from regard.attention import CATALOGUE, CONTROLS, create, find
 from regard.core import Facts, Mechanism, OptionError, Paper, Spec
 from regard.core.facts import Act, Family, Kind, Place
+from regard.core.files import write_whole
 from regard.recipes.console import say
 from regard.recipes.listing import JsonListing, Listing
 from regard.recipes.mechanism_cost import forms_of, size_of
 from regard.recipes.profile import Profile, bibtex_key, read_docstring
 from regard.recipes.shapes import USUAL, dims_of, read_shape, with_dims
-from regard.report.files import write_whole
 
 if TYPE_CHECKING:
     from regard.tracing import Flow

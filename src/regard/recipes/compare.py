@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from regard import cost, data, report, training
 from regard.core.errors import RegardError, RunError
+from regard.core.files import write_whole
 from regard.core.options import at_least
 from regard.core.scores import amount
 from regard.data import fit_warnings
@@ -36,7 +37,6 @@ from regard.recipes.trial import (
 )
 from regard.recipes.versions import versions
 from regard.recipes.workers import run_jobs
-from regard.report.files import write_whole
 from regard.report.numerals import change
 from regard.report.page import write_page
 from regard.report.statistics import best_arm, compare_arms

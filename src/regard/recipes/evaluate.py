@@ -11,13 +11,13 @@ from rich.table import Table
 from rich.text import Text
 
 from regard import training
+from regard.core.files import as_bytes, write_whole
 from regard.core.options import at_least, one_of
 from regard.core.scores import Scores, amount
 from regard.data import Account, Reading, loader
 from regard.recipes.ledger import count_looks, record_look
 from regard.recipes.network import batch_size_for, load_network
 from regard.recipes.sources import open_for_network, report_source, task_of
-from regard.report.files import write_whole
 from regard.training import DeviceName
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ def evaluate(
     if evaluated.out is not None:
         write_whole(
             evaluated.out,
-            json.dumps(evaluated.to_json(), indent=1, ensure_ascii=False).encode("utf-8", "backslashreplace"),
+            as_bytes(json.dumps(evaluated.to_json(), indent=1, ensure_ascii=False)),
         )
     return evaluated
 

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 
 from regard import training
 from regard.core.errors import DataError
+from regard.core.files import write_whole
 from regard.core.options import at_least, one_of
 from regard.data import PIXEL_LIMIT, Account, BadPictureError, LeftOut, read_picture
 from regard.data.account import Tally, printable
 from regard.recipes.image_files import image_files
 from regard.recipes.network import Loaded, batch_size_for, load_network
-from regard.report.files import write_whole
 from regard.training import DeviceName
 
 

@@ -10,8 +10,8 @@ from typing import Any
 import yaml
 
 from regard.core.errors import RegardError, RunError
+from regard.core.files import as_bytes, write_whole
 from regard.data import Augment, Fit, Reading
-from regard.report.files import write_whole
 from regard.training import Recipe
 
 NEWER = ("patch", "patch_stride", "fit")
@@ -127,7 +127,7 @@ def write_facts(folder: Path, facts: Mapping[str, Any]) -> None:
     """Writes `run.json`."""
     write_whole(
         folder / FACTS,
-        json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False).encode("utf-8", "backslashreplace"),
+        as_bytes(json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False)),
     )
 
 

@@ -12,11 +12,11 @@ from rich.table import Table
 from rich.text import Text
 from torch import Tensor
 
+from regard.core.files import as_bytes, write_whole
 from regard.core.seeding import generator
 from regard.data import Account, Pictures, Reading, Source, fit_warnings, preprocessing_for
 from regard.recipes.sources import open_with_bar
 from regard.report.contact_sheet import COLUMNS, ROWS, ClassRow, contact_sheet
-from regard.report.files import write_whole
 
 _LISTED = 20
 
@@ -117,9 +117,7 @@ def show_data(
     sheet = write_whole(folder / "contact-sheet.png", sheet_of(opened))
     summary = _summary(opened, sheet)
     record = asdict(summary) | {"sheet": sheet.name, "account": summary.account.to_json()}
-    write_whole(
-        folder / "summary.json", json.dumps(record, indent=1, ensure_ascii=False).encode("utf-8", "backslashreplace")
-    )
+    write_whole(folder / "summary.json", as_bytes(json.dumps(record, indent=1, ensure_ascii=False)))
     return summary
 
 

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 from regard import data, explanation, report, training
 from regard.core.batch import ImageBatch
 from regard.core.errors import RunError
+from regard.core.files import write_whole
 from regard.core.tap import taps
 from regard.data import Augment, Fit, Reading
 from regard.recipes.arms import Trunk, arm_facts, build_arm
@@ -21,7 +22,6 @@ from regard.recipes.ledger import record_look
 from regard.recipes.network import batch_size_for
 from regard.recipes.sources import open_with_bar, task_of
 from regard.report.coding import decode, encode
-from regard.report.files import write_whole
 from regard.training.tasks import judged_by
 
 TRIAL_FILE = "trial.json"

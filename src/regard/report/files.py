@@ -2,13 +2,12 @@
 
 import csv
 import io
-import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from regard.core.errors import RunError
+from regard.core.files import as_bytes, write_whole
 from regard.report.results import PLAIN, Results, Trial
 
 Cell = str | int | float | bool | None
@@ -61,7 +60,7 @@ def write_results(results: Results, folder: Path | str) -> tuple[Path, ...]:
     """
     folder = Path(folder)
     texts = {"results.json": results.to_json(), "results.csv": trials_csv(results), "arms.csv": arms_csv(results)}
-    return tuple(write_whole(folder / name, text.encode("utf-8", "backslashreplace")) for name, text in texts.items())
+    return tuple(write_whole(folder / name, as_bytes(text)) for name, text in texts.items())
 
 
 def read_results(path: Path | str) -> Results:
@@ -77,33 +76,6 @@ def read_results(path: Path | str) -> Results:
     except (OSError, UnicodeDecodeError) as error:
         raise RunError(f"{path} cannot be read ({error}): name the folder of a finished `regard compare`.") from error
     return Results.from_json(text, str(path))
-
-
-def write_whole(path: Path | str, content: bytes) -> Path:
-    """Writes `content` aside and renames it, so that `path` holds either the old bytes or all of the new ones.
-
-    Raises:
-        RunError: it could not be written; the old file, if any, is untouched.
-    """
-    path = Path(path)
-    aside = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            aside = Path(file.name)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        aside.chmod(0o644)
-        aside.replace(path)
-    except OSError as error:
-        if aside is not None:
-            aside.unlink(missing_ok=True)
-        raise RunError(
-            f"{path} could not be written ({error.strerror or error}); nothing that was there before is changed. "
-            "Free some space or choose another folder, then run the same command again."
-        ) from error
-    return path
 
 
 def trials_csv(results: Results) -> str:

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from regard.core.files import as_bytes, write_whole
 from regard.report import contents, figures, map_figures, wording
 from regard.report.contents import Sight
-from regard.report.files import write_whole
 from regard.report.numerals import count, listed, percent, plural
 from regard.report.pictures import Picture
 from regard.report.results import Results
@@ -27,7 +27,7 @@ def write_page(results: Results, pictures: Sequence[Picture], path: Path | str) 
     Raises:
         RunError: the file could not be written; one that was there before is untouched.
     """
-    return write_whole(Path(path), render(results, pictures).encode("utf-8", "backslashreplace"))
+    return write_whole(Path(path), as_bytes(render(results, pictures)))
 
 
 def render(results: Results, pictures: Sequence[Picture] = ()) -> str:

@@ -20,7 +20,7 @@ class SafetensorsIO(CheckpointIO):
         """Writes aside, waits for the disk, then takes the place of the file that was there.
 
         Raises:
-            CheckpointError: the disk is full, or the folder cannot be written to; the old file is intact.
+            RunError: the disk is full, or the folder cannot be written to; the old file is intact.
         """
         tensors, rest = flatten(checkpoint)
         metadata = {"kind": "checkpoint", SETTINGS: checkpoint.get(SETTINGS), "tree": rest}

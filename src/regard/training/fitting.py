@@ -92,7 +92,8 @@ def fit(
     Raises:
         OptionError: a device that is absent, or a recipe that it or the loaders cannot serve.
         TrainingError: the loss is no longer a number, or the device's memory is full.
-        CheckpointError: the disk is full, or the checkpoint to resume from is another run's or damaged.
+        CheckpointError: the checkpoint to resume from is another run's or damaged.
+        RunError: the disk is full.
         KeyboardInterrupt: Ctrl-C; its text names the last complete epoch.
     """
     place = resolve_device(device)

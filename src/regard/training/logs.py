@@ -15,9 +15,10 @@ from tensorboard.summary.writer.record_writer import RecordWriter
 from torch.utils.tensorboard.summary import scalar
 
 from regard.core.batch import Batch
-from regard.training.atomic import replacing, unwritable, write_text
+from regard.core.files import replacing, unwritable, write_whole
 from regard.training.history import History, to_csv
 from regard.training.module import TaskModule
+from regard.training.weights import RESUME
 
 EPOCHS, STEPS, EVENTS = "epochs.csv", "steps.csv", "tensorboard/events.out.tfevents.0.regard"
 _COLUMNS = ("step", "epoch", "lr", "loss")
@@ -75,7 +76,7 @@ class Logs(L.Callback):
         with writing(self.folder):
             cut_steps(self.folder / STEPS, trainer.global_step, pl_module.task.part_names)
             cut_events(self.folder / EVENTS, trainer.global_step)
-            write_text(self.folder / EPOCHS, to_csv(self.history.rows))
+            write_whole(self.folder / EPOCHS, to_csv(self.history.rows).encode(), remedy=RESUME)
             self._files = _Files(self.folder)
 
     def on_train_batch_end(
@@ -103,7 +104,7 @@ class Logs(L.Callback):
                 if name.startswith(("train_", "val_")):
                     self._files.scalar(f"epoch/{name}", value, row.step)
             self._files.flush()
-            write_text(self.folder / EPOCHS, to_csv(self.history.rows))
+            write_whole(self.folder / EPOCHS, to_csv(self.history.rows).encode(), remedy=RESUME)
 
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Closes the files."""
@@ -120,11 +121,11 @@ class Logs(L.Callback):
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Inside, an error of the disk becomes a `CheckpointError` that names the folder and the remedy."""
+    """Inside, an error of the disk becomes a `RunError` that names the folder and the remedy."""
     try:
         yield
     except OSError as error:
-        raise unwritable(folder / "logs", error.strerror or str(error)) from error
+        raise unwritable(folder / "logs", error.strerror or str(error), remedy=RESUME) from error
 
 
 def cut_steps(path: Path, step: int, parts: Sequence[str] = ()) -> None:
@@ -134,7 +135,7 @@ def cut_steps(path: Path, step: int, parts: Sequence[str] = ()) -> None:
     if path.exists():
         with path.open(encoding="utf-8", newline="") as file:
             rows = [row for row in csv.reader(file) if len(row) == len(columns) and row[0].isdigit()]
-    with replacing(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
+    with replacing(path, remedy=RESUME) as aside, aside.open("w", encoding="utf-8", newline="") as file:
         table = csv.writer(file, lineterminator="\n")
         table.writerow(columns)
         table.writerows(row for row in rows if int(row[0]) <= step)
@@ -147,6 +148,6 @@ def cut_events(path: Path, step: int) -> None:
         records = [record for record in RawEventFileLoader(str(path)).Load() if record]
         events = [Event.FromString(record) for record in records]
         kept += [r for r, e in zip(records, events, strict=True) if e.HasField("summary") and e.step <= step]
-    with replacing(path) as aside, aside.open("wb") as file:
+    with replacing(path, remedy=RESUME) as aside, aside.open("wb") as file:
         for record in kept:
             RecordWriter(file).write(record)

@@ -11,7 +11,13 @@ from torch import Tensor, nn
 
 from regard import __version__
 from regard.core.errors import CheckpointError
-from regard.training.atomic import replacing
+from regard.core.files import replacing
+
+RESUME = (
+    "Make room on the disk (or choose another folder with --out), then go on: a training run continues from its last "
+    "complete epoch with --resume."
+)
+"""What to do where a file of a training run cannot be written."""
 
 _ENTRY = "regard"
 _REMEDY = "Copy the file again, or train again."
@@ -26,7 +32,7 @@ def save_weights(path: str | Path, net: nn.Module | Mapping[str, Tensor], metada
         metadata: JSON values: model, classes, preprocessing, recipe ...; `regard`, this version, is added.
 
     Raises:
-        CheckpointError: the disk is full, or the folder cannot be written to.
+        RunError: the disk is full, or the folder cannot be written to.
     """
     state = net.state_dict() if isinstance(net, nn.Module) else net
     write_tensors(Path(path), state, {"kind": "weights", "regard": __version__, **metadata})
@@ -79,8 +85,11 @@ def check_state(net: nn.Module, shapes: Mapping[str, tuple[int, ...]], source: s
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
     """Writes tensors and JSON metadata as one safetensors file, all of it or nothing."""
-    with replacing(path) as aside:
-        save_file(_apart(tensors), aside, metadata={"format": "pt", _ENTRY: json.dumps(metadata)})
+    with replacing(path, remedy=RESUME) as aside:
+        try:
+            save_file(_apart(tensors), aside, metadata={"format": "pt", _ENTRY: json.dumps(metadata)})
+        except SafetensorError as error:
+            raise OSError(str(error).removeprefix("Error while serializing: I/O error: ")) from error
 
 
 def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

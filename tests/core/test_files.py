@@ -1,0 +1,68 @@
+"""A file is the old one or the new one, whatever happens while it is written."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+
+from regard.core import RunError
+from regard.core.files import as_bytes, replacing, write_whole
+
+
+@contextmanager
+def room_for(size):
+    """As on a disk with `size` bytes left."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_an_error_while_writing_leaves_the_old_file_alone(tmp_path):
+    target = tmp_path / "facts.txt"
+    write_whole(target, b"old")
+    with pytest.raises(ZeroDivisionError), replacing(target) as aside:
+        aside.write_text("half of the ne" + str(1 / 0))
+    assert target.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["facts.txt"]
+
+
+def test_the_folder_is_made(tmp_path):
+    assert write_whole(tmp_path / "a" / "b" / "c.txt", b"text") == tmp_path / "a/b/c.txt"
+    assert (tmp_path / "a/b/c.txt").read_text() == "text"
+    assert (tmp_path / "a/b/c.txt").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_folder_that_is_a_file_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RunError, match=r"c\.txt: could not be written: .*left behind\. Ask someone\."):
+        write_whole(tmp_path / "file" / "c.txt", b"text", remedy="Ask someone.")
+
+
+def test_a_disk_that_fills_up_leaves_the_old_file_and_no_rest(tmp_path):
+    target = tmp_path / "facts.txt"
+    target.write_text("old")
+    with room_for(1000), pytest.raises(RunError) as caught:
+        write_whole(target, b"new" * 1000)
+    said = str(caught.value)
+    assert said.startswith(f"{target}: could not be written: File too large. The file that was there before is intact.")
+    assert "run the same command again" in said
+    assert target.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["facts.txt"]
+
+
+def test_of_several_writers_at_once_one_wins_whole(tmp_path):
+    texts = [bytes([65 + i]) * 100_000 for i in range(8)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda text: write_whole(tmp_path / "x", text), texts))
+    assert (tmp_path / "x").read_bytes() in texts
+    assert [p.name for p in tmp_path.iterdir()] == ["x"]
+
+
+def test_any_name_becomes_bytes_and_comes_back_from_json():
+    name = "folder:ca\udce9/猫"
+    assert json.loads(as_bytes(json.dumps({"name": name}, ensure_ascii=False)))["name"] == name
