@@ -9,8 +9,9 @@ from regard.attention.catalogue import AMBIGUOUS, OTHER_NAMES
 from regard.core import OptionError, Spec, UnknownNameError, taps
 
 EVERY = (*CATALOGUE, *CONTROLS)
+INSERTABLE = [m for m in EVERY if m.facts.returns == "features"]
 every = pytest.mark.parametrize("mechanism", EVERY, ids=lambda m: m.facts.name)
-insertable = pytest.mark.parametrize("mechanism", [m for m in EVERY if m.facts.insertable], ids=lambda m: m.facts.name)
+insertable = pytest.mark.parametrize("mechanism", INSERTABLE, ids=lambda m: m.facts.name)
 
 
 def at_dims(mechanism, dims, channels=8, **options):
@@ -70,13 +71,24 @@ def test_every_number_of_axes_in_its_facts_works(mechanism):
         for size in ((1,) * dims, (5, 2, 3)[:dims]):
             x = torch.randn(2, 3, *size)
             y = at_dims(mechanism, dims, channels=3)(x)
-            assert y.shape == (x.shape if mechanism.facts.keeps_shape else (2, 3))
+            assert y.shape == (x.shape if mechanism.facts.returns == "features" else (2, 3))
 
 
 @every
 def test_what_belongs_into_a_trained_network_keeps_the_shape(mechanism):
     facts = mechanism.facts
-    assert facts.keeps_shape == facts.insertable == (facts.at != "head")
+    assert (facts.returns == "features") == (facts.at != "head")
+
+
+@every
+def test_facts_name_every_input_of_the_forward(mechanism):
+    _, _, *others = inspect.signature(mechanism.forward).parameters.values()
+    assert [given.name for given in mechanism.facts.inputs] == [other.name for other in others]
+    module = mechanism(8)
+    given = module.example_inputs(8, (5,) * (2 if 2 in module.facts.dims else 1), 3)
+    required = sum(not other.optional for other in module.facts.inputs)
+    module(*given[: 1 + required])
+    module(*given)
 
 
 @insertable

@@ -45,8 +45,8 @@ def promises():
     """Every check at the main number of position axes with both starts; at the others those that depend on it."""
     for mechanism in MECHANISMS:
         main, name = main_dims(mechanism), mechanism.facts.name
-        for start in STARTS if mechanism.facts.insertable else STARTS[:1]:
-            made = partial(mechanism, start=start) if mechanism.facts.insertable else mechanism
+        for start in STARTS if mechanism.facts.returns == "features" else STARTS[:1]:
+            made = partial(mechanism, start=start) if mechanism.facts.returns == "features" else mechanism
             for check in CHECKS:
                 if check not in OPT_IN and not (start == "identity" and check in ONCE):
                     yield pytest.param(made, (main,), check, id=f"{name}-{start}-{main}d-{check}")
@@ -115,10 +115,10 @@ def _quick():
 def _excused(mechanism, check: str) -> bool:
     facts = mechanism(16).facts
     parameterless = not any(True for _ in mechanism(16).parameters())
-    weighs = facts.bare and facts.act == "weigh" and facts.at not in ("conv", "kernel") and facts.keeps_shape
+    weighs = facts.bare and facts.act == "weigh" and facts.at not in ("conv", "kernel") and facts.returns == "features"
     return {
         "neutral": isinstance(facts.neutral, str) or not weighs,
-        "identity_start": not facts.insertable,
+        "identity_start": facts.returns != "features",
         "gradcheck": facts.kind == "hard",
         "unused_parameters": parameterless,
         "parameter_order": parameterless,

@@ -45,8 +45,7 @@ def test_facts_of_a_plain_gate_are_the_defaults():
     facts = Facts(name="gate", family="channel", paper=paper("arXiv:1709.01507"))
     assert (facts.kind, facts.act, facts.at, facts.dims) == ("soft", "weigh", "residual", (1, 2, 3))
     assert (facts.map_range, facts.neutral) == ((0.0, 1.0), 1.0)
-    assert facts.keeps_shape
-    assert facts.insertable
+    assert (facts.returns, facts.inputs) == ("features", ())
 
 
 def test_facts_do_not_change():

@@ -1,174 +1,73 @@
 import copy
 import dataclasses
 import pickle
-from typing import ClassVar
 
 import pytest
-import torch
 from torch import nn
 
-from regard.core import Facts, Mechanism, OptionError, Paper, ShapeError
+from regard.core import Facts, Mechanism, Paper
 
 
-class Halved(Mechanism):
-    """A gate of 1/2 everywhere."""
+class Doubled(Mechanism):
+    """A mechanism of no base but the root."""
 
-    facts: ClassVar[Facts] = Facts(
-        name="halved",
+    facts = Facts(
+        name="doubled",
         family="channel",
-        paper=Paper(title="Halves", authors="A B", year=2020, venue="V", identifier="arXiv:2000.00000"),
-        dims=(1, 2),
+        paper=Paper(title="Doubles", authors="A B", year=2020, venue="V", identifier="arXiv:2000.00000"),
     )
 
+    def __init__(self, channels, *, start="paper"):
+        super().__init__()
+        self.scale = nn.Linear(channels, 1)
+
     def forward(self, x):
-        self.expect(x)
-        return x * self.temper(torch.full_like(x[:, :, :1], 0.5))
+        return 2 * x
 
 
-def test_it_is_abstract():
+def test_the_root_is_abstract():
     with pytest.raises(TypeError, match="abstract"):
-        Mechanism(8)
-
-
-def test_strength_exists_only_with_identity_and_starts_at_zero():
-    assert dict(Halved(4).named_parameters()) == {}
-    assert Halved(4).strength is None
-    parameters = dict(Halved(4, start="identity").named_parameters())
-    assert list(parameters) == ["strength"]
-    assert parameters["strength"].shape == ()
-    assert parameters["strength"].item() == 0
-    assert Halved(4).state_dict() == {}
-
-
-@pytest.mark.parametrize("neutral", [1.0, 0.5, 0.0])
-def test_temper_goes_from_neutral_to_the_map(neutral):
-    module, map = Halved(4, start="identity"), torch.rand(2, 4, 1)
-    assert torch.equal(module.temper(map, neutral), torch.full_like(map, neutral))
-    nn.init.constant_(module.strength, 0.25)
-    torch.testing.assert_close(module.temper(map, neutral), 0.75 * neutral + 0.25 * map)
-    assert Halved(4).temper(map, neutral) is map
-
-
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
-def test_blend_goes_from_x_to_y(dtype):
-    module, x, y = Halved(4, start="identity").to(dtype), torch.randn(2, 4, 5).to(dtype), torch.randn(2, 4, 5).to(dtype)
-    assert torch.equal(module.blend(x, y), x)
-    nn.init.constant_(module.strength, 0.25)
-    blended = module.blend(x, y)
-    assert blended.dtype == dtype
-    torch.testing.assert_close(blended, 0.75 * x + 0.25 * y)
-    assert torch.equal(Halved(4).blend(x, y.float()), y)
-
-
-def test_blend_does_not_overflow_where_the_difference_would():
-    module = Halved(1, start="identity").half()
-    x, y = torch.tensor([[[-60000.0]]]).half(), torch.tensor([[[60000.0]]]).half()
-    assert torch.isinf(y - x).all()
-    assert torch.equal(module.blend(x, y), x)
-
-
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
-def test_add_goes_from_x_to_the_sum(dtype):
-    module, x, h = Halved(4, start="identity").to(dtype), torch.randn(2, 4, 5).to(dtype), torch.randn(2, 4, 1).to(dtype)
-    assert torch.equal(module.add(x, h), x)
-    nn.init.constant_(module.strength, 0.25)
-    assert module.add(x, h).dtype == dtype
-    torch.testing.assert_close(module.add(x, h), x + h / 4)
-    assert torch.equal(Halved(4).add(x, h), x + h)
-
-
-@pytest.mark.parametrize("wrong", [torch.inf, -torch.inf, torch.nan])
-def test_what_overflowed_is_left_out_only_while_the_strength_is_zero(wrong):
-    module, x = Halved(2, start="identity"), torch.randn(1, 2, 1)
-    h = torch.tensor([[[wrong], [1.0]]])
-    for form in (lambda: module.add(x, h), lambda: module.blend(x, x + h)):
-        assert torch.equal(form(), x)
-    assert torch.equal(module.temper(h), torch.ones_like(h))
-    nn.init.constant_(module.strength, 0.5)
-    for form in (lambda: module.add(x, h), lambda: module.blend(x, x + h), lambda: module.temper(h)):
-        assert not form()[0, 0].isfinite()
-
-
-def test_the_strength_gets_the_gradient_of_what_it_adds():
-    module, x, h = Halved(2, start="identity"), torch.randn(3, 2, 4), torch.randn(3, 2, 4)
-    module.add(x, h).sum().backward()
-    torch.testing.assert_close(module.strength.grad, h.sum())
+        Mechanism()
 
 
 def test_the_count_is_the_formula_of_channels_and_options():
-    class Counted(Halved):
+    class Counted(Doubled):
         """Has a formula."""
 
-        facts = dataclasses.replace(Halved.facts, parameters="c*h + bias*h where h = max(1, c // reduction)")
+        facts = dataclasses.replace(Doubled.facts, parameters="c*h + bias*h where h = max(1, c // reduction)")
 
         def __init__(self, channels, *, reduction=4, bias=True, start="paper"):
-            super().__init__(channels, start=start)
+            super().__init__(channels)
 
     assert Counted.count(16) == 16 * 4 + 4
     assert Counted.count(16, reduction=8, bias=False) == 16 * 2
     assert Counted.count(2) == 3
 
 
-def test_blend_gives_the_strides_of_x():
-    x, y = torch.randn(2, 4, 3, 5).to(memory_format=torch.channels_last), torch.randn(2, 4, 3, 5)
-    assert Halved(4).blend(x, y).stride() == x.stride()
-    assert torch.equal(Halved(4).blend(x, y), y)
-    alike = x.clone()
-    assert Halved(4).blend(x, alike) is alike
-    single = torch.randn(1, 1, 3, 5)
-    assert Halved(1).blend(single.to(memory_format=torch.channels_last), single) is single
-    strided = torch.randn(2, 4, 2, 3)
-    assert Halved(4).blend(x, strided) is strided
-
-
-@pytest.mark.parametrize(
-    ("x", "says"),
-    [
-        (torch.zeros(2, 4, 3, dtype=torch.int64), r"halved: x has dtype torch.int64; features must be floating point"),
-        (torch.zeros(2, 4), r"halved: x has shape \(2, 4\); it must be .* with 1 or 2 position axes"),
-        (torch.zeros(2, 4, 3, 3, 3), "with 1 or 2 position axes"),
-        (torch.zeros(2, 5, 3), r"so 5 channels, but the module was built for 4: build it with channels=5"),
-        (torch.zeros(2, 4, 3, 0), r"shape \(2, 4, 3, 0\), so no positions; every size must be at least 1"),
-    ],
-)
-def test_wrong_features_are_said(x, says):
-    with pytest.raises(ShapeError, match=says):
-        Halved(4)(x)
-
-
-def test_axes_may_be_narrowed_by_an_option():
-    module = Halved(4)
-    module.expect(torch.zeros(2, 4, 3, 3), (2,))
-    with pytest.raises(ShapeError, match="with 1 position axis after"):
-        module.expect(torch.zeros(2, 4, 3, 3), (1,))
-
-
-def test_wrong_options_are_said():
-    with pytest.raises(OptionError, match="halved: start='zero' is not allowed; choose one of 'paper', 'identity'"):
-        Halved(4, start="zero")
-    with pytest.raises(OptionError, match="halved: channels=0 is not allowed"):
-        Halved(0)
-    with pytest.raises(TypeError):
-        Halved(4, strat="paper")
-
-
-def test_example_inputs_fit():
-    (x,) = Halved.example_inputs(channels=6, size=(7,), batch=3)
-    assert x.shape == (3, 6, 7)
-    assert Halved(6)(x).shape == x.shape
-
-
 def test_a_module_knows_its_options_also_as_a_copy():
-    module = Halved(4, start="identity")
+    module = Doubled(4, start="identity")
     assert module.options == {"start": "identity"}
     for other in (copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
         assert other.options == module.options
-    assert Halved(channels=3).options == {"start": "paper"}
+    assert Doubled(channels=3).options == {"start": "paper"}
 
 
 def test_a_form_may_amend_the_facts_of_its_module_only():
-    module = Halved(4)
+    module = Doubled(4)
     module.amend(bare=False)
     assert not module.facts.bare
-    assert Halved(4).facts.bare
-    assert Halved.facts.bare
+    assert Doubled(4).facts.bare
+    assert Doubled.facts.bare
+
+
+def test_the_count_takes_several_sizes():
+    class Additive(Doubled):
+        """Has two sizes."""
+
+        facts = dataclasses.replace(Doubled.facts, parameters="query_size + hidden*key_size")
+
+        def __init__(self, query_size, key_size, *, hidden=4):
+            super().__init__(query_size)
+
+    assert Additive.count(3, 5) == 3 + 4 * 5
+    assert Additive(3, 5, hidden=2).options == {"hidden": 2}

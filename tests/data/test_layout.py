@@ -76,6 +76,7 @@ def test_splits_of_other_names(plant):
     }.items():
         with pytest.raises(DataError, match=said):
             opened(root, splits=text)
+    assert opened(root, splits="auto").classes == ("hold", "learn", "rest")
     for text in ("folder", "a=b", "train=", "train=a,train=b"):
         with pytest.raises(OptionError, match="it must be none, or SPLIT=FOLDER"):
             opened(root, splits=text)

@@ -29,7 +29,7 @@ class TwoInputs(nn.Module):
 def test_a_mechanism_is_held_to_its_facts():
     facts = regard.find("cbam").facts
     found = subject_of(regard.find("cbam"))
-    assert (found.name, found.dims, found.keeps_shape, found.facts) == ("cbam", facts.dims, facts.keeps_shape, facts)
+    assert (found.name, found.dims, found.keeps_shape, found.facts) == ("cbam", facts.dims, True, facts)
     assert found.channels == 16
     assert found.main_dims == 2
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from regard.core import Facts, Mechanism, Paper
+from regard.core import Facts, Features, Paper
 from regard.core.tap import Tap
 from regard.tracing.operations import operands, record
 from regard.tracing.sizes import CHANNELS, PROBES
@@ -11,7 +11,7 @@ from regard.tracing.words import words_of
 PAPER = Paper(title="A Toy", authors="Ann One and Bob Two", year=2020, venue="Toys", identifier="arXiv:2001.00001")
 
 
-class Toy(Mechanism):
+class Toy(Features):
     """Does what it is told, as if its file lay beside those of the catalogue."""
 
     __module__ = "regard.attention.channel.toy"

@@ -56,10 +56,10 @@ from regard.attention.spatial.stn import STN
 from regard.attention.spatial.strip import Strip
 from regard.core.errors import OptionError, UnknownNameError, unknown_name
 from regard.core.facts import Family, Kind
-from regard.core.mechanism import Mechanism
+from regard.core.features import Features
 from regard.core.spec import Spec
 
-CATALOGUE: tuple[type[Mechanism], ...] = (
+CATALOGUE: tuple[type[Features], ...] = (
     SE,
     ECA,
     CSE,
@@ -114,7 +114,7 @@ CATALOGUE: tuple[type[Mechanism], ...] = (
 )
 """Every published mechanism, by family."""
 
-CONTROLS: tuple[type[Mechanism], ...] = (Static,)
+CONTROLS: tuple[type[Features], ...] = (Static,)
 """What a mechanism has to beat; found and made by name like the others, but nobody's invention."""
 
 AMBIGUOUS: dict[str, dict[str, str | None]] = {
@@ -174,7 +174,7 @@ def names(*, family: Family | None = None, kind: Kind | None = None) -> tuple[st
     return tuple(f.name for f in facts if family in (None, f.family) and kind in (None, f.kind))
 
 
-def find(name: str) -> type[Mechanism]:
+def find(name: str) -> type[Features]:
     """The class of that name; an unknown name is an error that lists the nearest."""
     if name in AMBIGUOUS:
         meanings = (f"{what} ({f'here {here!r}' if here else 'not here'})" for what, here in AMBIGUOUS[name].items())
@@ -187,7 +187,7 @@ def find(name: str) -> type[Mechanism]:
     raise unknown_name("mechanism", name, (m.facts.name for m in (*CATALOGUE, *CONTROLS)))
 
 
-def create(name: str | Spec, *, channels: int, **options: object) -> Mechanism:
+def create(name: str | Spec, *, channels: int, **options: object) -> Features:
     """A new module by the mechanism's name or spec.
 
     Args:

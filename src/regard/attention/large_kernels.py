@@ -11,7 +11,7 @@ from torch.nn.modules.conv import _ConvNd
 from regard.attention.convolution import convolution
 from regard.attention.normalisation import saturated
 from regard.core.errors import OptionError
-from regard.core.mechanism import Mechanism, Start
+from regard.core.features import Features, Start
 from regard.core.options import at_least, flag
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -64,7 +64,7 @@ class Projections(nn.Module):
         return saturated(self.leave(saturated(weigh(inner))))
 
 
-class LargeKernelGate(Mechanism):
+class LargeKernelGate(Features):
     """The base of those that weigh every value by a score without a sigmoid, alone or between two projections.
 
     A subclass registers its layers, then calls `surround`, and says what the score is.
@@ -72,7 +72,7 @@ class LargeKernelGate(Mechanism):
     Args:
         channels: c.
         dims: position axes of x.
-        start: see `Mechanism`; between projections what is added to x is held back.
+        start: see `Features`; between projections what is added to x is held back.
     """
 
     def __init__(self, channels: int, *, dims: int, start: Start) -> None:

@@ -1,12 +1,16 @@
 """The facts of a mechanism: what lists, documentation, conformance and benchmarks are derived from."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
+
+from torch import Tensor
 
 Family = Literal["channel", "spatial", "mixed", "branch", "temporal"]
 Kind = Literal["soft", "hard"]
 Act = Literal["weigh", "select", "resample", "aggregate"]
 Place = Literal["residual", "stage", "conv", "kernel", "head"]
+Returns = Literal["features", "vector", "context", "sample"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +49,23 @@ class Paper:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Input:
+    """What a forward takes besides features, queries or keys.
+
+    Attributes:
+        name: of the argument.
+        shape: in words, such as `(b, state_size)`.
+        optional: whether the forward does without.
+        example: (channels, size, batch) -> a random one; None where examples do without.
+    """
+
+    name: str
+    shape: str
+    optional: bool = False
+    example: Callable[[int, tuple[int, ...], int], Tensor] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class Facts:
     """What is true of a mechanism by its class; a form that an option chooses may amend it, see `Mechanism.amend`.
 
@@ -59,9 +80,11 @@ class Facts:
         dims: numbers of position axes it takes: 1 for sound, 2 for images, 3 for clips.
         at: where it belongs in a network: after the last normalisation of a residual branch, between two stages,
             in place of a convolution with its normalisation and ReLU (`conv`) or of the convolution alone (`kernel`),
-            or in place of the pooling before the classifier (`head`: y is then (b, c)).
-        keeps_shape: whether y has the shape of x.
-        insertable: whether it can be put into a trained network (it can start as the identity).
+            or in place of the pooling before the classifier (`head`).
+        returns: `features` of the shape of x (in place of a convolution, as the convolution's), so that it can be put
+            into a trained network and start as the identity; a `vector` (b, c); a `context`, see `Attended`; or a
+            `sample`, see `Sample`.
+        inputs: what its forward takes besides x, or besides queries and keys.
         map_range: the smallest and largest value that a map, as applied with `start="paper"`, can take.
         neutral: the map that does nothing: 1 for a gate, 1/2 for each of two gates whose results are added,
             `uniform` for a softmax over branches or positions, `identity` for a grid.
@@ -82,8 +105,8 @@ class Facts:
     departures: tuple[str, ...] = ()
     dims: tuple[int, ...] = (1, 2, 3)
     at: Place = "residual"
-    keeps_shape: bool = True
-    insertable: bool = True
+    returns: Returns = "features"
+    inputs: tuple[Input, ...] = ()
     map_range: tuple[float, float] = (0.0, 1.0)
     neutral: float | Literal["uniform", "identity"] = 1.0
     bare: bool = True

@@ -35,7 +35,7 @@ def open_folder(text: str, opening: Opening) -> Holding:
     root, name = picture_folder(text), f"folder:{text}"
     if opening.labels is not None:
         return open_table(name, root, opening)
-    if opening.groups not in (None, "folder", "none"):
+    if opening.groups not in ("auto", "folder", "none"):
         raise OptionError(
             f"{name}: groups={opening.groups!r} names a column, but there is no table of labels: write --groups folder "
             "or none, or add --labels."

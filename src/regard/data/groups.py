@@ -21,7 +21,7 @@ class Grouping:
 
 
 def group_by_folder(
-    where: str, below: Sequence[tuple[str, ...]], labels: Tensor, *, choice: str | None, cut: bool
+    where: str, below: Sequence[tuple[str, ...]], labels: Tensor, *, choice: str, cut: bool
 ) -> Grouping:
     """Groups by the subfolders inside the classes.
 
@@ -31,7 +31,7 @@ def group_by_folder(
         where: the source, for messages.
         below: for each image the folders between that of its class and the file.
         labels: (n,) class numbers.
-        choice: `folder` for subfolders of any number, `none` for no groups; None for groups where every class has
+        choice: `folder` for subfolders of any number, `none` for no groups; `auto` for groups where every class has
             `FEWEST` of them.
         cut: whether splits are to be cut from these images.
 

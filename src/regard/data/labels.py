@@ -60,12 +60,12 @@ def open_table(name: str, root: Path, opening: Opening) -> Holding:
         DataError: the table is missing, or a line of it is not as it must be.
     """
     for option, value in (("splits", opening.splits), ("classes", opening.classes)):
-        if value is not None:
+        if value not in (None, "auto"):
             raise OptionError(
                 f"{name}: --{option} goes with folders of classes; a table of labels names its own, in its column "
                 "split and in its first line."
             )
-    column = opening.groups if opening.groups not in ("folder", "none") else None
+    column = opening.groups if opening.groups not in ("auto", "folder", "none") else None
     path = Path(str(opening.labels)).expanduser()
     table = read_table(path, column, whole=not opening.scoring)
     walked = find_pictures(root)

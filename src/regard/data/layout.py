@@ -83,12 +83,12 @@ class Layout:
     tally: Tally = field(default_factory=Tally)
 
 
-def decide(root: Path, splits: str | None, classes: Sequence[str] | None, *, scoring: bool) -> Layout:
+def decide(root: Path, splits: str, classes: Sequence[str] | None, *, scoring: bool) -> Layout:
     """The layout of the folder `root`.
 
     Args:
         root: the folder of the source.
-        splits: `none` where every folder is a class; `train=FOLDER,test=FOLDER` where they have other names; None to
+        splits: `none` where every folder is a class; `train=FOLDER,test=FOLDER` where they have other names; `auto` to
             decide by names and by what is inside.
         classes: names of the only classes, or None.
         scoring: whether a split without train is enough.
@@ -97,9 +97,9 @@ def decide(root: Path, splits: str | None, classes: Sequence[str] | None, *, sco
         DataError: folders that could be both, two folders for a split, or no folder to train on.
     """
     branches = [Branch.of(path, root) for path in subfolders(root)]
-    if splits is not None and splits != "none":
+    if splits not in ("auto", "none"):
         return _named(root, branches, _pairs(splits), scoring=scoring)
-    named = _by_split(root, branches) if splits is None else {}
+    named = _by_split(root, branches) if splits == "auto" else {}
     others = [b for b in branches if b.images and usual_split(b.path.name) is None]
     if classes is not None and set(classes) <= {b.name for b in branches}:
         return Layout({None: tuple(branches)})

@@ -32,8 +32,8 @@ class Reading:
         labels: with folder:PATH, a CSV file with the columns file and one a class: images may have several classes.
         on_bad: whether images that cannot be used are left out and listed (`skip`), or are an error (`fail`).
         groups: images that no cut into splits may part: `folder` (the subfolders inside the classes), `none`, or a
-            column of the labels; by default subfolders where every class has five or more.
-        splits: `none` where every folder is a class, or train=FOLDER,val=FOLDER,test=FOLDER; by default folders with
+            column of the labels; `auto` takes subfolders where every class has five or more.
+        splits: `none` where every folder is a class, or train=FOLDER,val=FOLDER,test=FOLDER; `auto` takes folders with
             the usual names that have class folders inside.
         classes: the only folders that are classes, with commas between.
         value_range: LOW:HIGH, the values of images with more than 8 bits that become black and white; by default the
@@ -43,8 +43,8 @@ class Reading:
 
     labels: str | None = None
     on_bad: Literal["skip", "fail"] = "skip"
-    groups: str | None = None
-    splits: str | None = None
+    groups: str = "auto"
+    splits: str = "auto"
     classes: str | None = None
     value_range: str | None = None
     max_pixels: int = PIXEL_LIMIT
@@ -61,8 +61,8 @@ def open_source(
     seed: int = 0,
     on_bad: Literal["skip", "fail"] = "skip",
     labels: str | Path | None = None,
-    groups: str | None = None,
-    splits: str | None = None,
+    groups: str = "auto",
+    splits: str = "auto",
     classes: Sequence[str] | None = None,
     value_range: str | Sequence[float] | None = None,
     max_pixels: int = PIXEL_LIMIT,
@@ -77,8 +77,8 @@ def open_source(
         on_bad: whether an image that cannot be used is left out and listed in `Source.account`, or an error.
         labels: with folder: only, a CSV file that names the classes of each picture, which may have several.
         groups: with folder: only, what a cut must not part: `folder` for the subfolders inside the classes, `none`, or
-            a column of `labels`; by default subfolders where every class has five or more.
-        splits: with folder: only, `none` where every folder is a class, or `train=FOLDER,test=FOLDER`; by default
+            a column of `labels`; `auto` takes subfolders where every class has five or more.
+        splits: with folder: only, `none` where every folder is a class, or `train=FOLDER,test=FOLDER`; `auto` takes
             folders that are called as splits usually are, and have class folders inside.
         classes: with folder: only, the only classes; other folders are left out.
         value_range: of images with more than 8 bits, the values that become 0 and 255, as `LOW:HIGH`; by default the
@@ -118,7 +118,7 @@ def open_for_scoring(
     fingerprint: str | None = None,
     on_bad: Literal["skip", "fail"] = "skip",
     labels: str | Path | None = None,
-    splits: str | None = None,
+    splits: str = "auto",
     classes: Sequence[str] | None = None,
     value_range: Sequence[float] | None = None,
     max_pixels: int = PIXEL_LIMIT,
@@ -170,7 +170,7 @@ def _held(text: str, opening: Opening) -> Holding:
     scheme, colon, rest = text.strip().partition(":")
     for option in ("labels", "groups", "splits", "classes"):
         value = getattr(opening, option)
-        if value is not None and scheme != "folder":
+        if value not in (None, "auto") and scheme != "folder":
             remedy = "other sources have labels of their own" if option == "labels" else "leave it out"
             raise OptionError(f"{text}: {option}={value!r} goes with folder:PATH only; {remedy}.")
     shipped = {entry.name: entry for entry in SHIPPED}

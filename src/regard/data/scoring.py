@@ -65,7 +65,7 @@ def _matched(name: str, classes: tuple[str, ...], known: tuple[str, ...], severa
     if unknown:
         there = [label for label in classes if label in known]
         listed = ", ".join(map(repr, unknown[:5])) + f" and {len(unknown) - 5} more" * (len(unknown) > 5)
-        only = f" Score the others alone with --classes {' '.join(there)}." if there else ""
+        only = f" Score the others alone with --classes {','.join(there)}." if there else ""
         raise DataError(
             f"{name} has classes that the network does not know: {listed}. "
             f"{unknown_name('class in the network', unknown[0], known)} Rename them.{only}"

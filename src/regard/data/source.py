@@ -39,8 +39,8 @@ class Opening:
     labels: str | None = None
     max_pixels: int = PIXEL_LIMIT
     progress: Progress | None = None
-    groups: str | None = None
-    splits: str | None = None
+    groups: str = "auto"
+    splits: str = "auto"
     classes: tuple[str, ...] | None = None
     value_range: ValueRange | None = None
     scoring: bool = False

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from regard.core.mechanism import Mechanism
+from regard.core.features import Features
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def describe(net: nn.Module) -> Description:
     sites: list[Site] = []
     for path, module in net.named_modules():
         within = bool(sites) and f".{path}".startswith(f".{sites[-1].path}".rstrip(".") + ".")
-        if isinstance(module, Mechanism) and not within:
+        if isinstance(module, Features) and not within:
             sites.append(Site(path, module.facts.name, module.channels, _count(module)))
     name = getattr(net, "name", None)
     return Description(name if isinstance(name, str) else type(net).__name__, _count(net), tuple(sites))

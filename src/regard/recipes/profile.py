@@ -28,7 +28,7 @@ PLACES = {
 
 
 START = "`paper` starts as published; `identity` changes nothing until it is trained, for trained networks."
-"""What the option `start` is, which docstrings leave to that of `Mechanism`."""
+"""What the option `start` is, which docstrings leave to that of `Features`."""
 
 FORMULA = re.compile(r"[\w', ()^]{1,30} = ")
 """How a paragraph of formulas begins."""
@@ -132,8 +132,10 @@ def facts_of(profile: Profile) -> dict[str, str]:
         rows |= {"family": f"a control, which a mechanism has to beat; {facts.family}, {facts.kind}, {facts.act}"}
     if profile.layouts:
         rows["weights of"] = "; ".join(map(twin, profile.layouts))
-    if not facts.insertable:
-        rows["insertable"] = "no: it cannot start as the identity in a trained network"
+    if facts.inputs:
+        rows["besides x"] = "; ".join(f"{i.name} {i.shape}{', optional' if i.optional else ''}" for i in facts.inputs)
+    if facts.returns != "features":
+        rows["returns"] = f"a {facts.returns}, so it cannot start as the identity in a trained network"
     if facts.nondeterministic:
         rows["on CUDA"] = f"not deterministic: {facts.nondeterministic}"
     return rows
@@ -167,7 +169,7 @@ def read_docstring(mechanism: type[Mechanism]) -> tuple[str, tuple[Option, ...]]
         name: " ".join(words.split())
         for name, words in re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", section, flags=re.MULTILINE)
     }
-    said = {name: START if name == "start" and words == "see `Mechanism`." else words for name, words in said.items()}
+    said = {name: START if name == "start" and words == "see `Features`." else words for name, words in said.items()}
     parameters = list(inspect.signature(mechanism).parameters.values())[1:]
     return text.strip(), tuple(Option(p.name, p.default, said.get(p.name, "")) for p in parameters)
 

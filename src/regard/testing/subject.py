@@ -204,7 +204,7 @@ def subject_of(
         source=source,
         channels=_channels(channels, example, source),
         dims=_dims(dims, example, source, facts),
-        keeps_shape=keeps_shape if keeps_shape is not None else facts is None or facts.keeps_shape,
+        keeps_shape=keeps_shape if keeps_shape is not None else facts is None or facts.returns == "features",
         facts=facts,
         example_inputs=example_inputs or getattr(example, "example_inputs", None) or _features,
         device=device,

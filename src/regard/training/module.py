@@ -1,6 +1,5 @@
 """The Lightning module that trains a network on any task."""
 
-from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any, cast
 
@@ -9,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from regard.core.batch import Batch
+from regard.core.draws import Draws
 from regard.core.errors import TrainingError
 from regard.core.scores import Scores
 from regard.core.seeding import key
@@ -17,22 +17,6 @@ from regard.training.recipe import Recipe
 from regard.training.tasks.task import Task
 
 _LOOK_EVERY = 16
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Drawn:
-    """Where chance is asked for: the seed, the examples, and the place in the run."""
-
-    seed: int
-    indices: Tensor
-    epoch: int = 0
-    rollout: int = 0
-    step: int = 0
-
-    def at(self, *, epoch: int | None = None, rollout: int | None = None, step: int | None = None) -> "Drawn":
-        """The same at another epoch, rollout or step."""
-        given = {"epoch": epoch, "rollout": rollout, "step": step}
-        return replace(self, **{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
 
 
 class TaskModule(L.LightningModule):
@@ -67,7 +51,7 @@ class TaskModule(L.LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
         """The loss of a batch, with its parts."""
-        draws = Drawn(seed=self._seed, indices=batch.indices, epoch=self.current_epoch)
+        draws = Draws(seed=self._seed, indices=batch.indices, epoch=self.current_epoch)
         loss, parts = self.task.loss(cast(nn.Module, self._run[0]), batch, draws)
         self._loss_sum += loss.detach()
         for name, total in self._part_sums.items():

@@ -164,7 +164,7 @@ def test_it_keeps_the_promises_with_and_without_a_signal(options):
         return torch.randn(batch, channels, *size)
 
     checks = ("shapes", "batch_of_one", "channels_last", "dtypes", "autocast", "taps", "identity_start", "determinism")
-    for inputs in (AttentionGate.example_inputs, alone):
+    for inputs in (AttentionGate(8).example_inputs, alone):
         check_attention(build, example_inputs=inputs, checks=checks)
 
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 import torch
 from torch import nn
 
-from regard.core import Facts, Mechanism, Paper, ShapeError, Tap
+from regard.core import Facts, Features, Paper, ShapeError, Tap
 from regard.testing import check_attention
 from tests.testing.gates import Gate, failures
 
@@ -79,7 +79,7 @@ class BiasFirst(nn.Module):
         return x * gate[:, :, None, None].to(x.dtype)
 
 
-class TakesAnything(Mechanism):
+class TakesAnything(Features):
     """Weighs each channel by its mean, whatever x is."""
 
     facts: ClassVar[Facts] = FACTS
@@ -187,7 +187,7 @@ def test_an_error_that_does_not_say_what_was_given_fails_wrong_input():
     assert "raised ShapeError: bad input; the text should say torch.int32" in found["wrong_input"]
 
 
-class Counted(Mechanism):
+class Counted(Features):
     """A gate of one linear layer, whose facts state the number of its parameters."""
 
     facts: ClassVar[Facts] = replace(FACTS, parameters="c*c + bias*c")

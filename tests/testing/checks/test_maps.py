@@ -226,7 +226,7 @@ class FactsWithoutATap(Gate):
 class NarrowFacts(Tapped):
     """Facts that promise less than the map shows."""
 
-    facts = replace(FactsWithoutATap.facts, map_range=(0.0, 0.1), insertable=False)
+    facts = replace(FactsWithoutATap.facts, map_range=(0.0, 0.1), returns="vector")
 
 
 def test_a_mechanism_without_a_tap_fails_and_another_module_is_skipped():
@@ -245,7 +245,7 @@ def test_a_map_out_of_the_range_of_the_facts_fails_taps():
 
 def test_facts_decide_what_does_not_apply():
     class Uniform(Tapped):
-        facts = replace(FactsWithoutATap.facts, neutral="uniform", insertable=False)
+        facts = replace(FactsWithoutATap.facts, neutral="uniform", returns="vector")
 
     class Aggregates(Tapped):
         facts = replace(FactsWithoutATap.facts, act="aggregate")

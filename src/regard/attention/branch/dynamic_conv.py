@@ -9,14 +9,14 @@ from regard.attention.convolution import convolution
 from regard.attention.own_kernels import convolve_each, expect_identity, mix_kernels
 from regard.attention.widths import group_count, hidden_width
 from regard.core.facts import Facts, Paper
-from regard.core.mechanism import Mechanism, Start
+from regard.core.features import Features, Start
 from regard.core.options import at_least, flag, odd, positive
 from regard.core.precision import widen
 from regard.core.tap import Tap
 from regard.kernels import squeeze_positions
 
 
-class DynamicConv(Mechanism):
+class DynamicConv(Features):
     """A convolution whose kernel every picture mixes from several by what its channels say.
 
     a = softmax over i of (W2 relu(W1 mean(x) + b1) + b2)_i / t, the mean taken over positions, i = 1 to k
@@ -38,7 +38,7 @@ class DynamicConv(Mechanism):
         temperature: t.
         bias: whether every kernel has a bias.
         dims: position axes of x.
-        start: see `Mechanism`; `identity` needs y to have the shape of x.
+        start: see `Features`; `identity` needs y to have the shape of x.
 
     Shape:
         x (b, channels, ...) with `dims` position axes; y (b, out_channels, ...), each size divided by the stride,

@@ -10,8 +10,8 @@ from regard.attention.convolution import convolution
 from regard.attention.large_kernels import LargeKernelGate, chained, decomposed
 from regard.attention.strips import depthwise_convolution
 from regard.core.facts import Facts, Paper
+from regard.core.features import Start
 from regard.core.layout import Layout
-from regard.core.mechanism import Start
 from regard.core.precision import widen
 from regard.core.tap import Tap
 from regard.kernels import select_branches, squeeze_channels
@@ -34,7 +34,7 @@ class LSK(LargeKernelGate):
         dilation: d.
         projections: the layer of the published network around the gate; it then does more than to weigh x.
         dims: position axes of x.
-        start: see `Mechanism`; it tempers the product with x.
+        start: see `Features`; it tempers the product with x.
 
     Shape:
         x (b, c, ...) with `dims` position axes; y the same. The map of the choice is (b, 2, 1, ...).

@@ -11,8 +11,8 @@ from regard.attention.normalisation import GateNorm
 from regard.attention.own_kernels import convolve_each, expect_identity, mix_kernels
 from regard.attention.widths import group_count
 from regard.core.facts import Facts, Paper
+from regard.core.features import Features, Start
 from regard.core.layout import Layout, Stored
-from regard.core.mechanism import Mechanism, Start
 from regard.core.options import at_least, flag, odd, positive
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -34,7 +34,7 @@ def _of_row(row: Tensor) -> Tensor:
     return row.squeeze(0)
 
 
-class ODConv(Mechanism):
+class ODConv(Features):
     """A convolution that weighs its inputs, its outputs, the places of its kernel and several kernels.
 
     z = relu(norm(W mean(x))), the mean taken over positions, z of max(c / reduction, 16) values
@@ -58,7 +58,7 @@ class ODConv(Mechanism):
         temperature: t, which training may lower by assigning it.
         dims: position axes of x.
         strict: raise where batch normalisation would see one value, see `GateNorm`.
-        start: see `Mechanism`; `identity` needs y to have the shape of x.
+        start: see `Features`; `identity` needs y to have the shape of x.
 
     Shape:
         x (b, channels, ...) with `dims` position axes; y (b, out_channels, ...), each size divided by the stride,

@@ -11,8 +11,8 @@ from regard.attention.own_kernels import expect_identity
 from regard.attention.widths import group_count
 from regard.core.errors import OptionError
 from regard.core.facts import Facts, Paper
+from regard.core.features import Features, Start
 from regard.core.layout import Layout, Stored
-from regard.core.mechanism import Mechanism, Start
 from regard.core.options import at_least, flag, odd
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -25,7 +25,7 @@ STORED = 8
 """For how many branches the layouts of other libraries have names."""
 
 
-class SK(Mechanism):
+class SK(Features):
     """A convolution whose channels choose between several kernel sizes by what all channels see.
 
     u_i = relu(norm(conv_i(x))), a grouped convolution, by default 3x3 of dilation i, for branches i = 1 to k
@@ -46,7 +46,7 @@ class SK(Mechanism):
         reduction: r; the hidden layer has max(c // r, 32) units.
         dims: position axes of x.
         strict: raise where batch normalisation would see one value, see `GateNorm`.
-        start: see `Mechanism`; `identity` needs y to have the shape of x.
+        start: see `Features`; `identity` needs y to have the shape of x.
 
     Shape:
         x (b, channels, ...) with `dims` position axes; y (b, out_channels, ...), each size divided by the stride,

@@ -10,8 +10,8 @@ from regard.attention.normalisation import GateNorm
 from regard.attention.own_kernels import expect_identity
 from regard.attention.widths import group_count
 from regard.core.facts import Facts, Paper
+from regard.core.features import Features, Start
 from regard.core.layout import Layout, Stored
-from regard.core.mechanism import Mechanism, Start
 from regard.core.options import at_least, flag, odd
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -30,7 +30,7 @@ STORED: dict[str, str | Stored] = {
 """The names of the parameters, which timm took over from the authors' code."""
 
 
-class Splat(Mechanism):
+class Splat(Features):
     """A convolution whose channels choose between splits of the features by what their group sees.
 
     u_1, ..., u_r = the r parts of relu(norm(conv(x))), conv with g r groups, r c channels
@@ -52,7 +52,7 @@ class Splat(Mechanism):
         reduction: of the hidden layer.
         dims: position axes of x.
         strict: raise where batch normalisation would see one value, see `GateNorm`.
-        start: see `Mechanism`; `identity` needs y to have the shape of x.
+        start: see `Features`; `identity` needs y to have the shape of x.
 
     Shape:
         x (b, channels, ...) with `dims` position axes; y (b, out_channels, ...), each size divided by the stride,

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from regard.attention.bottleneck import bottleneck, over_positions, scored
 from regard.core.errors import OptionError
 from regard.core.facts import Facts, Paper
+from regard.core.features import Features, Start
 from regard.core.layout import Layout, Stored
-from regard.core.mechanism import Mechanism, Start
 from regard.core.options import one_of
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -47,7 +47,7 @@ POOLS: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType(
 """What a channel's positions are summed up by, in at least float32."""
 
 
-class CBAMChannel(Mechanism):
+class CBAMChannel(Features):
     """Weighs each channel by what one small network says of the channels' means and of their maxima.
 
     y = x * sigmoid(mlp(mean(x)) + mlp(max(x))), mlp(s) = W1 relu(W0 s + b0) + b1, both taken over positions.
@@ -61,7 +61,7 @@ class CBAMChannel(Mechanism):
         reduction: r; the hidden layer has max(1, c // r) units.
         bias: whether both layers have a bias.
         pools: the statistics whose scores are added, some of `mean`, `max`, `lp`, `lse`.
-        start: see `Mechanism`.
+        start: see `Features`.
 
     Shape:
         x (b, c, ...) with 1 to 3 position axes; y the same.

@@ -6,13 +6,13 @@ from torch import Tensor, sigmoid
 
 from regard.attention.bottleneck import bottleneck, over_positions, scored
 from regard.core.facts import Facts, Paper
+from regard.core.features import Features, Start
 from regard.core.layout import Layout
-from regard.core.mechanism import Mechanism, Start
 from regard.core.tap import Tap
 from regard.kernels import apply_gate, squeeze_positions
 
 
-class CSE(Mechanism):
+class CSE(Features):
     """Weighs each channel by what all channels' means say about it, through a hidden layer of half the width.
 
     y = x * sigmoid(W1 relu(W2 mean(x) + b2) + b1), the mean taken over positions: `se` with a reduction of 2.
@@ -24,7 +24,7 @@ class CSE(Mechanism):
         channels: c.
         reduction: r; the hidden layer has max(1, c // r) units.
         bias: whether both layers have a bias.
-        start: see `Mechanism`.
+        start: see `Features`.
 
     Shape:
         x (b, c, ...) with 1 to 3 position axes; y the same.

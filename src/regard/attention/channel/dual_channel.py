@@ -7,15 +7,15 @@ from torch import Tensor, nn, softmax
 
 from regard.attention.products import wide_product
 from regard.core.facts import Facts, Paper
+from regard.core.features import Features, Start
 from regard.core.layout import Layout
-from regard.core.mechanism import Mechanism, Start
 from regard.core.options import one_of
 from regard.core.tap import Tap
 
 Energy = Literal["difference", "product"]
 
 
-class DualChannel(Mechanism):
+class DualChannel(Features):
     """Adds to every channel a weighted mean of all channels.
 
     y = x + gamma softmax(E) x over channels, E = x x' summed over positions, or E = max(x x') - x x' for each channel
@@ -27,7 +27,7 @@ class DualChannel(Mechanism):
     Args:
         channels: c.
         energy: `difference` from the largest product (authors' code), or `product` (paper).
-        start: see `Mechanism`; with `identity` gamma begins at 1.
+        start: see `Features`; with `identity` gamma begins at 1.
 
     Shape:
         x (b, c, ...) with 1 to 3 position axes; y the same.

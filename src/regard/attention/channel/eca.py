@@ -7,8 +7,8 @@ from torch import Tensor, nn, relu, sigmoid
 
 from regard.attention.bottleneck import over_positions
 from regard.core.facts import Facts, Paper
+from regard.core.features import Features, Start
 from regard.core.layout import Layout
-from regard.core.mechanism import Mechanism, Start
 from regard.core.options import at_least, odd, one_of, positive
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -27,7 +27,7 @@ def adaptive_kernel_size(channels: int, gamma: float = 2, beta: float = 1) -> in
     return 2 * math.floor(exact / 2) + 1
 
 
-class ECA(Mechanism):
+class ECA(Features):
     """Weighs each channel by the means of its k nearest channels.
 
     y = x * sigmoid(conv_k(mean(x))), the mean taken over positions, the convolution along the channels, without bias
@@ -48,7 +48,7 @@ class ECA(Mechanism):
         beta: of the rule for k, the paper's b; not used where `kernel_size` is given.
         padding: `zeros`, or `circular`, what stands beyond the first and the last channel.
         hidden: units of a layer before the convolution; None means none, as published.
-        start: see `Mechanism`.
+        start: see `Features`.
 
     Shape:
         x (b, c, ...) with 1 to 3 position axes; y the same.

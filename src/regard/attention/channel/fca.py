@@ -9,8 +9,8 @@ from torch import Tensor, sigmoid
 from regard.attention.bottleneck import bottleneck, over_positions, scored
 from regard.attention.resampling import average
 from regard.core.facts import Facts, Paper
+from regard.core.features import Features, Start
 from regard.core.layout import Layout
-from regard.core.mechanism import Mechanism, Start
 from regard.core.options import at_least, one_of
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -33,7 +33,7 @@ ORDERS = {
 """Vertical and horizontal frequency: the best and the worst ones alone, by the authors' trials, and the lowest ones."""
 
 
-class FCA(Mechanism):
+class FCA(Features):
     """Weighs each channel by what all channels say about it, each seen through one frequency instead of its mean.
 
     y = x * sigmoid(W2 relu(W1 z)),  z = sum over positions of x cos(pi u (i + 1/2) / h) cos(pi v (j + 1/2) / w) / norm
@@ -50,7 +50,7 @@ class FCA(Mechanism):
         frequencies: `top`, `bot` or `low` and how many of them.
         size: the grid that x is averaged to first, 56, 28, 14 and 7 in the stages of the authors' networks; None
             takes x as it is, which is the same where it has that size.
-        start: see `Mechanism`.
+        start: see `Features`.
 
     Shape:
         x (b, c, h, w); y the same.

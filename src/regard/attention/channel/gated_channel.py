@@ -7,8 +7,8 @@ from torch import Tensor, nn, tanh
 
 from regard.attention.bottleneck import over_positions
 from regard.core.facts import Facts, Paper
+from regard.core.features import Features, Start
 from regard.core.layout import Layout, Stored
-from regard.core.mechanism import Mechanism, Start
 from regard.core.options import one_of, positive
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -17,7 +17,7 @@ from regard.kernels import apply_gate
 Mode = Literal["l2", "l1"]
 
 
-class GatedChannel(Mechanism):
+class GatedChannel(Features):
     """Lets channels compete or cooperate by their sizes, with three numbers for each channel.
 
     s = alpha sqrt(sum of x^2 over positions + e),  y = x * (1 + tanh(gamma s / sqrt(mean of s^2 over channels + e) + beta))
@@ -31,7 +31,7 @@ class GatedChannel(Mechanism):
         channels: c.
         mode: `l2` or `l1`, how sizes are measured.
         epsilon: e.
-        start: see `Mechanism`; with `identity` gamma starts at 1.
+        start: see `Features`; with `identity` gamma starts at 1.
 
     Shape:
         x (b, c, ...) with 1 to 3 position axes; y the same.

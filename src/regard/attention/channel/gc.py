@@ -10,8 +10,8 @@ from regard.attention.bottleneck import over_positions
 from regard.attention.products import wide_product
 from regard.attention.widths import hidden_width
 from regard.core.facts import Facts, Paper
+from regard.core.features import Features, Start
 from regard.core.layout import Layout, Stored
-from regard.core.mechanism import Mechanism, Start
 from regard.core.options import one_of, positive
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -29,7 +29,7 @@ def _stored(name: str, *, axes: tuple[int, ...] = ()) -> Stored:
     return Stored(name=name, there=lambda ours: ours.reshape(-1, *axes), back=torch.flatten)
 
 
-class GC(Mechanism):
+class GC(Features):
     """Adds to every position one context: a mean of the positions, weighed by one shared map, and transformed.
 
     a = softmax over positions of w x + b,  g = sum of a x,  y = x + W2 relu(norm(W1 g + b1)) + b2
@@ -44,7 +44,7 @@ class GC(Mechanism):
         pooling: `attention`, or `mean`, where the map is uniform.
         fusion: `add`, `scale`, or `both`, with two transforms of one context.
         epsilon: of the layer normalisation.
-        start: see `Mechanism`; with `identity` W2 is drawn.
+        start: see `Features`; with `identity` W2 is drawn.
 
     Shape:
         x (b, c, ...) with 1 to 3 position axes; y the same.

@@ -11,8 +11,8 @@ from regard.attention.convolution import convolution
 from regard.attention.normalisation import GateNorm
 from regard.attention.resampling import average
 from regard.core.facts import Facts, Paper
+from regard.core.features import Features, Start
 from regard.core.layout import Layout
-from regard.core.mechanism import Mechanism, Start
 from regard.core.options import at_least, flag, one_of
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -22,7 +22,7 @@ Extent = Literal[0, 2, 4, 8]
 Form = Literal["theta_minus", "theta", "theta_plus"]
 
 
-class GE(Mechanism):
+class GE(Features):
     """Weighs each value by what its channel holds around it, gathered near or far.
 
     y = x * sigmoid(upsampled(e(g(x)))), the upsampling to the nearest cell, and by form
@@ -43,7 +43,7 @@ class GE(Mechanism):
             size is averaged to it.
         dims: position axes of x.
         strict: raise where batch normalisation would see one value, see `GateNorm`.
-        start: see `Mechanism`.
+        start: see `Features`.
 
     Shape:
         x (b, c, ...) with `dims` position axes; y the same.

@@ -8,15 +8,15 @@ from torch import Tensor, nn
 
 from regard.attention.bottleneck import over_positions
 from regard.core.facts import Facts, Paper
+from regard.core.features import Features, Start
 from regard.core.layout import Layout, Stored
-from regard.core.mechanism import Mechanism, Start
 from regard.core.options import positive
 from regard.core.precision import widen
 from regard.core.tap import Tap
 from regard.kernels import apply_gate
 
 
-class GRN(Mechanism):
+class GRN(Features):
     """Adds to each channel a share of itself that is the larger, the larger it is beside the other channels.
 
     y = x + gamma x * n + beta,  n = g / (mean of g over channels + e),  g = sqrt(sum of x^2 over positions)
@@ -28,7 +28,7 @@ class GRN(Mechanism):
     Args:
         channels: c.
         epsilon: e.
-        start: see `Mechanism`; with `identity` gamma starts at 1.
+        start: see `Features`; with `identity` gamma starts at 1.
 
     Shape:
         x (b, c, ...) with 1 to 3 position axes; y the same.

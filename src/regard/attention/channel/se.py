@@ -7,8 +7,8 @@ from torch.nn.functional import hardsigmoid
 
 from regard.attention.bottleneck import bottleneck, over_positions, scored
 from regard.core.facts import Facts, Paper
+from regard.core.features import Features, Start
 from regard.core.layout import Layout, Stored
-from regard.core.mechanism import Mechanism, Start
 from regard.core.options import flag, one_of
 from regard.core.tap import Tap
 from regard.kernels import apply_gate, squeeze_positions
@@ -16,7 +16,7 @@ from regard.kernels import apply_gate, squeeze_positions
 Gate = Literal["sigmoid", "hard_sigmoid"]
 
 
-class SE(Mechanism):
+class SE(Features):
     """Weighs each channel by what all channels' means say about it.
 
     y = x * sigmoid(W2 relu(W1 mean(x) + b1) + b2), the mean taken over positions.
@@ -34,7 +34,7 @@ class SE(Mechanism):
         reduction: r; the hidden layer has max(1, c // r) units; None means no hidden layer.
         bias: whether the layers have a bias.
         gate: `sigmoid`, or `hard_sigmoid`, made of three straight lines.
-        start: see `Mechanism`.
+        start: see `Features`.
 
     Shape:
         x (b, c, ...) with 1 to 3 position axes; y the same.

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from regard.attention.bottleneck import over_positions, scored
 from regard.core.facts import Facts, Paper
+from regard.core.features import Features, Start
 from regard.core.layout import Layout, Stored
-from regard.core.mechanism import Mechanism, Start
 from regard.core.options import flag
 from regard.core.tap import Tap
 from regard.kernels import apply_gate, squeeze_positions
@@ -17,7 +17,7 @@ from regard.kernels import apply_gate, squeeze_positions
 HALVES = (torch.float16, torch.bfloat16)
 
 
-class SimpleChannel(Mechanism):
+class SimpleChannel(Features):
     """Weighs each channel by a weighted sum of all channels' means, with no bound.
 
     y = x * (W mean(x) + b), the mean taken over positions.
@@ -28,7 +28,7 @@ class SimpleChannel(Mechanism):
     Args:
         channels: c.
         bias: whether the layer has a bias.
-        start: see `Mechanism`.
+        start: see `Features`.
 
     Shape:
         x (b, c, ...) with 1 to 3 position axes; y the same.

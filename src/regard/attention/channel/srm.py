@@ -8,15 +8,15 @@ from torch import Tensor, nn, sigmoid
 from regard.attention.bottleneck import over_positions
 from regard.attention.normalisation import GateNorm
 from regard.core.facts import Facts, Paper
+from regard.core.features import Features, Start
 from regard.core.layout import Layout
-from regard.core.mechanism import Mechanism, Start
 from regard.core.options import flag, not_negative
 from regard.core.precision import widen
 from regard.core.tap import Tap
 from regard.kernels import apply_gate, squeeze_positions
 
 
-class SRM(Mechanism):
+class SRM(Features):
     """Weighs each channel by its own mean and deviation, seen beside the batch's.
 
     y = x * sigmoid(norm(w1 mean(x) + w2 deviation(x))), both over positions, two weights for each channel, the
@@ -31,7 +31,7 @@ class SRM(Mechanism):
         unbiased: whether the deviation divides by one less than the positions (code) or by their number (paper).
         epsilon: added to the variance under the root: 1e-5 (code) or 0 (paper).
         strict: raise where batch normalisation would see one value, see `GateNorm`.
-        start: see `Mechanism`.
+        start: see `Features`.
 
     Shape:
         x (b, c, ...) with 1 to 3 position axes; y the same.

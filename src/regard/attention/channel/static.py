@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from regard.attention.resampling import interpolate
 from regard.core.errors import OptionError
 from regard.core.facts import Facts, Paper
-from regard.core.mechanism import Mechanism, Start
+from regard.core.features import Features, Start
 from regard.core.options import at_least, one_of
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -17,7 +17,7 @@ from regard.kernels import apply_gate
 Shape = Literal["channel", "spatial"]
 
 
-class Static(Mechanism):
+class Static(Features):
     """Weighs each channel, or each position, by a learned number that is the same for every input.
 
     y = x * sigmoid(l), l one logit for each channel, or a grid of logits resampled linearly to the size of x.
@@ -30,7 +30,7 @@ class Static(Mechanism):
         channels: c.
         shape: `channel` or `spatial`.
         size: the grid of `spatial`, one number for each position axis of x; None means (7, 7).
-        start: see `Mechanism`.
+        start: see `Features`.
 
     Shape:
         x (b, c, ...) with 1 to 3 position axes (with a grid, as many as `size` has); y the same.

@@ -9,8 +9,8 @@ from regard.attention.convolution import convolution
 from regard.attention.heads import head_count
 from regard.attention.products import wide_product
 from regard.core.facts import Facts, Paper
+from regard.core.features import Features, Start
 from regard.core.layout import Layout
-from regard.core.mechanism import Mechanism, Start
 from regard.core.options import flag
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -22,7 +22,7 @@ SMALLEST = 1e-12
 """The least length of a row that counts: shorter ones are zero but for roundings."""
 
 
-class Transposed(Mechanism):
+class Transposed(Features):
     """Adds to each channel a mean of the channels that resemble it, at a cost linear in the positions.
 
     q, k, v = depthwise 3x3 convolutions of 1x1 convolutions of x;  a = softmax(t q k'), q and k of length 1
@@ -39,7 +39,7 @@ class Transposed(Mechanism):
         bias: whether the convolutions have a bias.
         residual: whether x is added.
         dims: position axes of x.
-        start: see `Mechanism`.
+        start: see `Features`.
 
     Shape:
         x (b, c, ...) with `dims` position axes; y the same.

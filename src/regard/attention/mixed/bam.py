@@ -10,8 +10,8 @@ from regard.attention.convolution import convolution
 from regard.attention.normalisation import GateNorm
 from regard.attention.widths import hidden_width
 from regard.core.facts import Facts, Paper
+from regard.core.features import Features, Start
 from regard.core.layout import Layout
-from regard.core.mechanism import Mechanism, Start
 from regard.core.options import at_least, flag, one_of
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -20,7 +20,7 @@ from regard.kernels import apply_gate, squeeze_positions
 Combine = Literal["mul", "add"]
 
 
-class BAM(Mechanism):
+class BAM(Features):
     """Strengthens each value by what a channel branch and a spatial branch say of its channel and its position.
 
     y = x * (1 + sigmoid(c(x) * s(x))), c(x) from the means of the channels, s(x) from dilated convolutions:
@@ -38,7 +38,7 @@ class BAM(Mechanism):
         combine: `mul` (released weights) or `add` (paper).
         dims: position axes of x.
         strict: raise where batch normalisation would see one value, see `GateNorm`.
-        start: see `Mechanism`.
+        start: see `Features`.
 
     Shape:
         x (b, c, ...) with `dims` position axes; y the same.

@@ -7,11 +7,11 @@ from torch import Tensor
 from regard.attention.channel.cbam_channel import CBAMChannel, Pool
 from regard.attention.spatial.cbam_spatial import CBAMSpatial
 from regard.core.facts import Facts
+from regard.core.features import Features, Start
 from regard.core.layout import Layout, Stored
-from regard.core.mechanism import Mechanism, Start
 
 
-class CBAM(Mechanism):
+class CBAM(Features):
     """Weighs the channels, then the positions of what is left.
 
     y = spatial(channel(x)), with the two halves `cbam_channel` and `cbam_spatial`; no shortcut of its own.
@@ -27,7 +27,7 @@ class CBAM(Mechanism):
         pools: the statistics that the channel half looks at, see `cbam_channel`.
         dims: position axes of x.
         strict: raise where batch normalisation would see one value, see `GateNorm`.
-        start: see `Mechanism`; with `identity` each half has its own `strength`.
+        start: see `Features`; with `identity` each half has its own `strength`.
 
     Shape:
         x (b, c, ...) with `dims` position axes; y the same.

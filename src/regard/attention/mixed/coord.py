@@ -9,8 +9,8 @@ from torch.nn.functional import hardswish
 from regard.attention.axes import axis_means, laid_along
 from regard.attention.normalisation import GateNorm, saturated
 from regard.core.facts import Facts, Paper
+from regard.core.features import Features, Start
 from regard.core.layout import Layout, Stored
-from regard.core.mechanism import Mechanism, Start
 from regard.core.options import at_least, flag, one_of
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -25,7 +25,7 @@ STORED: dict[str, str | Stored] = {
 """The names of the parameters, which timm took over from the authors' code."""
 
 
-class Coord(Mechanism):
+class Coord(Features):
     """Weighs each value by what its row, and by what its column, says about its channel.
 
     z = the means of each row and of each column, all in one sequence
@@ -43,7 +43,7 @@ class Coord(Mechanism):
         bias: whether the layers have a bias.
         dims: position axes of x.
         strict: raise where batch normalisation would see one value, see `GateNorm`.
-        start: see `Mechanism`; one `strength` tempers every map.
+        start: see `Features`; one `strength` tempers every map.
 
     Shape:
         x (b, c, ...) with `dims` position axes; y the same. The maps are (b, c, h, 1) and (b, c, 1, w).

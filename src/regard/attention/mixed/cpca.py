@@ -11,8 +11,8 @@ from regard.attention.normalisation import saturated
 from regard.attention.strips import depthwise_convolution, strip_convolution
 from regard.attention.widths import hidden_width
 from regard.core.facts import Facts, Paper
+from regard.core.features import Features, Start
 from regard.core.layout import Layout, Stored
-from regard.core.mechanism import Mechanism, Start
 from regard.core.options import flag, one_of
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -23,7 +23,7 @@ LENGTHS = (7, 11, 21)
 """Of the strips."""
 
 
-class CPCA(Mechanism):
+class CPCA(Features):
     """Weighs each channel, then each value by what depthwise strips of several lengths see around it.
 
     u = x * (sigmoid(mlp(mean(x))) + sigmoid(mlp(max(x)))), mlp(s) = W1 relu(W0 s + b0) + b1
@@ -40,7 +40,7 @@ class CPCA(Mechanism):
         sigmoids: `each` (the authors' code) or `sum` (the paper).
         projections: the layers around the attention, as in the authors' network.
         dims: position axes of x.
-        start: see `Mechanism`; one `strength` tempers both maps, or with projections y - x.
+        start: see `Features`; one `strength` tempers both maps, or with projections y - x.
 
     Shape:
         x (b, c, ...) with `dims` position axes; y and the second map the same.

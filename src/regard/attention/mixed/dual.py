@@ -10,11 +10,11 @@ from regard.attention.convolution import convolution
 from regard.attention.normalisation import GateNorm
 from regard.attention.spatial.dual_position import DualPosition
 from regard.core.facts import Facts, Paper
-from regard.core.mechanism import Mechanism, Start
+from regard.core.features import Features, Start
 from regard.core.options import at_least, flag
 
 
-class Dual(Mechanism):
+class Dual(Features):
     """Adds to the features what all positions and what all channels say about them.
 
     y = x + gamma_p P(x) + gamma_c C(x), P and C as in `dual_position` and `dual_channel`
@@ -32,7 +32,7 @@ class Dual(Mechanism):
         squeeze: between the convolutions there are max(1, c // squeeze) channels.
         dims: position axes of x.
         strict: raise where batch normalisation would see one value, see `GateNorm`.
-        start: see `Mechanism`; with `identity` gamma_p and gamma_c begin at 1.
+        start: see `Features`; with `identity` gamma_p and gamma_c begin at 1.
 
     Shape:
         x (b, c, ...) with `dims` position axes; y the same.

@@ -11,14 +11,14 @@ from regard.attention.normalisation import saturated
 from regard.attention.widths import group_count
 from regard.core.errors import OptionError
 from regard.core.facts import Facts, Paper
+from regard.core.features import Features, Start
 from regard.core.layout import Layout, Stored
-from regard.core.mechanism import Mechanism, Start
 from regard.core.options import at_least, flag, odd, one_of
 from regard.core.tap import Tap
 from regard.kernels import apply_gate
 
 
-class ELA(Mechanism):
+class ELA(Features):
     """Weighs each value by the means of the rows around its row, and of the columns around its column.
 
     y = x * sigmoid(norm_h(conv_h(z_h))) * sigmoid(norm_w(conv_w(z_w))), z_h the means of the rows, z_w of the columns
@@ -34,7 +34,7 @@ class ELA(Mechanism):
         norm_groups: of the normalisations; None takes the largest number that divides c and 16, the paper's.
         shared: whether one convolution and one norm serve all axes.
         dims: position axes of x.
-        start: see `Mechanism`; one `strength` tempers every map.
+        start: see `Features`; one `strength` tempers every map.
 
     Shape:
         x (b, c, ...) with `dims` position axes; y the same. The maps are (b, c, h, 1) and (b, c, 1, w).

@@ -10,7 +10,7 @@ from regard.attention.convolution import convolution
 from regard.attention.normalisation import GateNorm, saturated
 from regard.attention.widths import group_count, hidden_width
 from regard.core.facts import Facts, Paper
-from regard.core.mechanism import Mechanism, Start
+from regard.core.features import Features, Start
 from regard.core.options import at_least, flag, odd, one_of
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -19,7 +19,7 @@ from regard.kernels import apply_gate
 Score = Literal["sigmoid", "linear"]
 
 
-class GAM(Mechanism):
+class GAM(Features):
     """Weighs each value by its position's channels, then each value by what stands around it, nothing pooled.
 
     x' = x * sigmoid(W2 relu(W1 x + b1) + b2), the product of W and x taken at each position
@@ -37,7 +37,7 @@ class GAM(Mechanism):
         score: `sigmoid` (paper), or `linear`, which leaves the first map as it is, any number.
         dims: position axes of x.
         strict: raise where batch normalisation would see one value, see `GateNorm`.
-        start: see `Mechanism`; one `strength` tempers both maps.
+        start: see `Features`; one `strength` tempers both maps.
 
     Shape:
         x (b, c, ...) with `dims` position axes; y the same.

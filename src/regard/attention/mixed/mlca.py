@@ -9,15 +9,15 @@ from regard.attention.products import without_autocast
 from regard.attention.resampling import average
 from regard.core.errors import OptionError
 from regard.core.facts import Facts, Paper
+from regard.core.features import Features, Start
 from regard.core.layout import Layout
-from regard.core.mechanism import Mechanism, Start
 from regard.core.options import at_least, odd
 from regard.core.precision import widen
 from regard.core.tap import Tap
 from regard.kernels import apply_gate
 
 
-class MLCA(Mechanism):
+class MLCA(Features):
     """Weighs each channel in each part of the picture by its nearest channels there and in the whole picture.
 
     l = the means of x in the cells of a grid, 5x5 for images; g = the mean of l over the cells
@@ -36,7 +36,7 @@ class MLCA(Mechanism):
         local_weight: w, from 0 to 1.
         kernel_size: k of both convolutions, odd; None takes the rule of `eca`, the odd integer nearest to
             |log2(c) / 2 + 1 / 2|.
-        start: see `Mechanism`.
+        start: see `Features`.
 
     Shape:
         x (b, c, ...) with 1 to 3 position axes; y and the map the same.

@@ -10,14 +10,14 @@ from regard.attention.group_norm import group_normalise
 from regard.attention.normalisation import saturated
 from regard.attention.widths import group_count
 from regard.core.facts import Facts, Paper
+from regard.core.features import Features, Start
 from regard.core.layout import Layout
-from regard.core.mechanism import Mechanism, Start
 from regard.core.precision import widen
 from regard.core.tap import Tap
 from regard.kernels import apply_gate
 
 
-class MultiscaleEMA(Mechanism):
+class MultiscaleEMA(Features):
     """Weighs the positions of each group of channels by two views of the group, of its strips and of its surroundings.
 
     The channels are divided into g groups, which share all layers; for each group x, and each of its position axes i:
@@ -32,7 +32,7 @@ class MultiscaleEMA(Mechanism):
         channels: c.
         groups: g, the authors' factor; None takes the largest that divides c and 32, theirs.
         dims: position axes of x.
-        start: see `Mechanism`; `strength` tempers the map of the groups, not those of the strips.
+        start: see `Features`; `strength` tempers the map of the groups, not those of the strips.
 
     Shape:
         x (b, c, ...) with `dims` position axes; y the same. The map is (b, g, ...); the strips' are (b, c, ...) with

@@ -9,8 +9,8 @@ from regard.attention.normalisation import saturated
 from regard.attention.products import wide_product
 from regard.attention.widths import hidden_width
 from regard.core.facts import Facts, Paper
+from regard.core.features import Features, Start
 from regard.core.layout import Layout, Stored
-from regard.core.mechanism import Mechanism, Start
 from regard.core.options import one_of
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -25,7 +25,7 @@ def _as_sizes(values: Tensor) -> Tensor:
     return values.reshape(-1, 1, 1)
 
 
-class Polarized(Mechanism):
+class Polarized(Features):
     """Weighs channels by what a softmax over positions reads, and positions by how they fit the picture's means.
 
     r = softmax over positions of q'x;  g = sigmoid(up(W x r)), a weight for each channel, W of c / 2 outputs
@@ -44,7 +44,7 @@ class Polarized(Mechanism):
         channels: c.
         arrangement: `parallel` or `sequential`, the paper's layout.
         form: `released` (the authors' code) or `paper`.
-        start: see `Mechanism`; one `strength` tempers both maps.
+        start: see `Features`; one `strength` tempers both maps.
 
     Shape:
         x (b, c, ...) with 1 to 3 position axes; y the same. The maps are (b, c, 1, ...), (b, 1, ...) and, of what is

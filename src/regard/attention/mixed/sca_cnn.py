@@ -1,14 +1,15 @@
 """The channel-wise and spatial attention of SCA-CNN."""
 
 import math
+from functools import partial
 from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn, softmax, tanh
 
 from regard.core.errors import ShapeError
-from regard.core.facts import Facts, Paper
-from regard.core.mechanism import Mechanism, Start
+from regard.core.facts import Facts, Input, Paper
+from regard.core.features import Features, Start
 from regard.core.options import at_least, one_of
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -17,7 +18,12 @@ from regard.kernels import apply_gate, squeeze_positions
 Order = Literal["channel-spatial", "spatial-channel"]
 
 
-class SCACNN(Mechanism):
+def _state(size: int, channels: int, positions: tuple[int, ...], batch: int) -> Tensor:
+    """A random state."""
+    return torch.randn(batch, size)
+
+
+class SCACNN(Features):
     """Shares one budget of attention among the channels, then one among the positions.
 
     b = softmax over channels of u tanh(w mean(x) + v + U h), the mean of each channel taken alone
@@ -34,7 +40,7 @@ class SCACNN(Mechanism):
         hidden: units of the layer inside each score.
         state_size: the size of h, or None for the form without.
         order: `channel-spatial`, the paper's better one, or `spatial-channel`.
-        start: see `Mechanism`; one `strength` tempers both maps.
+        start: see `Features`; one `strength` tempers both maps.
 
     Shape:
         x (b, c, ...) with 1 to 3 position axes; y the same. A state is (b, state_size).
@@ -71,6 +77,7 @@ class SCACNN(Mechanism):
             "The second spatial score adds its bias after the product; a bracket in the authors' code puts it inside.",
         ),
         map_range=(0.0, math.inf),
+        inputs=(Input(name="state", shape="(b, state_size)", optional=True),),
         parameters="hidden*(c + 5) + 2 + 2*hidden*(state_size or 0)",
     )
 
@@ -88,6 +95,8 @@ class SCACNN(Mechanism):
         one_of("sca_cnn", "order", order, ("channel-spatial", "spatial-channel"))
         self.order = order
         self.state_size = None if state_size is None else at_least("sca_cnn", "state_size", state_size, 1)
+        if state_size is not None:
+            self.amend(inputs=(Input(name="state", shape=f"(b, {state_size})", example=partial(_state, state_size)),))
         self.channel_embed = nn.Linear(1, hidden)
         self.channel_state = None if state_size is None else nn.Linear(state_size, hidden, bias=False)
         self.channel_score = nn.Linear(hidden, 1)
@@ -105,13 +114,6 @@ class SCACNN(Mechanism):
                 nn.init.normal_(layer.weight, std=0.01)
                 if layer.bias is not None:
                     nn.init.zeros_(layer.bias)
-
-    def example_inputs(  # type: ignore[override]
-        self, channels: int = 16, size: tuple[int, ...] = (8, 8), batch: int = 2
-    ) -> tuple[Tensor, ...]:
-        """Random features (batch, channels, *size), and the state of a module that was built for one."""
-        features = super().example_inputs(channels, size, batch)
-        return features if self.state_size is None else (*features, torch.randn(batch, self.state_size))
 
     def forward(self, x: Tensor, state: Tensor | None = None) -> Tensor:
         """x with every channel and every position weighed, by what it is and, where there is one, by the state."""

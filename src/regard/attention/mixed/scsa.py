@@ -12,8 +12,8 @@ from regard.attention.part_norm import PartNorm
 from regard.attention.products import wide_product
 from regard.attention.widths import group_count
 from regard.core.facts import Facts, Paper
+from regard.core.features import Features, Start
 from regard.core.layout import Layout, Stored
-from regard.core.mechanism import Mechanism, Start
 from regard.core.options import at_least
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -23,7 +23,7 @@ KERNEL_SIZES = (3, 5, 7, 9)
 """Of the convolutions along the strips, one for each quarter of the channels."""
 
 
-class SCSA(Mechanism):
+class SCSA(Features):
     """Weighs rows and columns by strips seen at four scales, then channels by how they look at one another.
 
     For each position axis i: s_i = sigmoid(norm_i(conv(m_i))), m_i the means of x over all other axes; conv filters
@@ -41,7 +41,7 @@ class SCSA(Mechanism):
         heads: in how many parts channels look at one another.
         window: the size of the windows.
         dims: position axes of x.
-        start: see `Mechanism`; one `strength` tempers the maps of the strips and of the channels.
+        start: see `Features`; one `strength` tempers the maps of the strips and of the channels.
 
     Shape:
         x (b, c, ...) with `dims` position axes; y the same. The maps are (b, c, h, 1) and (b, c, 1, w) for images,

@@ -7,8 +7,8 @@ from torch import Tensor, maximum
 from regard.attention.channel.cse import CSE
 from regard.attention.spatial.sse import SSE
 from regard.core.facts import Facts
+from regard.core.features import Features, Start
 from regard.core.layout import Layout, Stored
-from regard.core.mechanism import Mechanism, Start
 from regard.core.options import one_of
 from regard.core.tap import Tap
 from regard.kernels import apply_gate
@@ -16,7 +16,7 @@ from regard.kernels import apply_gate
 Combine = Literal["add", "max"]
 
 
-class SCSE(Mechanism):
+class SCSE(Features):
     """Weighs the channels and, beside that, the positions, and adds the two results.
 
     y = cse(x) + sse(x), with the halves `cse` and `sse`; with `combine="max"` their elementwise maximum.
@@ -30,7 +30,7 @@ class SCSE(Mechanism):
         reduction: r of the channel half.
         bias: whether the halves' layers have a bias.
         combine: `add` or `max`.
-        start: see `Mechanism`; with `identity` each half has its own `strength`.
+        start: see `Features`; with `identity` each half has its own `strength`.
 
     Shape:
         x (b, c, ...) with 1 to 3 position axes; y the same.

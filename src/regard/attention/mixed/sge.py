@@ -9,8 +9,8 @@ from regard.attention.bessel import bessel
 from regard.attention.stored import as_map
 from regard.attention.widths import group_count
 from regard.core.facts import Facts, Paper
+from regard.core.features import Features, Start
 from regard.core.layout import Layout
-from regard.core.mechanism import Mechanism, Start
 from regard.core.options import flag
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -20,7 +20,7 @@ EPSILON = 1e-5
 """What is added to the standard deviation."""
 
 
-class SGE(Mechanism):
+class SGE(Features):
     """Weighs, in each group of channels, every position by how much it resembles the group's mean vector.
 
     s_i = mean(x) . x_i, the product of the group's mean vector and its vector at position i
@@ -34,7 +34,7 @@ class SGE(Mechanism):
         channels: c.
         groups: of the channels; None takes the largest number that divides them and 64, the published one.
         unbiased: whether the variance divides by n - 1 (released weights) or n (paper).
-        start: see `Mechanism`.
+        start: see `Features`.
 
     Shape:
         x (b, c, ...) with 1 to 3 position axes; y the same. The map is (b, groups, ...).

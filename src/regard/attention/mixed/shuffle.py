@@ -10,14 +10,14 @@ from regard.attention.stored import as_map
 from regard.attention.widths import group_count
 from regard.core.errors import OptionError
 from regard.core.facts import Facts, Paper
+from regard.core.features import Features, Start
 from regard.core.layout import Layout
-from regard.core.mechanism import Mechanism, Start
 from regard.core.precision import widen
 from regard.core.tap import Tap
 from regard.kernels import apply_gate, squeeze_positions
 
 
-class Shuffle(Mechanism):
+class Shuffle(Features):
     """Weighs one half of each group's channels as a whole, the other half position by position, and mixes the halves.
 
     In each of the groups, with halves u and v of the channels:
@@ -33,7 +33,7 @@ class Shuffle(Mechanism):
         channels: c.
         groups: of the channels, at least two channels each; None takes the largest number that leaves every half
             whole and divides 64, the published one.
-        start: see `Mechanism`.
+        start: see `Features`.
 
     Shape:
         x (b, c, ...) with 1 to 3 position axes; y the same.

@@ -6,7 +6,7 @@ from torch import Tensor, sigmoid
 
 from regard.attention.bessel import bessel
 from regard.core.facts import Facts, Paper
-from regard.core.mechanism import Mechanism, Start
+from regard.core.features import Features, Start
 from regard.core.options import flag, positive
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -16,7 +16,7 @@ LOWEST = 0.622
 """A little under sigmoid(1/2), the map where a value equals its channel's mean."""
 
 
-class SimAM(Mechanism):
+class SimAM(Features):
     """Weighs each value by how far it stands out from its channel, without any parameter.
 
     y = x * sigmoid(1 / e), 1 / e = (x - mean)^2 / (4 (variance + lambda)) + 1/2, both taken over positions.
@@ -30,7 +30,7 @@ class SimAM(Mechanism):
         regularisation: lambda, which keeps the quotient finite; 1e-4 in the paper and on CIFAR, 0.1 in the authors'
             released ImageNet networks.
         unbiased: whether the variance divides by n - 1 (the authors' code) or n (paper).
-        start: see `Mechanism`.
+        start: see `Features`.
 
     Shape:
         x (b, c, ...) with 1 to 3 position axes; y the same.

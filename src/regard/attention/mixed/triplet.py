@@ -8,15 +8,15 @@ from torch import Tensor, nn, sigmoid
 from regard.attention.convolution import convolution
 from regard.attention.normalisation import GateNorm
 from regard.core.facts import Facts, Paper
+from regard.core.features import Features, Start
 from regard.core.layout import Layout
-from regard.core.mechanism import Mechanism, Start
 from regard.core.options import flag, odd
 from regard.core.precision import widen
 from regard.core.tap import MapKind, Tap
 from regard.kernels import apply_gate, squeeze_channels
 
 
-class Triplet(Mechanism):
+class Triplet(Features):
     """Weighs each value by the mean of three maps, each made of what is left when one axis is pooled away.
 
     y = x * mean of sigmoid(norm(conv(Z(x)))) over the branches, Z the [maximum, mean] over one axis of (c, h, w)
@@ -33,7 +33,7 @@ class Triplet(Mechanism):
         spatial: whether there is a branch that pools the channels.
         dims: position axes of x.
         strict: raise where batch normalisation would see one value, see `GateNorm`.
-        start: see `Mechanism`; one `strength` tempers every map.
+        start: see `Features`; one `strength` tempers every map.
 
     Shape:
         x (b, c, ...) with `dims` position axes; y the same. The maps are (b, c, 1, w), (b, c, h, 1) and (b, 1, h, w).

@@ -11,16 +11,21 @@ from regard.attention.convolution import convolution
 from regard.attention.normalisation import GateNorm
 from regard.attention.resampling import interpolate
 from regard.core.errors import ShapeError
-from regard.core.facts import Facts, Paper
+from regard.core.facts import Facts, Input, Paper
+from regard.core.features import Features, Start
 from regard.core.layout import Layout
-from regard.core.mechanism import Mechanism, Start
 from regard.core.options import at_least, flag
 from regard.core.precision import widen
 from regard.core.tap import Tap
 from regard.kernels import apply_gate
 
 
-class AttentionGate(Mechanism):
+def _coarse(channels: int, size: tuple[int, ...], batch: int) -> Tensor:
+    """A random signal of as many channels and half the size, rounded up."""
+    return torch.randn(batch, channels, *((n + 1) // 2 for n in size))
+
+
+class AttentionGate(Features):
     """Weighs each position of fine features by how well they agree with a coarse signal there.
 
     y = x * up(sigmoid(psi relu(Wx x + up(Wg g + b)) + b')), Wx a convolution of kernel and stride s without bias,
@@ -40,7 +45,7 @@ class AttentionGate(Mechanism):
         output: whether a 1x1 convolution and a normalisation follow the product; it then does more than to weigh x.
         dims: position axes of x.
         strict: raise where batch normalisation would see one value, see `GateNorm`.
-        start: see `Mechanism`.
+        start: see `Features`.
 
     Shape:
         x (b, c, ...) and the signal (b, signal_channels, ...) of any size, both with `dims` position axes; y as x.
@@ -76,6 +81,7 @@ class AttentionGate(Mechanism):
             "A size that the stride does not divide is filled up with zeros; the authors' code leaves the rest out.",
         ),
         at="stage",
+        inputs=(Input(name="signal", shape="(b, signal_channels, ...)", optional=True, example=_coarse),),
         parameters=(
             "c*h*subsample**dims + g*h + h + h + 1 + norm*(h + 4*h + 2) + output*(c*c + 3*c)"
             " where h = max(1, c // 2) if hidden is None else hidden; g = signal_channels or c"
@@ -164,12 +170,6 @@ class AttentionGate(Mechanism):
         map = torch.sigmoid(widen(self.norm_score(self.score(both.to(dtype)))))
         y = apply_gate(x, self.gate(self.temper(interpolate(map, tuple(x.shape[2:])).to(map.dtype))))
         return y if self.output is None else self.blend(x, self.output(y.to(dtype)))
-
-    @classmethod
-    def example_inputs(cls, channels: int = 16, size: tuple[int, ...] = (8, 8), batch: int = 2) -> tuple[Tensor, ...]:
-        """Random features, and a signal of as many channels and half the size, rounded up."""
-        coarse = tuple((n + 1) // 2 for n in size)
-        return torch.randn(batch, channels, *size), torch.randn(batch, channels, *coarse)
 
     def _expected(self, x: Tensor, signal: Tensor | None) -> Tensor:
         if signal is None and self.signal_channels != self.channels:

@@ -11,8 +11,8 @@ from regard.attention.products import wide_product
 from regard.attention.resampling import interpolate
 from regard.core.errors import OptionError
 from regard.core.facts import Facts, Paper
+from regard.core.features import Features
 from regard.core.layout import Layout, Stored
-from regard.core.mechanism import Mechanism
 from regard.core.options import at_least, one_of
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -21,7 +21,7 @@ from regard.kernels import squeeze_positions
 Form = Literal["mean", "query"]
 
 
-class AttentionPool(Mechanism):
+class AttentionPool(Features):
     """Pools positions by weights that come from one query.
 
     y = O [head_1 ... head_n], head = softmax(q K' / sqrt(d)) V over the tokens t, d = c / n
@@ -79,8 +79,7 @@ class AttentionPool(Mechanism):
             "follows.",
         ),
         at="head",
-        keeps_shape=False,
-        insertable=False,
+        returns="vector",
         neutral="uniform",
         parameters=("(form == 'query')*c + (0 if size is None else prod(size) + (form == 'mean'))*c + 4*(c*c + c)"),
     )

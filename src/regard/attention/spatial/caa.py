@@ -10,8 +10,8 @@ from regard.attention.normalisation import GateNorm
 from regard.attention.pooling import surrounding_mean
 from regard.attention.strips import strip_convolution
 from regard.core.facts import Facts, Paper
+from regard.core.features import Features, Start
 from regard.core.layout import Layout
-from regard.core.mechanism import Mechanism, Start
 from regard.core.options import flag, odd, one_of
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -23,7 +23,7 @@ POOLED = 7
 """The window whose mean the mechanism looks at."""
 
 
-class CAA(Mechanism):
+class CAA(Features):
     """Strengthens each value by what lies on long strips around its position.
 
     y = x * (1 + a), a = sigmoid(mix(strips(reduce(mean7(x))))): the mean of the 7x7 window around each position, a
@@ -41,7 +41,7 @@ class CAA(Mechanism):
         apply: `residual`, as published, or `gate`: y = x * a.
         dims: position axes of x.
         strict: raise where batch normalisation would see one value, see `GateNorm`.
-        start: see `Mechanism`.
+        start: see `Features`.
 
     Shape:
         x (b, c, ...) with `dims` position axes; y the same.

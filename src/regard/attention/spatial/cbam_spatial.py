@@ -8,15 +8,15 @@ from torch import Tensor, nn
 from regard.attention.convolution import convolution
 from regard.attention.normalisation import GateNorm
 from regard.core.facts import Facts, Paper
+from regard.core.features import Features, Start
 from regard.core.layout import Layout, Stored
-from regard.core.mechanism import Mechanism, Start
 from regard.core.options import flag, odd
 from regard.core.precision import widen
 from regard.core.tap import Tap
 from regard.kernels import apply_gate, squeeze_channels
 
 
-class CBAMSpatial(Mechanism):
+class CBAMSpatial(Features):
     """Weighs each position by the largest and the mean channel around it.
 
     y = x * sigmoid(norm(conv([max(x), mean(x)]))), both taken over channels, conv k x k without bias.
@@ -30,7 +30,7 @@ class CBAMSpatial(Mechanism):
         kernel_size: k, odd.
         dims: position axes of x.
         strict: raise where batch normalisation would see one value, see `GateNorm`.
-        start: see `Mechanism`.
+        start: see `Features`.
 
     Shape:
         x (b, c, ...) with `dims` position axes; y the same.

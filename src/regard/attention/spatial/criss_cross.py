@@ -10,13 +10,13 @@ from regard.attention.heads import to_tokens
 from regard.attention.products import wide_product
 from regard.attention.widths import hidden_width
 from regard.core.facts import Facts, Paper
+from regard.core.features import Features, Start
 from regard.core.layout import Layout, Stored
-from regard.core.mechanism import Mechanism, Start
 from regard.core.options import at_least
 from regard.core.tap import Tap
 
 
-class CrissCross(Mechanism):
+class CrissCross(Features):
     """Adds to every position what those of its column and its row hold; a second pass reaches all positions.
 
     y = x + gamma sum of A_ij V_j over j in the column and the row of i, A_i = softmax of Q_i K_j over those j
@@ -30,7 +30,7 @@ class CrissCross(Mechanism):
         channels: c.
         reduction: Q and K have max(1, c // reduction) channels.
         recurrence: the number of passes.
-        start: see `Mechanism`; with `identity` gamma begins at 1.
+        start: see `Features`; with `identity` gamma begins at 1.
 
     Shape:
         x (b, c, h, w); y the same.

@@ -7,13 +7,13 @@ from torch import Tensor, nn, softmax
 from regard.attention.heads import to_features, to_tokens
 from regard.attention.widths import hidden_width
 from regard.core.facts import Facts, Paper
-from regard.core.mechanism import Mechanism, Start
+from regard.core.features import Features, Start
 from regard.core.options import at_least
 from regard.core.precision import widen
 from regard.core.tap import Tap
 
 
-class Double(Mechanism):
+class Double(Features):
     """Gathers n descriptors of the whole picture, then gives every position a mixture of them.
 
     G = A softmax(B) over positions, A with m channels and B with n: n descriptors of m values
@@ -27,7 +27,7 @@ class Double(Mechanism):
         channels: c.
         cm: m; None means max(1, c // 4).
         cn: n; None means max(1, c // 4).
-        start: see `Mechanism`.
+        start: see `Features`.
 
     Shape:
         x (b, c, ...) with 1 to 3 position axes; y the same.

@@ -9,12 +9,12 @@ from regard.attention.attending import attend
 from regard.attention.heads import to_features, to_tokens
 from regard.attention.widths import hidden_width
 from regard.core.facts import Facts, Paper
+from regard.core.features import Features, Start
 from regard.core.layout import Layout, Stored
-from regard.core.mechanism import Mechanism, Start
 from regard.core.tap import Tap
 
 
-class DualPosition(Mechanism):
+class DualPosition(Features):
     """Adds to every position what all positions hold, each weighed by how alike the two are.
 
     y = x + gamma softmax(B C') D over positions, B, C and D each a linear layer of x at every position
@@ -25,7 +25,7 @@ class DualPosition(Mechanism):
     Args:
         channels: c.
         reduction: B and C have max(1, c // reduction) channels.
-        start: see `Mechanism`; with `identity` gamma begins at 1.
+        start: see `Features`; with `identity` gamma begins at 1.
 
     Shape:
         x (b, c, ...) with 1 to 3 position axes; y the same.

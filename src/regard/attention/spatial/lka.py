@@ -9,8 +9,8 @@ from regard.attention.convolution import convolution
 from regard.attention.large_kernels import LargeKernelGate, chained, decomposed
 from regard.attention.strips import depthwise_convolution
 from regard.core.facts import Facts, Paper
+from regard.core.features import Start
 from regard.core.layout import Layout
-from regard.core.mechanism import Start
 
 
 class LKA(LargeKernelGate):
@@ -29,7 +29,7 @@ class LKA(LargeKernelGate):
         dilation: d.
         projections: the layer of the published network around the gate; it then does more than to weigh x.
         dims: position axes of x.
-        start: see `Mechanism`.
+        start: see `Features`.
 
     Shape:
         x (b, c, ...) with `dims` position axes; y the same.

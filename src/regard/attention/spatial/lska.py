@@ -9,8 +9,8 @@ from regard.attention.convolution import convolution
 from regard.attention.large_kernels import LargeKernelGate, chained, decomposed
 from regard.attention.strips import strip_convolution
 from regard.core.facts import Facts, Paper
+from regard.core.features import Start
 from regard.core.layout import Layout
-from regard.core.mechanism import Start
 from regard.core.options import at_least
 
 
@@ -30,7 +30,7 @@ class LSKA(LargeKernelGate):
         dilation: d; None is the paper's: 2 for a K under 23, else 3.
         projections: the layer of the published network around the gate, as in `lka`.
         dims: position axes of x.
-        start: see `Mechanism`.
+        start: see `Features`.
 
     Shape:
         x (b, c, ...) with `dims` position axes; y the same.

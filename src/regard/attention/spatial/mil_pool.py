@@ -6,15 +6,15 @@ import torch
 from torch import Tensor, nn, sigmoid, tanh
 
 from regard.core.errors import ShapeError
-from regard.core.facts import Facts, Paper
+from regard.core.facts import Facts, Input, Paper
+from regard.core.features import Features
 from regard.core.layout import Layout
-from regard.core.mechanism import Mechanism
 from regard.core.options import at_least, flag
 from regard.core.precision import widen
 from regard.core.tap import Tap
 
 
-class MILPool(Mechanism):
+class MILPool(Features):
     """Makes one vector of a bag of instances, each weighed by what it says itself.
 
     y = sum over instances of a_i x_i, a = softmax over instances of w (tanh(V x_i + v) * sigmoid(U x_i + u)) + d;
@@ -63,8 +63,8 @@ class MILPool(Mechanism):
             "All layers have biases, as in the authors' code; the paper's equations leave them out.",
         ),
         at="head",
-        keeps_shape=False,
-        insertable=False,
+        returns="vector",
+        inputs=(Input(name="mask", shape="(b, ...) of bool", optional=True),),
         neutral="uniform",
         parameters="(1 + gated)*hidden*(c + 1) + hidden + 1",
     )

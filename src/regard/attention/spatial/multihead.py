@@ -8,15 +8,15 @@ from torch import Tensor, nn
 from regard.attention.attending import aligned, attend, fill
 from regard.attention.heads import head_count, merge_heads, split_heads, to_features, to_tokens
 from regard.core.facts import Facts, Paper
+from regard.core.features import Features, Start
 from regard.core.layout import Layout
-from regard.core.mechanism import Mechanism, Start
 from regard.core.options import at_least, flag, one_of
 from regard.core.tap import Tap
 
 Position = Literal["none", "relative"]
 
 
-class MultiHead(Mechanism):
+class MultiHead(Features):
     """Adds to every position, for each of n heads, a weighted mean of what all positions hold.
 
     y = x + O [head_1 ... head_n], head = softmax((Q K' + R) / sqrt(d)) V over positions, d = c / n
@@ -37,7 +37,7 @@ class MultiHead(Mechanism):
         norm: whether layer normalisation over channels comes first, as in transformers.
         residual: whether x is added; without, y is what the heads gather.
         dims: position axes of x.
-        start: see `Mechanism`.
+        start: see `Features`.
 
     Shape:
         x (b, c, ...) with `dims` position axes; y the same.

@@ -12,8 +12,8 @@ from regard.attention.normalisation import GateNorm, saturated
 from regard.attention.products import wide_product
 from regard.attention.widths import hidden_width
 from regard.core.facts import Facts, Paper
+from regard.core.features import Features, Start
 from regard.core.layout import Layout, Stored
-from regard.core.mechanism import Mechanism, Start
 from regard.core.options import flag, one_of
 from regard.core.tap import Tap
 
@@ -32,7 +32,7 @@ _TIMM: dict[str, str | Stored] = {
 }
 
 
-class NonLocal(Mechanism):
+class NonLocal(Features):
     """Adds to every position a weighted sum over all positions.
 
     y_i = x_i + norm(W sum of f_ij g(x_j) over j), the positions j of x sub-sampled
@@ -54,7 +54,7 @@ class NonLocal(Mechanism):
             `channels`, or by 1 (`none`, the paper's equations).
         norm: whether batch normalisation follows W.
         strict: raise where batch normalisation would see one value, see `GateNorm`.
-        start: see `Mechanism`; with `identity` nothing begins at 0.
+        start: see `Features`; with `identity` nothing begins at 0.
 
     Shape:
         x (b, c, ...) with 1 to 3 position axes; y the same.

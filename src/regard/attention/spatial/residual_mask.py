@@ -10,7 +10,7 @@ from regard.attention.normalisation import GateNorm, saturated
 from regard.attention.pooling import halve
 from regard.attention.resampling import interpolate
 from regard.core.facts import Facts, Paper
-from regard.core.mechanism import Mechanism, Start
+from regard.core.features import Features, Start
 from regard.core.options import at_least, flag, one_of
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -23,7 +23,7 @@ SMALLEST = 1e-5
 """Added to a variance or a squared length before its root is divided by."""
 
 
-class ResidualMask(Mechanism):
+class ResidualMask(Features):
     """Strengthens each value by what an hourglass of residual units says of its channel and its position.
 
     y = x * (1 + f(score(up(hourglass(x))))): the hourglass halves x `poolings` times by the maxima of 3x3 windows, r
@@ -45,7 +45,7 @@ class ResidualMask(Mechanism):
         apply: `residual` or `naive`.
         dims: position axes of x.
         strict: raise where batch normalisation would see one value, see `GateNorm`.
-        start: see `Mechanism`.
+        start: see `Features`.
 
     Shape:
         x (b, c, ...) with `dims` position axes; y the same.

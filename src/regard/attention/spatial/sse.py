@@ -5,15 +5,15 @@ from typing import ClassVar
 from torch import Tensor, nn, sigmoid
 
 from regard.core.facts import Facts, Paper
+from regard.core.features import Features, Start
 from regard.core.layout import Layout, Stored
-from regard.core.mechanism import Mechanism, Start
 from regard.core.options import flag
 from regard.core.precision import widen
 from regard.core.tap import Tap
 from regard.kernels import apply_gate
 
 
-class SSE(Mechanism):
+class SSE(Features):
     """Weighs each position by a weighted sum of its channels.
 
     y = x * sigmoid(w x + b), w x the 1x1 convolution of x to one channel.
@@ -25,7 +25,7 @@ class SSE(Mechanism):
     Args:
         channels: c.
         bias: whether the convolution has a bias.
-        start: see `Mechanism`.
+        start: see `Features`.
 
     Shape:
         x (b, c, ...) with 1 to 3 position axes; y the same.

@@ -11,7 +11,7 @@ from regard.attention.resampling import average
 from regard.attention.sampling import NONDETERMINISTIC, sample
 from regard.attention.warps import TRANSFORMS, Transform, Warp
 from regard.core.facts import Facts, Paper
-from regard.core.mechanism import Mechanism, Start
+from regard.core.features import Features, Start
 from regard.core.options import at_least, one_of
 from regard.core.precision import widen
 from regard.core.tap import Tap, identity_grid
@@ -19,7 +19,7 @@ from regard.core.tap import Tap, identity_grid
 Padding = Literal["zeros", "border"]
 
 
-class STN(Mechanism):
+class STN(Features):
     """Reads the features off at other places: a small network looks at them and chooses one transformation of them.
 
     theta = place(relu(look(average(relu(conv(relu(conv(x)))))))), y = x sampled at the grid of theta: two 3x3
@@ -40,7 +40,7 @@ class STN(Mechanism):
         control: control points an axis of the thin plate spline, at least 2.
         padding: what lies outside: `zeros`, or the value of the `border`.
         dims: position axes of x.
-        start: see `Mechanism`.
+        start: see `Features`.
 
     Shape:
         x (b, c, ...) with `dims` position axes; y the same. The grid is (b, ..., dims).

@@ -9,8 +9,8 @@ from regard.attention.axes import axis_means, laid_along
 from regard.attention.convolution import convolution
 from regard.attention.normalisation import GateNorm
 from regard.core.facts import Facts, Paper
+from regard.core.features import Features, Start
 from regard.core.layout import Layout, Stored
-from regard.core.mechanism import Mechanism, Start
 from regard.core.options import flag, odd, one_of
 from regard.core.precision import widen
 from regard.core.tap import Tap
@@ -24,7 +24,7 @@ def _weight(name: str) -> Stored:
     return Stored(name=name, there=lambda ours: ours.unsqueeze(2), back=lambda theirs: theirs.squeeze(2))
 
 
-class Strip(Mechanism):
+class Strip(Features):
     """Weighs each value by the means of the strips that cross at its position.
 
     y = x * sigmoid(mix(relu(p1 + p2 + ...))), p_i = norm(conv_i(m_i)): m_i the profile along axis i, the means over
@@ -42,7 +42,7 @@ class Strip(Mechanism):
         bias: whether the convolutions of `full` and `depthwise` have a bias; None means with `full` only.
         dims: position axes of x, at least 2: a strip needs an axis to run along and one to look along.
         strict: raise where batch normalisation would see one value, see `GateNorm`.
-        start: see `Mechanism`.
+        start: see `Features`.
 
     Shape:
         x (b, c, ...) with `dims` position axes; y the same.

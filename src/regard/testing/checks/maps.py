@@ -134,7 +134,7 @@ def _reaches(gradient: Tensor | None) -> bool:
 
 def _identity(subject: Subject) -> Options:
     """The options that make it start as the identity."""
-    if subject.facts is not None and not subject.facts.insertable:
+    if subject.facts is not None and subject.facts.returns != "features":
         raise CheckSkippedError("Its facts say that it cannot be put into a trained network.")
     if subject.source.takes("start", "identity"):
         return {"start": "identity"}

@@ -8,13 +8,14 @@ from torch import Tensor, nn
 
 from regard.core.answers import is_right
 from regard.core.batch import ImageBatch
+from regard.core.draws import Draws
 from regard.core.errors import ShapeError
 from regard.core.scores import PERCENT, Score, Scores
 from regard.training.metrics import mean
 from regard.training.objectives import Objective, mixing, objective
 from regard.training.recipe import Recipe
 from regard.training.tasks.by_class import ByClass, by_class
-from regard.training.tasks.task import Draws, LossParts
+from regard.training.tasks.task import LossParts
 
 
 class Classification:

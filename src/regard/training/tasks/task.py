@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from regard.core.batch import Batch
+from regard.core.draws import Draws
 from regard.core.errors import OptionError
 from regard.core.scores import Scores
 
@@ -24,17 +25,6 @@ class LossParts(NamedTuple):
 
     total: Tensor
     parts: Mapping[str, Tensor] = {}
-
-
-class Draws(Protocol):
-    """Chance as a function of (seed, example) and of the epoch, the rollout and the step that `at` names."""
-
-    @property
-    def indices(self) -> Tensor:
-        """(b,) the examples' numbers in their split."""
-
-    def at(self, *, epoch: int | None = None, rollout: int | None = None, step: int | None = None) -> "Draws":
-        """The draws at another epoch, rollout or step."""
 
 
 class Task(Protocol[Given, Said]):

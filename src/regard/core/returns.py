@@ -1,0 +1,59 @@
+"""What mechanisms and networks return when it is more than one tensor of features."""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+
+class Memory(NamedTuple):
+    """What a temporal mechanism attends to, projected once for a whole sequence.
+
+    Attributes:
+        keys: (b, k, d), as the mechanism scores them.
+        values: (b, k, dv), as it adds them up.
+        mask: (b, k) or (b, q, k), bool, True where attention is allowed; None allows all.
+    """
+
+    keys: Tensor
+    values: Tensor
+    mask: Tensor | None
+
+
+class Attended(NamedTuple):
+    """What a temporal mechanism returns.
+
+    Attributes:
+        context: (b, q, dv), the weighted sums of the values; (b, dv) for a single query (b, dq).
+        weights: (b, q, k), or (b, k) for a single query; 0 where the mask is False; None where nobody asked for them.
+        state: what the next step needs of this one, such as where it looked; it is never kept on the module.
+    """
+
+    context: Tensor
+    weights: Tensor | None
+    state: Tensor | None
+
+
+class Sample(NamedTuple):
+    """What a hard mechanism chose for each image.
+
+    Attributes:
+        value: (b, ...), the choice: a place, a mask of positions, the index of a branch.
+        log_prob: (b,), the logarithm of its probability, with its graph; None for a relaxed form, whose value has one.
+        entropy: (b,), of the distribution that it was drawn from; None where it has no closed form.
+    """
+
+    value: Tensor
+    log_prob: Tensor | None
+    entropy: Tensor | None
+
+
+class Answer(NamedTuple):
+    """What a network with hard attention returns.
+
+    Attributes:
+        logits: (b, classes).
+        samples: the choices that led to them, in their order; none of a network that chooses nothing.
+    """
+
+    logits: Tensor
+    samples: tuple[Sample, ...]

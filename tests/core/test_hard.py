@@ -1,0 +1,49 @@
+import pytest
+import torch
+
+from regard.core import Draws, Facts, Hard, OptionError, Paper, Sample, ShapeError
+
+
+class Pointed(Hard):
+    """Chooses a position by its mean."""
+
+    facts = Facts(
+        name="pointed",
+        family="spatial",
+        kind="hard",
+        returns="sample",
+        paper=Paper(title="Points", authors="A B", year=2020, venue="V", identifier="arXiv:2000.00000"),
+    )
+
+    def forward(self, x, draws=None):
+        self.expect(x)
+        logits = x.mean(1).flatten(1)
+        chosen = (logits if draws is None else logits + draws.gumbel(logits.shape[1])).argmax(1)
+        log_prob = logits.log_softmax(1).gather(1, chosen[:, None]).squeeze(1)
+        return Sample(chosen, log_prob, torch.distributions.Categorical(logits=logits).entropy())
+
+
+def test_it_is_abstract():
+    with pytest.raises(TypeError, match="abstract"):
+        Hard(8)
+
+
+def test_it_is_greedy_without_draws():
+    x = torch.randn(3, 4, 5)
+    assert torch.equal(Pointed(4)(x).value, x.mean(1).argmax(1))
+
+
+def test_the_batch_split_changes_no_sample():
+    module, x = Pointed(4), torch.randn(6, 4, 5)
+    draws = Draws(seed=1, indices=torch.arange(6), epoch=2)
+    whole = module(x, draws).value
+    rows = torch.arange(6).split(4)
+    parts = [module(x[part], Draws(seed=1, indices=part, epoch=2)).value for part in rows]
+    assert torch.equal(whole, torch.cat(parts))
+
+
+def test_wrong_channels_and_features_are_said():
+    with pytest.raises(OptionError, match="pointed: channels=0 is not allowed"):
+        Pointed(0)
+    with pytest.raises(ShapeError, match="pointed: x has shape"):
+        Pointed(4)(torch.zeros(2, 3, 5))
