@@ -93,3 +93,8 @@ def test_loose_words_are_refused_where_none_belong_or_one():
 
 def test_nothing_near_suggests_nothing():
     assert nearest("zzz", ["alpha"]) == ""
+
+
+def test_who_looks_for_pretrained_weights_is_told_what_to_do():
+    with pytest.raises(UsageError, match=r"has no option --pretrained\. Nothing is downloaded: .*--weights FILE"):
+        read_words("train", ["--pretrained"], {}, None)

@@ -9,6 +9,12 @@ from pathlib import Path
 from regard.cli.parameters import Parameter
 
 
+_HINTS = {
+    "--pretrained": " Nothing is downloaded: save trained weights to a file and name it with --weights FILE.",
+}
+"""What to say of options that other programs have."""
+
+
 class UsageError(Exception):
     """What was typed cannot be understood. No `RegardError`, so that to say it PyTorch need not be loaded."""
 
@@ -132,5 +138,5 @@ def nearest(name: str, names: Sequence[str]) -> str:
 
 def _unknown(command: str, flag: str, parameters: Mapping[str, Parameter]) -> str:
     flags = [p.flag for p in parameters.values()] + ["--config", "--print-config", "--help"]
-    hint = nearest(flag.replace("_", "-"), flags)
+    hint = _HINTS.get(flag) or nearest(flag.replace("_", "-"), flags)
     return f"regard {command} has no option {flag}.{hint} regard {command} --help lists them."
