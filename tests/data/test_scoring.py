@@ -58,6 +58,19 @@ def test_the_source_of_the_training_under_another_name_is_recognised(hold):
     assert set(open_for_scoring(hold, ("cat", "dog"), fingerprint="0").splits) == {"all"}
 
 
+def test_groups_of_the_training_are_known_again(plant):
+    for label in ("cat", "dog"):
+        for n in range(6):
+            root = plant(f"{label}/p{n}", 4)
+    text, known = f"folder:{root}", ("cat", "dog")
+    for groups in ("auto", "none", "folder"):
+        trained = open_source(text, groups=groups)
+        assert "all" not in open_for_scoring(text, known, groups=groups, fingerprint=trained.fingerprint).splits
+    assert open_source(text, groups="none").fingerprint != trained.fingerprint
+    plain = plant("../other/cat", 3)
+    assert len(open_for_scoring(f"folder:{plain}/../other", known, groups="folder").splits["all"]) == 3
+
+
 def test_a_lone_split_of_arrays(tmp_path, arrays):
     np.savez(tmp_path / "set.npz", x_test=arrays["x_test"], y_test=arrays["y_test"])
     source = open_for_scoring(f"npz:{tmp_path / 'set.npz'}", ("0", "1", "2", "3"))

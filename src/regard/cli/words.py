@@ -8,7 +8,6 @@ from pathlib import Path
 
 from regard.cli.parameters import Parameter
 
-
 _HINTS = {
     "--pretrained": " Nothing is downloaded: save trained weights to a file and name it with --weights FILE.",
 }

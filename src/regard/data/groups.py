@@ -36,12 +36,12 @@ def group_by_folder(
         cut: whether splits are to be cut from these images.
 
     Raises:
-        DataError: `choice` is `folder`, and there is no subfolder.
+        DataError: `choice` is `folder`, splits are to be cut, and there is no subfolder.
     """
     names = None if choice == "none" else _first_folders(below, labels.tolist())
     named = sorted({name for name in names or () if name is not None})
     if names is None or not named:
-        if choice == "folder":
+        if choice == "folder" and cut:
             raise DataError(
                 f"{where} has no subfolders inside its classes that could be groups: put the images of each group into "
                 "a folder of its own, or leave out --groups folder."

@@ -118,9 +118,10 @@ def open_for_scoring(
     fingerprint: str | None = None,
     on_bad: Literal["skip", "fail"] = "skip",
     labels: str | Path | None = None,
+    groups: str = "auto",
     splits: str = "auto",
     classes: Sequence[str] | None = None,
-    value_range: Sequence[float] | None = None,
+    value_range: str | Sequence[float] | None = None,
     max_pixels: int = PIXEL_LIMIT,
     progress: Progress | None = None,
 ) -> Source:
@@ -135,6 +136,7 @@ def open_for_scoring(
             is opened with the splits of the training.
         on_bad: as for `open_source`, as are `labels`, `splits`, `classes`, `max_pixels` and `progress`.
         labels: see there.
+        groups: those of the training, by which its splits are known again.
         splits: see there.
         classes: see there.
         value_range: of the network's preprocessing.
@@ -155,6 +157,7 @@ def open_for_scoring(
         labels=str(labels) if labels is not None else None,
         max_pixels=at_least("open_for_scoring", "max_pixels", max_pixels, 1),
         progress=progress,
+        groups=groups,
         splits=splits,
         classes=None if classes is None else tuple(classes),
         value_range=parse_range(value_range),

@@ -138,7 +138,7 @@ def open_for_network(loaded: Loaded, data: str | None, reading: Reading = Readin
     if not name:
         raise OptionError(f"{loaded.path} does not say what it was trained on: name the pictures with --data.")
     if name != known.get("name"):
-        return _another(loaded, name, reading, known.get("fingerprint"))
+        return _another(loaded, name, reading, known)
     try:
         source = open_with_bar(name, _as_trained(reading, known))
     except DataError as error:
@@ -170,9 +170,11 @@ def _as_trained(reading: Reading, known: Mapping[str, Any]) -> Reading:
     return replace(before, **{name: value for name, value in asked.items() if value != getattr(usual, name)})
 
 
-def _another(loaded: Loaded, name: str, reading: Reading, fingerprint: str | None) -> Judged:
-    options = reading.options() | {"value_range": reading.value_range or loaded.preprocessing.value_range}
-    del options["groups"]
+def _another(loaded: Loaded, name: str, reading: Reading, known: Mapping[str, Any]) -> Judged:
+    fingerprint, before = known.get("fingerprint"), _as_trained(reading, known).groups
+    groups = before if reading.labels is not None or before in ("folder", "none") else "auto"
+    options = reading.options() | {"groups": groups}
+    options["value_range"] = reading.value_range or loaded.preprocessing.value_range
     try:
         with looking() as progress:
             source = open_for_scoring(name, loaded.classes, fingerprint=fingerprint, progress=progress, **options)
