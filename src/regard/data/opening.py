@@ -49,6 +49,11 @@ class Reading:
     value_range: str | None = None
     max_pixels: int = PIXEL_LIMIT
 
+    def asked(self) -> dict[str, Any]:
+        """What is not as usual."""
+        usual = asdict(Reading())
+        return {name: value for name, value in asdict(self).items() if value != usual[name]}
+
     def options(self) -> dict[str, Any]:
         """The options of `open_source` that they are."""
         names = None if self.classes is None else [n.strip() for n in self.classes.split(",") if n.strip()]

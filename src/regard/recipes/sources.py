@@ -1,9 +1,9 @@
 """Opens a source for a command: with a bar where its pictures are looked at for the first time, or for a network."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
@@ -11,7 +11,8 @@ from torch import Tensor
 
 from regard import training
 from regard.core.errors import DataError, OptionError, RunError
-from regard.data import Reading, Source, open_for_scoring, open_source
+from regard.core.run_record import DataRecord, InputRecord, NetworkRecord, RunRecord, TaskRecord
+from regard.data import Preprocessing, Reading, Source, open_for_scoring, open_source
 from regard.data.checking import Progress
 from regard.data.source import Split
 from regard.recipes.console import console, say
@@ -67,6 +68,29 @@ def task_of(source: Source, recipe: Recipe | None = None, labels: Tensor | None 
     if recipe is None:
         return classification(source.classes, multi_label=source.multi_label)
     return classification.trained_by(recipe, source.classes, multi_label=source.multi_label, labels=labels)
+
+
+def record_of(
+    network: NetworkRecord, source: Source, preprocessing: Preprocessing, *, data: str, reading: Reading
+) -> RunRecord:
+    """What a run is that has a network classify the images of a source.
+
+    Args:
+        network: the network.
+        source: the images.
+        preprocessing: how an image becomes what the network takes.
+        data: the source as it was asked for.
+        reading: how its images are read and divided.
+    """
+    task = task_of(source).to_json()
+    asked = reading.asked()
+    read = DataRecord(name=data, labels=asked.pop("labels", None), reading=asked, fingerprint=source.fingerprint)
+    return RunRecord(
+        network=network,
+        input=InputRecord(kind="image", options=preprocessing.to_json()),
+        task=TaskRecord(name=task["name"], options=task["options"], classes=tuple(task["classes"])),
+        data=read,
+    )
 
 
 def report_source(source: Source) -> None:
@@ -132,15 +156,15 @@ def open_for_network(loaded: Loaded, data: str | None, reading: Reading = Readin
         RunError: it has other classes, or is the network's own and holds other pictures by now, so that pictures which
             the network was trained on may have come into the other splits.
     """
-    known = loaded.metadata.get("data")
-    known = known if isinstance(known, dict) else {}
-    name = data or known.get("name")
+    known = loaded.record.data
+    name = data or (known.name if known else None)
     if not name:
         raise OptionError(f"{loaded.path} does not say what it was trained on: name the pictures with --data.")
-    if name != known.get("name"):
+    own = known if known and name == known.name else None
+    if own is None:
         return _another(loaded, name, reading, known)
     try:
-        source = open_with_bar(name, _as_trained(reading, known))
+        source = open_with_bar(name, _as_trained(reading, own))
     except DataError as error:
         if data is not None:
             raise
@@ -152,7 +176,7 @@ def open_for_network(loaded: Loaded, data: str | None, reading: Reading = Readin
             f"{loaded.path} tells {_list(loaded.classes, loaded.multi_label)} apart, but the classes of {name} are "
             f"{_list(source.classes, source.multi_label)}: name pictures with the same classes."
         )
-    if known.get("fingerprint") not in (None, source.fingerprint):
+    if own.fingerprint not in (None, source.fingerprint):
         raise RunError(
             f"{name} holds other pictures than when {loaded.path} was trained, so its splits may have been cut anew "
             "and pictures that the network was trained on may be among those to judge it by: put new pictures into a "
@@ -161,17 +185,14 @@ def open_for_network(loaded: Loaded, data: str | None, reading: Reading = Readin
     return Judged(source, own=True)
 
 
-def _as_trained(reading: Reading, known: Mapping[str, Any]) -> Reading:
+def _as_trained(reading: Reading, known: DataRecord) -> Reading:
     """The reading of the training, with what was asked for now over it."""
-    saved = known.get("reading")
-    before = Reading(**saved) if isinstance(saved, dict) else Reading(labels=known.get("labels"))
-    usual = Reading()
-    asked = {f.name: getattr(reading, f.name) for f in fields(Reading)}
-    return replace(before, **{name: value for name, value in asked.items() if value != getattr(usual, name)})
+    return Reading(**({"labels": known.labels} | known.reading | reading.asked()))
 
 
-def _another(loaded: Loaded, name: str, reading: Reading, known: Mapping[str, Any]) -> Judged:
-    fingerprint, before = known.get("fingerprint"), _as_trained(reading, known).groups
+def _another(loaded: Loaded, name: str, reading: Reading, known: DataRecord | None) -> Judged:
+    fingerprint = known.fingerprint if known else None
+    before = known.reading.get("groups", "auto") if known else "auto"
     groups = before if reading.labels is not None or before in ("folder", "none") else "auto"
     options = reading.options() | {"groups": groups}
     options["value_range"] = reading.value_range or loaded.preprocessing.value_range

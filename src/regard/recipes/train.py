@@ -4,7 +4,7 @@ import math
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from regard import models, training
 from regard.core.batch import ImageBatch
 from regard.core.errors import OptionError, RunError
 from regard.core.options import at_least
+from regard.core.run_record import NetworkRecord, RunRecord
 from regard.data import (
     ArrayPictures,
     Augment,
@@ -29,7 +30,7 @@ from regard.data import (
     preprocessing_for,
 )
 from regard.recipes.console import say
-from regard.recipes.network import batch_size_for, model_name
+from regard.recipes.network import batch_size_for, build_network
 from regard.recipes.run_folder import (
     CHECKPOINT,
     SETTINGS,
@@ -43,7 +44,7 @@ from regard.recipes.run_folder import (
     read_settings,
     write_facts,
 )
-from regard.recipes.sources import open_with_bar, report_source, task_of
+from regard.recipes.sources import open_with_bar, record_of, report_source, task_of
 from regard.recipes.trained import Trained
 from regard.recipes.versions import versions
 from regard.report.numerals import plural
@@ -133,7 +134,7 @@ def train(
     job = _prepare(settings, folder, resumed=bool(resume), recompute=recompute)
     if not resume:
         begin(folder, settings, _facts(job))
-    elif facts.get("data", {}).get("fingerprint") != job.source.fingerprint:
+    elif ((facts.get("run") or {}).get("data") or {}).get("fingerprint") != job.source.fingerprint:
         raise RunError(f"{folder} cannot be resumed, as {settings.data} holds other pictures now: begin a new run.")
     with noting_the_end(folder):
         done = _fit(job, folder, place, _readers(job.source, workers), resume=bool(resume))
@@ -164,19 +165,15 @@ def _is_whole(folder: Path) -> bool:
 class _Job:
     settings: Settings
     source: Source
+    record: RunRecord
     preprocessing: Preprocessing
     net: nn.Module
 
-    @property
-    def model(self) -> dict[str, Any]:
-        """What `models.create` takes."""
-        return _model(self.settings)
 
-
-def _model(settings: Settings) -> dict[str, Any]:
+def _network(settings: Settings) -> NetworkRecord:
     patches = {"patch": settings.patch, "patch_stride": settings.patch_stride}
     named = {name: value for name, value in patches.items() if value is not None}
-    return {"name": settings.model, "attention": settings.attention, **named}
+    return NetworkRecord(name=settings.model, options={"attention": settings.attention, **named})
 
 
 def _new(asked: Settings, out: str | None) -> Path:
@@ -202,34 +199,28 @@ def _begun(asked: Settings, resume: str, out: str | None) -> tuple[Settings, Pat
 def _prepare(settings: Settings, folder: Path, *, resumed: bool, recompute: bool) -> _Job:
     """Opens the pictures and builds the network as it was, or is to be, when the run began."""
     if not resumed:  # a wrong name is told now, not after every picture of a large folder has been looked at
-        models.create(**_model(settings), num_classes=2, seed=settings.seed, recompute=recompute)
+        network = _network(settings)
+        models.create(network.name, **network.options, num_classes=2, seed=settings.seed, recompute=recompute)
     state = None
     if settings.weights and not (resumed and (folder / CHECKPOINT).exists()):
         state = read_state(Path(settings.weights).expanduser())
     source = _open(settings)
     preprocessing = preprocessing_for(source, settings.size, fit=settings.fit, channels=_channels(state))
-    if (
-        settings.patch is not None and settings.fit == "crop"
-    ):  # what a patch shows may stand at the edge, which a crop would cut off
+    # What a patch shows may stand at the edge, which a crop would cut off.
+    if settings.patch is not None and settings.fit == "crop":
         preprocessing = replace(preprocessing, resize="exact")
     for warning in fit_warnings(source, preprocessing):
         say(f"warning: {warning}", style="yellow")
-    net = models.create(
-        **_model(settings),
-        num_classes=len(source.classes),
-        in_channels=preprocessing.channels,
-        seed=settings.seed,
-        recompute=recompute,
-    )
+    record = record_of(_network(settings), source, preprocessing, data=settings.data, reading=settings.reading)
+    net = build_network(record, preprocessing, seed=settings.seed, recompute=recompute)
     if state is not None:
         state = net.adopt(state) if isinstance(net, models.BagOfPatches) else state
         say(f"{settings.weights}: {transfer(net, state, str(settings.weights), len(source.classes))}.")
-    job = _Job(settings, source, preprocessing, net)
+    job = _Job(settings, source, record, preprocessing, net)
     height, width = preprocessing.size
     patches = f" in {math.prod(net.grid(height, width))} patches" if isinstance(net, models.BagOfPatches) else ""
     say(
-        f"{model_name(job.model)}: {models.describe(net).parameters:,} parameters; it sees {height} x {width} "
-        f"pixels{patches}."
+        f"{record.network}: {models.describe(net).parameters:,} parameters; it sees {height} x {width} pixels{patches}."
     )
     return job
 
@@ -261,13 +252,10 @@ def _facts(job: _Job) -> dict[str, Any]:
     """What is known of the run besides its settings."""
     source = job.source
     return {
-        "data": {
-            "name": source.name,
-            "fingerprint": source.fingerprint,
-            "pictures": {split: len(pictures) for split, pictures in source.splits.items()},
-            "account": source.account.to_json(),
-            "warnings": list(source.warnings),
-        },
+        "run": job.record.to_json(),
+        "pictures": {split: len(pictures) for split, pictures in source.splits.items()},
+        "account": source.account.to_json(),
+        "warnings": list(source.warnings),
         "versions": versions(),
         "result": None,
     }
@@ -301,17 +289,7 @@ def _fit(job: _Job, folder: Path, device: torch.device, workers: int, *, resume:
             seed=settings.seed,
             device=device,
             resume=resume,
-            extra={
-                "classes": list(job.source.classes),
-                "multi_label": job.source.multi_label,
-                "model": job.model,
-                "preprocessing": job.preprocessing.to_json(),
-                "data": {
-                    "name": settings.data,
-                    "reading": asdict(settings.reading),
-                    "fingerprint": job.source.fingerprint,
-                },
-            },
+            run=job.record,
         )
     except KeyboardInterrupt as stopped:
         raise KeyboardInterrupt(f"{stopped} Go on with: regard train --resume {folder}") from stopped
@@ -325,7 +303,7 @@ def _score(job: _Job, folder: Path, device: torch.device, fit: "training.Fit") -
     found = training.evaluate(job.net, _judging(job, job.source.splits["val"]), task_of(job.source), device=device)
     return Trained(
         path=folder,
-        network=model_name(job.model),
+        network=str(job.record.network),
         epochs=fit.epochs,
         kept_epoch=fit.kept_epoch,
         seconds=fit.seconds,

@@ -3,9 +3,8 @@
 import json
 import re
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
-from importlib.metadata import version
 from pathlib import Path
 
 from torch import nn
@@ -13,16 +12,18 @@ from torch.utils.data import DataLoader
 
 from regard import data, explanation, report, training
 from regard.core.batch import ImageBatch
+from regard.core.coding import decode, encode
 from regard.core.errors import RunError
 from regard.core.files import write_whole
+from regard.core.run_record import RunRecord
 from regard.core.tap import taps
 from regard.data import Augment, Fit, Reading
-from regard.recipes.arms import Trunk, arm_facts, build_arm
+from regard.recipes.arms import Trunk, arm_network, build_arm
 from regard.recipes.ledger import record_look
 from regard.recipes.network import batch_size_for
-from regard.recipes.sources import open_with_bar, task_of
-from regard.report.coding import decode, encode
+from regard.recipes.sources import open_with_bar, record_of, task_of
 from regard.training.tasks import judged_by
+from regard.training.weights import weights_metadata
 
 TRIAL_FILE = "trial.json"
 WEIGHTS_FILE = "weights.safetensors"
@@ -150,7 +151,7 @@ def run_trial(job: Job) -> Finished:
     test = _score(job, table, net, splits["test"])
     ablations, profiles = _look_into(job, table, net)
     weights = job.trial_folder / WEIGHTS_FILE
-    training.save_weights(weights, net, _metadata(job, table))
+    training.save_weights(weights, net, weights_metadata(job.design.recipe, job.seed, fit.history, _record(job, table)))
     finished = Finished(
         trial=report.Trial(
             arm=job.arm,
@@ -272,18 +273,6 @@ def ablation_rows(found: explanation.Ablation, arm: str, seed: int) -> tuple[rep
     )
 
 
-def _metadata(job: Job, table: Table) -> dict[str, object]:
-    return {
-        "regard": version("regard"),
-        "model": arm_facts(job.arm, trunk_of(job.design, table.source), job.reference_parameters),
-        "multi_label": table.source.multi_label,
-        "classes": list(table.source.classes),
-        "preprocessing": table.preprocessing.to_json(),
-        "data": {
-            "name": job.design.data,
-            "reading": asdict(job.design.reading),
-            "fingerprint": job.design.fingerprint,
-        },
-        "recipe": job.design.recipe.to_json(),
-        "seed": job.seed,
-    }
+def _record(job: Job, table: Table) -> RunRecord:
+    network = arm_network(job.arm, trunk_of(job.design, table.source), job.reference_parameters)
+    return record_of(network, table.source, table.preprocessing, data=job.design.data, reading=job.design.reading)
