@@ -128,7 +128,7 @@ def forms():
     for mechanism in EVERY:
         yield pytest.param(mechanism, id=mechanism.facts.name)
         hints = get_type_hints(mechanism.__init__)
-        for name in set(inspect.signature(mechanism).parameters) - {"start", "strict"}:
+        for name in sorted(set(inspect.signature(mechanism).parameters) - {"start", "strict"}):
             hint = hints[name]
             for value in (True, False) if hint is bool else get_args(hint) if get_origin(hint) is Literal else ():
                 yield pytest.param(partial(mechanism, **{name: value}), id=f"{mechanism.facts.name}:{name}={value}")

@@ -29,6 +29,21 @@ def wrapped(error):
         (RuntimeError("I/O error: No space left on device (os error 28)"), "The disk is full"),
         (PermissionError(errno.EACCES, "Permission denied", "/a"), "/a cannot be used: Permission denied"),
         (OutOfMemoryError("CUDA out of memory"), "--batch-size"),
+        (RuntimeError("unable to write to file </torch_7_1_0>: No space left on device (28)"), "--shm-size"),
+        (RuntimeError("DataLoader worker (pid 7) is killed by signal: Bus error. It is possible ..."), "--shm-size"),
+        (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "), "was ended from outside"),
+        (RuntimeError("DataLoader worker (pid(s) 7, 8) exited unexpectedly"), "fewer --workers"),
+        (
+            RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory"),
+            "--batch-size",
+        ),
+        (MemoryError("Unable to allocate 3 TiB"), "The memory was full"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "The memory was full"),
+        (
+            ValueError("Expected more than 1 value per channel when training, got input size [1, 8, 1, 1]"),
+            "of 2 or more",
+        ),
+        (OSError(errno.EMFILE, "Too many open files"), "ulimit"),
     ],
 )
 def test_the_machine_s_faults_are_named_even_under_another_error(error, said):
@@ -36,6 +51,6 @@ def test_the_machine_s_faults_are_named_even_under_another_error(error, said):
     assert said in sentence_of(wrapped(error))
 
 
-@pytest.mark.parametrize("error", [ValueError("x"), FileNotFoundError(errno.ENOENT, "no", "a")])
+@pytest.mark.parametrize("error", [ValueError("x"), FileNotFoundError(errno.ENOENT, "no", "a"), RuntimeError("shape")])
 def test_a_bug_stays_a_bug(error):
     assert sentence_of(error) is None

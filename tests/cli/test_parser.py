@@ -124,3 +124,14 @@ def test_options_come_in_groups_with_the_docstring_s_words(parser):
 def test_several_choices_are_described():
     assert describe(Parameter("x", tuple[Literal["a", "b", "c"], ...], ())) == "a, b or c, several with spaces between"
     assert describe(Parameter("x", int | Literal["all"], 1)) == "a whole number or all"
+
+
+def test_the_word_none_reaches_an_option_that_knows_it():
+    from regard.recipes.show_data import show_data
+
+    keywords = CommandParser("data show", show_data, "source").parse(
+        ["folder:x", "--groups", "none", "--splits", "none", "--classes", "a,b", "--on-bad", "fail"]
+    )
+    reading = keywords["reading"]
+    assert (reading.groups, reading.splits, reading.on_bad) == ("none", "none", "fail")
+    assert reading.options()["classes"] == ["a", "b"]

@@ -4,9 +4,10 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 
 from regard.cli.parameters import Parameter
-from regard.cli.words import UsageError, nearest, read_words
+from regard.cli.words import UsageError, nearest, read_words, restore
 
 PARAMETERS = {
     p.name: p
@@ -93,3 +94,15 @@ def test_loose_words_are_refused_where_none_belong_or_one():
 
 def test_nothing_near_suggests_nothing():
     assert nearest("zzz", ["alpha"]) == ""
+
+
+def test_who_looks_for_pretrained_weights_is_told_what_to_do():
+    with pytest.raises(UsageError, match=r"has no option --pretrained\. Nothing is downloaded: .*--weights FILE"):
+        read_words("train", ["--pretrained"], {}, None)
+
+
+def test_a_file_name_of_any_bytes_passes():
+    name = "/tmp/\udcb9\udcb7/\U0001f431.png"
+    typed = read_words("predict", [name], PARAMETERS, "images")
+    typed.values["images"].encode("utf-8")
+    assert restore(yaml.safe_load(typed.values["images"])) == [name]

@@ -74,7 +74,7 @@ def shortened(command: str) -> list[str]:
 
 
 def lay_out_pictures(folder: Path) -> None:
-    """What the pages call the reader's own: a folder of photographs of two classes, an npz file, a picture."""
+    """What the pages call the reader's own: folders of photographs of two classes, an npz file, a picture."""
     random = np.random.default_rng(0)
     for number in range(40):
         kind, side = ("cats", "dogs")[number % 2], int(random.integers(24, 40))
@@ -82,6 +82,9 @@ def lay_out_pictures(folder: Path) -> None:
         place = folder / "photos" / kind / f"{number}.jpg"
         place.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(pixels).save(place)
+    for name in ("cats/1.jpg", "dogs/2.jpg"):
+        (folder / "other-photos" / name).parent.mkdir(parents=True)
+        Image.fromarray(pixels).save(folder / "other-photos" / name)
     Image.fromarray(pixels).save(folder / "cat.jpg")
     arrays = {
         f"{axis}_{split}": values

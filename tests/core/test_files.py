@@ -1,12 +1,13 @@
 """A file is the old one or the new one, whatever happens while it is written."""
 
+import json
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
 
 from regard.core import RunError
-from regard.core.files import replacing, write_whole
+from regard.core.files import as_bytes, replacing, write_whole
 
 
 @contextmanager
@@ -60,3 +61,8 @@ def test_of_several_writers_at_once_one_wins_whole(tmp_path):
         list(pool.map(lambda text: write_whole(tmp_path / "x", text), texts))
     assert (tmp_path / "x").read_bytes() in texts
     assert [p.name for p in tmp_path.iterdir()] == ["x"]
+
+
+def test_any_name_becomes_bytes_and_comes_back_from_json():
+    name = "folder:ca\udce9/猫"
+    assert json.loads(as_bytes(json.dumps({"name": name}, ensure_ascii=False)))["name"] == name

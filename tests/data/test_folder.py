@@ -1,5 +1,7 @@
 """folder: sources: one folder a class, with or without split folders."""
 
+import os
+
 import pytest
 import torch
 from PIL import Image
@@ -65,7 +67,7 @@ def test_bad_pictures_are_skipped_or_fail(plant):
     assert [bad.path for bad in source.skipped] == [str(root / "a/003.png"), str(root / "b/004.png")]
     assert sum(len(p) for p in source.splits.values()) == 28
     with pytest.raises(BadPictureError, match="2 of 30 pictures"):
-        opened(root, on_bad_image="fail")
+        opened(root, on_bad="fail")
     Image.new("RGB", (100, 100)).save(root / "a/005.png")
     assert len(opened(root, max_pixels=9999).skipped) == 3
 
@@ -98,6 +100,10 @@ def test_refused(plant, tmp_path):
     (root / "nothing/IMG_1.heic").touch()
     with pytest.raises(DataError, match=r"nothing has no picture \(only files such as IMG_1\.heic\)"):
         opened(root)
+    (root / "void").mkdir()
+    with pytest.raises(DataError, match=r"2 class folders have no picture: \S+nothing, \S+void \(only"):
+        opened(root)
+    (root / "void").rmdir()
     plant("nothing", 5, suffix="bmp")
     for i in range(5):
         (root / f"nothing/00{i}.bmp").write_bytes(b"")
@@ -159,3 +165,71 @@ def test_equal_pictures_are_not_parted(plant):
     source = opened(root)
     assert not [said for said in source.warnings if "both in" in said]
     assert torch.bincount(source.splits["train"].labels).tolist() != [30, 30]
+
+
+def test_links_are_followed(plant, tmp_path):
+    for label in ("a", "b"):
+        root = plant(label, 10)
+        plant(f"aside{label}", 30)
+        (root / f"aside{label}").rename(tmp_path / f"aside{label}")
+        (root / label / "more").symlink_to(tmp_path / f"aside{label}", target_is_directory=True)
+    assert sum(len(p) for p in opened(root).splits.values()) == 80
+    (root / "c").symlink_to(root / "a", target_is_directory=True)
+    assert opened(root).classes == ("a", "b", "c")
+
+
+def test_links_that_lead_round_are_not_followed(plant):
+    for label in ("a", "b"):
+        root = plant(label, 10)
+        plant(f"{label}/deep", 10)
+        (root / label / "up").symlink_to(root, target_is_directory=True)
+        (root / label / "deep/own").symlink_to(root / label, target_is_directory=True)
+        (root / label / "again").symlink_to(root / label / "deep", target_is_directory=True)
+    source = opened(root)
+    assert sum(source.account.used.values()) == 40
+    assert len(source.account.reasons()["left out, it leads to a folder that is read already"]) == 6
+    (root / "a/gone.png").symlink_to(root / "absent.png")
+    assert opened(root).skipped[0].reason == "there is no such file"
+
+
+def test_the_account_has_every_file(plant):
+    for label in ("a", "b"):
+        root = plant(label, 15)
+    (root / "a/003.png").write_bytes(b"")
+    for name in ("a/IMG_1.HEIC", "b/notes.txt", ".DS_Store", "loose.png", "b/scan.dcm"):
+        (root / name).write_bytes(b"x")
+    account = opened(root).account
+    assert account.found == sum(len(names) for _, _, names in os.walk(root)) == 35
+    assert sum(account.used.values()) == 29
+    assert {entry.path: entry.bad for entry in account.left_out} == {
+        str(root / "a/003.png"): True,
+        str(root / "a/IMG_1.HEIC"): True,
+        str(root / "b/scan.dcm"): True,
+        str(root / ".DS_Store"): False,
+        str(root / "loose.png"): False,
+    }
+    assert account.unknown == (str(root / "b/notes.txt"),)
+    with pytest.raises(BadPictureError, match=r"3 of 32 pictures(.|\n)*it is HEIC"):
+        opened(root, on_bad="fail")
+
+
+def test_names_that_are_not_utf8_are_shown(plant):
+    root = plant("b", 12)
+    plant("temporary", 12)
+    os.rename(root / "temporary", os.path.join(os.fsencode(root), "狗".encode("gbk")))
+    source = opened(root)
+    assert source.classes == ("b", r"\xb9\xb7")
+    assert any(r"The name of the class folder \xb9\xb7 is not UTF-8" in note for note in source.notes)
+    for pictures in source.splits.values():
+        for i in range(len(pictures)):
+            assert pictures.read(i).shape == (3, 12, 10)
+            pictures.names(i).encode("utf-8")
+
+
+def test_one_name_in_two_unicode_forms_is_one_class(plant):
+    for split, name in (("train", "Ma\u0308dchen"), ("test", "M\u00e4dchen")):
+        root = plant(f"{split}/{name}", 12)
+        plant(f"{split}/other", 12)
+    source = opened(root)
+    assert source.classes == ("M\u00e4dchen", "other")
+    assert source.counts()["test"] == (12, 12)

@@ -62,9 +62,9 @@ REFUSED = {
     "file,cat,dog": "names no file",
     "file,cat\n000.png,1": "one class only",
     "file,cat,dog\n000.png,1": "line 2 has 2 columns, but the first line names 3",
-    "file,cat,dog\n000.png,1,0\n001.png,yes,0": "line 3: the column 'cat' has 'yes'",
+    "file,cat,dog\n000.png,1,0\n001.png,maybe,0": "line 3: the column 'cat' has 'maybe'",
     "file,cat,dog\n000.png,1,0\n000.png,0,1": "line 3 names the file '000.png'",
-    "file,split,cat,dog\n000.png,training,1,0": "the split is 'training'",
+    "file,split,cat,dog\n000.png,holdout,1,0": "the split is 'holdout'",
     "file,split,cat,dog\n000.png,test,1,0": "no picture into the split train",
     "file,cat,dog\n" + rows(38).replace(",1\n", ",0\n"): "no usable training picture has the class 'dog'",
 }
@@ -85,3 +85,78 @@ def test_a_table_that_is_not_there_or_does_not_belong(plant, tmp_path):
         open_source(f"folder:{root}", labels=tmp_path / "latin.csv")
     with pytest.raises(OptionError, match="goes with folder:PATH only"):
         open_source("fashion-mini", labels=tmp_path / "absent.csv")
+
+
+@pytest.mark.parametrize(("one", "zero"), [("1.0", "0.0"), ("True", "False"), ("1", ""), ("yes", "no")])
+def test_one_and_zero_written_otherwise(table, one, zero):
+    text = "file,cat,dog\n" + "\n".join(
+        f"{i:03d}.png,{one if i % 2 else zero},{one if i % 3 == 0 else zero}" for i in range(40)
+    )
+    source = table(text)
+    assert source.fingerprint == table("file,cat,dog\n" + rows(40)).fingerprint
+    assert any("empty cells of the table count as 0" in said for said in source.notes) == (not zero)
+
+
+NAMES = {
+    "a prefix": (lambda i: f"data/set/{i:03d}.png", "by the end of its path"),
+    "no extension": (lambda i: f"{i:03d}", "without an extension"),
+    "backslashes": (lambda i: f"set\\{i:03d}.png", "by the end of its path"),
+    "another case": (lambda i: f"{i:03d}.PNG", "in another case"),
+    "a leading dot": (lambda i: f"./{i:03d}.png", None),
+}
+
+
+@pytest.mark.parametrize("what", NAMES)
+def test_files_are_found_as_they_are_named(table, what):
+    name, way = NAMES[what]
+    text = "file,cat,dog\n" + "\n".join(f"{name(i)},{i % 2},{int(i % 3 == 0)}" for i in range(40))
+    source = table(text)
+    assert source.fingerprint == table("file,cat,dog\n" + rows(40)).fingerprint
+    assert source.warnings == source.skipped == ()
+    assert [said for said in source.notes if "of the table" in said] == (
+        [f"40 names of the table were found {way}{' or Unicode normal form' * ('case' in what)}."] if way else []
+    )
+
+
+def test_absolute_paths_are_no_cause_of_warning(plant, tmp_path):
+    root = plant("", 40)
+    path = tmp_path / "labels.csv"
+    path.write_text("file,cat,dog\n" + "\n".join(f"{root}/{i:03d}.png,{i % 2},{int(i % 3 == 0)}" for i in range(40)))
+    source = open_source(f"folder:{root}", labels=path)
+    assert source.warnings == ()
+    assert source.account.complete
+
+
+def test_files_are_found_below_subfolders_but_not_where_two_fit(plant, tmp_path):
+    root = plant("left", 20)
+    plant("right", 30)
+    path = tmp_path / "labels.csv"
+    path.write_text("file,cat,dog\n" + rows(30))
+    source = open_source(f"folder:{root}", labels=path)
+    assert len(source.skipped) == 20
+    assert {bad.reason for bad in source.skipped} == {"there is no such file"}
+    assert source.account.found == 20 + 50
+
+
+def test_one_file_under_two_names_is_refused(table):
+    with pytest.raises(DataError, match=r"names the file 001\.png more than once, as 001\.png and 001"):
+        table("file,cat,dog\n" + rows(40) + "\n001,1,0")
+
+
+def test_a_column_of_groups_is_not_parted(table):
+    text = "file,patient,cat,dog\n" + rows(40).replace(".png,", ".png,P,")
+    text = "\n".join(line.replace(",P,", f",p{n // 4},") for n, line in enumerate(text.split("\n")))
+    with pytest.raises(DataError, match="named by --groups patient"):
+        table(text)
+    source = table(text, groups="patient")
+    assert source.classes == ("cat", "dog")
+    groups = [set(pictures.groups) for pictures in source.splits.values()]
+    assert sum(map(len, groups)) == len(set.union(*groups)) == 11
+    with pytest.raises(DataError, match=r"no column 'doctor' for --groups; its columns are: file, patient"):
+        table(text, groups="doctor")
+
+
+def test_the_account_adds_up(table):
+    account = table("file,cat,dog\n" + rows(30) + "\nabsent.png,1,1").account
+    assert (account.found, sum(account.used.values()), len(account.bad)) == (41, 30, 1)
+    assert len(account.reasons()["left out, the table does not name it"]) == 10

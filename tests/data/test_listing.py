@@ -1,10 +1,13 @@
 """Which files of a folder are pictures, and what becomes of the bad ones."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
 from regard.core.errors import DataError
-from regard.data import BadPicture, BadPictureError
+from regard.data import BadPictureError
+from regard.data.account import LeftOut, Tally
 from regard.data.listing import checked_pictures, find_pictures, ignored, picture_folder, subfolders
 from regard.data.source import Opening
 
@@ -16,9 +19,10 @@ def test_pictures_are_found_at_any_depth_and_hidden_files_are_not(plant):
     plant("__MACOSX", 1)
     for name in (".DS_Store", "cat/.a.png", "cat/notes.txt", "cat/Thumbs.db"):
         (root / name).touch()
-    pictures, others = find_pictures(root)
-    assert [p.relative_to(root).as_posix() for p in pictures] == ["cat/000.PNG", "cat/deep/deeper/000.jpg"]
-    assert [p.name for p in others] == ["Thumbs.db", "notes.txt"]
+    walked = find_pictures(root)
+    others = walked.tally.unknown
+    assert [p.relative_to(root).as_posix() for p in walked.pictures] == ["cat/000.PNG", "cat/deep/deeper/000.jpg"]
+    assert [Path(p).name for p in others] == ["Thumbs.db", "notes.txt"]
     assert [p.name for p in subfolders(root)] == ["cat"]
     assert ignored(others, root) == (
         "2 files are ignored, as their names are not those of pictures: cat/Thumbs.db, cat/notes.txt.",
@@ -46,20 +50,22 @@ def test_bad_pictures_are_left_out_and_listed_or_an_error(plant):
     (root / "003.png").write_bytes((root / "003.png").read_bytes()[:100])
     names = [f"00{i}.png" for i in range(4)]
     labels = torch.arange(4)
-    found = checked_pictures(root, names, labels, Opening())
+    tally = Tally(4)
+    found = checked_pictures(root, names, labels, Opening(), tally)
+    skipped = tally.left_out
     assert found.kept == found.pictures.labels.tolist() == [0, 2]
     assert [found.pictures.names(i) for i in range(2)] == ["000.png", "002.png"]
-    assert found.skipped[0] == BadPicture(str(root / "001.png"), "the file is empty (0 bytes)")
-    assert found.skipped[1].path == str(root / "003.png")
+    assert skipped[0] == LeftOut(str(root / "001.png"), "the file is empty (0 bytes)")
+    assert skipped[1].path == str(root / "003.png")
     with pytest.raises(BadPictureError, match=r"2 of 4 pictures .* cannot be used") as error:
-        checked_pictures(root, names, labels, Opening(on_bad_image="fail"))
-    assert str(found.skipped[0]) in str(error.value)
-    assert str(found.skipped[1]) in str(error.value)
+        checked_pictures(root, names, labels, Opening(on_bad="fail"), Tally(4))
+    assert str(skipped[0]) in str(error.value)
+    assert str(skipped[1]) in str(error.value)
 
 
 def test_all_grey_is_one_channel(plant):
     root = plant("", 2, channels=1)
     names, labels = ["000.png", "001.png"], torch.arange(2)
-    assert checked_pictures(root, names, labels, Opening()).pictures.channels == 1
+    assert checked_pictures(root, names, labels, Opening(), Tally(2)).pictures.channels == 1
     plant("", 1, channels=3)
-    assert checked_pictures(root, names, labels, Opening()).pictures.channels == 3
+    assert checked_pictures(root, names, labels, Opening(), Tally(2)).pictures.channels == 3

@@ -75,7 +75,15 @@ REFUSED = {
     "two sizes": (wrong(x_test=lambda a: a["x_test"][:, :4]), r"4 x 5 with 3 channels but those in x_train are 6 x 5"),
     "labels too few": (wrong(y_train=lambda a: a["y_train"][:-1]), "30 pictures but y_train has 29 labels"),
     "labels floating point": (wrong(y_train=lambda a: a["y_train"] * 1.0), "dtype float64; labels must be whole"),
-    "labels are words": (wrong(y_train=lambda a: a["y_train"].astype(str)), "dtype <U21; labels must be whole"),
+    "labels are words in one split": (wrong(y_train=lambda a: a["y_train"].astype(str)), "dtype <U21; labels must be"),
+    "a word that is no class": (
+        wrong(
+            y_train=lambda a: a["y_train"].astype(str),
+            y_test=lambda a: a["y_test"].astype(str),
+            classes=np.array(["0"]),
+        ),
+        "the label '1', which is not in classes",
+    ),
     "a negative label": (wrong(y_train=lambda a: a["y_train"] - 1), "y_train has the label -1"),
     "a label past the names": (wrong(classes=np.array(["a", "b"])), "y_train has the label 2, but there are 2 names"),
     "a label no training picture has": (wrong(y_test=lambda a: a["y_test"] + 1), "y_test has the label 3"),
@@ -140,3 +148,42 @@ def test_a_damaged_member_is_refused(opened, arrays, tmp_path):
     path.write_bytes(data)
     with pytest.raises(DataError, match="cannot be read"):
         open_source(f"npz:{path}")
+
+
+@pytest.mark.parametrize("kind", ["U", "S"])
+def test_labels_may_be_the_names_of_classes(opened, arrays, kind):
+    names = np.array(["bee", "ant", "cat"]).astype(kind)
+    source = opened(arrays | {key: names[arrays[key]] for key in ("y_train", "y_test")})
+    assert source.classes == ("ant", "bee", "cat")
+    expected = np.array([1, 0, 2])[arrays["y_test"]]
+    assert source.splits["test"].labels.tolist() == expected.tolist()
+    given = opened(
+        arrays
+        | {key: names[arrays[key]] for key in ("y_train", "y_test")}
+        | {"classes": np.array(["cat", "bee", "ant"])}
+    )
+    assert given.classes == ("cat", "bee", "ant")
+    assert given.splits["test"].labels.tolist() == np.array([1, 2, 0])[arrays["y_test"]].tolist()
+
+
+def test_numbers_as_words_keep_their_order(opened, arrays):
+    words = np.array(["2", "10", "1"])
+    source = opened(arrays | {key: words[arrays[key]] for key in ("y_train", "y_test")})
+    assert source.classes == ("1", "2", "10")
+
+
+def test_the_names_of_medmnist_and_unknown_arrays(opened, arrays):
+    renamed = {
+        "train_images": arrays["x_train"],
+        "train_labels": arrays["y_train"][:, None],
+        "val_images": arrays["x_test"][::-1],
+        "val_labels": arrays["y_test"][::-1, None],
+        "test_images": arrays["x_test"],
+        "test_labels": arrays["y_test"][:, None],
+        "info": np.arange(3),
+    }
+    own = {"x_val": arrays["x_test"][::-1], "y_val": arrays["y_test"][::-1]}
+    source = opened(renamed)
+    assert source.fingerprint == opened(arrays | own).fingerprint
+    assert source.notes[0].endswith("has arrays that mean nothing to regard: info.")
+    assert source.account.found == sum(source.account.used.values()) == 48

@@ -46,8 +46,8 @@ def test_nothing_at_all():
 
 
 def test_options_are_checked():
-    with pytest.raises(OptionError, match="on_bad_image='ignore'"):
-        open_source("fashion-mini", on_bad_image="ignore")
+    with pytest.raises(OptionError, match="on_bad='ignore'"):
+        open_source("fashion-mini", on_bad="ignore")
     with pytest.raises(OptionError, match="max_pixels=0"):
         open_source("fashion-mini", max_pixels=0)
 

@@ -129,3 +129,13 @@ def test_one_colour_only_does_not_divide_by_zero(tmp_path):
             Image.new("RGB", (8 + i, 9), (0, 0, 255)).save(root / label / f"{i}.png")
     out = preprocessing_for(open_source(f"folder:{root}")).eval()(picture(3, 9, 9))
     assert out.isfinite().all()
+
+
+def test_the_range_of_values_goes_into_the_file_and_back():
+    deep = Preprocessing(size=(8, 8), channels=1, mean=(0.5,), std=(0.2,), resize="pad", value_range=(-1024.0, 3071.0))
+    assert Preprocessing.from_json(json.loads(json.dumps(deep.to_json()))) == deep
+    record = GREY.to_json()
+    del record["value_range"]
+    assert Preprocessing.from_json(record) == GREY
+    with pytest.raises(OptionError, match="value_range None or"):
+        Preprocessing(size=(8, 8), channels=1, mean=(0.5,), std=(0.2,), value_range=(3, 3))

@@ -5,7 +5,7 @@ import torch
 
 from regard.core.errors import DataError
 from regard.data import ArrayPictures
-from regard.data.source import assemble, per_class
+from regard.data.source import Holding, Opening, assemble, per_class
 
 
 def pictures(*counts, seed=0):
@@ -20,7 +20,7 @@ def source(train=(20, 20), val=(4, 4), test=(4, 4)):
         split: given if isinstance(given, ArrayPictures) else pictures(*given, seed=seed)
         for seed, (split, given) in enumerate(counts.items())
     }
-    return assemble("toy", ("cat", "dog"), parts, seed=0)
+    return assemble(Holding("toy", ("cat", "dog"), parts), Opening(seed=0))
 
 
 def test_a_sound_source_has_no_warnings():
@@ -29,13 +29,15 @@ def test_a_sound_source_has_no_warnings():
 
 
 def test_missing_splits_are_cut_and_it_is_said():
-    toy = assemble("toy", ("cat", "dog"), {"train": pictures(100, 40)}, seed=3)
+    toy = assemble(Holding("toy", ("cat", "dog"), {"train": pictures(100, 40)}), Opening(seed=3))
     assert toy.counts() == {"train": (70, 28), "val": (15, 6), "test": (15, 6)}
     assert toy.notes == (
         "Cut from the training pictures, every class by its share, with seed 3: "
         "val (21 pictures) and test (21 pictures).",
     )
-    toy = assemble("toy", ("cat", "dog"), {"train": pictures(100, 40), "test": pictures(5, 5, seed=1)}, seed=3)
+    toy = assemble(
+        Holding("toy", ("cat", "dog"), {"train": pictures(100, 40), "test": pictures(5, 5, seed=1)}), Opening(seed=3)
+    )
     assert toy.counts() == {"train": (85, 34), "val": (15, 6), "test": (5, 5)}
 
 
@@ -59,13 +61,13 @@ def test_pictures_in_two_splits_are_warned_of():
 
 def test_refused():
     with pytest.raises(DataError, match="one class only"):
-        assemble("toy", ("cat",), {"train": pictures(20)}, seed=0)
+        assemble(Holding("toy", ("cat",), {"train": pictures(20)}), Opening(seed=0))
     with pytest.raises(DataError, match="no usable training picture has the class 'dog'"):
         source(train=(20, 0))
     with pytest.raises(DataError, match="the split 'test' has no usable picture"):
         source(test=pictures(0, 0))
     with pytest.raises(DataError, match=r"too few usable training pictures \(2\) to cut the split 'val' from"):
-        assemble("toy", ("cat", "dog"), {"train": pictures(1, 1)}, seed=0)
+        assemble(Holding("toy", ("cat", "dog"), {"train": pictures(1, 1)}), Opening(seed=0))
 
 
 def test_the_fingerprint_tells_content_labels_and_classes_apart():
@@ -78,8 +80,8 @@ def test_the_fingerprint_tells_content_labels_and_classes_apart():
     swapped.labels = 1 - swapped.labels
     assert source(val=swapped).fingerprint != same
     parts = {"train": pictures(20, 20), "val": pictures(4, 4, seed=1), "test": pictures(4, 4, seed=2)}
-    assert assemble("toy", ("cat", "cow"), parts, seed=0).fingerprint != same
-    assert assemble("another name", ("cat", "dog"), parts, seed=9).fingerprint == same
+    assert assemble(Holding("toy", ("cat", "cow"), parts), Opening(seed=0)).fingerprint != same
+    assert assemble(Holding("another name", ("cat", "dog"), parts), Opening(seed=9)).fingerprint == same
 
 
 def test_pictures_with_several_classes_are_counted_in_each():

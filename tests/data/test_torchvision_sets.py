@@ -57,7 +57,7 @@ def test_a_set_in_files_is_checked_like_a_folder(tmp_path, noise):
     assert source.splits["test"].names(1) == "banded/test1.jpg"
     assert source.splits["test"].read(1).shape == (3, 30, 41)
     with pytest.raises(DataError, match="1 of 66 pictures"):
-        open_source(f"torchvision:DTD:root={tmp_path}", on_bad_image="fail")
+        open_source(f"torchvision:DTD:root={tmp_path}", on_bad="fail")
 
 
 def test_made_up_pictures():

@@ -5,7 +5,7 @@ import pytest
 from rich.console import Console
 
 from regard import data, explanation, models, training
-from regard.core import OptionError, RegardError, RunError, UnknownNameError
+from regard.core import DataError, OptionError, RegardError, RunError, UnknownNameError
 from regard.explanation import Ablation
 from regard.recipes.ablate import ablate
 from tests.recipes.records import metadata_of
@@ -78,7 +78,7 @@ def test_what_cannot_be_ablated_is_said(tmp_path):
     with pytest.raises(OptionError, match="name the pictures with --data"):
         ablate(str(saved(tmp_path / "unknown", data=None)[0]), device="cpu")
     folder, _ = saved(tmp_path / "run")
-    with pytest.raises(RunError, match=r"tells T-shirt.* apart, but the classes of mnist-mini are 0, 1"):
+    with pytest.raises(DataError, match=r"mnist-mini has classes that the network does not know: '0', '1'"):
         ablate(str(folder), data="mnist-mini", device="cpu")
     with pytest.raises(UnknownNameError, match=r"'layer1\.0\.attention\.gate'"):
         ablate(str(folder), taps=["layer1.0.attention.gat"], device="cpu")

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from regard.data import Reading
 from regard.recipes.compare import QUICK
 from regard.recipes.costs import COSTS_FILE, measure_arms
 from regard.recipes.trial import Design, Job, open_data
@@ -16,15 +17,15 @@ CPU = torch.device("cpu")
 def jobs(folder, *arms):
     design = Design(
         data="mnist-mini",
-        fingerprint=open_data("mnist-mini", "skip", None).fingerprint,
+        fingerprint=open_data("mnist-mini", Reading()).fingerprint,
         model="resnet8",
         size=16,
         pictures=64,
         augment="auto",
         balanced=False,
         recipe=replace(QUICK, epochs=1, batch_size=4),
-        on_bad_image="skip",
-        labels=None,
+        fit="crop",
+        reading=Reading(),
     )
     return [
         Job(

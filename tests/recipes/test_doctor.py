@@ -4,6 +4,7 @@ import importlib.util
 import shutil
 from collections import namedtuple
 
+import pytest
 import torch
 
 from regard.recipes import doctor
@@ -33,3 +34,11 @@ def test_a_missing_extra_is_named(monkeypatch):
     found = importlib.util.find_spec
     monkeypatch.setattr(doctor, "find_spec", lambda name: None if name == "timm" else found(name))
     assert examine().findings["extra timm"] == "not installed: timm"
+
+
+@pytest.mark.parametrize(("free", "said"), [(64e6, True), (2e9, False), (None, False)])
+def test_little_shared_memory_is_advised_on(monkeypatch, free, said):
+    monkeypatch.setattr(doctor, "free_bytes", lambda: free)
+    health = examine()
+    assert any("--shm-size" in advice and "64 MB" in advice for advice in health.advice) == said
+    assert health.findings["shared memory"].startswith("this system" if free is None else f"{free / 1e9:.2f} GB")

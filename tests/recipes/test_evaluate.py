@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from regard.core import OptionError, RunError, Scores
+from regard.core import DataError, OptionError, RunError, Scores
+from regard.data import Reading
 from regard.recipes.evaluate import evaluate
 
 
@@ -53,8 +54,36 @@ def test_other_pictures(trained, tmp_path, bar_source):
     assert evaluate(run=str(trained.path), data=f"npz:{tmp_path / 'same.npz'}", device="cpu").n == 30
     kept["classes"] = np.array(["right", "middle", "left"])
     np.savez(tmp_path / "turned.npz", **kept)
-    with pytest.raises(RunError, match=r"left, middle, right apart, but the classes of npz:.* are right, middle, left"):
-        evaluate(run=str(trained.path), data=f"npz:{tmp_path / 'turned.npz'}", device="cpu")
+    found = evaluate(run=str(trained.path), data=f"npz:{tmp_path / 'turned.npz'}", device="cpu")
+    assert (found.split, found.n) == ("all", sum(len(kept[key]) for key in kept if key.startswith("y_")))
+    kept["classes"] = np.array(["right", "middle", "top"])
+    np.savez(tmp_path / "renamed.npz", **kept)
+    with pytest.raises(DataError, match=r"does not know: 'top'.*tells left, middle, right apart"):
+        evaluate(run=str(trained.path), data=f"npz:{tmp_path / 'renamed.npz'}", device="cpu")
+
+
+def test_a_folder_of_few_images_is_scored_whole(trained, bar_files, tmp_path):
+    paths = bar_files(3)
+    for path, label in zip(paths, ("left", "middle", "middle"), strict=True):
+        (tmp_path / "hold" / label).mkdir(parents=True, exist_ok=True)
+        path.rename(tmp_path / "hold" / label / path.name)
+    (tmp_path / "hold/left/broken.png").write_bytes(b"")
+    source = f"folder:{tmp_path / 'hold'}"
+    found = evaluate(run=str(trained.path), data=source, device="cpu", out=str(tmp_path / "scores.json"))
+    assert (found.n, found.split, found.counts) == (3, "all", (1, 2, 0))
+    assert "on 3 pictures of folder:" in " ".join(printed(found).split())
+    account = json.loads((tmp_path / "scores.json").read_text())["account"]
+    assert (account["found"], account["used"], len(account["left_out"])) == (4, {"all": 3}, 1)
+    assert evaluate(run=str(trained.path), data=source, split="test", device="cpu").split == "all"
+    (tmp_path / "hold").rename(tmp_path / "test")
+    (tmp_path / "root").mkdir()
+    (tmp_path / "test").rename(tmp_path / "root/test")
+    alone = f"folder:{tmp_path / 'root'}"
+    assert evaluate(run=str(trained.path), data=alone, split="test", device="cpu").n == 3
+    with pytest.raises(RunError, match="has no split 'val' but test"):
+        evaluate(run=str(trained.path), data=alone, split="val", device="cpu")
+    with pytest.raises(DataError, match="1 of 4 pictures"):
+        evaluate(run=str(trained.path), data=alone, reading=Reading(on_bad="fail"), device="cpu")
 
 
 def test_what_cannot_be_evaluated(trained, tmp_path):

@@ -181,3 +181,19 @@ def test_the_shipped_network_knows_an_ankle_boot(tmp_path):
     boots = [i for i, label in enumerate(validation.labels.tolist()) if source.classes[label] == "Ankle boot"]
     answers = [explain(None, validation.read(i)).answers(1)[0][0] for i in boots[:10]]
     assert answers.count("Ankle boot") >= 7
+
+
+def test_images_that_cannot_be_read_are_left_out_and_counted(tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    photograph(folder, "a.png")
+    (folder / "broken.png").write_bytes(b"")
+    (folder / "IMG.heic").write_bytes(b"x")
+    run = str(saved(tmp_path))
+    done = explain_pictures([str(folder)], run=run, out=str(tmp_path / "out"), device="cpu")
+    assert (len(done.explanations), done.account.found, len(done.account.bad)) == (1, 3, 2)
+    assert "3 files: 1 used (explained 1), 2 left out" in str(done)
+    with pytest.raises(DataError, match=r"IMG\.heic: it is HEIC"):
+        explain_pictures([str(folder)], run=run, out=str(tmp_path / "out"), on_bad="fail", device="cpu")
+    with pytest.raises(DataError, match="no image of 1 could be read"):
+        explain_pictures([str(folder / "broken.png")], run=run, out=str(tmp_path / "out"), device="cpu")

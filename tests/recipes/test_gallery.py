@@ -7,6 +7,7 @@ import torch
 
 from regard import training
 from regard.core import taps
+from regard.data import Reading
 from regard.explanation import observe
 from regard.recipes.arms import build_arm
 from regard.recipes.compare import QUICK
@@ -39,15 +40,15 @@ def jobs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("gallery")
     design = Design(
         data="fashion-mini",
-        fingerprint=open_data("fashion-mini", "skip", None).fingerprint,
+        fingerprint=open_data("fashion-mini", Reading()).fingerprint,
         model="resnet8",
         size=None,
         pictures=50,
         augment="auto",
         balanced=False,
         recipe=replace(QUICK, epochs=1),
-        on_bad_image="skip",
-        labels=None,
+        fit="crop",
+        reading=Reading(),
     )
     made = []
     for arm in ARMS:

@@ -26,7 +26,7 @@ def test_predictions_are_what_the_network_says(trained, bar_files):
         )
         assert prediction.classes[0][0] == loaded.classes[int(shares.argmax())]
         assert sum(p for _, p in prediction.classes) == pytest.approx(1.0)
-    assert found.skipped == ()
+    assert found.account.complete
 
 
 def test_folders_and_files_and_how_many_classes(trained, bar_files, tmp_path):
@@ -46,16 +46,28 @@ def test_bad_pictures_are_named_and_skipped_or_fail(trained, bar_files):
     paths[1].write_bytes(b"")
     found = predict([str(path) for path in paths], run=str(trained.path), device="cpu")
     assert [p.picture for p in found.predictions] == [paths[0], paths[2]]
-    assert found.skipped[0].path == str(paths[1])
+    assert found.account.bad[0].path == str(paths[1])
     console = Console(width=200)
     with console.capture() as capture:
         console.print(found)
-    assert "1 picture could not be read" in capture.get()
+    assert "3 files: 2 used (predicted 2), 1 left out" in capture.get()
     assert str(paths[1]) in capture.get()
     with pytest.raises(DataError, match="1-middle"):
-        predict([str(path) for path in paths], run=str(trained.path), on_bad_image="fail", device="cpu")
+        predict([str(path) for path in paths], run=str(trained.path), on_bad="fail", device="cpu")
     with pytest.raises(DataError, match=r"no picture of 1 could be read; the first: .*1-middle"):
         predict([str(paths[1])], run=str(trained.path), device="cpu")
+
+
+def test_images_in_other_formats_and_other_files_are_counted(trained, bar_files):
+    paths = bar_files(3)
+    folder = paths[0].parent
+    for name in ("IMG_1.HEIC", "notes.txt", ".DS_Store"):
+        (folder / name).write_bytes(b"x")
+    account = predict([str(folder), str(paths[0])], run=str(trained.path), device="cpu").account
+    assert (account.found, dict(account.used), len(account.unknown)) == (6, {"predicted": 3}, 1)
+    assert account.bad[0].reason.startswith("it is HEIC")
+    with pytest.raises(DataError, match=r"IMG_1\.HEIC: it is HEIC"):
+        predict([str(folder)], run=str(trained.path), on_bad="fail", device="cpu")
 
 
 def test_what_cannot_be_predicted(trained, tmp_path):

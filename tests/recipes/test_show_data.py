@@ -8,6 +8,7 @@ from PIL import Image
 from rich.console import Console
 
 from regard.core.errors import DataError
+from regard.data import Reading
 from regard.recipes.show_data import show_data
 
 
@@ -43,8 +44,8 @@ def test_a_folder(photographs, tmp_path):
         "[red] fox",
         "RGB",
         "smallest 2",
-        "1 of the pictures, left out",
-        "hare/0.png: the file is empty",
+        "62 files: 61 used (train 43, val 9, test 9), 1 left out, 0 not understood",
+        "1 left out, the file is empty (0 bytes)",
         "Warning: The classes are imbalanced",
         "seed 0: val (9 pictures) and test (9",
         "not known",
@@ -53,7 +54,7 @@ def test_a_folder(photographs, tmp_path):
     assert Image.open(summary.sheet).format == "PNG"
     record = json.loads((tmp_path / "out/summary.json").read_text())
     assert record["counts"] == {split: list(counts) for split, counts in summary.counts.items()}
-    assert record["skipped"] == [str(summary.skipped[0])]
+    assert record["account"] == summary.account.to_json()
     assert record["sheet"] == "contact-sheet.png"
 
 
@@ -69,5 +70,5 @@ def test_a_shipped_set_goes_to_a_folder_of_its_name(tmp_path, monkeypatch):
 
 def test_bad_pictures_fail_where_they_are_to(photographs, tmp_path):
     with pytest.raises(DataError, match=r"0\.png: the file is empty"):
-        show_data(source=f"folder:{photographs}", out=tmp_path / "out", on_bad_image="fail")
+        show_data(source=f"folder:{photographs}", out=tmp_path / "out", reading=Reading(on_bad="fail"))
     assert not (tmp_path / "out").exists()

@@ -37,7 +37,7 @@ def screen(monkeypatch):
 def test_the_same_source_and_a_bar(folder, screen):
     source = open_with_bar(folder, seed=3)
     assert source.fingerprint == open_source(folder, seed=3).fingerprint
-    assert "Looking at the pictures" in screen.getvalue()
+    assert "Looking at the images" in screen.getvalue()
 
 
 def test_nothing_is_shown_where_little_is_looked_at(screen):
@@ -74,7 +74,7 @@ def trained(folder, tmp_path):
 
 
 def test_a_network_is_judged_by_the_pictures_that_it_was_trained_on_a_part_of(folder, trained):
-    assert open_for_network(trained(), None, None, "skip").fingerprint == open_source(folder).fingerprint
+    assert open_for_network(trained(), None).source.fingerprint == open_source(folder).fingerprint
 
 
 def test_pictures_that_changed_since_the_training_are_refused(folder, trained, tmp_path):
@@ -82,21 +82,21 @@ def test_pictures_that_changed_since_the_training_are_refused(folder, trained, t
     Image.new("RGB", (4, 4), "red").save(tmp_path / "set" / "a" / "new.bmp")
     for data in (None, folder):
         with pytest.raises(RunError, match=r"holds other pictures than when .* was trained.*--data"):
-            open_for_network(loaded, data, None, "skip")
+            open_for_network(loaded, data)
     (tmp_path / "set").rename(tmp_path / "elsewhere")
-    assert len(open_for_network(loaded, f"folder:{tmp_path / 'elsewhere'}", None, "skip").classes) == 2
+    assert len(open_for_network(loaded, f"folder:{tmp_path / 'elsewhere'}").source.classes) == 2
 
 
 def test_a_place_that_the_user_did_not_name_is_explained(trained):
     with pytest.raises(DataError, match=r"This is what .*net.safetensors was trained on.*--data"):
-        open_for_network(trained(name="folder:not-here"), None, None, "skip")
+        open_for_network(trained(name="folder:not-here"), None)
     with pytest.raises(DataError) as caught:
-        open_for_network(trained(), "folder:not-here", None, "skip")
+        open_for_network(trained(), "folder:not-here")
     assert "was trained on" not in str(caught.value)
 
 
 def test_other_classes_and_a_file_that_names_no_pictures_are_refused(trained):
-    with pytest.raises(RunError, match="tells a, b apart, but the classes of fashion-mini are T-shirt/top"):
-        open_for_network(trained(), "fashion-mini", None, "skip")
+    with pytest.raises(DataError, match=r"does not know: 'T-shirt/top'.*tells a, b apart"):
+        open_for_network(trained(), "fashion-mini")
     with pytest.raises(OptionError, match="name the pictures with --data"):
-        open_for_network(trained(name=None), None, None, "skip")
+        open_for_network(trained(name=None), None)

@@ -8,6 +8,7 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -16,6 +17,7 @@ from regard import models
 from regard.cli.parser import CommandParser
 from regard.core import CheckpointError, OptionError, RunError
 from regard.core.run_record import NetworkRecord, RunRecord
+from regard.data import Reading
 from regard.recipes.ablate import ablate
 from regard.recipes.evaluate import evaluate
 from regard.recipes.explain import explain
@@ -206,7 +208,7 @@ def photographs(tmp_path, bar_files):
 def test_several_labels_from_a_table(tmp_path, photographs, capsys):
     trained = train(
         data=f"folder:{photographs}",
-        labels=str(tmp_path / "labels.csv"),
+        reading=Reading(labels=str(tmp_path / "labels.csv")),
         model="resnet8",
         attention="se",
         size=16,
@@ -215,7 +217,7 @@ def test_several_labels_from_a_table(tmp_path, photographs, capsys):
         device="cpu",
         workers=0,
     )
-    assert "1 picture cannot be used, left out" in " ".join(capsys.readouterr().err.split())
+    assert "1 left out, it" in " ".join(capsys.readouterr().err.split())
     assert trained.scores.choice == "mean_average_precision"
     assert "mean average precision" in str(trained)
     scored = evaluate(run=str(trained.path), device="cpu")
@@ -225,7 +227,7 @@ def test_several_labels_from_a_table(tmp_path, photographs, capsys):
     assert ablated.ablation.row("trained").accuracy == scored.scores["accuracy"]
     said = predict([str(photographs)], run=str(trained.path), top=4, device="cpu")
     assert said.multi_label
-    assert len(said.skipped) == 1
+    assert len(said.account.bad) == 1
     assert len(said.predictions) == 35
     assert all(0 <= p <= 1 for prediction in said.predictions for _, p in prediction.classes)
 
@@ -298,3 +300,50 @@ def test_a_stride_needs_a_patch(bar_source, tmp_path):
     with pytest.raises(OptionError, match=r"patch_stride=4 is not allowed without patch="):
         train(data=bar_source, model="resnet8", patch_stride=4, out=str(tmp_path / "run"), device="cpu")
     assert not (tmp_path / "run").exists()
+
+
+def test_lost_weights_are_written_again_or_it_is_said(tmp_path, bar_source, capsys):
+    run = tmp_path / "run"
+    done = train(data=bar_source, model="resnet8", out=str(run), recipe=Recipe(epochs=1, batch_size=30), device="cpu")
+    weights = run / "weights.safetensors"
+    whole, state = weights.read_bytes(), load_weights(weights)[0]
+    for lose in (weights.unlink, lambda: weights.write_bytes(whole[:-100])):
+        lose()
+        assert train(resume=str(run), device="cpu").scores == done.scores
+        assert "They are written again from the last checkpoint" in " ".join(capsys.readouterr().err.split())
+        again = load_weights(weights)[0]
+        assert all(torch.equal(again[name], value) for name, value in state.items())
+    weights.unlink()
+    (run / "last.safetensors").unlink()
+    with pytest.raises(RunError, match=r"was finished, but its weights are lost: .*weights\.safetensors: there is no"):
+        train(resume=str(run), device="cpu")
+
+
+def test_a_run_that_was_killed_is_recognised(tmp_path, bar_source, capsys):
+    run = tmp_path / "run"
+    train(data=bar_source, model="resnet8", out=str(run), recipe=Recipe(epochs=1, batch_size=30), device="cpu")
+    facts = json.loads((run / "run.json").read_text())
+    for ended, said in ((None, True), ("KeyboardInterrupt", False)):
+        (run / "run.json").write_text(json.dumps(facts | {"result": None, "ended": ended}))
+        train(resume=str(run), device="cpu")
+        assert ("was ended from outside" in " ".join(capsys.readouterr().err.split())) == said
+
+
+def test_a_narrow_range_of_16_bits_is_learnt_and_kept(tmp_path):
+    rng = np.random.default_rng(0)
+    for label, axis in (("down", 0), ("right", 1)):
+        (tmp_path / "set" / label).mkdir(parents=True)
+        for i in range(40):
+            wave = np.sin(np.indices((16, 16))[axis] * 1.5 + rng.uniform(0, 6)) + 0.3 * rng.standard_normal((16, 16))
+            image = Image.fromarray((1027 + 70 * wave).astype(np.uint16))
+            image.save(tmp_path / "set" / label / f"{i}.png")
+    recipe = Recipe(epochs=6, batch_size=14, lr=0.05)
+    run = train(
+        data=f"folder:{tmp_path / 'set'}", model="resnet8", out=str(tmp_path / "run"), recipe=recipe, device="cpu"
+    )
+    assert run.scores["accuracy"] > 0.8
+    low, high = load_network(run.path).preprocessing.value_range
+    assert 800 < low < 1000 < 1100 < high < 1250
+    found = predict([str(tmp_path / "set")], run=str(run.path), top=1, device="cpu").predictions
+    right = [prediction.classes[0][0] == prediction.picture.parent.name for prediction in found]
+    assert sum(right) > 0.8 * len(right)

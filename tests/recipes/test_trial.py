@@ -9,6 +9,7 @@ import torch
 
 from regard import data
 from regard.core import RunError, taps
+from regard.data import Reading
 from regard.recipes.arms import build_arm
 from regard.recipes.compare import QUICK
 from regard.recipes.network import load_network
@@ -26,15 +27,15 @@ from regard.recipes.trial import (
 
 DESIGN = Design(
     data="mnist-mini",
-    fingerprint=open_data("mnist-mini", "skip", None).fingerprint,
+    fingerprint=open_data("mnist-mini", Reading()).fingerprint,
     model="resnet8",
     size=None,
     pictures=64,
     augment="light",
     balanced=False,
     recipe=replace(QUICK, epochs=1),
-    on_bad_image="skip",
-    labels=None,
+    fit="crop",
+    reading=Reading(),
 )
 
 

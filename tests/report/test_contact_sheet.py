@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from regard.data import ArrayPictures
-from regard.data.source import assemble
+from regard.data.source import Holding, Opening, assemble
 from regard.recipes.show_data import sheet_of
 from regard.report.contact_sheet import COLUMNS, ROWS
 
@@ -21,7 +21,8 @@ def source(classes, multi_label=False, size=(6, 6)):
     targets = torch.nn.functional.one_hot(labels).float() if multi_label else labels
     pictures = ArrayPictures(images, targets, "x")
     names = tuple(f"class number {i} has a very long name $indeed" for i in range(classes))
-    return assemble("a <set> of $colours", names, {s: pictures for s in ("train", "val", "test")}, seed=0)
+    parts = dict.fromkeys(("train", "val", "test"), pictures)
+    return assemble(Holding("a <set> of $colours", names, parts), Opening())
 
 
 def colours(sheet):

@@ -28,6 +28,11 @@ def test_long_names_of_classes_and_paths_are_shortened_not_spilled():
     assert (pixels(png)[:, -20:] == 255).all()
 
 
+def test_names_in_any_letters_are_drawn_without_a_warning(recwarn):
+    summary_figure("net on 猫.png", enlarged(PICTURE), [("猫", 0.9), ("\u732b\U0001f431", 0.1)], [])
+    assert not [w for w in recwarn if "Glyph" in str(w.message)]
+
+
 @pytest.mark.parametrize(
     ("paths", "short"),
     [

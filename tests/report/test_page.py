@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from regard.report import Outcome, Results, Trial
+from regard.report import LeftOut, Outcome, Results, Trial
 from regard.report.numerals import measured
 from regard.report.page import render, write_page
 from regard.report.statistics import best_arm, compare_arms
@@ -158,6 +158,8 @@ def test_a_hostile_name_is_words_wherever_it_stands(results, pictures):
         data=replace(run.data, name=HOSTILE),
     )
     data = replace(results.settings.data, warnings=(HOSTILE,), licence=HOSTILE)
+    left_out = (LeftOut(reason=HOSTILE, count=2, examples=(HOSTILE,)),)
+    data = replace(data, notes=(HOSTILE,), found=3, left_out=left_out)
     arms = tuple(replace(a, name=a.name + HOSTILE) for a in results.arms)
     settings = replace(results.settings, run=run, data=data, command=HOSTILE, real_run=HOSTILE)
     profiles = tuple(

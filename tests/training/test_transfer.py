@@ -48,7 +48,7 @@ def test_attention_that_the_weights_lack_is_new():
             nn.Sequential(nn.Conv2d(3, 9, 3)),
             r"0\.weight is 9x3x3x3 and must be 8x3x3x3; 0\.bias is 9 and must be 8; 1\.weight is missing",
         ),
-        (nn.Sequential(make(3)), r"0\.weight is missing.*and \d+ more"),
+        (nn.Sequential(nn.Linear(3, 3)), r"0\.weight is 3x3 and must be .*and \d+ more"),
         (make(3, attention=True), r"gate\.\S+ has no place in the network"),
     ],
 )

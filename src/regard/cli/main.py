@@ -1,5 +1,6 @@
 """The command's way through: find, parse, call, print; and what an error looks like to a user."""
 
+import io
 import os
 import sys
 import warnings
@@ -22,6 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ours and keeps its traceback.
     """
     warnings.showwarning = _warn
+    _print_any_letter()
     try:
         _run(list(sys.argv[1:] if arguments is None else arguments))
         sys.stdout.flush()
@@ -88,6 +90,13 @@ def find_command(arguments: Sequence[str]) -> tuple[Command, list[str]]:
         raise UsageError(f"`regard {first}` is not complete; there is: {', '.join(f'regard {n}' for n in longer)}.")
     names = [c.name for c in COMMANDS]
     raise UsageError(f"There is no command {first!r}.{nearest(first, names)} There are: {', '.join(names)}.")
+
+
+def _print_any_letter() -> None:
+    """Letters that the terminal's encoding lacks, and bytes of file names that are no letters, are escaped."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _refuse(sentence: str) -> int:

@@ -12,7 +12,7 @@ import yaml
 from jsonargparse import ArgumentParser, Namespace
 
 from regard.cli.parameters import Parameter, parameters_of, settings_of
-from regard.cli.words import Typed, UsageError, nearest, read_words
+from regard.cli.words import Typed, UsageError, nearest, read_words, restore
 
 _NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "text", Path: "a path"}
 
@@ -85,7 +85,7 @@ class CommandParser:
     def _keywords(self, parsed: Namespace) -> dict[str, Any]:
         keywords: dict[str, Any] = {}
         for parameter in self.parameters.values():
-            value = parsed[parameter.name]
+            value = restore(parsed[parameter.name])
             value = tuple(value) if parameter.many and isinstance(value, list) else value
             if parameter.record is None:
                 keywords[parameter.name] = value

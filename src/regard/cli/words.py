@@ -8,6 +8,15 @@ from pathlib import Path
 
 from regard.cli.parameters import Parameter
 
+_HINTS = {
+    "--pretrained": " Nothing is downloaded: save trained weights to a file and name it with --weights FILE.",
+}
+"""What to say of options that other programs have."""
+
+
+_CARRIER = 0xF0000
+"""Where a plane of letters for private use begins."""
+
 
 class UsageError(Exception):
     """What was typed cannot be understood. No `RegardError`, so that to say it PyTorch need not be loaded."""
@@ -121,7 +130,25 @@ def as_list(parameter: Parameter, given: Sequence[str]) -> str:
         return given[0]
     if parameter.item in (int, float):
         return f"[{', '.join(part for text in given for part in text.split(',') if part)}]"
-    return json.dumps(list(given), ensure_ascii=False)
+    return json.dumps([carry(text) for text in given], ensure_ascii=False)
+
+
+def carry(text: str) -> str:
+    """The text with bytes of a file's name that are no letters as letters for private use, which a YAML reader lets by.
+
+    >>> restore(carry("ca\\udce9")) == "ca\\udce9"
+    True
+    """
+    return "".join(chr(_CARRIER + ord(c)) if "\ud800" <= c <= "\udfff" else c for c in text)
+
+
+def restore(value: object) -> object:
+    """What `carry` was given, in a text or a list of texts; anything else as it is."""
+    if isinstance(value, list):
+        return [restore(one) for one in value]
+    if not isinstance(value, str):
+        return value
+    return "".join(chr(ord(c) - _CARRIER) if 0xD800 <= ord(c) - _CARRIER <= 0xDFFF else c for c in value)
 
 
 def nearest(name: str, names: Sequence[str]) -> str:
@@ -132,5 +159,5 @@ def nearest(name: str, names: Sequence[str]) -> str:
 
 def _unknown(command: str, flag: str, parameters: Mapping[str, Parameter]) -> str:
     flags = [p.flag for p in parameters.values()] + ["--config", "--print-config", "--help"]
-    hint = nearest(flag.replace("_", "-"), flags)
+    hint = _HINTS.get(flag) or nearest(flag.replace("_", "-"), flags)
     return f"regard {command} has no option {flag}.{hint} regard {command} --help lists them."

@@ -50,6 +50,15 @@ def replacing(path: Path, *, remedy: str = REMEDY) -> Iterator[Path]:
                 aside.unlink()
 
 
+def as_bytes(text: str) -> bytes:
+    """The text in UTF-8; what is no letter, such as a byte of a file's name, is escaped: no file is lost for it.
+
+    >>> as_bytes("ca\\udce9")
+    b'ca\\\\udce9'
+    """
+    return text.encode("utf-8", "backslashreplace")
+
+
 def write_whole(path: Path | str, content: bytes, *, remedy: str = REMEDY) -> Path:
     """Writes all of `content` to `path` or nothing; arguments and errors as of `replacing`.
 

@@ -52,10 +52,14 @@ class TaskRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class DataRecord:
-    """Data as they were opened: the source's name, the file of its labels, and a hash of its contents."""
+    """Data as they were opened: the source's name, the file of its labels, and a hash of its contents.
+
+    `reading` holds how else the source was read, where that is not as usual.
+    """
 
     name: str
     labels: str | None = None
+    reading: dict[str, Any] = field(default_factory=dict)
     fingerprint: str | None = None
 
 

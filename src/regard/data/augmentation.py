@@ -7,25 +7,13 @@ from torch import Tensor, nn
 from torchvision.transforms import v2
 
 from regard.core.options import one_of
+from regard.data.sizing import Exactly, larger, sized
 
 Augment = Literal["auto", "none", "light", "standard", "strong"]
 AUGMENTS: tuple[Augment, ...] = ("auto", "none", "light", "standard", "strong")
 """`none` as in evaluation; `light` shifts by up to an eighth; `standard` cuts out between a quarter and all of the
 picture, and changes its colours; `strong` makes one of fourteen changes of shape or colour instead and erases a part.
 All but `none` mirror, where that is allowed. `auto` is `light` for pictures kept whole, `standard` for crops."""
-
-CROPPED = 7 / 8
-"""Of the shorter side of a photograph, what evaluation cuts out of the middle."""
-
-LONGEST = 8
-"""A picture longer than so many times its shorter side loses its ends: resized by the shorter side it would be huge."""
-
-
-def evaluating(size: tuple[int, int], resize: str) -> nn.Module:
-    """A transform of (..., c, h, w) to `size`, the same for every picture."""
-    if resize == "exact":
-        return Exactly(size)
-    return v2.Compose([Shortened(), v2.Resize(_before_crop(size), antialias=True), v2.CenterCrop(size)])
 
 
 def augmenting(
@@ -36,40 +24,27 @@ def augmenting(
     Args:
         augment: how much is changed.
         size: (h, w) of the result.
-        resize: `exact` or `crop`, see `Preprocessing`.
+        resize: `exact`, `pad` or `crop`, see `Preprocessing`.
         mirror: whether the picture may be mirrored.
-        fill: of each channel from 0 to 1, what an erased part is filled with.
+        fill: of each channel from 0 to 1, what an erased part and the border of `pad` are filled with.
     """
     one_of("train", "augment", augment, AUGMENTS)
     if augment == "auto":
-        augment = "light" if resize == "exact" else "standard"
+        augment = "standard" if resize == "crop" else "light"
     if augment == "none":
-        return evaluating(size, resize)
+        return sized(size, resize, fill)
     flip: list[nn.Module] = [v2.RandomHorizontalFlip()] if mirror else []
     if augment == "light":
-        if resize == "exact":
-            return Shifted(size, mirror=mirror)
-        larger = v2.Resize(_before_crop(size), antialias=True)
-        return v2.Compose([Shortened(), larger, v2.RandomCrop(size), *flip])
-    cut = v2.RandomResizedCrop(size, scale=(0.25, 1.0), antialias=True)
+        if resize != "crop":
+            return Shifted(size, mirror=mirror, before=sized(size, resize, fill))
+        return v2.Compose([*larger(size), v2.RandomCrop(size), *flip])
+    shape = size[1] / size[0]
+    framed = [sized(size, resize, fill)] if resize == "pad" else []
+    cut = v2.RandomResizedCrop(size, scale=(0.25, 1.0), ratio=(3 / 4 * shape, 4 / 3 * shape), antialias=True)
     if augment == "standard":
-        return v2.Compose([cut, *flip, v2.ColorJitter(brightness=0.2, contrast=0.2, saturation=0.2)])
+        return v2.Compose([*framed, cut, *flip, v2.ColorJitter(brightness=0.2, contrast=0.2, saturation=0.2)])
     mean = [round(255 * value) for value in fill]
-    return v2.Compose([cut, *flip, v2.TrivialAugmentWide(), Erased(mean)])
-
-
-class Exactly(nn.Module):
-    """Brings pictures (..., c, h, w) to a size, and leaves those alone that have it."""
-
-    def __init__(self, size: tuple[int, int]) -> None:
-        super().__init__()
-        self.size = size
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(..., c, *size)."""
-        if images.shape[-2:] == self.size:
-            return images
-        return v2.functional.resize(images, list(self.size), antialias=True)
+    return v2.Compose([*framed, cut, *flip, v2.TrivialAugmentWide(), Erased(mean)])
 
 
 class Shifted(nn.Module):
@@ -79,16 +54,16 @@ class Shifted(nn.Module):
     batch at once: torchvision's transforms cost a quarter of a millisecond a picture, more than a small network.
     """
 
-    def __init__(self, size: tuple[int, int], *, mirror: bool) -> None:
+    def __init__(self, size: tuple[int, int], *, mirror: bool, before: nn.Module | None = None) -> None:
         super().__init__()
         self.size = size
+        self.before = Exactly(size) if before is None else before
         self.mirror = mirror
         self.edge = [max(1, round(side / 8)) for side in size]
 
     def forward(self, image: Tensor) -> Tensor:
         """(c, h, w) of the size, changed."""
-        sized = v2.functional.resize(image, list(self.size), antialias=True)
-        return self.apply_draws(sized[None], self.draw()[None])[0]
+        return self.apply_draws(self.before(image)[None], self.draw()[None])[0]
 
     def draw(self) -> Tensor:
         """(3,) from 0 to 1: down, right, mirrored."""
@@ -111,18 +86,6 @@ class Shifted(nn.Module):
         )
 
 
-class Shortened(nn.Module):
-    """Cuts the ends off pictures that are very long or very high."""
-
-    def forward(self, images: Tensor) -> Tensor:
-        """(..., c, h, w) with neither side over `LONGEST` times the other."""
-        height, width = images.shape[-2:]
-        most = LONGEST * min(height, width)
-        if max(height, width) <= most:
-            return images
-        return v2.functional.center_crop(images, [min(height, most), min(width, most)])
-
-
 class Erased(nn.Module):
     """Fills a random rectangle with a colour, in one of four pictures."""
 
@@ -135,8 +98,3 @@ class Erased(nn.Module):
         """(c, h, w)."""
         erased: Tensor = self.erase[image.shape[0]](image)
         return erased
-
-
-def _before_crop(size: tuple[int, int]) -> int:
-    """The shorter side of a picture from which `size` is cut."""
-    return round(max(size) / CROPPED)

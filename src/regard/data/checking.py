@@ -19,16 +19,26 @@ from typing import NamedTuple
 import numpy as np
 import PIL
 from numpy.typing import NDArray
+from PIL import Image
 
 from regard.core.errors import RunError
 from regard.core.files import write_whole
 from regard.data.cache import cache_folder
-from regard.data.reading import BadPictureError, flat, opened, our_limit_only, upright_size
+from regard.data.depth import SIXTEEN_BITS, Deep, measure
+from regard.data.reading import (
+    BadPictureError,
+    flat,
+    is_deep,
+    opened,
+    our_limit_only,
+    upright_size,
+    values_of,
+)
 
 REDUCED = 128
 """Statistics are taken from pictures reduced to about this many pixels on the shorter side."""
 
-_FORMAT = 1
+_FORMAT = 2
 
 Progress = Callable[[int, int], None]
 """Is told how many pictures of how many have been looked at."""
@@ -47,6 +57,7 @@ class Checked(NamedTuple):
         grey: whether it has one channel.
         mean: of each of the channels R, G, B, from 0 to 1.
         square: the mean of the squared values, of each channel.
+        deep: where values have more than 8 bits, what they are; `mean` and `square` are those at the range of 16 bits.
     """
 
     bytes: int
@@ -58,6 +69,7 @@ class Checked(NamedTuple):
     grey: bool = False
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     square: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    deep: Deep | None = None
 
 
 def check_pictures(
@@ -95,7 +107,8 @@ def _look(path: Path, size: int, modified: int, max_pixels: int) -> Checked:
         with opened(path, max_pixels) as image:
             height, width = upright_size(image)
             image.draft(None, (REDUCED, REDUCED))
-            small = flat(image)
+            deep = _deep(image)
+            small = flat(image, SIXTEEN_BITS if deep else None)
             small = small.reduce(max(1, min(small.size) // REDUCED))
             pixels = np.asarray(small.convert("RGB"), np.float64).reshape(-1, 3) / 255
             with path.open("rb") as file:
@@ -112,7 +125,16 @@ def _look(path: Path, size: int, modified: int, max_pixels: int) -> Checked:
         small.mode == "L",
         _three(pixels.mean(0)),
         _three((pixels**2).mean(0)),
+        deep,
     )
+
+
+def _deep(image: Image.Image) -> Deep | None:
+    if not is_deep(image):
+        return None
+    values = values_of(image)
+    whole = values.dtype.kind != "f" and int(values.min()) >= 0 and int(values.max()) <= SIXTEEN_BITS[1]
+    return measure(values, sixteen=whole)
 
 
 def _three(values: NDArray[np.float64]) -> tuple[float, float, float]:
@@ -129,7 +151,10 @@ def _memory(root: Path, max_pixels: int) -> Path:
 def _recall(memory: Path) -> dict[str, Checked]:
     try:
         rows = json.loads(memory.read_text())
-        return {file: Checked._make((*row[:7], tuple(row[7]), tuple(row[8]))) for file, row in rows.items()}
+        return {
+            file: Checked._make((*row[:7], tuple(row[7]), tuple(row[8]), row[9] and Deep(*row[9])))
+            for file, row in rows.items()
+        }
     except (OSError, ValueError, TypeError, IndexError, AttributeError):
         return {}
 

@@ -6,7 +6,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from regard.data.account import printable
 from regard.data.checking import Checked
+from regard.data.depth import SIXTEEN_BITS, ValueRange, scaled_moments
 from regard.data.pictures import Pictures, Statistics
 from regard.data.reading import PIXEL_LIMIT, read_picture
 
@@ -24,6 +26,8 @@ class FilePictures(Pictures):
         checked: what was seen of each file.
         channels: 3 for RGB, 1 for grey.
         max_pixels: see `read_picture`.
+        groups: what each file is not to be parted from.
+        value_range: see `read_picture`.
     """
 
     def __init__(
@@ -35,6 +39,8 @@ class FilePictures(Pictures):
         *,
         channels: int = 3,
         max_pixels: int = PIXEL_LIMIT,
+        groups: Sequence[str] | None = None,
+        value_range: ValueRange | None = None,
     ) -> None:
         self.root = root
         self.files = tuple(files)
@@ -42,10 +48,14 @@ class FilePictures(Pictures):
         self.checked = tuple(checked)
         self.channels = channels
         self.max_pixels = max_pixels
+        self.groups = None if groups is None else tuple(groups)
+        self.value_range = value_range
 
     def read(self, index: int) -> Tensor:
         """(c, h, w) uint8, decoded now."""
-        return read_picture(self.root / self.files[index], self.channels, max_pixels=self.max_pixels)
+        return read_picture(
+            self.root / self.files[index], self.channels, max_pixels=self.max_pixels, value_range=self.value_range
+        )
 
     def gather(self, indices: Sequence[int]) -> list[Tensor]:
         """One tensor a picture, decoded now."""
@@ -53,7 +63,7 @@ class FilePictures(Pictures):
 
     def names(self, index: int) -> str:
         """The path below the folder."""
-        return self.files[index]
+        return printable(self.files[index])
 
     def take(self, indices: Tensor) -> "FilePictures":
         """These pictures."""
@@ -65,7 +75,29 @@ class FilePictures(Pictures):
             [self.checked[i] for i in chosen],
             channels=self.channels,
             max_pixels=self.max_pixels,
+            groups=None if self.groups is None else [self.groups[i] for i in chosen],
+            value_range=self.value_range,
         )
+
+    def joined(self, other: "FilePictures") -> "FilePictures":
+        """Both, which lie below one folder."""
+        together = (self.groups, other.groups)
+        return FilePictures(
+            self.root,
+            (*self.files, *other.files),
+            torch.cat((self.labels, other.labels)),
+            (*self.checked, *other.checked),
+            channels=self.channels,
+            max_pixels=self.max_pixels,
+            groups=None if None in together else [g for groups in together for g in groups or ()],
+            value_range=self.value_range,
+        )
+
+    def ranged(self, value_range: ValueRange | None) -> "FilePictures":
+        """The same, with values of more than 8 bits scaled from this range."""
+        changed = self.take(torch.arange(len(self)))
+        changed.value_range = value_range
+        return changed
 
     def sizes(self) -> Tensor:
         """(n, 2)."""
@@ -74,10 +106,19 @@ class FilePictures(Pictures):
     def statistics(self) -> Statistics:
         """Of all pictures, each reduced to about 128 pixels on its shorter side."""
         mean, square = (
-            torch.tensor([getattr(c, what)[: self.channels] for c in self.checked], dtype=torch.float64).mean(0)
-            for what in ("mean", "square")
+            torch.tensor(
+                [m[which][: self.channels] for m in map(self._moments, self.checked)], dtype=torch.float64
+            ).mean(0)
+            for which in (0, 1)
         )
         return Statistics.of_moments(mean, square)
+
+    def _moments(self, checked: Checked) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Mean and mean of squares of each channel, from 0 to 1."""
+        if checked.deep is None or self.value_range in (None, SIXTEEN_BITS):
+            return checked.mean, checked.square
+        mean, square = scaled_moments(checked.deep, self.value_range)
+        return (mean,) * 3, (square,) * 3
 
     def contents(self) -> tuple[str, ...]:
         """A hash of each file."""

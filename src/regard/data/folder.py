@@ -1,122 +1,197 @@
 """`folder:PATH`: one folder a class, below train, val and test or to be split."""
 
-from collections import Counter
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
-from regard.core.errors import DataError, unknown_name
+from regard.core.errors import DataError, OptionError, unknown_name
+from regard.data.account import Tally, printable
+from regard.data.groups import group_by_folder
 from regard.data.labels import open_table
-from regard.data.listing import SPLIT_NAMES, checked_pictures, find_pictures, ignored, picture_folder, subfolders
-from regard.data.source import SPLITS, Opening, Source, Split, assemble
+from regard.data.layout import Branch, Layout, decide
+from regard.data.listing import checked_pictures, files_of, ignored, label_of, picture_folder, subfolders
+from regard.data.source import SPLITS, Holding, Opening, Split
+
+_NO_CLASS = "it lies in no class folder"
+_OTHER_CLASS = "its class is none of those named with --classes"
 
 
-def open_folder(text: str, opening: Opening) -> Source:
-    """The source in the folder at `text`.
+def open_folder(text: str, opening: Opening) -> Holding:
+    """What the folder at `text` holds.
 
-    Either it has the folders train and, where you like, val (or validation, valid) and test, each with one folder a
-    class; or it has one folder a class, and 15 % of every class become the validation and 15 % the test pictures.
-    Classes are numbered in the order of their names. Pictures may lie at any depth in their class's folder; hidden
-    files are passed over in silence, others that are no pictures with a warning. With `opening.labels` the classes
-    come from a table instead, see `open_table`.
+    Either it has the folders train and, where you like, val and test (or training, valid, validation, dev, eval,
+    testing), each with one folder a class; or it has one folder a class, and 15 % of every class become the validation
+    and 15 % the test pictures. Classes are numbered in the order of their names. Pictures may lie at any depth in their
+    class's folder, also behind links; subfolders are groups that no split parts where every class has five or more.
+    With `opening.labels` the classes come from a table instead, see `open_table`.
 
     Raises:
         DataError: the folder, a split or a class is missing or empty.
-        BadPictureError: a picture cannot be used, and `opening.on_bad_image` is `fail`.
+        BadPictureError: a picture cannot be used, and `opening.on_bad` is `fail`.
     """
     root, name = picture_folder(text), f"folder:{text}"
     if opening.labels is not None:
         return open_table(name, root, opening)
-    splits = _split_folders(root)
-    others: list[Path] = []
-    files: list[str] = []
-    owners: list[tuple[Split | None, str]] = []
-    found: dict[Split | None, list[str]] = {}
-    for split, folder in splits.items():
-        found[split] = [path.name for path in subfolders(folder)]
-        others += [p for p in folder.iterdir() if p.is_file() and not p.name.startswith(".")]
-        for path in subfolders(folder):
-            pictures, rest = find_pictures(path)
-            files += [p.relative_to(root).as_posix() for p in pictures]
-            owners += [(split, path.name)] * len(pictures)
-            others += rest
-    classes = _classes(root, splits, found, others)
-    _each_has_pictures(splits, found, Counter(owners), others)
-    labels = torch.tensor([classes.index(label) for _, label in owners])
-    checked = checked_pictures(root, files, labels, opening)
-    place = [owners[i][0] for i in checked.kept]
-    parts = {
-        split or "train": checked.pictures.take(torch.tensor([i for i, p in enumerate(place) if p == split]).long())
-        for split in splits
+    if opening.groups not in ("auto", "folder", "none"):
+        raise OptionError(
+            f"{name}: groups={opening.groups!r} names a column, but there is no table of labels: write --groups folder "
+            "or none, or add --labels."
+        )
+    layout = decide(root, opening.splits, opening.classes, scoring=opening.scoring)
+    listed = _listed(root, layout, opening)
+    classes = _classes(root, layout, listed, opening)
+    if not opening.scoring:
+        _each_has_pictures(root, listed)
+    labels = torch.tensor([classes.index(entry.label) for entry in listed.entries], dtype=torch.int64)
+    files = [entry.path.relative_to(root).as_posix() for entry in listed.entries]
+    checked = checked_pictures(root, files, labels, opening, listed.tally)
+    kept = [listed.entries[i] for i in checked.kept]
+    pictures = checked.pictures
+    cut = not opening.scoring and not {"val", "test"} <= set(layout.splits)
+    inner = [entry.below for entry in kept]
+    grouping = group_by_folder(name, inner, pictures.labels, choice=opening.groups, cut=cut)
+    pictures.groups = grouping.groups
+    parts: dict[Split, torch.Tensor] = {
+        split or "train": torch.tensor([i for i, entry in enumerate(kept) if entry.split == split]).long()
+        for split in layout.splits
     }
-    return assemble(
+    return Holding(
         name,
         classes,
-        parts,
-        seed=opening.seed,
-        skipped=checked.skipped,
-        warnings=ignored(others, root),
+        {split: pictures.take(chosen) for split, chosen in parts.items()},
+        tally=listed.tally,
+        own_splits=None not in layout.splits,
+        warnings=(*ignored(listed.tally.unknown, root), *grouping.warnings),
+        notes=(*layout.notes, *listed.notes, *grouping.notes),
     )
 
 
-def _split_folders(root: Path) -> dict[Split | None, Path]:
-    """The folder of each split; {None: root} where the class folders lie directly in `root`."""
-    splits: dict[Split | None, Path] = {}
-    for path in subfolders(root):
-        split = SPLIT_NAMES.get(path.name.lower())
-        if split in splits:
-            raise DataError(
-                f"{root} has two folders for the split {split!r}, {splits[split].name} and {path.name}: put the "
-                "pictures into one of them."
-            )
-        if split:
-            splits[split] = path
-    if not splits:
-        return {None: root}
-    if "train" not in splits:
-        there = " and ".join(path.name for path in splits.values())
-        raise DataError(
-            f"{root} has the split folder {there} but no folder train: add train, with one folder a class, or leave "
-            "the class folders directly below it, so that they are split for you."
-        )
-    return {split: splits[split] for split in SPLITS if split in splits}
+@dataclass(frozen=True)
+class Entry:
+    """An image file with what its place says of it: split, class and the folders between its class and itself."""
+
+    path: Path
+    split: Split | None
+    label: str
+    below: tuple[str, ...]
 
 
-def _classes(
-    root: Path, splits: dict[Split | None, Path], found: dict[Split | None, list[str]], others: list[Path]
-) -> tuple[str, ...]:
-    """Names of the training folders; every other split may have no others."""
-    first, *rest = splits
-    classes = tuple(found[first])
+@dataclass
+class Listed:
+    """All image files of the classes, and an account of the other files.
+
+    Attributes:
+        entries: the images.
+        labels: the class folders of each split, also those without images.
+        tally: what was found, and what is left out so far.
+        notes: what was decided.
+    """
+
+    entries: list[Entry] = field(default_factory=list)
+    labels: dict[Split | None, dict[str, list[Path]]] = field(default_factory=dict)
+    tally: Tally = field(default_factory=Tally)
+    notes: list[str] = field(default_factory=list)
+
+
+def _listed(root: Path, layout: Layout, opening: Opening) -> Listed:
+    listed = Listed()
+    loose = files_of(root)
+    listed.tally.add(loose.tally)
+    listed.tally.leave_out([printable(p) for p in loose.pictures], _NO_CLASS)
+    for branch, reason in layout.beside:
+        listed.tally.add(branch.walked.tally)
+        listed.tally.leave_out([printable(p) for p in branch.walked.pictures], reason)
+    wanted = None if opening.classes is None else {label_of(label) for label in opening.classes}
+    for split, branches in layout.splits.items():
+        for branch in branches:
+            listed.tally.add(branch.walked.tally)
+            folders = [branch.path] if split is None else subfolders(branch.path)
+            own = listed.labels.setdefault(split, {})
+            for folder in folders:
+                if wanted is None or label_of(folder.name) in wanted:
+                    own.setdefault(label_of(folder.name), []).append(folder)
+            for path, label, below in _placed(branch, split):
+                if label is None:
+                    listed.tally.leave_out([printable(path)], _NO_CLASS)
+                elif wanted is not None and label not in wanted:
+                    listed.tally.leave_out([printable(path)], _OTHER_CLASS)
+                else:
+                    listed.entries.append(Entry(path, split, label, below))
+    strange = sorted({p.name for own in listed.labels.values() for paths in own.values() for p in paths if _odd(p)})
+    listed.notes += [f"The name of the class folder {printable(n)} is not UTF-8; it is shown so." for n in strange]
+    return listed
+
+
+def _placed(branch: Branch, split: Split | None) -> Iterator[tuple[Path, str | None, tuple[str, ...]]]:
+    """Each image of a folder with its class, if it has one, and the folders below that of the class."""
+    for path in branch.walked.pictures:
+        *folders, _ = path.relative_to(branch.path).parts
+        if split is None:
+            yield path, branch.name, tuple(folders)
+        else:
+            yield path, label_of(folders[0]) if folders else None, tuple(folders[1:])
+
+
+def _odd(path: Path) -> bool:
+    return path.name != os.fsencode(path.name).decode("utf-8", "replace")
+
+
+def _classes(root: Path, layout: Layout, listed: Listed, opening: Opening) -> tuple[str, ...]:
+    """Names of the training folders, sorted; no other split may have others."""
+    given = [split for split in SPLITS if split in listed.labels]
+    first = given[0] if given else None
+    where = root if first is None else layout.splits[first][0].path
+    if opening.scoring:
+        return tuple(sorted({entry.label for entry in listed.entries}, key=lambda label: _order(listed, label)))
+    classes = tuple(sorted(listed.labels.get(first, {}), key=lambda label: _order(listed, label)))
     if not classes:
-        loose = any(p.parent == splits[first] for p in others)
+        loose = any(p.is_file() and not p.name.startswith(".") for p in where.iterdir())
         raise DataError(
-            f"{splits[first]} has {'files' if loose else 'nothing'} but no class folders: make one folder a class and "
-            "put the pictures of the class into it (or name the classes in a table: labels)."
+            f"{where} has {'files' if loose else 'nothing'} but no class folders: make one folder a class and "
+            "put the pictures of the class into it, or name the classes in a table (--labels); where the folders above "
+            "are the classes write --splits none."
         )
-    for split in rest:
-        for label in found[split]:
+    if opening.classes is not None:
+        for label in opening.classes:
+            if label_of(label) not in classes:
+                raise DataError(f"{where} has no such class. {unknown_name('class', label, classes)} (--classes)")
+    for split in given[1:]:
+        for label, folders in listed.labels[split].items():
             if label not in classes:
                 raise DataError(
-                    f"{splits[split] / label} is the folder of a class that no training picture has. "
+                    f"{printable(folders[0])} is the folder of a class that no training picture has. "
                     f"{unknown_name('training class', label, classes)} Rename it, remove it or add it to train."
                 )
     return classes
 
 
-def _each_has_pictures(
-    splits: dict[Split | None, Path],
-    found: dict[Split | None, list[str]],
-    counts: Counter[tuple[Split | None, str]],
-    others: list[Path],
-) -> None:
+def _order(listed: Listed, label: str) -> str:
+    """The name of the class's folder as it is on disk: classes are numbered by it."""
+    return min(own[label][0].name for own in listed.labels.values() if label in own)
+
+
+def _each_has_pictures(root: Path, listed: Listed) -> None:
     """Raises unless every class folder has a picture."""
-    for split, folder in splits.items():
-        for label in found[split]:
-            if not counts[split, label]:
-                inside = [p.name for p in others if (folder / label) in p.parents]
-                hint = f" (only files such as {inside[0]})" if inside else ""
-                raise DataError(
-                    f"The class folder {folder / label} has no picture{hint}: add pictures in a usual format such as "
-                    "JPEG or PNG, or remove the folder."
-                )
+    full = {(entry.split, entry.label) for entry in listed.entries}
+    empty = [
+        folders[0]
+        for split, own in listed.labels.items()
+        for label, folders in own.items()
+        if (split, label) not in full
+    ]
+    if not empty:
+        return
+    files = [*listed.tally.unknown, *(entry.path for entry in listed.tally.left_out if entry.bad)]
+    inside = [os.path.basename(p) for p in files if any(p.startswith(f"{printable(e)}{os.sep}") for e in empty)]
+    hint = f" (only files such as {inside[0]})" if inside else ""
+    names = ", ".join(printable(folder) for folder in empty[:20]) + (", ..." if len(empty) > 20 else "")
+    what = (
+        "The class folder {} has no picture" if len(empty) == 1 else f"{len(empty)} class folders have no picture: {{}}"
+    )
+    raise DataError(
+        f"{what.format(names)}{hint}: add pictures in a usual format such as JPEG or PNG, or remove the "
+        f"folder{'s' * (len(empty) > 1)}."
+    )

@@ -1,27 +1,22 @@
-"""Finds the pictures of a folder, and puts what was found through the check."""
+"""Finds the images of a folder, and puts what was found through the check."""
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from torch import Tensor
 
 from regard.core.errors import DataError
+from regard.data.account import HIDDEN, LeftOut, Tally, printable
 from regard.data.checking import Checked, check_pictures
 from regard.data.files import FilePictures
+from regard.data.formats import foreign, is_image
 from regard.data.reading import BadPicture, BadPictureError
-from regard.data.source import Opening, Split
+from regard.data.source import Opening
 
-EXTENSIONS = (
-    *(".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".gif", ".bmp", ".tif", ".tiff"),
-    *(".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".avif", ".ico", ".tga"),
-)
-"""Names that end so, in small or capital letters, are taken for pictures."""
-
-
-SPLIT_NAMES: dict[str, Split] = {"train": "train", "val": "val", "validation": "val", "valid": "val", "test": "test"}
-"""What a split may be called, in small or capital letters."""
+_READ_ALREADY = "it leads to a folder that is read already"
 
 
 def picture_folder(text: str) -> Path:
@@ -47,23 +42,89 @@ def subfolders(folder: Path) -> list[Path]:
     return sorted(p for p in folder.iterdir() if p.is_dir() and not _hidden(p.name))
 
 
-def find_pictures(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Files that are named as pictures, at any depth below `folder`, and the others; sorted, hidden ones left out."""
-    pictures: list[Path] = []
-    others: list[Path] = []
-    for where, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not _hidden(name)]
-        for name in names:
-            if not _hidden(name):
-                (pictures if name.lower().endswith(EXTENSIONS) else others).append(Path(where, name))
-    return sorted(pictures), sorted(others)
+def label_of(name: str) -> str:
+    """The class that a folder of this name stands for: printable, and in one Unicode normal form.
+
+    A name that was copied from a Mac may be the same letters in other code points.
+    """
+    return unicodedata.normalize("NFC", printable(name))
 
 
-def ignored(others: Sequence[Path], root: Path) -> tuple[str, ...]:
-    """A warning of files that were passed over because their names are not those of pictures."""
+@dataclass
+class Walked:
+    """What lies below a folder: image files, sorted, and an account of all files."""
+
+    pictures: list[Path] = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
+
+
+def find_pictures(folder: Path, *, above: Path | None = None) -> Walked:
+    """Files that are named as images, at any depth below `folder`; links are followed, but never twice to one folder.
+
+    Args:
+        folder: where to look.
+        above: the root of the source; a link to it or to a folder above it is not followed.
+    """
+    walked = Walked()
+    seen = {_identity(place) for place in (folder, *(above or folder).absolute().parents, above or folder)}
+    folders, links = [folder], list[Path]()
+    while folders or links:
+        if folders:
+            place = folders.pop()
+        elif _identity(place := links.pop(0)) in seen:
+            walked.tally.found += 1
+            walked.tally.leave_out([f"{printable(place)}/"], _READ_ALREADY)
+            continue
+        seen.add(_identity(place))
+        try:
+            entries = sorted(os.scandir(place), key=lambda entry: entry.name)
+        except OSError as error:
+            walked.tally.found += 1
+            walked.tally.left_out.append(
+                LeftOut(f"{printable(place)}/", f"the folder cannot be read ({error.strerror})")
+            )
+            continue
+        for entry in entries:
+            if not entry.is_dir() or _hidden(entry.name):
+                _sort(Path(entry.path), entry.is_dir(), walked)
+            else:
+                (links if entry.is_symlink() else folders).append(Path(entry.path))
+    walked.pictures.sort()
+    return walked
+
+
+def files_of(folder: Path) -> Walked:
+    """The files directly in `folder`."""
+    walked = Walked()
+    for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
+        if not entry.is_dir() or _hidden(entry.name):
+            _sort(Path(entry.path), entry.is_dir(), walked)
+    return walked
+
+
+def _sort(path: Path, is_folder: bool, walked: Walked) -> None:
+    """Puts a file, or a hidden folder, where it belongs."""
+    walked.tally.found += 1
+    if _hidden(path.name):
+        walked.tally.leave_out([printable(path) + "/" * is_folder], HIDDEN)
+    elif is_image(path.name):
+        walked.pictures.append(path)
+    elif (kind := foreign(path.name)) is not None:
+        walked.tally.left_out.append(LeftOut(printable(path), kind))
+    else:
+        walked.tally.unknown.append(printable(path))
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    state = folder.stat()
+    return state.st_dev, state.st_ino
+
+
+def ignored(others: Sequence[str], root: Path) -> tuple[str, ...]:
+    """A warning of files that were passed over because their names are not those of images."""
     if not others:
         return ()
-    names = ", ".join(str(p.relative_to(root)) for p in others[:3]) + (", ..." if len(others) > 3 else "")
+    names = ", ".join(os.path.relpath(p, root) for p in others[:3]) + (", ..." if len(others) > 3 else "")
     if len(others) == 1:
         return (f"1 file is ignored, as its name is not that of a picture: {names}.",)
     return (f"{len(others)} files are ignored, as their names are not those of pictures: {names}.",)
@@ -75,36 +136,39 @@ class Found:
 
     pictures: FilePictures
     kept: list[int]
-    skipped: tuple[BadPicture, ...]
 
 
-def checked_pictures(root: Path, files: Sequence[str], labels: Tensor, opening: Opening) -> Found:
-    """Decodes every file once; bad ones are left out, or an error where `opening.on_bad_image` is `fail`."""
+def checked_pictures(root: Path, files: Sequence[str], labels: Tensor, opening: Opening, tally: Tally) -> Found:
+    """Decodes every file once; bad ones go into `tally`, or are an error where `opening.on_bad` is `fail`."""
     seen = check_pictures(root, files, max_pixels=opening.max_pixels, progress=opening.progress)
-    skipped = tuple(
-        BadPicture(str(root / file), checked.reason)
-        for file, checked in zip(files, seen, strict=True)
-        if checked.reason is not None
-    )
-    if skipped and opening.on_bad_image == "fail":
-        more = "\n".join(f"  {picture}" for picture in skipped[:20])
+    tally.left_out += _bad(root, files, seen)
+    bad = [entry for entry in tally.left_out if entry.bad]
+    if bad and opening.on_bad == "fail":
+        usable = sum(checked.reason is None for checked in seen)
+        more = "\n".join(f"  {entry}" for entry in bad[:20])
         raise BadPictureError(
-            f"{len(skipped)} of {len(files)} pictures below {root} cannot be used. Repair or remove them, or let them "
-            f"be left out with --on-bad-image skip (on_bad_image='skip'):\n{more}"
-            + (f"\n  and {len(skipped) - 20} more" if len(skipped) > 20 else ""),
-            skipped[0],
+            f"{len(bad)} of {usable + len(bad)} pictures below {printable(root)} cannot be used. Repair or remove "
+            f"them, or let them be left out with --on-bad skip (on_bad='skip'):\n{more}"
+            + (f"\n  and {len(bad) - 20} more" if len(bad) > 20 else ""),
+            BadPicture(bad[0].path, bad[0].reason),
         )
     kept = [i for i, checked in enumerate(seen) if checked.reason is None]
-    usable: list[Checked] = [seen[i] for i in kept]
+    good: list[Checked] = [seen[i] for i in kept]
     pictures = FilePictures(
         root,
         [files[i] for i in kept],
         labels[kept],
-        usable,
-        channels=1 if usable and all(c.grey for c in usable) else 3,
+        good,
+        channels=1 if good and all(c.grey for c in good) else 3,
         max_pixels=opening.max_pixels,
     )
-    return Found(pictures, kept, skipped)
+    return Found(pictures, kept)
+
+
+def _bad(root: Path, files: Sequence[str], seen: Sequence[Checked]) -> Iterator[LeftOut]:
+    for file, checked in zip(files, seen, strict=True):
+        if checked.reason is not None:
+            yield LeftOut(printable(root / file), checked.reason)
 
 
 def _hidden(name: str) -> bool:

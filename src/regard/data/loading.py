@@ -11,6 +11,7 @@ from regard.core.batch import ImageBatch
 from regard.core.errors import DataError, OptionError
 from regard.core.options import at_least
 from regard.core.seeding import generator, key, seeded
+from regard.core.shared_memory import workers_that_fit
 from regard.data.augmentation import Augment, Shifted
 from regard.data.pictures import Pictures
 from regard.data.preprocessing import Preprocessing
@@ -45,7 +46,8 @@ def loader(
         shuffle: whether the order is random.
         balanced: whether every class comes equally often, small ones again and again; an epoch has as many pictures
             as without.
-        workers: processes that decode and augment; 0 does it in this one.
+        workers: processes that decode and augment; 0 does it in this one, as does any number whose batches do not fit
+            into the shared memory, with a warning.
         drop_last: whether a smaller last batch is left out.
         pin_memory: for faster copies to a GPU.
 
@@ -70,6 +72,8 @@ def loader(
         raise OptionError(
             "loader: balanced=True is not allowed where a picture may have several classes; use class weights."
         )
+    values = min(batch_size, len(pictures)) * preprocessing.channels * preprocessing.size[0] * preprocessing.size[1]
+    workers = workers_that_fit(workers, 4 * values)
     sampler = Balanced(pictures.labels, seed) if balanced else Ordered(len(pictures), seed, shuffle)
     return DataLoader(
         Prepared(pictures, preprocessing, augment or "none", seed),

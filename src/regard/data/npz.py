@@ -12,11 +12,16 @@ from torch import Tensor
 
 from regard.core.errors import DataError
 from regard.data.pictures import ArrayPictures
-from regard.data.source import SPLITS, Opening, Source, Split, assemble
+from regard.data.source import SPLITS, Holding, Opening, Split
 
 Arrays = dict[str, NDArray[Any]]
 
 _KEYS = ("x_train", "y_train", "x_val", "y_val", "x_test", "y_test", "classes")
+_OTHER_NAMES = {
+    f"{split}_{what}": f"{axis}_{split}" for what, axis in (("images", "x"), ("labels", "y")) for split in SPLITS
+}
+"""What MedMNIST calls the same arrays."""
+
 _MOST = 1_000_000
 _LAYOUT = (
     "An npz source has the arrays x_train, y_train, x_test, y_test and, where you like, x_val, y_val and classes "
@@ -24,12 +29,13 @@ _LAYOUT = (
 )
 
 
-def open_npz(text: str, opening: Opening) -> Source:
-    """The source in the npz file at `text`.
+def open_npz(text: str, opening: Opening) -> Holding:
+    """What the npz file at `text` holds.
 
     The arrays x_train and x_test are (n, h, w) or (n, h, w, c) uint8 with 1 or 3 channels; y_train and y_test are
     class numbers (n,) or, where pictures may have several classes, (n, k) of 0 and 1 (read as class numbers where every
-    row has exactly one 1). x_val and y_val are cut from the training pictures where they are missing, as are x_test
+    row has exactly one 1), or names of classes. The names of MedMNIST, train_images and train_labels, mean the same.
+    x_val and y_val are cut from the training pictures where they are missing, as are x_test
     and y_test; `classes` are names, by default the class numbers.
 
     Raises:
@@ -45,21 +51,31 @@ def open_npz(text: str, opening: Opening) -> Source:
             f"{path} is not an npz file (a zip archive of arrays), or it is truncated. {_LAYOUT}: write it again."
         )
     with path.open("rb") as file:
-        arrays = arrays_of(str(path), file)
+        arrays, others = arrays_of(str(path), file, whole=not opening.scoring)
     classes, parts = splits_of(str(path), arrays)
-    return assemble(name, classes, parts, seed=opening.seed)
+    passed = f"{path} has arrays that mean nothing to regard: {', '.join(others)}."
+    return Holding(name, classes, parts, notes=(passed,) if others else ())
 
 
-def arrays_of(where: str, file: IO[bytes]) -> Arrays:
-    """The arrays of an npz file that mean something to us; nothing in it is ever unpickled."""
+def arrays_of(where: str, file: IO[bytes], *, whole: bool = True) -> tuple[Arrays, tuple[str, ...]]:
+    """The arrays of an npz file that mean something to us, and the names of the others; nothing is ever unpickled.
+
+    Args:
+        where: the file, for messages.
+        file: the file.
+        whole: whether there must be training pictures, and not only those of some split.
+    """
     arrays, reading = {}, "its start"
     try:
         with np.load(file, allow_pickle=False) as archive:
-            for key in _KEYS:
-                if key in archive.files:
-                    reading = f"the array {key!r}"
-                    arrays[key] = archive[key]
-            if missing := [key for key in _KEYS[:2] if key not in arrays]:
+            others = tuple(n for n in archive.files if n not in _KEYS and n not in _OTHER_NAMES)
+            for name in archive.files:
+                key = _OTHER_NAMES.get(name, name)
+                if key in _KEYS and key not in arrays:
+                    reading = f"the array {name!r}"
+                    arrays[key] = archive[name]
+            needed = _KEYS[:2] if whole or not any(key.startswith("x_") for key in arrays) else ()
+            if missing := [key for key in needed if key not in arrays]:
                 raise DataError(
                     f"{where} has no {' and no '.join(missing)}; it has {', '.join(archive.files) or 'nothing'}. "
                     f"{_LAYOUT}."
@@ -78,12 +94,13 @@ def arrays_of(where: str, file: IO[bytes]) -> Arrays:
     for key, array in arrays.items():
         if not isinstance(array, np.ndarray):
             raise DataError(f"{where}: {key!r} is not an array. {_LAYOUT}.")
-    return arrays
+    return arrays, others
 
 
 def splits_of(where: str, arrays: Arrays) -> tuple[tuple[str, ...], dict[Split, ArrayPictures]]:
     """The class names, and the splits that are there, checked."""
     parts: dict[Split, tuple[Tensor, Tensor]] = {}
+    arrays = _numbered(where, arrays)
     for split in SPLITS:
         x, y = f"x_{split}", f"y_{split}"
         if (x in arrays) != (y in arrays):
@@ -101,15 +118,46 @@ def splits_of(where: str, arrays: Arrays) -> tuple[tuple[str, ...], dict[Split, 
             parts[split] = images, labels
     if all(y.ndim == 2 and bool((y.sum(1) == 1).all()) for _, y in parts.values()):
         parts = {split: (x, y.argmax(1)) for split, (x, y) in parts.items()}
-    train = parts["train"][0]
+    first = next(iter(parts))
+    train = parts[first][0]
     for split, (images, _) in parts.items():
         if images.shape[1:] != train.shape[1:]:
             raise DataError(
-                f"{where}: pictures in x_{split} are {_shape(images)} but those in x_train are {_shape(train)}; "
+                f"{where}: pictures in x_{split} are {_shape(images)} but those in x_{first} are {_shape(train)}; "
                 "all must have one size. Use a folder: source for pictures of mixed sizes."
             )
     classes = _classes(where, arrays.get("classes"), {split: labels for split, (_, labels) in parts.items()})
     return classes, {split: ArrayPictures(x, y, f"x_{split}") for split, (x, y) in parts.items()}
+
+
+def _numbered(where: str, arrays: Arrays) -> Arrays:
+    """The arrays with labels as class numbers where they are names of classes."""
+    named = {key: a.reshape(-1) for key, a in arrays.items() if key.startswith("y_") and _is_named(a)}
+    if not named or len(named) < sum(key.startswith("y_") for key in arrays):
+        return arrays
+    words = {key: [_word(label) for label in array.tolist()] for key, array in named.items()}
+    classes = sorted({word for labels in words.values() for word in labels}, key=_in_order)
+    if "classes" in arrays:
+        given = [_word(label) for label in arrays["classes"].reshape(-1).tolist()]
+        if missing := [label for label in classes if label not in given]:
+            raise DataError(f"{where}: there is the label {missing[0]!r}, which is not in classes: add it there.")
+        classes = given
+    number = {label: i for i, label in enumerate(classes)}
+    numbered = {key: np.array([number[w] for w in labels], np.int64) for key, labels in words.items()}
+    return {**arrays, **numbered, "classes": np.array(classes)}
+
+
+def _is_named(labels: NDArray[Any]) -> bool:
+    return labels.dtype.kind in "US" and (labels.ndim == 1 or labels.shape[1:] == (1,))
+
+
+def _word(label: object) -> str:
+    return label.decode(errors="replace") if isinstance(label, bytes) else str(label)
+
+
+def _in_order(label: str) -> tuple[int, int, str]:
+    """Numbers by their size, before words."""
+    return (0, int(label), "") if label.isdecimal() else (1, 0, label)
 
 
 def _images(where: str, key: str, array: NDArray[Any]) -> Tensor:
@@ -154,14 +202,19 @@ def _labels(where: str, key: str, array: NDArray[Any]) -> Tensor:
 
 def _classes(where: str, names: NDArray[Any] | None, labels: Mapping[Split, Tensor]) -> tuple[str, ...]:
     """The names of the classes; every label must have one."""
-    train = labels["train"]
+    first = next(iter(labels))
+    train = labels[first]
     multi_label = train.ndim == 2
     if any(y.ndim != train.ndim or y.shape[1:] != train.shape[1:] for y in labels.values()):
         shapes = ", ".join(f"y_{split} {tuple(y.shape)}" for split, y in labels.items())
         raise DataError(f"{where}: the labels of its splits do not go together: {shapes}. Write all in one form.")
-    count = train.shape[1] if multi_label else int(train.max()) + 1
+    count = (
+        train.shape[1]
+        if multi_label
+        else int(train.max() if "train" in labels else max(int(y.max()) for y in labels.values())) + 1
+    )
     if names is None:
-        rule = f"y_train has the classes 0 to {count - 1}"
+        rule = f"y_{first} has the classes 0 to {count - 1}"
         classes = tuple(str(i) for i in range(count))
     else:
         if names.ndim != 1 or names.dtype.kind not in "US":
@@ -169,7 +222,7 @@ def _classes(where: str, names: NDArray[Any] | None, labels: Mapping[Split, Tens
                 f"{where}: classes has shape {names.shape} and dtype {names.dtype}; it must be a list of names, "
                 "np.array(['cat', 'dog'])."
             )
-        classes = tuple(n.decode(errors="replace") if isinstance(n, bytes) else str(n) for n in names.tolist())
+        classes = tuple(map(_word, names.tolist()))
         rule = f"there are {len(classes)} names in classes"
         if len(set(classes)) < len(classes):
             raise DataError(f"{where}: classes has a name twice: {', '.join(classes)}. Every class needs its own.")
@@ -181,7 +234,7 @@ def _classes(where: str, names: NDArray[Any] | None, labels: Mapping[Split, Tens
                 f"{len(classes) - 1}: correct the labels, or add the class."
             )
     if multi_label and count != len(classes):
-        raise DataError(f"{where}: y_train has {count} columns, but {rule}: there must be one name a column.")
+        raise DataError(f"{where}: y_{first} has {count} columns, but {rule}: there must be one name a column.")
     return classes
 
 

@@ -1,32 +1,75 @@
 """Opens any source by what the user writes on one line."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from regard.core.errors import DataError, OptionError, unknown_name
 from regard.core.options import at_least, one_of
 from regard.data.checking import Progress
+from regard.data.depth import parse_range
 from regard.data.folder import open_folder
 from regard.data.npz import open_npz
 from regard.data.reading import PIXEL_LIMIT
+from regard.data.scoring import assemble_for_scoring
 from regard.data.shipped import SHIPPED, open_shipped
-from regard.data.source import Opening, Source
+from regard.data.source import Holding, Opening, Source, assemble
 from regard.data.torchvision_sets import open_torchvision
 
-SCHEMES: Mapping[str, Callable[[str, Opening], Source]] = {
+SCHEMES: Mapping[str, Callable[[str, Opening], Holding]] = {
     "folder": open_folder,
     "npz": open_npz,
     "torchvision": open_torchvision,
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """How the images of a source are read and divided.
+
+    Args:
+        labels: with folder:PATH, a CSV file with the columns file and one a class: images may have several classes.
+        on_bad: whether images that cannot be used are left out and listed (`skip`), or are an error (`fail`).
+        groups: images that no cut into splits may part: `folder` (the subfolders inside the classes), `none`, or a
+            column of the labels; `auto` takes subfolders where every class has five or more.
+        splits: `none` where every folder is a class, or train=FOLDER,val=FOLDER,test=FOLDER; `auto` takes folders with
+            the usual names that have class folders inside.
+        classes: the only folders that are classes, with commas between.
+        value_range: LOW:HIGH, the values of images with more than 8 bits that become black and white; by default the
+            range of the training images.
+        max_pixels: an image with more pixels is not read.
+    """
+
+    labels: str | None = None
+    on_bad: Literal["skip", "fail"] = "skip"
+    groups: str = "auto"
+    splits: str = "auto"
+    classes: str | None = None
+    value_range: str | None = None
+    max_pixels: int = PIXEL_LIMIT
+
+    def asked(self) -> dict[str, Any]:
+        """What is not as usual."""
+        usual = asdict(Reading())
+        return {name: value for name, value in asdict(self).items() if value != usual[name]}
+
+    def options(self) -> dict[str, Any]:
+        """The options of `open_source` that they are."""
+        names = None if self.classes is None else [n.strip() for n in self.classes.split(",") if n.strip()]
+        return asdict(self) | {"classes": names}
+
+
 def open_source(
     text: str,
     *,
     seed: int = 0,
-    on_bad_image: Literal["skip", "fail"] = "skip",
+    on_bad: Literal["skip", "fail"] = "skip",
     labels: str | Path | None = None,
+    groups: str = "auto",
+    splits: str = "auto",
+    classes: Sequence[str] | None = None,
+    value_range: str | Sequence[float] | None = None,
     max_pixels: int = PIXEL_LIMIT,
     progress: Progress | None = None,
 ) -> Source:
@@ -36,8 +79,15 @@ def open_source(
         text: `fashion-mini`, `mnist-mini`, `folder:PATH`, `npz:PATH` or `torchvision:NAME[:root=PATH,download=true]`.
         seed: cuts the splits that the source does not have: the same seed gives the same splits. It is not the seed
             of a training run: runs to be compared need the same splits.
-        on_bad_image: whether a picture that cannot be used is left out and listed in `Source.skipped`, or an error.
+        on_bad: whether an image that cannot be used is left out and listed in `Source.account`, or an error.
         labels: with folder: only, a CSV file that names the classes of each picture, which may have several.
+        groups: with folder: only, what a cut must not part: `folder` for the subfolders inside the classes, `none`, or
+            a column of `labels`; `auto` takes subfolders where every class has five or more.
+        splits: with folder: only, `none` where every folder is a class, or `train=FOLDER,test=FOLDER`; `auto` takes
+            folders that are called as splits usually are, and have class folders inside.
+        classes: with folder: only, the only classes; other folders are left out.
+        value_range: of images with more than 8 bits, the values that become 0 and 255, as `LOW:HIGH`; by default the
+            range of the training images.
         max_pixels: a picture with more pixels cannot be used.
         progress: is told how many pictures of how many have been looked at, where they lie in files.
 
@@ -50,17 +100,90 @@ def open_source(
         >>> {split: len(pictures) for split, pictures in source.splits.items()}
         {'train': 6000, 'val': 1000, 'test': 2000}
     """
-    one_of("open_source", "on_bad_image", on_bad_image, ("skip", "fail"))
+    one_of("open_source", "on_bad", on_bad, ("skip", "fail"))
     at_least("open_source", "max_pixels", max_pixels, 1)
-    opening = Opening(seed, on_bad_image, str(labels) if labels is not None else None, max_pixels, progress)
+    opening = Opening(
+        seed=seed,
+        on_bad=on_bad,
+        labels=str(labels) if labels is not None else None,
+        max_pixels=max_pixels,
+        progress=progress,
+        groups=groups,
+        splits=splits,
+        classes=None if classes is None else tuple(classes),
+        value_range=parse_range(value_range),
+    )
+    return assemble(_held(text, opening), opening)
+
+
+def open_for_scoring(
+    text: str,
+    known: Sequence[str],
+    *,
+    fingerprint: str | None = None,
+    on_bad: Literal["skip", "fail"] = "skip",
+    labels: str | Path | None = None,
+    groups: str = "auto",
+    splits: str = "auto",
+    classes: Sequence[str] | None = None,
+    value_range: str | Sequence[float] | None = None,
+    max_pixels: int = PIXEL_LIMIT,
+    progress: Progress | None = None,
+) -> Source:
+    """All pictures of a source, for a network that was trained on another one: nothing is cut into splits.
+
+    A folder with `test` alone, with a class missing or with few pictures is fine.
+
+    Args:
+        text: as for `open_source`.
+        known: the classes of the network, in its order; those of the source are matched by name.
+        fingerprint: of the source that the network was trained on; where this is the same one under another name, it
+            is opened with the splits of the training.
+        on_bad: as for `open_source`, as are `labels`, `splits`, `classes`, `max_pixels` and `progress`.
+        labels: see there.
+        groups: those of the training, by which its splits are known again.
+        splits: see there.
+        classes: see there.
+        value_range: of the network's preprocessing.
+        max_pixels: see there.
+        progress: see there.
+
+    Raises:
+        DataError: the source cannot be used, or has a class that the network does not know.
+
+    Example:
+        >>> source = open_for_scoring("mnist-mini", tuple(map(str, range(10))))
+        >>> len(source.splits["all"])
+        9000
+    """
+    one_of("open_for_scoring", "on_bad", on_bad, ("skip", "fail"))
+    opening = Opening(
+        on_bad=on_bad,
+        labels=str(labels) if labels is not None else None,
+        max_pixels=at_least("open_for_scoring", "max_pixels", max_pixels, 1),
+        progress=progress,
+        groups=groups,
+        splits=splits,
+        classes=None if classes is None else tuple(classes),
+        value_range=parse_range(value_range),
+        scoring=True,
+        known=tuple(known),
+        fingerprint=fingerprint,
+    )
+    return assemble_for_scoring(_held(text, opening), opening)
+
+
+def _held(text: str, opening: Opening) -> Holding:
+    """What the source of that name holds."""
     scheme, colon, rest = text.strip().partition(":")
-    if labels is not None and scheme != "folder":
-        raise OptionError(
-            f"{text}: labels={str(labels)!r} goes with folder:PATH only; other sources have labels of their own."
-        )
+    for option in ("labels", "groups", "splits", "classes"):
+        value = getattr(opening, option)
+        if value not in (None, "auto") and scheme != "folder":
+            remedy = "other sources have labels of their own" if option == "labels" else "leave it out"
+            raise OptionError(f"{text}: {option}={value!r} goes with folder:PATH only; {remedy}.")
     shipped = {entry.name: entry for entry in SHIPPED}
     if not colon and scheme in shipped:
-        return open_shipped(shipped[scheme], opening)
+        return open_shipped(shipped[scheme])
     if colon and scheme in SCHEMES:
         if not rest.strip():
             raise DataError(f"{text!r} names no source: write the {_operand(scheme)} after the colon.")

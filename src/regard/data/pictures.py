@@ -4,6 +4,7 @@ import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -31,10 +32,12 @@ class Pictures(ABC):
     Attributes:
         labels: (n,) class numbers, int64; or (n, k) of 0 and 1, float32, where a picture may have several classes.
         channels: 1 for grey, 3 for RGB.
+        groups: what each belongs to and is not to be parted from, a patient for example; None where nothing is known.
     """
 
     labels: Tensor
     channels: int
+    groups: tuple[str, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -60,6 +63,10 @@ class Pictures(ABC):
         """These pictures, numbered anew from 0."""
 
     @abstractmethod
+    def joined(self, other: Self) -> Self:
+        """These images and then those of `other`, of the same source."""
+
+    @abstractmethod
     def sizes(self) -> Tensor:
         """(m, 2) int64: height and width of every picture, or of some where that would mean to decode all."""
 
@@ -80,14 +87,23 @@ class ArrayPictures(Pictures):
         labels: (n,) int64 or (n, k) float32.
         origin: what they are called: `origin[number]`.
         numbers: (n,) the pictures' numbers there; 0 to n - 1 by default.
+        called: the name of each, instead of those of `origin` and `numbers`.
     """
 
-    def __init__(self, images: Tensor, labels: Tensor, origin: str, numbers: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        images: Tensor,
+        labels: Tensor,
+        origin: str,
+        numbers: Tensor | None = None,
+        called: tuple[str, ...] | None = None,
+    ) -> None:
         self.images = images
         self.labels = labels
         self.channels = images.shape[1]
         self.origin = origin
         self.numbers = torch.arange(len(images)) if numbers is None else numbers
+        self.called = called
 
     def read(self, index: int) -> Tensor:
         """(c, h, w) uint8."""
@@ -99,11 +115,18 @@ class ArrayPictures(Pictures):
 
     def names(self, index: int) -> str:
         """For example `x_train[17]`."""
-        return f"{self.origin}[{int(self.numbers[index])}]"
+        return f"{self.origin}[{int(self.numbers[index])}]" if self.called is None else self.called[index]
 
     def take(self, indices: Tensor) -> "ArrayPictures":
         """These pictures, copied."""
-        return ArrayPictures(self.images[indices], self.labels[indices], self.origin, self.numbers[indices])
+        called = None if self.called is None else tuple(self.called[i] for i in indices.tolist())
+        return ArrayPictures(self.images[indices], self.labels[indices], self.origin, self.numbers[indices], called)
+
+    def joined(self, other: "ArrayPictures") -> "ArrayPictures":
+        """Both, copied, each with the name that it had."""
+        called = tuple(part.names(i) for part in (self, other) for i in range(len(part)))
+        images, labels = torch.cat((self.images, other.images)), torch.cat((self.labels, other.labels))
+        return ArrayPictures(images, labels, self.origin, called=called)
 
     def sizes(self) -> Tensor:
         """(n, 2), all the same."""

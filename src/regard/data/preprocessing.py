@@ -9,8 +9,10 @@ from torch import Tensor, nn
 from torchvision.transforms import v2
 
 from regard.core.errors import DataError, OptionError
-from regard.core.options import at_least
-from regard.data.augmentation import Augment, augmenting, evaluating
+from regard.core.options import one_of
+from regard.data.augmentation import Augment, augmenting
+from regard.data.depth import ValueRange
+from regard.data.sizing import FITS, Fit, crop_warning, parse_size, sized
 from regard.data.source import Source
 
 LARGEST = 224
@@ -33,16 +35,20 @@ class Preprocessing:
         mean: of each channel, of values from 0 to 1.
         std: of each channel.
         resize: `exact` brings the whole picture to `size`; `crop` brings the shorter side to 8/7 of `size` and cuts
-            the middle out, as is usual with photographs.
+            the middle out, as is usual with photographs; `pad` brings the whole picture into `size` with its shape
+            kept and a border of the mean colour.
         mirror: whether augmentation may mirror a picture.
+        value_range: of images with more than 8 bits, the values that became 0 and 255 when they were read; see
+            `read_picture`.
     """
 
     size: tuple[int, int]
     channels: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    resize: Literal["exact", "crop"] = "exact"
+    resize: Literal["exact", "crop", "pad"] = "exact"
     mirror: bool = True
+    value_range: ValueRange | None = None
 
     def __post_init__(self) -> None:
         fits = (
@@ -51,17 +57,18 @@ class Preprocessing:
             and self.channels in (1, 3)
             and len(self.mean) == len(self.std) == self.channels
             and min(self.std) > 0
-            and self.resize in ("exact", "crop")
+            and self.resize in ("exact", "crop", "pad")
+            and (self.value_range is None or self.value_range[0] < self.value_range[1])
         )
         if not fits:
             raise OptionError(
                 f"{self} is not possible: size is (h, w) of at least 1, channels 1 or 3, mean and std have one number "
-                "a channel, std over 0, resize is 'exact' or 'crop'."
+                "a channel, std over 0, resize is 'exact', 'crop' or 'pad', value_range None or (low, high)."
             )
 
     def eval(self) -> nn.Module:
         """A transform of uint8 (c, h, w), or of several pictures of one size (b, c, h, w), to what the network sees."""
-        return v2.Compose([evaluating(self.size, self.resize), self.normalise()])
+        return v2.Compose([sized(self.size, self.resize, self.mean), self.normalise()])
 
     def train(self, augment: Augment = "auto") -> nn.Module:
         """The same for one picture in training; draws from PyTorch's generator."""
@@ -120,14 +127,22 @@ class Normalise(nn.Module):
 
 
 def preprocessing_for(
-    source: Source, size: int | None = None, *, channels: int | None = None, mirror: bool | None = None
+    source: Source,
+    size: int | str | tuple[int, int] | None = None,
+    *,
+    fit: Fit = "crop",
+    channels: int | None = None,
+    mirror: bool | None = None,
 ) -> Preprocessing:
     """The preprocessing that suits a source, with the statistics of its training pictures.
 
     Args:
-        source: pictures that all have one size up to 96 pixels are kept whole; others are cropped, at 224 pixels or,
-            where they are smaller, at about their own size.
-        size: of the square that the network sees, instead of the source's own.
+        source: pictures that all have one size up to 96 pixels are kept whole, whatever `fit` says; others are brought
+            to a square, of 224 pixels or, where they are smaller, of about their own size.
+        size: height and width that the network sees, instead of the source's own: a number of pixels for a square, or
+            HEIGHTxWIDTH.
+        fit: how pictures of other shapes come to that size: `crop` cuts the middle out, `pad` adds a border, `squeeze`
+            changes their shape.
         channels: 3 for a network that wants RGB, 1 for one that wants grey; the source's own by default.
         mirror: whether augmentation may mirror; by default not for digits and traffic signs.
 
@@ -136,10 +151,11 @@ def preprocessing_for(
         >>> preprocessing_for(open_source("fashion-mini")).size
         (28, 28)
     """
+    one_of("preprocessing_for", "fit", fit, FITS)
     train = source.splits["train"]
     sizes = train.sizes()
     whole = bool((sizes == sizes[0]).all()) and int(sizes.max()) <= SMALL
-    own = (int(sizes[0, 0]), int(sizes[0, 1])) if whole else _square(sizes)
+    own = (int(sizes[0, 0]), int(sizes[0, 1])) if whole else _square(sizes, fit)
     statistics = train.statistics()
     mean, std = statistics.mean, tuple(max(s, _LEAST_STD) for s in statistics.std)
     wanted = source.channels if channels is None else channels
@@ -148,17 +164,26 @@ def preprocessing_for(
     elif wanted == 1 and len(mean) == 3:
         mean, std = ((sum(w * v for w, v in zip(_LUMA, values, strict=True)),) for values in (mean, std))
     return Preprocessing(
-        size=own if size is None else (at_least("preprocessing_for", "size", size, 1),) * 2,
+        size=parse_size(size) or own,
         channels=wanted,
         mean=mean,
         std=std,
-        resize="exact" if whole else "crop",
+        resize="pad" if fit == "pad" else "exact" if whole or fit == "squeeze" else "crop",
         mirror=source.mirror if mirror is None else mirror,
+        value_range=source.value_range,
     )
 
 
-def _square(sizes: Tensor) -> tuple[int, int]:
-    """The largest usual size that the pictures fill: the middle one's shorter side, in steps of 8."""
-    middle = int(sizes.min(1).values.median())
-    side = min(LARGEST, max(16, middle // 8 * 8))
+def fit_warnings(source: Source, preprocessing: Preprocessing) -> tuple[str, ...]:
+    """A warning where the preprocessing cuts much off the training images."""
+    if preprocessing.resize != "crop":
+        return ()
+    return crop_warning(source.splits["train"].sizes(), preprocessing.size)
+
+
+def _square(sizes: Tensor, fit: Fit) -> tuple[int, int]:
+    """The largest usual size that the pictures fill: the middle one's shorter side, or with a border its longer one,
+    in steps of 8."""
+    sides = sizes.max(1) if fit == "pad" else sizes.min(1)
+    side = min(LARGEST, max(16, int(sides.values.median()) // 8 * 8))
     return side, side

@@ -8,17 +8,24 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
 from regard.core.errors import DataError
 from regard.core.options import at_least, one_of
+from regard.data.account import printable
+from regard.data.depth import SIXTEEN_BITS, ValueRange, scale
+from regard.data.formats import beginning, extensions, foreign_content
 
 PIXEL_LIMIT = 100_000_000
 """A picture with more pixels is refused, unless `max_pixels` says otherwise."""
 
 PILLOW_LIMIT = 178_956_970
 """Pillow itself opens no picture with more pixels."""
+
+_BITS, _SAMPLE_FORMAT = 258, 339
+"""Tags of TIFF: bits a value, and 1 where values are unsigned."""
 
 _GREY = ("1", "L", "LA", "La")
 
@@ -56,17 +63,25 @@ class _Unusable(Exception):  # noqa: N818 (carries a reason from deep inside to 
     """Why a picture that Pillow opened cannot be used."""
 
 
-def read_picture(path: str | Path, channels: int = 3, *, max_pixels: int = PIXEL_LIMIT) -> Tensor:
+def read_picture(
+    path: str | Path,
+    channels: int = 3,
+    *,
+    max_pixels: int = PIXEL_LIMIT,
+    value_range: tuple[float, float] | None = None,
+) -> Tensor:
     """The picture in a file, upright, opaque, with 8 bits a channel.
 
     CMYK, palette and other modes become RGB (or grey); 16-bit values are scaled to 8 bits, not clipped;
-    transparent pixels are laid on white; of an animation the first frame counts; the orientation in the file's
-    EXIF block is applied.
+    signed, 32-bit and floating-point values need a `value_range`; transparent pixels are laid on
+    white; of an animation the first frame counts; the orientation in the file's EXIF block is applied.
 
     Args:
         path: a file in any format that Pillow reads.
         channels: 3 for RGB, 1 for grey.
         max_pixels: a picture with more pixels is refused before it is decoded.
+        value_range: of values with more than 8 bits, those that become 0 and 255; others are clipped to them. By
+            default 0 and 65535. It does not touch images with 8 bits.
 
     Returns:
         (channels, h, w) uint8.
@@ -84,7 +99,7 @@ def read_picture(path: str | Path, channels: int = 3, *, max_pixels: int = PIXEL
     """
     one_of("read_picture", "channels", channels, (1, 3))
     with our_limit_only(), opened(path, pixel_limit(max_pixels)) as image:
-        return tensor_of(image, channels)
+        return tensor_of(image, channels, value_range)
 
 
 def pixel_limit(max_pixels: int) -> int:
@@ -114,6 +129,7 @@ def opened(path: str | Path, max_pixels: int = PIXEL_LIMIT) -> Iterator[Image.Im
     try:
         if Path(path).stat().st_size == 0:
             raise _Unusable("the file is empty (0 bytes)")
+        extensions()  # registers the formats of other packages
         with Image.open(path) as image:
             if image.width * image.height > max_pixels:
                 raise _Unusable(
@@ -122,29 +138,44 @@ def opened(path: str | Path, max_pixels: int = PIXEL_LIMIT) -> Iterator[Image.Im
                 )
             yield image
     except Exception as error:
-        raise BadPictureError.of(str(path), _reason(error)) from error
+        reason = foreign_content(beginning(Path(path))) if isinstance(error, UnidentifiedImageError) else None
+        raise BadPictureError.of(printable(path), reason or _reason(error)) from error
 
 
-def tensor_of(image: Image.Image, channels: int) -> Tensor:
+def tensor_of(image: Image.Image, channels: int, value_range: ValueRange | None = None) -> Tensor:
     """(channels, h, w) uint8: the picture as `flat` makes it, as RGB or grey."""
-    pixels = np.array(_as(flat(image), "RGB" if channels == 3 else "L"))
+    pixels = np.array(_as(flat(image, value_range), "RGB" if channels == 3 else "L"))
     picture = torch.from_numpy(pixels)
     return picture.permute(2, 0, 1).contiguous() if channels == 3 else picture[None]
 
 
-def flat(image: Image.Image) -> Image.Image:
+def flat(image: Image.Image, value_range: ValueRange | None = None) -> Image.Image:
     """The picture upright and opaque, in mode L where it is grey, else in mode RGB."""
     image.load()
     image = _upright(image)
-    if image.mode == "I" or image.mode.startswith("I;16"):
-        return _from_16_bits(image)
-    if image.mode == "F":
-        raise _Unusable("its values are floating point, whose range no one knows: save it with 8 or 16 bits")
+    if is_deep(image):
+        return _from_deep(image, value_range)
     mode = "L" if image.mode in _GREY else "RGB"
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return _as(image, mode)
+
+
+def is_deep(image: Image.Image) -> bool:
+    """Whether its values have more than 8 bits."""
+    return image.mode in ("I", "F") or image.mode.startswith("I;16")
+
+
+def values_of(image: Image.Image) -> NDArray[np.generic]:
+    """(h, w): the values of an image with more than 8 bits, as they are in the file."""
+    tags = getattr(image, "tag_v2", {})
+    unsigned = image.mode == "I" and tags.get(_BITS) == (32,) and tags.get(_SAMPLE_FORMAT, (1,)) == (1,)
+    image.load()
+    values: NDArray[np.generic] = np.asarray(image)
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise _Unusable("its values are floating point and not all finite: save it with finite ones, or with 16 bits")
+    return values.view(np.uint32) if unsigned else values  # Pillow reads them as signed
 
 
 def _as(image: Image.Image, mode: str) -> Image.Image:
@@ -168,11 +199,15 @@ def _upright(image: Image.Image) -> Image.Image:
     return image
 
 
-def _from_16_bits(image: Image.Image) -> Image.Image:
-    values = np.asarray(image).astype(np.int64)
-    if values.min() < 0 or values.max() > 65535:
-        raise _Unusable("its values need more than 16 bits, whose range no one knows: save it with 8 or 16 bits")
-    return Image.fromarray(((values + 128) // 257).astype(np.uint8), mode="L")
+def _from_deep(image: Image.Image, value_range: ValueRange | None) -> Image.Image:
+    values = values_of(image)
+    if value_range is None:
+        remedy = "give the range (--value-range LOW:HIGH), or save it with 8 or 16 bits"
+        if image.mode == "F":
+            raise _Unusable(f"its values are floating point, whose range no one knows: {remedy}")
+        if values.min() < 0 or values.max() > 65535:  # type: ignore[operator, unused-ignore]
+            raise _Unusable(f"its values need more than 16 bits, whose range no one knows: {remedy}")
+    return Image.fromarray(scale(values, value_range or SIXTEEN_BITS), mode="L")
 
 
 def _reason(error: Exception) -> str:

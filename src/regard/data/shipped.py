@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 
 from regard.data.npz import arrays_of, splits_of
-from regard.data.source import Opening, Source, assemble
+from regard.data.source import Holding
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ SHIPPED = (
 )
 
 
-def open_shipped(shipped: Shipped, opening: Opening) -> Source:
+def open_shipped(shipped: Shipped) -> Holding:
     """The set, read from the package."""
     with files("regard.data.small").joinpath(f"{shipped.name}.npz").open("rb") as file:
-        classes, parts = splits_of(shipped.name, arrays_of(shipped.name, file))
-    return assemble(shipped.name, classes, parts, seed=opening.seed, licence=shipped.licence, mirror=shipped.mirror)
+        classes, parts = splits_of(shipped.name, arrays_of(shipped.name, file)[0])
+    return Holding(shipped.name, classes, parts, licence=shipped.licence, mirror=shipped.mirror)

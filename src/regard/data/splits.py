@@ -25,7 +25,12 @@ def strata(labels: Tensor) -> Tensor:
 
 
 def cut(
-    labels: Tensor, shares: Mapping[str, float], *, seed: int, contents: Sequence[str] | None = None
+    labels: Tensor,
+    shares: Mapping[str, float],
+    *,
+    seed: int,
+    contents: Sequence[str] | None = None,
+    groups: Sequence[str] | None = None,
 ) -> dict[str, Tensor]:
     """Numbers of the pictures of each new split, ascending, and under `rest` those of no split.
 
@@ -36,14 +41,15 @@ def cut(
         shares: for each new split its share of every class.
         seed: decides which pictures.
         contents: a hash of each picture; equal pictures stay together, so that no split has another's picture.
+        groups: what each image belongs to, a patient for example; images of one group stay together, and every class
+            keeps its share of the groups.
     """
-    first: dict[str, int] = {}
-    leader = torch.arange(len(labels))
-    if contents is not None:
-        leader = torch.tensor([first.setdefault(content, i) for i, content in enumerate(contents)], dtype=torch.int64)
+    leader = _leaders(len(labels), [known for known in (contents, groups) if known is not None])
     place = torch.zeros(len(labels), dtype=torch.int64)
     kind = strata(labels)
     leaders = leader.unique()
+    if groups is not None:
+        kind = _rarest(kind, leader)
     for stratum in kind[leaders].unique().tolist():
         members = _shuffled(leaders[kind[leaders] == stratum], seed, "cut", stratum)
         start = 0
@@ -79,6 +85,34 @@ def pick(labels: Tensor, count: int, *, seed: int) -> Tensor:
         for k, c in zip(kinds.tolist(), counts.tolist(), strict=True)
     ]
     return torch.cat(picked).sort().values
+
+
+def _leaders(count: int, alike: Sequence[Sequence[str]]) -> Tensor:
+    """(count,) int64: for each image the first one that it is kept together with, itself where there is none."""
+    leader = list(range(count))
+
+    def first(i: int) -> int:
+        while leader[i] != i:
+            leader[i] = leader[leader[i]]
+            i = leader[i]
+        return i
+
+    for names in alike:
+        known: dict[str, int] = {}
+        for i, name in enumerate(names):
+            one, other = sorted((first(i), first(known.setdefault(name, i))))
+            leader[other] = one
+    return torch.tensor([first(i) for i in range(count)], dtype=torch.int64)
+
+
+def _rarest(kind: Tensor, leader: Tensor) -> Tensor:
+    """(n,) int64: at the place of each leader the class, of all in its group, that the fewest groups have."""
+    pairs = torch.stack((kind, leader), 1).unique(dim=0)
+    groups = torch.bincount(pairs[:, 0])
+    rarest = kind.clone()
+    for own, first in sorted(pairs.tolist(), key=lambda pair: -int(groups[pair[0]])):
+        rarest[first] = own
+    return rarest
 
 
 def _shuffled(numbers: Tensor, seed: int, *purpose: str | int) -> Tensor:

@@ -10,11 +10,12 @@ import torch
 
 from regard.core.errors import DataError, OptionError, unknown_name
 from regard.core.spec import Spec, Value
+from regard.data.account import Tally
 from regard.data.cache import cache_folder
 from regard.data.listing import checked_pictures
 from regard.data.pictures import ArrayPictures, Pictures
-from regard.data.reading import BadPicture, tensor_of
-from regard.data.source import Opening, Source, Split, assemble
+from regard.data.reading import tensor_of
+from regard.data.source import Holding, Opening, Split
 
 _TRAIN_TEST: Mapping[Split, dict[str, Any]] = {"train": {"train": True}, "test": {"train": False}}
 _SPLIT_TWO: Mapping[Split, dict[str, Any]] = {"train": {"split": "train"}, "test": {"split": "test"}}
@@ -77,7 +78,7 @@ TORCHVISION_SETS = (
 )  # fmt: skip
 
 
-def open_torchvision(text: str, opening: Opening) -> Source:
+def open_torchvision(text: str, opening: Opening) -> Holding:
     """The set `NAME[:root=FOLDER,download=true]`, with torchvision's own training, validation and test pictures.
 
     Splits that it does not have are cut from its training pictures. Where a set has labelled validation pictures but
@@ -97,7 +98,7 @@ def open_torchvision(text: str, opening: Opening) -> Source:
         if option not in entry.options:
             raise OptionError(f"{name}: there is no option {option!r}; {entry.name} takes {', '.join(entry.options)}.")
     sets = {split: _construct(name, entry, arguments, spec.options) for split, arguments in entry.splits.items()}
-    parts, skipped = _files(entry, sets, opening) if entry.in_files else (_arrays(entry, sets), ())
+    parts, tally = _files(entry, sets, opening) if entry.in_files else (_arrays(entry, sets), None)
     labels = torch.cat([part.labels for part in parts.values()])
     count = 1 + int(labels.max()) if len(labels) else 0
     names = getattr(sets["train"], "classes", None) or range(count)
@@ -105,7 +106,7 @@ def open_torchvision(text: str, opening: Opening) -> Source:
     if len(set(classes)) < len(classes):
         classes = tuple(f"{name} ({i})" for i, name in enumerate(classes))
     licence = f"See the page of the set {entry.name} in torchvision's documentation, and its authors'."
-    return assemble(name, classes, parts, seed=opening.seed, skipped=skipped, licence=licence, mirror=entry.mirror)
+    return Holding(name, classes, parts, tally=tally, licence=licence, mirror=entry.mirror)
 
 
 def _construct(name: str, entry: TorchvisionSet, arguments: dict[str, Any], options: Mapping[str, Value]) -> Any:
@@ -145,9 +146,7 @@ def _arrays(entry: TorchvisionSet, sets: Mapping[Split, Any]) -> dict[Split, Pic
     return parts
 
 
-def _files(
-    entry: TorchvisionSet, sets: Mapping[Split, Any], opening: Opening
-) -> tuple[dict[Split, Pictures], tuple[BadPicture, ...]]:
+def _files(entry: TorchvisionSet, sets: Mapping[Split, Any], opening: Opening) -> tuple[dict[Split, Pictures], Tally]:
     """The pictures of each split as files, checked."""
     files: list[Path] = []
     labels: list[int] = []
@@ -160,10 +159,11 @@ def _files(
             owners.append(split)
     root = Path(os.path.commonpath([file.parent for file in files]))
     names = [file.relative_to(root).as_posix() for file in files]
-    found = checked_pictures(root, names, torch.tensor(labels), opening)
+    tally = Tally(len(names))
+    found = checked_pictures(root, names, torch.tensor(labels), opening, tally)
     places = [owners[i] for i in found.kept]
     numbers = {split: torch.tensor([i for i, place in enumerate(places) if place == split]).long() for split in sets}
-    return {split: found.pictures.take(chosen) for split, chosen in numbers.items()}, found.skipped
+    return {split: found.pictures.take(chosen) for split, chosen in numbers.items()}, tally
 
 
 def _channels_first(images: torch.Tensor) -> torch.Tensor:

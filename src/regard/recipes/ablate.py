@@ -14,16 +14,16 @@ from rich.text import Text
 
 from regard import explanation, models, training
 from regard.core.dependence import EVIDENCE
-from regard.core.files import write_whole
+from regard.core.files import as_bytes, write_whole
 from regard.core.options import at_least, one_of
-from regard.data import Pictures, loader
+from regard.data import Pictures, Reading, loader
 from regard.explanation import MODES, Ablation, Mode, Row
 from regard.explanation.ablation import Renormalise
 from regard.explanation.places import tapped
 from regard.explanation.verdict import DRAWN
 from regard.recipes.console import console
 from regard.recipes.network import batch_size_for, load_network
-from regard.recipes.sources import open_for_network
+from regard.recipes.sources import open_for_network, report_source
 from regard.recipes.versions import versions
 from regard.training import DeviceName
 from regard.training.tasks import judged_by
@@ -96,12 +96,11 @@ def ablate(
     draws: int = 5,
     renormalise: Literal["no", "yes", "both"] = "both",
     taps: Sequence[str] = (),
-    labels: str | None = None,
-    on_bad_image: Literal["skip", "fail"] = "skip",
     seed: int = 0,
     out: str | None = None,
     device: DeviceName = "auto",
     threads: int | None = None,
+    reading: Reading = Reading(),  # noqa: B008 (frozen)
 ) -> Ablated:
     """Scores a trained network with its attention maps frozen, swapped between pictures, shuffled and neutral.
 
@@ -119,8 +118,6 @@ def ablate(
         renormalise: whether the statistics of batch normalisation are recomputed under the same replacement, which
             shows how much of a loss is one of scale alone.
         taps: which maps are replaced, by their paths, the modules that hold them (layer1) or patterns; all by default.
-        labels: with folder:PATH, the CSV file of a source whose pictures may have several classes.
-        on_bad_image: whether pictures that cannot be used are left out and listed, or an error.
         seed: of the choices, swaps and orders.
         out: the JSON file; ablation.json beside the weights by default.
         device: where to compute.
@@ -137,10 +134,15 @@ def ablate(
     training.set_threads(threads)
     loaded = load_network(run)
     paths = tuple(tapped(loaded.net, tuple(taps) or models.picture_taps(loaded.net)))
-    source = open_for_network(loaded, data, labels, on_bad_image)
+    judged = open_for_network(loaded, data, reading)
+    source = judged.source
+    report_source(source)
+    splits = source.splits
+    val = splits["val" if "val" in splits else "all"]
+    train = splits["train" if "train" in splits else "all"]
     chosen = (
-        _some(source.splits["val"], pictures, "pictures", seed),
-        _some(source.splits["train"], training_pictures, "training_pictures", seed),
+        _some(val, pictures, "pictures", seed),
+        _some(train, training_pictures, "training_pictures", seed),
     )
     loaded.net.to(place)
     with _announcing(draws, FLAGS[renormalise]) as announce:
@@ -156,7 +158,7 @@ def ablate(
         )
     path = Path(out) if out else loaded.path.parent / FILE
     ablated = Ablated(network=loaded.name, weights=loaded.path, data=source.name, ablation=found, path=path)
-    write_whole(path, json.dumps(ablated.to_json(), indent=1, ensure_ascii=False).encode() + b"\n")
+    write_whole(path, as_bytes(json.dumps(ablated.to_json(), indent=1, ensure_ascii=False)) + b"\n")
     return ablated
 
 

@@ -17,12 +17,13 @@ from regard.core.errors import RegardError, RunError
 from regard.core.files import write_whole
 from regard.core.options import at_least
 from regard.core.scores import amount
+from regard.data import fit_warnings
 from regard.recipes.arms import PLAIN, WIDE, arm_network, build_arm, parse_arms
 from regard.recipes.console import console, say
 from regard.recipes.costs import measure_arms
 from regard.recipes.gallery import show_pictures
 from regard.recipes.ledger import count_looks
-from regard.recipes.sources import record_of
+from regard.recipes.sources import record_of, report_source
 from regard.recipes.trial import (
     Design,
     Finished,
@@ -86,9 +87,9 @@ def compare(
     recipe: training.Recipe = QUICK,
     augment: data.Augment = "auto",
     balanced: bool = False,
-    size: int | None = None,
-    labels: str | None = None,
-    on_bad_image: Literal["skip", "fail"] = "skip",
+    size: int | str | None = None,
+    fit: data.Fit = "crop",
+    reading: data.Reading = data.Reading(),  # noqa: B008 (frozen)
     device: training.DeviceName = "auto",
     threads: int | None = None,
     workers: int | None = None,
@@ -110,9 +111,11 @@ def compare(
         recipe: how each network is trained.
         augment: augmentation of training pictures.
         balanced: draw every class equally often.
-        size: height and width of what the network sees, in pixels; the pictures' own where it is left out.
-        labels: a CSV for pictures that may have several classes.
-        on_bad_image: skip a picture that cannot be read, or fail.
+        size: what the network sees, in pixels, one number for a square or HEIGHTxWIDTH; by default that of the images
+            where all have one size up to 96 pixels, else a square of up to 224.
+        fit: how images of other shapes come to that size: `crop` cuts the middle out, `pad` adds a border, `squeeze`
+            changes their shape.
+        reading: how its images are read and divided.
         device: where to train.
         threads: processor threads in all; all of them where it is left out.
         workers: trials trained at the same time; where it is left out, one a thread on a processor, one on a GPU.
@@ -130,9 +133,10 @@ def compare(
     folder = Path(out)
     budget = training.set_threads(threads)
     place = training.resolve_device(device)
-    design = _design(data, model, size, pictures, augment, balanced, recipe, on_bad_image, labels)
-    for warning in open_table(design).source.warnings:
-        say(f"{data}: {warning}", style="yellow")
+    design = _design(data, model, size, fit, pictures, augment, balanced, recipe, reading)
+    report_source(open_table(design).source)
+    for warning in fit_warnings(open_table(design).source, open_table(design).preprocessing):
+        say(f"warning: {warning}", style="yellow")
     jobs = _jobs(arms, at_least("compare", "seeds", seeds, 1), folder, design, str(place))
     at_once = budget if place.type == "cpu" else 1
     at_once = min(at_least("compare", "workers", at_once if workers is None else workers, 1), len(jobs))
@@ -150,28 +154,28 @@ def compare(
 def _design(
     source: str,
     model: str,
-    size: int | None,
+    size: int | str | None,
+    fit: data.Fit,
     pictures: int | Literal["all"],
     augment: data.Augment,
     balanced: bool,
     recipe: training.Recipe,
-    on_bad_image: Literal["skip", "fail"],
-    labels: str | None,
+    reading: data.Reading,
 ) -> Design:
     if pictures != "all":
         at_least("compare", "pictures", pictures, 1)
-    opened = open_data(source, on_bad_image, labels)
+    opened = open_data(source, reading)
     return Design(
         data=source,
         fingerprint=opened.fingerprint,
         model=model,
         size=size,
+        fit=fit,
         pictures=None if pictures == "all" else pictures,
         augment=augment,
         balanced=balanced,
         recipe=recipe,
-        on_bad_image=on_bad_image,
-        labels=labels,
+        reading=reading,
     )
 
 
@@ -205,8 +209,10 @@ def _claim(folder: Path, design: Design, device: str) -> None:
 
 
 def _flat(settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings with those of the recipe beside the others."""
-    return {name: value for name, value in settings.items() if name != "recipe"} | settings["recipe"]
+    """The settings with those of the recipe and of the reading beside the others."""
+    records = ("recipe", "reading")
+    own = {name: value for name, value in settings.items() if name not in records}
+    return own | settings["recipe"] | settings["reading"]
 
 
 def _jobs(arms: tuple[str, ...], seeds: int, folder: Path, design: Design, device: str) -> list[Job]:
@@ -280,7 +286,7 @@ def _results(
     table = open_table(design)
     plain = arm_network(PLAIN, trunk_of(design, table.source), 0)
     settings = report.Settings(
-        run=record_of(plain, table.source, table.preprocessing, data=design.data, labels=design.labels),
+        run=record_of(plain, table.source, table.preprocessing, data=design.data, reading=design.reading),
         data=_data_record(design),
         recipe=dict(design.recipe.to_json()),
         epochs=design.recipe.epochs,
@@ -315,8 +321,14 @@ def _data_record(design: Design) -> report.Data:
         available=available,
         used=available | {"train": len(table.train)},
         licence=source.licence,
-        warnings=source.warnings,
-        skipped=len(source.skipped),
+        warnings=(*source.warnings, *fit_warnings(source, table.preprocessing)),
+        notes=source.notes,
+        unit=source.account.unit,
+        found=source.account.found,
+        left_out=tuple(
+            report.LeftOut(reason=reason, count=len(paths), examples=paths[:3])
+            for reason, paths in source.account.reasons().items()
+        ),
     )
 
 
@@ -325,10 +337,12 @@ def _real_run(design: Design, arms: tuple[report.Arm, ...], folder: Path) -> str
     model = "resnet20" if design.model == "resnet8" else design.model
     words = ["regard", "compare", *(arm.spec for arm in arms if not arm.is_plain), "--data", design.data]
     words += ["--model", model, "--pictures", "all", "--epochs", "60", "--seeds", "5", "--out", f"{folder}-real"]
-    given = {"--labels": design.labels, "--size": design.size}
-    words += [word for name, value in given.items() if value is not None for word in (name, str(value))]
+    usual = asdict(data.Reading())
+    given = {name: value for name, value in asdict(design.reading).items() if value != usual[name]}
+    given |= {"size": design.size} if design.size is not None else {}
+    given |= {"fit": design.fit} if design.fit != "crop" else {}
+    words += [word for name, value in given.items() for word in ("--" + name.replace("_", "-"), str(value))]
     words += ["--augment", design.augment] * (design.augment != "auto")
-    words += ["--on-bad-image", design.on_bad_image] * (design.on_bad_image != "skip")
     words += ["--balanced"] * design.balanced
     return shlex.join(words)
 

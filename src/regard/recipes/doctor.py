@@ -15,12 +15,14 @@ from rich.table import Table
 from rich.text import Text
 
 from regard import __version__
+from regard.core.shared_memory import SHARED, free_bytes
 from regard.kernels.choice import choose
 
 _EXTRAS = {"timm": ("timm",), "onnx": ("onnx", "onnxscript", "onnxruntime")}
 _PRIMITIVES = ("squeeze_positions", "squeeze_channels", "apply_gate", "select_branches")
 _GIGABYTE = 1e9
 _LITTLE_DISK = 2 * _GIGABYTE
+_LITTLE_SHARED = 0.5 * _GIGABYTE
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ def examine() -> Health:
         "threads": f"{torch.get_num_threads()} of {_cores()} cores",
         "memory": _memory(),
         "allocator": _allocator(),
+        "shared memory": _shared_memory(),
         "free disk": f"{shutil.disk_usage(Path.cwd()).free / _GIGABYTE:.1f} GB in this folder",
         "kernels": ", ".join(f"{p}: {choose(p, 'auto')}" for p in _PRIMITIVES) + " (the only implementation so far)",
     }
@@ -92,6 +95,11 @@ def _memory() -> str:
         return "unknown"
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     return f"{total / _GIGABYTE:.1f} GB"
+
+
+def _shared_memory() -> str:
+    free = free_bytes()
+    return "this system has none" if free is None else f"{free / _GIGABYTE:.2f} GB free in {SHARED}"
 
 
 def _allocator() -> str:
@@ -146,4 +154,20 @@ def _gpu_is_used() -> str | None:
     return None
 
 
-_CHECKS: tuple[Callable[[], str | None], ...] = (_torchvision_fits, _threads_fit, _disk_has_room, _gpu_is_used)
+def _shared_memory_has_room() -> str | None:
+    free = free_bytes()
+    if free is not None and free < _LITTLE_SHARED:
+        return (
+            f"Only {free / 1e6:.0f} MB are free in {SHARED}, through which processes that read images pass their "
+            "batches: start the container with --shm-size=2g; else large batches are read in one process."
+        )
+    return None
+
+
+_CHECKS: tuple[Callable[[], str | None], ...] = (
+    _torchvision_fits,
+    _threads_fit,
+    _disk_has_room,
+    _shared_memory_has_room,
+    _gpu_is_used,
+)

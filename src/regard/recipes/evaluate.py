@@ -11,19 +11,19 @@ from rich.table import Table
 from rich.text import Text
 
 from regard import training
-from regard.core.files import write_whole
+from regard.core.files import as_bytes, write_whole
 from regard.core.options import at_least, one_of
 from regard.core.scores import Scores, amount
-from regard.data import loader
+from regard.data import Account, Reading, loader
 from regard.recipes.ledger import count_looks, record_look
 from regard.recipes.network import batch_size_for, load_network
-from regard.recipes.sources import open_for_network
+from regard.recipes.sources import open_for_network, report_source
 from regard.training import DeviceName
 
 if TYPE_CHECKING:
     from regard.training.tasks.by_class import ByClass
 
-Split = Literal["train", "val", "test"]
+Split = Literal["train", "val", "test", "all"]
 
 _WIDEST = 12
 _EXPLAINED = {
@@ -46,6 +46,7 @@ class Evaluated:
         scores: of all of them.
         by_class: how each class fares; None where the task knows no classes.
         counts: pictures of each class.
+        account: what became of every file of the source.
         looks: how often networks of this run were scored on test pictures, this time included.
         out: the file that all of it was written to, or None.
     """
@@ -58,6 +59,7 @@ class Evaluated:
     scores: Scores
     by_class: "ByClass | None"
     counts: tuple[int, ...]
+    account: Account
     looks: int
     out: Path | None = None
 
@@ -69,12 +71,13 @@ class Evaluated:
             "scores": self.scores.to_json(),
             "by_class": self.by_class.to_json() if self.by_class else None,
         }
-        return own | {"counts": list(self.counts), "test_looks": self.looks} | found
+        counted = {"counts": list(self.counts), "account": self.account.to_json(), "test_looks": self.looks}
+        return own | counted | found
 
     def __rich__(self) -> RenderableType:
         """Tables and a summary."""
         parts: list[RenderableType] = [
-            Text(f"{self.network} on {self.n:,} {_WORDS[self.split]} pictures of {self.data}", style="bold"),
+            Text(f"{self.network} on {self.n:,} {_WORDS[self.split]}pictures of {self.data}", style="bold"),
             Text(),
         ]
         if self.by_class is not None:
@@ -103,13 +106,12 @@ def evaluate(
     *,
     run: str,
     data: str | None = None,
-    split: Split = "val",
-    labels: str | None = None,
-    on_bad_image: Literal["skip", "fail"] = "skip",
+    split: Split | None = None,
     out: str | None = None,
     device: DeviceName = "auto",
     threads: int | None = None,
     workers: int = 0,
+    reading: Reading = Reading(),  # noqa: B008 (frozen)
 ) -> Evaluated:
     """Scores a trained network: accuracy, each class, what is taken for what, and whether its confidence is right.
 
@@ -119,14 +121,15 @@ def evaluate(
 
     Args:
         run: the folder of a training run, or a weights file.
-        data: the pictures; those that the network was trained on the training part of, by default.
-        split: train, val or test; choose with val, and look at test when nothing is left to choose.
-        labels: with folder:PATH, the CSV file of a source whose pictures may have several classes.
-        on_bad_image: whether pictures that cannot be used are left out and listed, or an error.
+        data: the pictures; those that the network was trained on the training part of, by default. All of another
+            source are scored; its classes are matched by name, and it may lack some.
+        split: train, val or test; choose with val (the default), and look at test when nothing is left to choose. Of
+            another source all images, or one of the splits that it has of its own.
         out: a JSON file for all that is measured.
         device: where to compute.
         threads: processor threads; PyTorch's own choice by default.
         workers: processes that read pictures.
+        reading: how its images are read and divided.
 
     Returns:
         The scores.
@@ -134,12 +137,14 @@ def evaluate(
     Raises:
         RegardError: there is no such run, its classes are not those of the pictures, or the pictures are bad.
     """
-    one_of("evaluate", "split", split, ("train", "val", "test"))
+    one_of("evaluate", "split", split, (None, "train", "val", "test", "all"))
     at_least("evaluate", "workers", workers, 0)
     place = training.resolve_device(device)
     training.set_threads(threads)
     loaded = load_network(run)
-    source = open_for_network(loaded, data, labels, on_bad_image)
+    judged = open_for_network(loaded, data, reading)
+    source, split = judged.source, judged.split(split)
+    report_source(source)
     pictures = source.splits[split]
     if split == "test":
         record_look(loaded.path.parent, command="evaluate", what=loaded.path.name, pictures=len(pictures))
@@ -155,15 +160,19 @@ def evaluate(
         scores=found.scores,
         by_class=task.by_class(found.outputs, found.batches) if isinstance(task, training.Classification) else None,
         counts=source.counts()[split],
+        account=source.account,
         looks=count_looks(loaded.path.parent),
         out=Path(out) if out else None,
     )
     if evaluated.out is not None:
-        write_whole(evaluated.out, json.dumps(evaluated.to_json(), indent=1, ensure_ascii=False).encode())
+        write_whole(
+            evaluated.out,
+            as_bytes(json.dumps(evaluated.to_json(), indent=1, ensure_ascii=False)),
+        )
     return evaluated
 
 
-_WORDS: dict[Split, str] = {"train": "training", "val": "validation", "test": "test"}
+_WORDS: dict[Split, str] = {"train": "training ", "val": "validation ", "test": "test ", "all": ""}
 
 
 def _table(columns: Sequence[str], *, left: Sequence[str]) -> Table:

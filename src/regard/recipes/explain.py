@@ -2,21 +2,24 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import as_file, files
+from importlib.resources import as_file
+from importlib.resources import files as package_files
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
 from regard import data, models, training
 from regard.core.errors import DataError, OptionError, ShapeError
-from regard.core.options import at_least
+from regard.core.options import at_least, one_of
 from regard.core.records import Map
+from regard.data.account import Tally, printable
 from regard.data.reading import tensor_of
 from regard.explanation import ActiveChannels, look
 from regard.explanation.batches import device_of
 from regard.explanation.places import Paths, tapped
+from regard.recipes.image_files import image_files
 from regard.recipes.network import load_network
 from regard.recipes.versions import versions
 from regard.report import Overlay, overlay
@@ -121,14 +124,16 @@ def _weighed(active: ActiveChannels | None) -> Weighed | None:
 
 @dataclass(frozen=True)
 class Explained:
-    """What `explain_pictures` made: each picture's explanation, and the folder it is in."""
+    """What `explain_pictures` made: each picture's explanation, the folder it is in, and what became of every file."""
 
     explanations: tuple[Explanation, ...]
     folders: tuple[Path, ...]
+    account: data.Account
 
     def __str__(self) -> str:
         pairs = zip(self.explanations, self.folders, strict=True)
-        return "\n".join(f"{explanation}\n  -> {folder / 'summary.png'}" for explanation, folder in pairs)
+        lines = [f"{explanation}\n  -> {folder / 'summary.png'}" for explanation, folder in pairs]
+        return "\n".join(lines + ([] if self.account.complete else [str(self.account)]))
 
 
 def explain(
@@ -168,16 +173,18 @@ def explain_pictures(
     run: str | None = None,
     out: str = "runs/explanation",
     top: int = 8,
+    on_bad: Literal["skip", "fail"] = "skip",
     device: training.DeviceName = "auto",
     threads: int | None = None,
 ) -> Explained:
     """Shows what a trained network's attention does with pictures: overlays, channel weights, and a sheet of all.
 
     Args:
-        pictures: files; without any, one validation picture of fashion-mini.
+        pictures: files and folders; without any, one validation picture of fashion-mini.
         run: folder of a run, or a weights file; without, the small trained network that comes with regard.
         out: the folder that gets a folder for each picture.
         top: how many of the most weighed channels are shown with their features.
+        on_bad: whether an image that cannot be read is left out and named, or an error.
         device: where the network runs.
         threads: processor threads; None for all of them.
 
@@ -188,15 +195,26 @@ def explain_pictures(
         RegardError: a picture or network that cannot be used, or a folder that cannot be written to.
     """
     training.set_threads(threads)
+    one_of("explain", "on_bad", on_bad, ("skip", "fail"))
+    files, tally = image_files("explain", pictures, on_bad) if pictures else ([], Tally(1))
     seer = _seer(run, (), None)
     seer.net.to(training.resolve_device(device))
-    images: list[tuple[str, Image]] = [(Path(picture).stem, picture) for picture in pictures]
+    images: list[tuple[str, Image]] = [(printable(path.stem), path) for path in files]
     found: list[Explanation] = []
     folders: list[Path] = []
     for name, image in images or [_own_picture()]:
-        found.append(_explained(seer, image, top, None))
+        try:
+            found.append(_explained(seer, image, top, None))
+        except data.BadPictureError as error:
+            if on_bad == "fail" or error.picture is None:
+                raise
+            tally.left_out.append(data.LeftOut(error.picture.path, error.picture.reason))
+            continue
         folders.append(found[-1].save(_unused(Path(out) / name, folders)))
-    return Explained(tuple(found), tuple(folders))
+    account = tally.settled({"explained": len(found)})
+    if not found:
+        raise DataError(f"explain: no image of {len(account.bad)} could be read; the first: {account.bad[0]}.")
+    return Explained(tuple(found), tuple(folders), account)
 
 
 def _own_picture() -> tuple[str, Tensor]:
@@ -227,7 +245,7 @@ def _seer(net: Network, classes: tuple[str, ...], preprocessing: data.Preprocess
     if isinstance(net, nn.Module):
         return _Seer(net, type(net).__name__, classes, preprocessing)
     if net is None:
-        with as_file(files(SHIPPED[0]).joinpath(*SHIPPED[1:])) as path:
+        with as_file(package_files(SHIPPED[0]).joinpath(*SHIPPED[1:])) as path:
             loaded = load_network(path)
     else:
         loaded = load_network(net)
@@ -244,7 +262,7 @@ def _explained(seer: _Seer, image: Image, top: int, paths: Paths) -> Explanation
     return Explanation(
         network=seer.name,
         picture=picture,
-        source=str(image) if isinstance(image, str | Path) else getattr(image, "filename", "") or "a picture",
+        source=printable(image) if isinstance(image, str | Path) else getattr(image, "filename", "") or "a picture",
         classes=seer.classes,
         probabilities=_probabilities(looks.answers, seer),
         maps=maps,
@@ -257,7 +275,8 @@ def _prepared(image: Image, seer: _Seer) -> tuple[Tensor, Tensor]:
     """What the network takes (1, c, h, w), and the same for people, (c, h, w) uint8."""
     channels = seer.preprocessing.channels if seer.preprocessing else _channels(seer.net)
     if isinstance(image, str | Path):
-        image = data.read_picture(image, channels)
+        known = seer.preprocessing.value_range if seer.preprocessing else None
+        image = data.read_picture(image, channels, value_range=known)
     elif not isinstance(image, Tensor):
         image = _pixels(image, channels)
     if image.ndim == 4 and len(image) == 1:

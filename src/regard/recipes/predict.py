@@ -17,10 +17,10 @@ from regard import training
 from regard.core.errors import DataError
 from regard.core.files import write_whole
 from regard.core.options import at_least, one_of
-from regard.data import PIXEL_LIMIT, BadPicture, BadPictureError, read_picture
-from regard.data.listing import find_pictures
+from regard.data import PIXEL_LIMIT, Account, BadPictureError, LeftOut, read_picture
+from regard.data.account import Tally, printable
+from regard.recipes.image_files import image_files
 from regard.recipes.network import Loaded, batch_size_for, load_network
-from regard.report.numerals import plural
 from regard.training import DeviceName
 
 
@@ -46,14 +46,14 @@ class Predicted:
         network: its name with its attention.
         multi_label: whether a picture may have several classes, or none.
         predictions: one for each picture that could be read.
-        skipped: those that could not.
+        account: what became of every file.
         out: the CSV file that they were written to, or None.
     """
 
     network: str
     multi_label: bool
     predictions: tuple[Prediction, ...]
-    skipped: tuple[BadPicture, ...]
+    account: Account
     out: Path | None = None
 
     def __rich__(self) -> RenderableType:
@@ -62,11 +62,10 @@ class Predicted:
         for prediction in self.predictions:
             named = (f"{name} {100 * p:.1f} %" for name, p in prediction.classes)
             first, *rest = (Text(text, style="bold" if n == 0 else "") for n, text in enumerate(named))
-            table.add_row(Text(str(prediction.picture)), first, *rest)
+            table.add_row(Text(printable(prediction.picture)), first, *rest)
         parts: list[RenderableType] = [table] if self.predictions else []
-        if self.skipped:
-            parts.append(Text(f"\n{plural(len(self.skipped), 'picture')} could not be read:", style="yellow"))
-            parts += [Text(f"  {picture}", style="yellow") for picture in self.skipped]
+        if not self.account.complete:
+            parts += [Text(line, style="yellow") for line in ("", *self.account.lines())]
         if self.out is not None:
             parts.append(Text(f"Written to {self.out}", style="dim"))
         return Group(*parts)
@@ -78,7 +77,7 @@ class Predicted:
         writer.writerow(("picture", "rank", "class", "probability"))
         for prediction in self.predictions:
             for rank, (name, p) in enumerate(prediction.classes, 1):
-                writer.writerow((prediction.picture, rank, name, f"{p:.6f}"))
+                writer.writerow((printable(prediction.picture), rank, name, f"{p:.6f}"))
         return text.getvalue()
 
 
@@ -87,7 +86,7 @@ def predict(
     *,
     run: str,
     top: int = 3,
-    on_bad_image: Literal["skip", "fail"] = "skip",
+    on_bad: Literal["skip", "fail"] = "skip",
     max_pixels: int = PIXEL_LIMIT,
     out: str | None = None,
     device: DeviceName = "auto",
@@ -99,7 +98,7 @@ def predict(
         images: picture files, and folders whose pictures are all taken.
         run: the folder of a training run, or a weights file.
         top: how many classes to name for each picture.
-        on_bad_image: whether a picture that cannot be read is left out and named, or an error.
+        on_bad: whether an image that cannot be read is left out and named, or an error.
         max_pixels: a picture with more pixels is not read.
         out: a CSV file for the predictions.
         device: where to compute.
@@ -112,26 +111,26 @@ def predict(
         RegardError: there is no such run or picture, or none could be read.
     """
     at_least("predict", "top", top, 1)
-    one_of("predict", "on_bad_image", on_bad_image, ("skip", "fail"))
+    one_of("predict", "on_bad", on_bad, ("skip", "fail"))
     place = training.resolve_device(device)
     training.set_threads(threads)
-    files = _files(images)
+    files, tally = image_files("predict", images, on_bad)
     loaded = load_network(run)
     loaded.net.to(place)
     predictions: list[Prediction] = []
-    skipped: list[BadPicture] = []
     size = batch_size_for(loaded.preprocessing)
     for batch in (files[start : start + size] for start in range(0, len(files), size)):
-        read = dict(_read(batch, loaded, on_bad_image, max_pixels, skipped))
+        read = dict(_read(batch, loaded, on_bad, max_pixels, tally))
         if read:
             predictions += _predict(loaded.net, read, loaded, top, place)
+    account = tally.settled({"predicted": len(predictions)})
     if not predictions:
-        raise DataError(f"predict: no picture of {len(files)} could be read; the first: {skipped[0]}.")
+        raise DataError(f"predict: no picture of {len(account.bad)} could be read; the first: {account.bad[0]}.")
     made = Predicted(
         network=loaded.name,
         multi_label=loaded.multi_label,
         predictions=tuple(predictions),
-        skipped=tuple(skipped),
+        account=account,
         out=Path(out) if out else None,
     )
     if made.out is not None:
@@ -139,38 +138,24 @@ def predict(
     return made
 
 
-def _files(images: Sequence[str]) -> list[Path]:
-    """The files themselves, and the pictures in the folders among them, each once."""
-    files: list[Path] = []
-    for text in images:
-        path = Path(text).expanduser()
-        if not path.exists():
-            raise DataError(f"predict: there is no file or folder {text}.")
-        found = find_pictures(path)[0] if path.is_dir() else [path]
-        if not found:
-            raise DataError(f"predict: the folder {text} has no picture in it: name picture files, or another folder.")
-        files += found
-    if not files:
-        raise DataError("predict: name the pictures: files, or folders of them.")
-    return list(dict.fromkeys(files))
-
-
 def _read(
     files: Sequence[Path],
     loaded: Loaded,
-    on_bad_image: Literal["skip", "fail"],
+    on_bad: Literal["skip", "fail"],
     max_pixels: int,
-    skipped: list[BadPicture],
+    tally: Tally,
 ) -> Iterator[tuple[Path, Tensor]]:
-    """What the network is to see of each file that can be read; the others are added to `skipped`."""
+    """What the network is to see of each file that can be read; the others go into `tally`."""
     transform = loaded.preprocessing.eval()
     for path in files:
         try:
-            yield path, transform(read_picture(path, loaded.preprocessing.channels, max_pixels=max_pixels))
+            known = loaded.preprocessing
+            image = read_picture(path, known.channels, max_pixels=max_pixels, value_range=known.value_range)
+            yield path, transform(image)
         except BadPictureError as error:
-            if on_bad_image == "fail":
+            if on_bad == "fail":
                 raise
-            skipped.append(error.picture or BadPicture(str(path), str(error)))
+            tally.left_out.append(LeftOut(printable(path), error.picture.reason if error.picture else str(error)))
 
 
 @torch.no_grad()

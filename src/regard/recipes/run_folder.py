@@ -1,19 +1,20 @@
 """A training run's folder: the settings it was begun with, what is known of it, and whether it is finished."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 
 from regard.core.errors import RegardError, RunError
-from regard.core.files import write_whole
-from regard.data import Augment
+from regard.core.files import as_bytes, write_whole
+from regard.data import Augment, Fit, Reading
 from regard.training import Recipe
 
-NEWER = ("patch", "patch_stride")
+NEWER = ("patch", "patch_stride", "fit")
 """Settings that runs of an earlier version do not name: they were as the default is."""
 
 SETTINGS, FACTS, WEIGHTS, CHECKPOINT = "settings.yaml", "run.json", "weights.safetensors", "last.safetensors"
@@ -28,19 +29,19 @@ class Settings:
     attention: str | None = None
     weights: str | None = None
     augment: Augment = "auto"
-    size: int | None = None
+    size: int | str | None = None
+    fit: Fit = "crop"
     balanced: bool = False
-    labels: str | None = None
-    on_bad_image: Literal["skip", "fail"] = "skip"
     patch: int | None = None
     patch_stride: int | None = None
     seed: int = 0
+    reading: Reading = field(default_factory=Reading)
     recipe: Recipe = field(default_factory=Recipe)
 
     def to_flat(self) -> dict[str, Any]:
-        """The settings and those of the recipe by their names, as a run file for `--config` has them."""
-        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "recipe"}
-        return own | self.recipe.to_json()
+        """The settings and those of its records by their names, as a run file for `--config` has them."""
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("recipe", "reading")}
+        return own | asdict(self.reading) | self.recipe.to_json()
 
     @classmethod
     def from_flat(cls, flat: Mapping[str, Any]) -> "Settings":
@@ -50,10 +51,11 @@ class Settings:
             KeyError: one is missing.
             RegardError: one does not exist, or the recipe refuses it.
         """
-        own = {
-            f.name: flat[f.name] for f in fields(cls) if f.name != "recipe" and (f.name in flat or f.name not in NEWER)
-        }
-        return cls(**own, recipe=Recipe.from_json({k: v for k, v in flat.items() if k not in own}))
+        names = [f.name for f in fields(cls) if f.name not in ("recipe", "reading")]
+        own = {name: flat[name] for name in names if name in flat or name not in NEWER}
+        reading = {f.name: flat[f.name] for f in fields(Reading) if f.name in flat}
+        recipe = Recipe.from_json({k: v for k, v in flat.items() if k not in own and k not in reading})
+        return cls(**own, reading=Reading(**reading), recipe=recipe)
 
 
 def check_free(folder: Path) -> None:
@@ -110,9 +112,23 @@ def agree(folder: Path, saved: Settings, asked: Settings) -> None:
         )
 
 
+@contextmanager
+def noting_the_end(folder: Path) -> Iterator[None]:
+    """Notes in `run.json` that a run ended by an error or Ctrl-C, so that one that was killed can be told from it."""
+    write_facts(folder, read_facts(folder) | {"ended": None})
+    try:
+        yield
+    except BaseException as error:
+        write_facts(folder, read_facts(folder) | {"ended": type(error).__name__})
+        raise
+
+
 def write_facts(folder: Path, facts: Mapping[str, Any]) -> None:
     """Writes `run.json`."""
-    write_whole(folder / FACTS, json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False).encode())
+    write_whole(
+        folder / FACTS,
+        as_bytes(json.dumps(facts, indent=1, ensure_ascii=False, allow_nan=False)),
+    )
 
 
 def read_facts(folder: Path) -> dict[str, Any]:

@@ -5,7 +5,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
 
 import torch
 from rich.console import Group, RenderableType
@@ -13,9 +12,9 @@ from rich.table import Table
 from rich.text import Text
 from torch import Tensor
 
-from regard.core.files import write_whole
+from regard.core.files import as_bytes, write_whole
 from regard.core.seeding import generator
-from regard.data import PIXEL_LIMIT, BadPicture, Pictures, Source
+from regard.data import Account, Pictures, Reading, Source, fit_warnings, preprocessing_for
 from regard.recipes.sources import open_with_bar
 from regard.report.contact_sheet import COLUMNS, ROWS, ClassRow, contact_sheet
 
@@ -36,7 +35,8 @@ class DataSummary:
         sizes: height and width of the smallest, the middle and the largest training picture, by area.
         mean: of each channel of the training pictures, of values from 0 to 1.
         std: the standard deviation.
-        skipped: pictures that cannot be used, and why.
+        account: what became of every file.
+        value_range: of images with more than 8 bits, the values that become black and white.
         warnings: what may spoil a result.
         notes: what was decided in opening it.
         licence: the notice that comes with the pictures.
@@ -53,7 +53,8 @@ class DataSummary:
     sizes: dict[str, tuple[int, int]]
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    skipped: tuple[BadPicture, ...]
+    account: Account
+    value_range: tuple[float, float] | None
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
     licence: str
@@ -83,18 +84,14 @@ class DataSummary:
         facts = {
             "values": f"{kind}; training pictures have mean {_numbers(self.mean)}, deviation {_numbers(self.std)}",
             "size": f"all {sizes['median']}" if one else ", ".join(f"{label} {size}" for label, size in sizes.items()),
+            **({"range": "{:g} to {:g}".format(*self.value_range)} if self.value_range else {}),
             "classes": f"{len(self.classes)}, " + ("several a picture" if self.multi_label else "one a picture"),
             "splits": " ".join(self.notes) or "as they come with the source",
             "licence": self.licence or "not known: look before you pass pictures on",
             "fingerprint": self.fingerprint,
             "contact sheet": str(self.sheet),
         }
-        if self.skipped:
-            listed = "".join(f"\n{picture}" for picture in self.skipped[:_LISTED])
-            more = (
-                f"\n... and {len(self.skipped) - _LISTED} more in summary.json" if len(self.skipped) > _LISTED else ""
-            )
-            facts["cannot be used"] = f"{len(self.skipped)} of the pictures, left out{listed}{more}"
+        facts[f"{self.account.unit}s"] = "\n".join(self.account.lines(_LISTED))
         return facts
 
 
@@ -102,10 +99,8 @@ def show_data(
     *,
     source: str,
     out: Path | None = None,
-    labels: Path | None = None,
-    on_bad_image: Literal["skip", "fail"] = "skip",
-    max_pixels: int = PIXEL_LIMIT,
     seed: int = 0,
+    reading: Reading = Reading(),  # noqa: B008 (frozen)
 ) -> DataSummary:
     """Shows what a source of pictures holds: classes, counts, sizes, statistics, and a contact sheet.
 
@@ -114,17 +109,15 @@ def show_data(
     Args:
         source: fashion-mini, mnist-mini, folder:PATH, npz:PATH or torchvision:NAME.
         out: the folder to write to; runs/data/NAME by default.
-        labels: with folder:PATH, a CSV file with the columns file and one a class: pictures may have several classes.
-        on_bad_image: whether pictures that cannot be used are left out and listed, or an error.
-        max_pixels: a picture with more pixels cannot be used.
         seed: cuts the splits that the source does not have.
+        reading: how its images are read and divided.
     """
-    opened = open_with_bar(source, seed=seed, on_bad_image=on_bad_image, labels=labels, max_pixels=max_pixels)
+    opened = open_with_bar(source, reading, seed=seed)
     folder = out or Path("runs/data") / re.sub(r"[^A-Za-z0-9_.-]+", "_", source).strip("_")
     sheet = write_whole(folder / "contact-sheet.png", sheet_of(opened))
     summary = _summary(opened, sheet)
-    record = asdict(summary) | {"sheet": sheet.name, "skipped": [str(picture) for picture in summary.skipped]}
-    write_whole(folder / "summary.json", json.dumps(record, indent=1, ensure_ascii=False).encode())
+    record = asdict(summary) | {"sheet": sheet.name, "account": summary.account.to_json()}
+    write_whole(folder / "summary.json", as_bytes(json.dumps(record, indent=1, ensure_ascii=False)))
     return summary
 
 
@@ -164,8 +157,9 @@ def _summary(source: Source, sheet: Path) -> DataSummary:
         },
         mean=statistics.mean,
         std=statistics.std,
-        skipped=source.skipped,
-        warnings=source.warnings,
+        account=source.account,
+        value_range=source.value_range,
+        warnings=(*source.warnings, *fit_warnings(source, preprocessing_for(source))),
         notes=source.notes,
         licence=source.licence,
         fingerprint=source.fingerprint,

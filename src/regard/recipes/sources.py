@@ -1,18 +1,21 @@
 """Opens a source for a command: with a bar where its pictures are looked at for the first time, or for a network."""
 
-from collections.abc import Sequence
-from contextlib import ExitStack
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
 from torch import Tensor
 
 from regard import training
 from regard.core.errors import DataError, OptionError, RunError
 from regard.core.run_record import DataRecord, InputRecord, NetworkRecord, RunRecord, TaskRecord
-from regard.data import PIXEL_LIMIT, Preprocessing, Source, open_source
-from regard.recipes.console import console
+from regard.data import Preprocessing, Reading, Source, open_for_scoring, open_source
+from regard.data.checking import Progress
+from regard.data.source import Split
+from regard.recipes.console import console, say
 from regard.recipes.network import Loaded
 from regard.training import Recipe
 
@@ -20,29 +23,16 @@ if TYPE_CHECKING:
     from regard.training import Classification
 
 _AT_ONCE = 500
+_REASONS = 6
 
 
-def open_with_bar(
-    text: str,
-    *,
-    seed: int = 0,
-    on_bad_image: Literal["skip", "fail"] = "skip",
-    labels: str | Path | None = None,
-    max_pixels: int = PIXEL_LIMIT,
-) -> Source:
-    """`regard.data.open_source`, with a progress bar where more than 500 picture files are to be looked at.
-
-    Args:
-        text: the source, as `open_source` takes it.
-        seed: cuts the splits that the source does not have.
-        on_bad_image: whether a picture that cannot be used is left out or an error.
-        labels: a CSV file with the classes of each picture.
-        max_pixels: a picture with more pixels cannot be used.
-    """
+@contextmanager
+def looking() -> Iterator[Progress]:
+    """A progress bar for `open_source`, where more than 500 image files are to be looked at."""
     with ExitStack() as stack:
         tasks: list[TaskID] = []
-        columns = (TextColumn("Looking at the pictures"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+        columns = (TextColumn("Looking at the images"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        bar = Bar(*columns, console=console, transient=True, disable=not console.is_terminal)
 
         def show(done: int, total: int) -> None:
             if total > _AT_ONCE:
@@ -51,9 +41,19 @@ def open_with_bar(
                     tasks.append(bar.add_task("", total=total))
                 bar.update(tasks[0], completed=done)
 
-        return open_source(
-            text, seed=seed, on_bad_image=on_bad_image, labels=labels, max_pixels=max_pixels, progress=show
-        )
+        yield show
+
+
+def open_with_bar(text: str, reading: Reading = Reading(), *, seed: int = 0) -> Source:  # noqa: B008 (frozen)
+    """`regard.data.open_source`, with a progress bar where more than 500 image files are to be looked at.
+
+    Args:
+        text: the source, as `open_source` takes it.
+        reading: how its images are read.
+        seed: cuts the splits that the source does not have.
+    """
+    with looking() as progress:
+        return open_source(text, seed=seed, progress=progress, **reading.options())
 
 
 def task_of(source: Source, recipe: Recipe | None = None, labels: Tensor | None = None) -> "Classification":
@@ -71,7 +71,7 @@ def task_of(source: Source, recipe: Recipe | None = None, labels: Tensor | None 
 
 
 def record_of(
-    network: NetworkRecord, source: Source, preprocessing: Preprocessing, *, data: str, labels: str | None
+    network: NetworkRecord, source: Source, preprocessing: Preprocessing, *, data: str, reading: Reading
 ) -> RunRecord:
     """What a run is that has a network classify the images of a source.
 
@@ -80,27 +80,75 @@ def record_of(
         source: the images.
         preprocessing: how an image becomes what the network takes.
         data: the source as it was asked for.
-        labels: the CSV file of its labels, or None.
+        reading: how its images are read and divided.
     """
     task = task_of(source).to_json()
+    asked = reading.asked()
+    read = DataRecord(name=data, labels=asked.pop("labels", None), reading=asked, fingerprint=source.fingerprint)
     return RunRecord(
         network=network,
         input=InputRecord(kind="image", options=preprocessing.to_json()),
         task=TaskRecord(name=task["name"], options=task["options"], classes=tuple(task["classes"])),
-        data=DataRecord(name=data, labels=labels, fingerprint=source.fingerprint),
+        data=read,
     )
 
 
-def open_for_network(
-    loaded: Loaded, data: str | None, labels: str | None, on_bad_image: Literal["skip", "fail"]
-) -> Source:
-    """The pictures that a trained network is to be judged by: those of `data`, or of what it was trained on.
+def report_source(source: Source) -> None:
+    """Says what was decided in opening a source, what may spoil a result, and what became of every file."""
+    for note in source.notes:
+        say(note)
+    for warning in source.warnings:
+        say(f"warning: {warning}", style="yellow")
+    if not source.account.complete:
+        say("\n".join(source.account.lines(_REASONS)), style="yellow")
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The images that a trained network is judged by.
+
+    Attributes:
+        source: where they come from.
+        own: whether it is the source that the network was trained on, with its splits.
+    """
+
+    source: Source
+    own: bool
+
+    def split(self, wanted: Split | None) -> Split:
+        """The split to score: the one that is wanted; of another source all images, unless it has that split.
+
+        Raises:
+            RunError: the source has splits of its own, but not that one.
+        """
+        splits = self.source.splits
+        if self.own or "all" not in splits:
+            if wanted == "all":
+                raise RunError(
+                    f"The network was trained on a part of {self.source.name}: score its val or test images, not all."
+                )
+            return wanted or "val"
+        if wanted is None or wanted in splits:
+            return wanted or "all"
+        own = [split for split in splits if split != "all"]
+        if own:
+            raise RunError(
+                f"{self.source.name} has no split {wanted!r} but {' and '.join(own)}: name one of them with --split, "
+                "or leave --split out to score all its images."
+            )
+        say(f"{self.source.name} has no splits of its own: all {len(splits['all']):,} images are scored.")
+        return "all"
+
+
+def open_for_network(loaded: Loaded, data: str | None, reading: Reading = Reading()) -> Judged:  # noqa: B008 (frozen)
+    """The images that a trained network is to be judged by: those of `data`, or of what it was trained on.
+
+    Another source than the network's own is not cut into splits, and its classes are matched by name.
 
     Args:
         loaded: the network with what its file says.
         data: a source; None for the one that the network was trained on.
-        labels: the CSV of the source; None for the one that goes with the network's own source.
-        on_bad_image: whether a picture that cannot be used is left out or an error.
+        reading: how its images are read; what is left at its default is as it was for the network's own source.
 
     Raises:
         OptionError: no `data`, and the network's file names none.
@@ -113,8 +161,10 @@ def open_for_network(
     if not name:
         raise OptionError(f"{loaded.path} does not say what it was trained on: name the pictures with --data.")
     own = known if known and name == known.name else None
+    if own is None:
+        return _another(loaded, name, reading, known)
     try:
-        source = open_with_bar(name, on_bad_image=on_bad_image, labels=own.labels if own and labels is None else labels)
+        source = open_with_bar(name, _as_trained(reading, own))
     except DataError as error:
         if data is not None:
             raise
@@ -124,15 +174,39 @@ def open_for_network(
     if (source.classes, source.multi_label) != (loaded.classes, loaded.multi_label):
         raise RunError(
             f"{loaded.path} tells {_list(loaded.classes, loaded.multi_label)} apart, but the classes of {name} are "
-            f"{_list(source.classes, source.multi_label)}: name pictures with the same classes in the same order."
+            f"{_list(source.classes, source.multi_label)}: name pictures with the same classes."
         )
-    if own and own.fingerprint not in (None, source.fingerprint):
+    if own.fingerprint not in (None, source.fingerprint):
         raise RunError(
             f"{name} holds other pictures than when {loaded.path} was trained, so its splits may have been cut anew "
             "and pictures that the network was trained on may be among those to judge it by: put new pictures into a "
             "folder of their own and name it with --data, or bring the old ones back."
         )
-    return source
+    return Judged(source, own=True)
+
+
+def _as_trained(reading: Reading, known: DataRecord) -> Reading:
+    """The reading of the training, with what was asked for now over it."""
+    return Reading(**({"labels": known.labels} | known.reading | reading.asked()))
+
+
+def _another(loaded: Loaded, name: str, reading: Reading, known: DataRecord | None) -> Judged:
+    fingerprint = known.fingerprint if known else None
+    before = known.reading.get("groups", "auto") if known else "auto"
+    groups = before if reading.labels is not None or before in ("folder", "none") else "auto"
+    options = reading.options() | {"groups": groups}
+    options["value_range"] = reading.value_range or loaded.preprocessing.value_range
+    try:
+        with looking() as progress:
+            source = open_for_scoring(name, loaded.classes, fingerprint=fingerprint, progress=progress, **options)
+    except DataError as error:
+        raise type(error)(f"{error} {loaded.path} tells {_list(loaded.classes, loaded.multi_label)} apart.") from error
+    if source.multi_label != loaded.multi_label:
+        raise RunError(
+            f"{loaded.path} tells {_list(loaded.classes, loaded.multi_label)} apart, but the classes of {name} are "
+            f"{_list(source.classes, source.multi_label)}: name pictures with the same kind of labels."
+        )
+    return Judged(source, own="all" not in source.splits)
 
 
 def _list(names: Sequence[str], multi_label: bool) -> str:

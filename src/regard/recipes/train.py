@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -17,29 +17,43 @@ from regard.core.batch import ImageBatch
 from regard.core.errors import OptionError, RunError
 from regard.core.options import at_least
 from regard.core.run_record import NetworkRecord, RunRecord
-from regard.data import ArrayPictures, Augment, Pictures, Preprocessing, Source, loader, preprocessing_for
+from regard.data import (
+    ArrayPictures,
+    Augment,
+    Fit,
+    Pictures,
+    Preprocessing,
+    Reading,
+    Source,
+    fit_warnings,
+    loader,
+    preprocessing_for,
+)
 from regard.recipes.console import say
 from regard.recipes.network import batch_size_for, build_network
 from regard.recipes.run_folder import (
     CHECKPOINT,
+    SETTINGS,
+    WEIGHTS,
     Settings,
     agree,
     begin,
     check_free,
+    noting_the_end,
     read_facts,
     read_settings,
     write_facts,
 )
-from regard.recipes.sources import open_with_bar, record_of, task_of
+from regard.recipes.sources import open_with_bar, record_of, report_source, task_of
 from regard.recipes.trained import Trained
 from regard.recipes.versions import versions
 from regard.report.numerals import plural
 from regard.training import DeviceName, Recipe
 from regard.training.precision import check_precision
 from regard.training.transfer import read_state, transfer
+from regard.training.weights import file_fault
 
 _MOST_WORKERS = 4
-_LISTED = 5
 
 
 def train(
@@ -51,17 +65,17 @@ def train(
     out: str | None = None,
     resume: str | None = None,
     augment: Augment = "auto",
-    size: int | None = None,
+    size: int | str | None = None,
+    fit: Fit = "crop",
     patch: int | None = None,
     patch_stride: int | None = None,
     recompute: bool = False,
     balanced: bool = False,
-    labels: str | None = None,
-    on_bad_image: Literal["skip", "fail"] = "skip",
     seed: int = 0,
     device: DeviceName = "auto",
     threads: int | None = None,
     workers: int | None = None,
+    reading: Reading = Reading(),  # noqa: B008 (frozen)
     recipe: Recipe = Recipe(),  # noqa: B008 (frozen)
 ) -> Trained:
     """Trains a network on pictures and keeps it with its settings, its classes and its preprocessing.
@@ -80,19 +94,21 @@ def train(
         resume: the folder of a run that was stopped: goes on after its last complete epoch, with its own settings,
             and ends with the weights that it would have had.
         augment: random changes of the training pictures.
-        size: height and width of what the network sees, in pixels; the pictures' own by default.
+        size: what the network sees, in pixels, one number for a square or HEIGHTxWIDTH; by default that of the images
+            where all have one size up to 96 pixels, else a square of up to 224.
+        fit: how images of other shapes come to that size: `crop` cuts the middle out, `pad` adds a border, `squeeze`
+            changes their shape.
         patch: side in pixels of the patches that the network sees of a picture too large for it: attention pooling
             weighs them, and `regard explain` shows which mattered. The whole picture is brought to `size`, uncropped.
         patch_stride: pixels from patch to patch; less than `patch` makes them overlap.
         recompute: with patches, compute features again for the gradient instead of keeping them: less memory, more
             time, the same result.
         balanced: draw every class equally often.
-        labels: with folder:PATH, a CSV file with the columns file and one a class: pictures may have several classes.
-        on_bad_image: whether pictures that cannot be used are left out and listed, or an error.
         seed: of the initial weights, the order, the augmentation and every step.
         device: where to train.
         threads: processor threads; PyTorch's own choice by default.
         workers: processes that read pictures; by default none where the pictures are in memory.
+        reading: how its images are read and divided.
         recipe: how the network is trained.
 
     Returns:
@@ -102,15 +118,16 @@ def train(
         RegardError: what is asked for cannot be had; the text says what to do.
     """
     asked = Settings(
-        data=data or "", model=model, attention=attention, weights=weights, augment=augment, size=size,
-        balanced=balanced, labels=labels, on_bad_image=on_bad_image, patch=patch, patch_stride=patch_stride, seed=seed,
-        recipe=recipe,
+        data=data or "", model=model, attention=attention, weights=weights, augment=augment, size=size, fit=fit,
+        balanced=balanced, patch=patch, patch_stride=patch_stride, seed=seed, reading=reading, recipe=recipe,
     )  # fmt: skip
     settings, folder = _begun(asked, resume, out) if resume else (asked, _new(asked, out))
     facts = read_facts(folder)
-    if resume and facts.get("result"):
+    if resume and facts.get("result") and _is_whole(folder):
         say(f"{folder} was finished already.")
         return Trained.from_json(facts["result"], folder)
+    if resume and not facts.get("result") and not facts.get("ended"):
+        say(f"{folder} was ended from outside; it goes on after its last complete epoch.")
     place = training.resolve_device(device)
     training.set_threads(threads)
     check_precision(settings.recipe.precision, place)
@@ -119,10 +136,29 @@ def train(
         begin(folder, settings, _facts(job))
     elif ((facts.get("run") or {}).get("data") or {}).get("fingerprint") != job.source.fingerprint:
         raise RunError(f"{folder} cannot be resumed, as {settings.data} holds other pictures now: begin a new run.")
-    fit = _fit(job, folder, place, _readers(job.source, workers), resume=bool(resume))
-    trained = _score(job, folder, place, fit)
+    with noting_the_end(folder):
+        done = _fit(job, folder, place, _readers(job.source, workers), resume=bool(resume))
+        trained = _score(job, folder, place, done)
     write_facts(folder, _facts(job) | {"result": trained.to_json()})
     return trained
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether a finished run still has its weights; where it has none they can be had again from its last checkpoint.
+
+    Raises:
+        RunError: the weights are gone or damaged, and so is the checkpoint.
+    """
+    fault = file_fault(folder / WEIGHTS)
+    if fault is None:
+        return True
+    if (lost := file_fault(folder / CHECKPOINT)) is None:
+        say(f"{fault} They are written again from the last checkpoint.", style="yellow")
+        return False
+    raise RunError(
+        f"{folder} was finished, but its weights are lost: {fault} {lost} Train anew: regard train --config "
+        f"{folder / SETTINGS} --out ANOTHER_FOLDER."
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,10 +205,13 @@ def _prepare(settings: Settings, folder: Path, *, resumed: bool, recompute: bool
     if settings.weights and not (resumed and (folder / CHECKPOINT).exists()):
         state = read_state(Path(settings.weights).expanduser())
     source = _open(settings)
-    preprocessing = preprocessing_for(source, settings.size, channels=_channels(state))
-    if settings.patch is not None:  # what a patch shows may stand at the edge, which a crop would cut off
+    preprocessing = preprocessing_for(source, settings.size, fit=settings.fit, channels=_channels(state))
+    # What a patch shows may stand at the edge, which a crop would cut off.
+    if settings.patch is not None and settings.fit == "crop":
         preprocessing = replace(preprocessing, resize="exact")
-    record = record_of(_network(settings), source, preprocessing, data=settings.data, labels=settings.labels)
+    for warning in fit_warnings(source, preprocessing):
+        say(f"warning: {warning}", style="yellow")
+    record = record_of(_network(settings), source, preprocessing, data=settings.data, reading=settings.reading)
     net = build_network(record, preprocessing, seed=settings.seed, recompute=recompute)
     if state is not None:
         state = net.adopt(state) if isinstance(net, models.BagOfPatches) else state
@@ -187,24 +226,13 @@ def _prepare(settings: Settings, folder: Path, *, resumed: bool, recompute: bool
 
 
 def _open(settings: Settings) -> Source:
-    source = open_with_bar(settings.data, on_bad_image=settings.on_bad_image, labels=settings.labels)
+    source = open_with_bar(settings.data, settings.reading)
     counts = {split: f"{len(pictures):,}" for split, pictures in source.splits.items()}
     say(
         f"{source.name}: {len(source.classes)} classes; {counts['train']} training, {counts['val']} validation and "
         f"{counts['test']} test pictures."
     )
-    for note in source.notes:
-        say(note)
-    for warning in source.warnings:
-        say(f"warning: {warning}", style="yellow")
-    if source.skipped:
-        more = f"\n  and {len(source.skipped) - _LISTED} more: regard data show {settings.data}"
-        listed = "".join(f"\n  {picture}" for picture in source.skipped[:_LISTED])
-        say(
-            f"warning: {plural(len(source.skipped), 'picture')} cannot be used, left out:{listed}"
-            + more * (len(source.skipped) > _LISTED),
-            style="yellow",
-        )
+    report_source(source)
     return source
 
 
@@ -226,7 +254,7 @@ def _facts(job: _Job) -> dict[str, Any]:
     return {
         "run": job.record.to_json(),
         "pictures": {split: len(pictures) for split, pictures in source.splits.items()},
-        "skipped": [str(picture) for picture in source.skipped],
+        "account": source.account.to_json(),
         "warnings": list(source.warnings),
         "versions": versions(),
         "result": None,

@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
 
 from torch import nn
 from torch.utils.data import DataLoader
@@ -18,7 +17,7 @@ from regard.core.errors import RunError
 from regard.core.files import write_whole
 from regard.core.run_record import RunRecord
 from regard.core.tap import taps
-from regard.data import Augment
+from regard.data import Augment, Fit, Reading
 from regard.recipes.arms import Trunk, arm_network, build_arm
 from regard.recipes.ledger import record_look
 from regard.recipes.network import batch_size_for
@@ -38,25 +37,25 @@ class Design:
         data: the source, as `data.open_source` takes it.
         fingerprint: of the source's pictures and splits.
         model: the plain network's name.
-        size: height and width of what the network sees, in pixels; None for the pictures' own.
+        size: what the network sees, in pixels, or HEIGHTxWIDTH; None for the pictures' own.
+        fit: how images of other shapes come to that size.
         pictures: how many training pictures, a stratified choice; None for all.
         augment: the augmentation of training pictures.
         balanced: whether each class is drawn equally often.
         recipe: how each network is trained.
-        on_bad_image: `skip` or `fail`.
-        labels: the CSV of a folder whose pictures may have several classes, or None.
+        reading: how the images of the source are read and divided.
     """
 
     data: str
     fingerprint: str
     model: str
-    size: int | None
+    size: int | str | None
+    fit: Fit
     pictures: int | None
     augment: Augment
     balanced: bool
     recipe: training.Recipe
-    on_bad_image: Literal["skip", "fail"]
-    labels: str | None
+    reading: Reading
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,9 +108,9 @@ class Table:
 
 
 @lru_cache(maxsize=1)
-def open_data(text: str, on_bad_image: Literal["skip", "fail"], labels: str | None) -> data.Source:
+def open_data(text: str, reading: data.Reading) -> data.Source:
     """Opens a source once for all trials of a process."""
-    return open_with_bar(text, on_bad_image=on_bad_image, labels=labels)
+    return open_with_bar(text, reading)
 
 
 @lru_cache(maxsize=1)
@@ -121,7 +120,7 @@ def open_table(design: Design) -> Table:
     Raises:
         RunError: the pictures are no longer those that the comparison was begun with.
     """
-    source = open_data(design.data, design.on_bad_image, design.labels)
+    source = open_data(design.data, design.reading)
     if source.fingerprint != design.fingerprint:
         raise RunError(
             f"{design.data} holds other pictures than when the comparison was begun, so its trials would not be "
@@ -130,7 +129,7 @@ def open_table(design: Design) -> Table:
     train = source.splits["train"]
     if design.pictures is not None and design.pictures < len(train):
         train = train.subset(design.pictures, seed=0)
-    return Table(source, train, data.preprocessing_for(source, design.size))
+    return Table(source, train, data.preprocessing_for(source, design.size, fit=design.fit))
 
 
 def trunk_of(design: Design, source: data.Source) -> Trunk:
@@ -276,4 +275,4 @@ def ablation_rows(found: explanation.Ablation, arm: str, seed: int) -> tuple[rep
 
 def _record(job: Job, table: Table) -> RunRecord:
     network = arm_network(job.arm, trunk_of(job.design, table.source), job.reference_parameters)
-    return record_of(network, table.source, table.preprocessing, data=job.design.data, labels=job.design.labels)
+    return record_of(network, table.source, table.preprocessing, data=job.design.data, reading=job.design.reading)

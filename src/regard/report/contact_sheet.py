@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from torch import Tensor
 from torchvision.transforms.v2.functional import resize
 
+from regard.report.fonts import Lettering, lettering_for
+
 ROWS = 24
 """Classes on a sheet."""
 
@@ -44,6 +46,14 @@ def contact_sheet(title: str, splits: Sequence[str], rows: Sequence[ClassRow], c
         rows: the classes to show, at most `ROWS`.
         classes: how many the source has.
     """
+    import matplotlib as mpl
+
+    lettering = lettering_for([title, *(row.name for row in rows)])
+    with mpl.rc_context({"font.family": list(lettering.families)}):
+        return _drawn(title, splits, rows, classes, lettering)
+
+
+def _drawn(title: str, splits: Sequence[str], rows: Sequence[ClassRow], classes: int, lettering: Lettering) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -55,14 +65,17 @@ def contact_sheet(title: str, splits: Sequence[str], rows: Sequence[ClassRow], c
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)
     axes.set_axis_off()
-    axes.text(_GAP * 2, 0.27, title, fontsize=13, weight="bold", va="center", parse_math=False)
+    axes.text(_GAP * 2, 0.27, lettering.write(title), fontsize=13, weight="bold", va="center", parse_math=False)
     more = f", the first {len(rows)} of {classes} classes" if classes > len(rows) else ""
     below = f"training pictures{more}; under each name: pictures for {' / '.join(splits)}"
+    below = f"{below}. {lettering.remark}".removesuffix(". ")
     axes.text(_GAP * 2, 0.49, below, fontsize=8.5, color="0.35", va="center")
     for number, row in enumerate(rows):
         top = _HEADER + number * (_CELL + _GAP)
         middle = top + _CELL / 2
-        axes.text(_GAP * 2, middle - 0.1, _short(row.name), fontsize=10.5, va="center", parse_math=False)
+        axes.text(
+            _GAP * 2, middle - 0.1, _short(lettering.write(row.name)), fontsize=10.5, va="center", parse_math=False
+        )
         numbers = " / ".join(f"{count:,}" for count in row.counts)
         axes.text(_GAP * 2, middle + 0.14, numbers, fontsize=8.5, color="0.35", va="center")
         for column, picture in enumerate(map(_reduced, row.pictures)):

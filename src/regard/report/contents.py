@@ -247,7 +247,8 @@ def facts(results: Results) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ..
         *[("Classes", count(len(s.classes)))] * bool(s.classes),
         *[("Size", " × ".join(map(str, size)) + " px")] * bool(size),
         ("Fingerprint", (s.run.data.fingerprint if s.run.data else None) or "–"),
-        ("Left out as unreadable", count(s.data.skipped)),
+        (f"{s.data.unit.capitalize()}s found", count(s.data.found)),
+        ("Left out", count(sum(entry.count for entry in s.data.left_out))),
     ]
     pictures += [("Licence", s.data.licence)] * bool(s.data.licence)
     work = [

@@ -8,7 +8,7 @@ import hashlib
 import io
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
@@ -70,13 +70,20 @@ class Figure:
 
 
 @contextmanager
-def panel(width: float, height: float) -> Iterator["Canvas"]:
-    """An empty canvas of width x height px; whatever is drawn inside the `with` has the house style."""
+def panel(width: float, height: float, families: Sequence[str] = ()) -> Iterator["Canvas"]:
+    """An empty canvas of width x height px; whatever is drawn inside the `with` has the house style.
+
+    Args:
+        width: in px.
+        height: in px.
+        families: fonts, where the usual one lacks letters; see `lettering_for`.
+    """
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas
 
-    with mpl.rc_context(cast(Any, STYLE)), warnings.catch_warnings():
+    style = STYLE | ({"font.family": list(families)} if families else {})
+    with mpl.rc_context(cast(Any, style)), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing", category=UserWarning)
         canvas = Canvas(figsize=(width / 72, height / 72), dpi=72)
         FigureCanvasAgg(canvas)

@@ -16,6 +16,7 @@ import numpy as np
 from torch import Tensor
 
 from regard.core.errors import RunError
+from regard.core.files import as_bytes
 from regard.report.explanation_drawing import SeenMap
 from regard.report.explanation_figures import channels_figure, positions_figure
 from regard.report.explanation_sheet import summary_figure
@@ -64,7 +65,7 @@ def save_explanation(explanation: Contents, folder: Path) -> Path:
         RunError: a file of that name is there that is no explanation's, or the folder cannot be written to.
     """
     contents = _drawn(explanation)
-    contents[MANIFEST] = json.dumps(_manifest(explanation, contents), indent=1, ensure_ascii=False).encode() + b"\n"
+    contents[MANIFEST] = as_bytes(json.dumps(_manifest(explanation, contents), indent=1, ensure_ascii=False)) + b"\n"
     earlier = _earlier(folder)
     foreign = sorted(name for name in contents if name not in earlier and (folder / name).exists())
     if foreign:

@@ -21,6 +21,7 @@ from regard.report.explanation_drawing import (
     show,
     write,
 )
+from regard.report.fonts import lettering_for
 from regard.report.overlays import COLOURS, Pixels, colours, spread
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ def summary_figure(
         answers: the likeliest classes with their probabilities; may be empty.
         sights: all maps.
     """
+    lettering = lettering_for([title, *(name for name, _ in answers)])
+    answers = [(lettering.write(name), probability) for name, probability in answers]
     seen = _evenly([s for s in sights if s.laid is not None])
     weighed = _evenly([s for s in sights if s.active is not None])
     columns = _columns(max(len(seen), len(weighed)))
@@ -56,8 +59,8 @@ def summary_figure(
         rows * step + 46 if rows else 0
         for rows, step in ((-(-len(seen) // columns), where), (-(-len(weighed) // columns), profile))
     ]
-    with panel(WIDTH, round(top + head + 20 + sum(tall) + 4)) as canvas:
-        write(canvas, MARGIN, 34, shortened(title, 70), fontsize=15)
+    with panel(WIDTH, round(top + head + 20 + sum(tall) + 4), lettering.families) as canvas:
+        write(canvas, MARGIN, 34, shortened(lettering.write(title), 70), fontsize=15)
         show(place(canvas, MARGIN, top, *large), picture)
         _answers(canvas, answers, MARGIN + large[0] + 40, top)
         y = top + head + 20

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from regard.core.errors import RunError
-from regard.core.files import write_whole
+from regard.core.files import as_bytes, write_whole
 from regard.report.results import PLAIN, Results, Trial
 
 Cell = str | int | float | bool | None
@@ -60,7 +60,7 @@ def write_results(results: Results, folder: Path | str) -> tuple[Path, ...]:
     """
     folder = Path(folder)
     texts = {"results.json": results.to_json(), "results.csv": trials_csv(results), "arms.csv": arms_csv(results)}
-    return tuple(write_whole(folder / name, text.encode()) for name, text in texts.items())
+    return tuple(write_whole(folder / name, as_bytes(text)) for name, text in texts.items())
 
 
 def read_results(path: Path | str) -> Results:

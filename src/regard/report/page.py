@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from regard.core.files import write_whole
+from regard.core.files import as_bytes, write_whole
 from regard.report import contents, figures, map_figures, wording
 from regard.report.contents import Sight
 from regard.report.numerals import count, listed, percent, plural
@@ -27,7 +27,7 @@ def write_page(results: Results, pictures: Sequence[Picture], path: Path | str) 
     Raises:
         RunError: the file could not be written; one that was there before is untouched.
     """
-    return write_whole(Path(path), render(results, pictures).encode())
+    return write_whole(Path(path), as_bytes(render(results, pictures)))
 
 
 def render(results: Results, pictures: Sequence[Picture] = ()) -> str:

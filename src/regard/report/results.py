@@ -24,6 +24,21 @@ AblationMode = Literal["trained", "mean", "swapped", "permuted", "neutral"]
 
 
 @dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """Files of a source that are not used, for one reason.
+
+    Attributes:
+        reason: in the words of a sentence without its full stop.
+        count: how many.
+        examples: some of their names.
+    """
+
+    reason: str
+    count: int
+    examples: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Data:
     """How much there was of the data that the run's record names, and what is to be said of them.
 
@@ -32,14 +47,20 @@ class Data:
         used: pictures of each split that this comparison used.
         licence: the notice of the source; may be empty.
         warnings: what the source warned of.
-        skipped: pictures left out because they could not be read.
+        notes: what was decided in opening the source.
+        unit: what was found, `file` or `image`.
+        found: how many files, or images in arrays, the source has.
+        left_out: those that are in no split, by the reason.
     """
 
     available: dict[str, int]
     used: dict[str, int]
     licence: str = ""
     warnings: tuple[str, ...] = ()
-    skipped: int = 0
+    notes: tuple[str, ...] = ()
+    unit: str = "image"
+    found: int = 0
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

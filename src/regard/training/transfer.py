@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from regard.core.errors import CheckpointError
-from regard.core.mechanism import Mechanism
+from regard.training.matching import attention_paths, head_of, inside, match
 from regard.training.weights import check_state
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "model_ema")
@@ -27,18 +27,23 @@ class Transfer:
 
     Attributes:
         loaded: how many tensors came from the file.
-        renewed: names of the head's tensors, whose number of classes differs: they start anew.
+        renewed: names of the head's tensors, which are another number or missing in the file: they start anew.
         added: paths of the attention mechanisms that the file lacks: they start anew.
+        said: what was done to the names of the file, a clause each.
+        headless: whether the file has no head that fits.
     """
 
     loaded: int
     renewed: tuple[str, ...]
     added: tuple[str, ...]
+    said: tuple[str, ...] = ()
+    headless: bool = False
 
     def __str__(self) -> str:
-        said = [f"{self.loaded} tensors were taken over"]
+        said = [f"{self.loaded} tensors were taken over", *self.said]
         if self.renewed:
-            said.append(f"{', '.join(self.renewed)} start anew, as the number of classes is another")
+            why = "the file has none for them" if self.headless else "the number of classes is another"
+            said.append(f"{', '.join(self.renewed)} start anew, as {why}")
         if self.added:
             said.append(f"{len(self.added)} attention modules are new")
         return "; ".join(said)
@@ -52,7 +57,11 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
     """
     path = Path(path)
     if not path.is_file():
-        raise CheckpointError(f"{path}: there is no such file; name a .safetensors or .pth file with trained weights.")
+        raise CheckpointError(
+            f"{path}: there is no such file; name a .safetensors or .pth file with trained weights. regard downloads "
+            "none: those of timm are saved by torch.save(timm.create_model(NAME, pretrained=True).state_dict(), "
+            "'NAME.pth') and used by --model timm:NAME --weights NAME.pth; torchvision's alike."
+        )
     with path.open("rb") as file:
         start = file.read(4)
     try:
@@ -92,7 +101,10 @@ def _unwrapped(found: Any, path: Path) -> dict[str, Tensor]:
 
 
 def transfer(net: nn.Module, state: Mapping[str, Tensor], source: str, classes: int) -> Transfer:
-    """Takes trained weights into `net`, but for a head of another number of classes and for new attention.
+    """Takes trained weights into `net`, but for a head that is another or missing, and for new attention.
+
+    A prefix before the names is stripped, a head of another name is taken, and mechanisms may be stored as another
+    library stores them; weights of a single mechanism go to the one module that they fit.
 
     Args:
         net: changed in place; on an error it is as before.
@@ -104,19 +116,27 @@ def transfer(net: nn.Module, state: Mapping[str, Tensor], source: str, classes: 
         CheckpointError: anything else differs: the weights are those of another network.
     """
     own = net.state_dict()
-    renewed = tuple(n for n in own if n in state and _other_head(own[n], state[n], classes))
-    new = {path: [n for n in own if n.startswith(f"{path}.") and n not in state] for path in _attention(net)}
+    try:
+        matched = match(net, state, classes)
+    except CheckpointError as error:
+        raise CheckpointError(f"{source}: {error}") from error
+    given = matched.state
+    head = head_of(net, classes)
+    missing = [n for n in own if head is not None and n.startswith(f"{head}.") and n not in given]
+    others = [n for n in own if n in given and _other_head(own[n], given[n], classes)]
+    renewed = tuple(n for n in own if n in others or n in missing) if set(given) & set(own) else tuple(others)
+    new = {path: [n for n in own if inside(n, path) and n not in given] for path in attention_paths(net)}
     forgiven = {*renewed, *chain(*new.values()), *(n for n in own if n.endswith("num_batches_tracked"))}
-    check_state(net, {n: v.shape for n, v in state.items()} | {n: own[n].shape for n in forgiven}, source)
-    taken = {name: value for name, value in state.items() if name not in renewed}
+    if matched.single:
+        forgiven = set(own) - set(given)
+    check_state(net, {n: v.shape for n, v in given.items()} | {n: own[n].shape for n in forgiven}, source)
+    taken = {name: value for name, value in given.items() if name not in renewed}
     net.load_state_dict(taken, strict=False)
-    return Transfer(len(taken), renewed, tuple(path for path, names in new.items() if names))
-
-
-def _attention(net: nn.Module) -> list[str]:
-    """Paths of the mechanisms that are no part of another."""
-    paths = [path for path, module in net.named_modules() if isinstance(module, Mechanism)]
-    return [path for path in paths if not any(path.startswith(f"{other}.") for other in paths)]
+    if matched.single:
+        return Transfer(len(taken), (), (), tuple(matched.said))
+    return Transfer(
+        len(taken), renewed, tuple(path for path, names in new.items() if names), tuple(matched.said), bool(missing)
+    )
 
 
 def _other_head(own: Tensor, given: Tensor, classes: int) -> bool:

@@ -123,6 +123,15 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         return {name: file.get_tensor(name).clone() for name in file.keys()}, metadata  # noqa: SIM118
 
 
+def file_fault(path: Path) -> str | None:
+    """A sentence on what is wrong with a safetensors file that regard wrote, or None where it is whole."""
+    try:
+        read_metadata(path)
+    except CheckpointError as error:
+        return str(error)
+    return None
+
+
 def read_metadata(path: Path) -> dict[str, Any]:
     """The metadata of a safetensors file that regard wrote, without reading its tensors."""
     entries = _header(path)

@@ -1,0 +1,85 @@
+"""Which files are images by their names, and what is said of those that regard does not read."""
+
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from PIL import Image
+
+_ONLY_NAMED = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}
+"""Formats that Pillow knows but that need another program, or are no still images."""
+
+_PACKAGE = {"HEIC": "pillow-heif", "JPEG XL": "pillow-jxl-plugin"}
+
+_KINDS = {
+    "HEIC": (".heic", ".heif", ".hif"),
+    "JPEG XL": (".jxl",),
+    "a raw file of a camera": (".cr2", ".cr3", ".nef", ".arw", ".dng", ".orf", ".rw2", ".raf"),
+    "DICOM": (".dcm", ".dicom"),
+    "NIfTI": (".nii", ".nii.gz"),
+    "a drawing of vectors": (".svg", ".eps", ".ai", ".wmf", ".emf"),
+    "a PDF document": (".pdf",),
+    "an array": (".npy", ".npz", ".mat", ".h5", ".hdf5"),
+    "a video": (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"),
+    "a slide of a microscope": (".svs", ".ndpi", ".mrxs", ".czi", ".lif", ".nd2"),
+    "floating-point colour": (".exr", ".hdr"),
+}
+"""Images that regard does not read by themselves, and how their names end."""
+
+
+@cache
+def extensions() -> tuple[str, ...]:
+    """How the names of images end that can be read here, in small letters."""
+    if find_spec("pillow_heif") is not None:
+        import pillow_heif  # type: ignore[import-not-found, unused-ignore]
+
+        pillow_heif.register_heif_opener()
+    Image.init()
+    read = {e for e, f in Image.registered_extensions().items() if f in Image.OPEN and f not in _ONLY_NAMED}
+    return tuple(sorted(read))
+
+
+def is_image(name: str) -> bool:
+    """Whether a file of this name is taken for an image.
+
+    >>> is_image("IMG_1.JPG"), is_image("IMG_1.HEIF.txt")
+    (True, False)
+    """
+    return name.lower().endswith(extensions())
+
+
+def foreign(name: str) -> str | None:
+    """What a file of this name is, where it is an image that regard does not read; with the remedy.
+
+    >>> foreign("scan.dcm")
+    'it is DICOM, which regard does not read: convert it to PNG or TIFF'
+    """
+    for kind, endings in _KINDS.items():
+        if name.lower().endswith(endings):
+            return _unread(kind)
+    return None
+
+
+def foreign_content(start: bytes) -> str | None:
+    """The same for the first bytes of a file, whatever its name says."""
+    if start[4:8] == b"ftyp" and start[8:12] in (b"heic", b"heix", b"hevc", b"hevx", b"mif1", b"msf1"):
+        return _unread("HEIC")
+    if start.startswith((b"\xff\x0a", b"\x00\x00\x00\x0cJXL ")):
+        return _unread("JPEG XL")
+    return _unread("DICOM") if start[128:132] == b"DICM" else None
+
+
+def beginning(path: Path) -> bytes:
+    """The first bytes of a file, as many as tell its format; nothing where it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(132)
+    except OSError:
+        return b""
+
+
+def _unread(kind: str) -> str:
+    package = f"install {_PACKAGE[kind]}, or " if kind in _PACKAGE else ""
+    return f"it is {kind}, which {'Pillow alone' if package else 'regard'} does not read: {package}convert it to " + (
+        "JPEG" if package else "PNG or TIFF"
+    )

@@ -1,0 +1,43 @@
+"""The image files that a command is given by name, or by the folders that they lie in."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from regard.core.errors import DataError
+from regard.data.account import Tally
+from regard.data.listing import Walked, find_pictures
+
+
+def image_files(command: str, images: Sequence[str], on_bad: Literal["skip", "fail"]) -> tuple[list[Path], Tally]:
+    """The files themselves, and the images in the folders among them, each once; and an account of the others.
+
+    Args:
+        command: for messages.
+        images: files and folders.
+        on_bad: whether images in a format that is not read are left out or an error.
+
+    Raises:
+        DataError: no such file or folder, or no image in one.
+    """
+    files: dict[Path, None] = {}
+    tally = Tally()
+    for text in images:
+        path = Path(text).expanduser()
+        if not path.exists():
+            raise DataError(f"{command}: there is no file or folder {text}.")
+        walked = find_pictures(path) if path.is_dir() else Walked([path], Tally(1))
+        bad = next((entry for entry in walked.tally.left_out if entry.bad), None)
+        if not walked.pictures:
+            reason = f" that can be read; the first: {bad}" if bad else ""
+            raise DataError(
+                f"{command}: the folder {text} has no picture in it{reason}: name picture files, or another folder."
+            )
+        tally.add(walked.tally)
+        tally.found -= len(files.keys() & set(walked.pictures))
+        files |= dict.fromkeys(walked.pictures)
+    if not files:
+        raise DataError(f"{command}: name the pictures: files, or folders of them.")
+    if on_bad == "fail" and (faults := [entry for entry in tally.left_out if entry.bad]):
+        raise DataError(f"{command}: {faults[0]}. Leave it out with --on-bad skip, or remove it.")
+    return list(files), tally

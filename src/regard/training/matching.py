@@ -1,0 +1,188 @@
+"""Brings the names of weights from elsewhere to those of a network: prefixes, heads, mechanisms of other libraries."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from torch import Tensor, nn
+
+from regard.core.errors import CheckpointError
+from regard.core.mechanism import Mechanism
+
+State = dict[str, Tensor]
+
+
+@dataclass
+class Matched:
+    """Weights under the names of a network.
+
+    Attributes:
+        state: tensors by the network's own names.
+        said: what was done to the names, a clause each.
+        single: whether they are those of a single mechanism, and all else starts anew.
+    """
+
+    state: State
+    said: list[str] = field(default_factory=list)
+    single: bool = False
+
+
+def attention_paths(net: nn.Module) -> list[str]:
+    """Paths of the mechanisms that are no part of another."""
+    paths = [path for path, module in net.named_modules() if isinstance(module, Mechanism)]
+    return [path for path in paths if not any(inside(path, other) for other in paths if other != path)]
+
+
+def match(net: nn.Module, state: Mapping[str, Tensor], classes: int) -> Matched:
+    """The weights under the network's names, as far as they can be told.
+
+    Args:
+        net: the network.
+        state: tensors by the names of the file.
+        classes: number of outputs of `net`.
+
+    Raises:
+        CheckpointError: these are the weights of a single mechanism, and it is not plain which one of the network's.
+    """
+    own = net.state_dict()
+    matched = _without_prefix(own, dict(state))
+    _read_layouts(net, own, matched)
+    _name_head(net, own, matched, classes)
+    if not set(matched.state) & set(own):
+        _single_mechanism(net, dict(state), matched)
+    return matched
+
+
+def head_of(net: nn.Module, classes: int) -> str | None:
+    """The path of the layer that gives the scores of the classes: the last one with so many outputs."""
+    layers = [
+        path
+        for path, module in net.named_modules()
+        if isinstance(module, nn.Linear | nn.Conv2d) and module.weight.shape[0] == classes
+    ]
+    inner = [path for path in layers if not any(inside(path, other) for other in attention_paths(net))]
+    return inner[-1] if inner else None
+
+
+def inside(path: str, other: str) -> bool:
+    """Whether a module or tensor belongs to the module at `other`; everything belongs to the network itself."""
+    return not other or path.startswith(f"{other}.")
+
+
+def _without_prefix(own: Mapping[str, Tensor], state: State) -> Matched:
+    """Strips the prefix that makes the most names the network's, where there is one; other names stay as they are."""
+    ends = [name.split(".") for name in state]
+    prefixes = {".".join(parts[:n]) + "." for parts in ends for n in range(1, len(parts))}
+    best, most = "", sum(name in own for name in state)
+    for prefix in sorted(prefixes, key=len):
+        fitting = sum(name.removeprefix(prefix) in own for name in state if name.startswith(prefix))
+        if fitting > most:
+            best, most = prefix, fitting
+    if not best:
+        return Matched(state)
+    stripped = {
+        name.removeprefix(best): value for name, value in state.items() if name.removeprefix(best) not in state
+    } | {name: value for name, value in state.items() if not name.startswith(best)}
+    if len(stripped) < len(state):
+        return Matched(state)
+    return Matched(stripped, [f"the prefix {best!r} was stripped from the names"])
+
+
+def _read_layouts(net: nn.Module, own: Mapping[str, Tensor], matched: Matched) -> None:
+    """Mechanisms that are stored as another library stores them become ours."""
+    read: dict[str, int] = {}
+    for path in attention_paths(net):
+        ours, theirs = _below(own, path), _below(matched.state, path)
+        if not theirs or set(theirs) == set(ours):
+            continue
+        found = _in_a_layout(net.get_submodule(path), theirs, ours)
+        if found is not None:
+            library, converted = found
+            rest = {n: v for n, v in matched.state.items() if n not in {_under(path, name) for name in theirs}}
+            matched.state = rest | {_under(path, name): value for name, value in converted.items()}
+            read[library] = read.get(library, 0) + 1
+    for library, count in read.items():
+        matched.said.append(f"{count} attention module{'s were' if count > 1 else ' was'} read in {library}'s layout")
+
+
+def _in_a_layout(module: nn.Module, theirs: State, ours: State) -> tuple[str, State] | None:
+    """The library whose layout the weights have, and the weights in ours."""
+    assert isinstance(module, Mechanism)
+    like = {name: value for name, value in ours.items() if name != "strength"}
+    for layout in module.layouts:
+        if layout.unlike(module.options):
+            continue
+        try:
+            return layout.library, layout.to_ours(theirs, like)
+        except (CheckpointError, RuntimeError):
+            continue
+    return None
+
+
+def _name_head(net: nn.Module, own: Mapping[str, Tensor], matched: Matched, classes: int) -> None:
+    """Gives a head of another name the network's; one of another form is left out."""
+    head = head_of(net, classes)
+    if head is None or any(name in matched.state for name in own if inside(name, head)):
+        return
+    if not any(name in matched.state for name in own):
+        return
+    needed = _below(own, head)
+    left = [name for name in matched.state if name not in own and not name.endswith("num_batches_tracked")]
+    top = {name.split(".")[0] for name in left}
+    weights = [matched.state[name] for name in left if name.endswith("weight") and matched.state[name].ndim > 1]
+    if len(top) != 1 or not weights or weights[0].shape[1] != needed["weight"].shape[1]:
+        return
+    called = _common(left)
+    theirs = _below(matched.state, called)
+    same = set(theirs) == set(needed) and all(theirs[name].shape == value.shape for name, value in needed.items())
+    rest = {name: value for name, value in matched.state.items() if name not in left}
+    if same:
+        rest |= {_under(head, name): value for name, value in theirs.items()}
+        matched.said.append(f"the head {called!r} became {head!r}")
+    else:
+        matched.said.append(f"the head {called!r} of the file, of another form or number of classes, was left out")
+    matched.state = rest
+
+
+def _single_mechanism(net: nn.Module, state: State, matched: Matched) -> None:
+    """Weights of one mechanism alone go to the only module that they fit."""
+    own = net.state_dict()
+    fitting: dict[str, State] = {}
+    for path in attention_paths(net):
+        ours = _below(own, path)
+        like = {name: value.shape for name, value in ours.items() if name != "strength"}
+        if {name: value.shape for name, value in state.items()} == like:
+            fitting[path] = state
+        elif (found := _in_a_layout(net.get_submodule(path), state, ours)) is not None:
+            fitting[path] = found[1]
+    if not fitting:
+        return
+    if len(fitting) > 1:
+        raise CheckpointError(
+            f"These are the weights of a single mechanism, and {len(fitting)} of the network's have this form: "
+            f"{', '.join(list(fitting)[:5])}{', ...' * (len(fitting) > 5)}. Say which by putting its path before the "
+            f"names, for example {next(iter(fitting))}.{next(iter(state))}."
+        )
+    ((path, values),) = fitting.items()
+    matched.state = {_under(path, name): value for name, value in values.items()}
+    matched.single = True
+    matched.said = [f"the weights of a single mechanism went to {path or 'the module'}, all else starts anew"]
+
+
+def _below(state: Mapping[str, Tensor], path: str) -> State:
+    """The tensors of the module at `path`, by their names in it."""
+    return {name.removeprefix(f"{path}.") if path else name: v for name, v in state.items() if inside(name, path)}
+
+
+def _under(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _common(names: Iterable[str]) -> str:
+    """The path that all names have in common."""
+    parts: Sequence[Sequence[str]] = [name.split(".")[:-1] for name in names]
+    common: list[str] = []
+    for level in zip(*parts, strict=False):
+        if len(set(level)) > 1:
+            break
+        common.append(level[0])
+    return ".".join(common)

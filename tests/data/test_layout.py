@@ -1,0 +1,106 @@
+"""Splits or classes: decided by names and by what is inside, said, and overridden."""
+
+import pytest
+
+from regard.core.errors import DataError, OptionError
+from regard.data import open_for_scoring, open_source
+
+
+def opened(root, **options):
+    return open_source(f"folder:{root}", **options)
+
+
+def planted(plant, *places, count=12):
+    for place in places:
+        root = plant(place, count)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("train", "val", "test"),
+    [
+        ("training", "dev", "testing"),
+        ("Train", "eval", "Test"),
+        ("train", "valid", "evaluation"),
+        ("train", "dev", "eval"),
+    ],
+)
+def test_usual_names_of_splits(plant, train, val, test):
+    for split, count in ((train, 12), (val, 2), (test, 3)):
+        root = planted(plant, f"{split}/a", f"{split}/b", count=count)
+    source = opened(root)
+    assert source.counts() == {"train": (12, 12), "val": (2, 2), "test": (3, 3)}
+    assert source.notes[0].startswith("Folders are taken for splits: ")
+    assert (f"{val} as val" in source.notes[0]) == (val not in ("val", "valid"))
+
+
+def test_folders_beside_the_splits_are_named(plant):
+    root = planted(plant, "train/a", "train/b", "test/a", "test/b", "extra/a")
+    source = opened(root)
+    assert any(
+        "'extra' with 12 images is left out: it lies beside the split folders train and test" in n for n in source.notes
+    )
+    assert source.account.found == 60
+    assert len(source.account.left_out) == 12
+    assert opened(root, splits="none", groups="none").classes == ("extra", "test", "train")
+
+
+def test_a_class_that_is_called_train(plant):
+    source = opened(planted(plant, "train", "car", "bus"))
+    assert source.classes == ("bus", "car", "train")
+    assert "'train' is taken for a class, as images lie directly in it" in source.notes[0]
+
+
+def test_a_class_called_test_with_subfolders_is_asked_for(plant):
+    root = planted(plant, "test/a", "test/b", "blood", "urine")
+    with pytest.raises(DataError, match=r"--splits none, where 'test' is a split --splits test=test"):
+        opened(root)
+    assert opened(root, splits="none").classes == ("blood", "test", "urine")
+    assert opened(root, classes=["test", "blood"]).classes == ("blood", "test")
+
+
+def test_a_test_folder_without_classes_is_left_out(plant):
+    source = opened(planted(plant, "train/a", "train/b", "test"))
+    assert source.account.used == {"train": 16, "val": 4, "test": 4}
+    assert any("its split has no class folders" in note for note in source.notes)
+
+
+def test_splits_of_other_names(plant):
+    root = planted(plant, "learn/a", "learn/b", "hold/a", "hold/b", "rest/a")
+    source = opened(root, splits="train=learn,test=hold")
+    assert source.account.used == {"train": 20, "val": 4, "test": 24}
+    assert len(source.account.left_out) == 12
+    for text, said in {
+        "train=absent": "has no folder 'absent'",
+        "test=hold": "names no folder to train on",
+    }.items():
+        with pytest.raises(DataError, match=said):
+            opened(root, splits=text)
+    assert opened(root, splits="auto").classes == ("hold", "learn", "rest")
+    for text in ("folder", "a=b", "train=", "train=a,train=b"):
+        with pytest.raises(OptionError, match="it must be none, or SPLIT=FOLDER"):
+            opened(root, splits=text)
+
+
+def test_only_the_classes_that_are_named(plant):
+    root = planted(plant, "train/a", "train/b", "train/c", "test/a", "test/b", "test/c")
+    source = opened(root, classes=["c", "a"])
+    assert source.classes == ("a", "c")
+    assert len(source.account.reasons()["left out, its class is none of those named with --classes"]) == 24
+    with pytest.raises(DataError, match="has no such class"):
+        opened(root, classes=["a", "z"])
+
+
+def test_loose_images_are_left_out_and_counted(plant):
+    root = planted(plant, "", "a", "b", "deep/er")
+    source = opened(root)
+    assert source.classes == ("a", "b", "deep")
+    assert len(source.account.reasons()["left out, it lies in no class folder"]) == 12
+
+
+def test_a_split_alone_is_scored_but_not_trained_on(plant):
+    root = planted(plant, "test/a", "test/b", count=2)
+    source = open_for_scoring(f"folder:{root}", ("a", "b", "c"))
+    assert {split: len(pictures) for split, pictures in source.splits.items()} == {"all": 4, "test": 4}
+    with pytest.raises(DataError, match="no folder train"):
+        opened(root)

@@ -1,0 +1,38 @@
+"""Files and folders become the images in them, each once, and an account of the rest."""
+
+import pytest
+
+from regard.core import DataError
+from regard.recipes.image_files import image_files
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ("a.png", "b.jpg", "notes.txt", "c.heic", "deep/d.png", ".hidden"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+def test_each_image_comes_once_and_all_files_are_counted(folder):
+    files, tally = image_files("predict", [str(folder), str(folder / "a.png"), str(folder / "deep")], "skip")
+    assert files == [folder / "a.png", folder / "b.jpg", folder / "deep/d.png"]
+    account = tally.settled({"predicted": 3})
+    assert (account.found, len(account.left_out), len(account.unknown)) == (6, 2, 1)
+
+
+def test_what_is_named_is_tried_whatever_its_name(folder):
+    assert image_files("predict", [str(folder / "notes.txt")], "skip")[0] == [folder / "notes.txt"]
+
+
+def test_refused(folder, tmp_path):
+    with pytest.raises(DataError, match=r"explain: .*c\.heic: it is HEIC"):
+        image_files("explain", [str(folder)], "fail")
+    (tmp_path / "phone").mkdir()
+    (folder / "c.heic").rename(tmp_path / "phone/c.heic")
+    with pytest.raises(DataError, match=r"no picture in it that can be read; the first: .*it is HEIC"):
+        image_files("explain", [str(tmp_path / "phone")], "skip")
+    with pytest.raises(DataError, match="there is no file or folder"):
+        image_files("explain", [str(tmp_path / "absent")], "skip")
+    with pytest.raises(DataError, match="name the pictures"):
+        image_files("explain", [], "skip")
