@@ -144,13 +144,13 @@ LAYOUTS: tuple[Layout, ...] = (
     ),
     _official(
         mechanism="lka",
-        twin="models.van.AttentionModule",
+        twin="models.van.LKA",
         names={"near": "conv0", "far": "conv_spatial", "mix": "conv1"},
         options={"dims": 2, "projections": False},
     ),
     _official(
         mechanism="lka",
-        twin="models.van.SpatialAttention",
+        twin="models.van.Attention",
         names={
             "near": "spatial_gating_unit.conv0",
             "far": "spatial_gating_unit.conv_spatial",
@@ -210,7 +210,7 @@ LAYOUTS: tuple[Layout, ...] = (
             "norms.1": "bn2",
             "mix": "conv3",
         },
-        options={"dims": 2, "form": "full", "bias": None},
+        options={"dims": 2, "form": "full"},
     ),
     _official(
         mechanism="attention_pool",
@@ -361,7 +361,7 @@ LAYOUTS: tuple[Layout, ...] = (
         },
         options={"dims": 2, "projections": True},
     ),
-    _official(mechanism="splat", twin="resnest.torch.splat.SplAtConv2d(bias=False)", names=SPLAT),
+    _official(mechanism="splat", twin="resnest.torch.models.splat.SplAtConv2d(bias=False)", names=SPLAT),
     _official(
         mechanism="lsk",
         twin="mmrotate.models.backbones.lsknet.Attention",
