@@ -58,6 +58,7 @@ class CPCA(Rescaling):
             authors="Hejun Huang and Zuguo Chen and Ying Zou and Ming Lu and Chaoyang Chen",
             year=2024,
             venue="Computers in Biology and Medicine",
+            published="journal",
             identifier="arXiv:2306.05196",
         ),
         authors_code="https://github.com/Cuthbert-Huang/CPCANet",
