@@ -35,6 +35,7 @@ def import_weights(module: Mechanism, state: Mapping[str, Tensor], library: str)
         >>> import_weights(gate, export_weights(create("se", channels=8, reduction=4), "timm"), "timm")
     """
     found = layout_of(module, library)
+    found.check(module.options, state)
     if getattr(module, "strength", None) is not None:
         like = {name: values for name, values in module.state_dict().items() if name != "strength"}
         module.load_state_dict(found.to_ours(state, like), strict=False)
