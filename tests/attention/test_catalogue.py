@@ -9,6 +9,7 @@ from typing import Literal, get_args, get_origin, get_type_hints
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from regard.attention import CATALOGUE, CONTROLS, create, find, names
 from regard.attention.catalogue import AMBIGUOUS, OTHER_NAMES
@@ -250,6 +251,26 @@ def test_a_paper_is_printed_in_what_its_venue_is(mechanism):
     paper, journals = mechanism.facts.paper, ("Media", "Medicine", "Intelligence", "Applications", "Neurocomputing")
     kind = "preprint" if paper.venue == "arXiv" else "journal" if paper.venue.endswith(journals) else "proceedings"
     assert paper.published == kind
+
+
+class Shared(TorchDispatchMode):
+    """Inside, `seen` says whether a maximum was taken whose gradient all share that tie for it."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = False
+
+    def __torch_dispatch__(self, operator, types, args=(), kwargs=None):
+        self.seen |= operator in (torch.ops.aten.amax.default, torch.ops.aten.maximum.default)
+        return operator(*args, **(kwargs or {}))
+
+
+@every
+def test_ties_that_share_a_gradient_are_departures(mechanism):
+    module = mechanism(8, **({"subsample": 2} if mechanism.facts.name == "nonlocal" else {}))
+    with Shared() as shared:
+        module(*module.example_inputs(8, (5, 4)))
+    assert shared.seen == any("tie for" in departure for departure in mechanism.facts.departures)
 
 
 def test_options_come_from_the_line_and_from_the_call():

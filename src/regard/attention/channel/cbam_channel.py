@@ -79,7 +79,8 @@ class CBAMChannel(Rescaling):
         authors_code="https://github.com/Jongchan/attention-module",
         departures=(
             "The hidden width is never under 1, so that a narrow layer still sees its input.",
-            "Positions that tie for the maximum share its gradient, which is deterministic on CUDA.",
+            "Positions that tie for the maximum share its gradient, which is deterministic on CUDA; the authors' code "
+            "gives it to one of them.",
         ),
         parameters="2*c*h + bias*(h + c) where h = hidden or max(min_hidden, c // reduction)",
     )

@@ -130,7 +130,7 @@ def cosines(waves: Tensor, size: tuple[int, ...], *, like: Tensor) -> Tensor:
 
 
 def basis(options: Mapping[str, object], theirs: Tensor) -> Tensor:
-    """The cosines (c, h, w) that the authors store, as our options make them; of the size of theirs where ours fits any."""
+    """The cosines (c, h, w) that the authors store, as our options make them; of their size where ours fits any."""
     side = options["size"]
     size = tuple(theirs.shape[1:]) if side is None else (int(str(side)),) * 2
     return cosines(frequencies_of(theirs.shape[0], str(options["frequencies"])), size, like=theirs)
