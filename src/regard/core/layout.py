@@ -84,6 +84,13 @@ class Layout:
         """The options in which a module differs from what this layout is for, as `name=value` of the layout."""
         return ", ".join(f"{name}={value!r}" for name, value in self.options.items() if options.get(name) != value)
 
+    def names_all(self, like: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> bool:
+        """Whether their state dict has, under the names of this layout, a tensor for each of `like`, ours."""
+        wanted = [name for name in like if not name.endswith("num_batches_tracked")]
+        return all(any(name == key or name.startswith(f"{key}.") for key in self.names) for name in wanted) and all(
+            self._place(name)[1] in theirs for name in wanted
+        )
+
     def check(self, options: Mapping[str, object], theirs: Mapping[str, Tensor]) -> None:
         """Raises a `CheckpointError` where a constant of theirs shows that a module with those options is another."""
         for name, constant in self.constants.items():

@@ -66,6 +66,17 @@ LAYOUTS: tuple[Layout, ...] = (
         note="spatial=False is no_spatial=True there",
     ),
     _official(
+        mechanism="triplet",
+        twin="MODELS.triplet_attention.TripletAttention",
+        names={
+            f"branches.{number}.{ours}": f"{branch}.spatial.{theirs}"
+            for number, branch in enumerate(("ChannelGateH", "ChannelGateW", "SpatialGate"))
+            for ours, theirs in (("conv", "conv"), ("norm", "bn"))
+        },
+        options={"dims": 2},
+        note="of the released networks; spatial=False is no_spatial=True there",
+    ),
+    _official(
         mechanism="sge",
         twin="classification.models.imagenet.resnet_sge.SpatialGroupEnhance",
         names={"weight": vector("weight", 1, -1, 1, 1), "bias": vector("bias", 1, -1, 1, 1)},
