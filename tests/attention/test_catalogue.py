@@ -6,16 +6,19 @@ from math import prod
 from pathlib import Path
 from typing import Literal, get_args, get_origin, get_type_hints
 
+import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from regard.attention import CATALOGUE, CONTROLS, create, find, names
 from regard.attention.catalogue import AMBIGUOUS, OTHER_NAMES
-from regard.core import Axis, Map, OptionError, Spec, UnknownNameError, taps
+from regard.core import Axis, Map, OptionError, ShapeError, Spec, UnknownNameError, taps
 from tests.attention.drawn import drawn, features
 
 EVERY = (*CATALOGUE, *CONTROLS)
 INSERTABLE = [m for m in EVERY if m.facts.returns == "features"]
+WITH_HIDDEN = [m for m in EVERY if "hidden" in inspect.signature(m).parameters]
 NO_SHARES = (Axis.BATCH, Axis.TARGET, Axis.COORDINATE)
 every = pytest.mark.parametrize("mechanism", EVERY, ids=lambda m: m.facts.name)
 insertable = pytest.mark.parametrize("mechanism", INSERTABLE, ids=lambda m: m.facts.name)
@@ -91,6 +94,16 @@ def test_facts_name_every_input_of_the_forward(mechanism):
     module(*given)
 
 
+@pytest.mark.parametrize("mechanism", WITH_HIDDEN, ids=lambda m: m.facts.name)
+def test_a_hidden_width_is_counted_by_the_formula(mechanism):
+    for channels, hidden in ((8, 4), (64, 12)):
+        module = mechanism(channels, hidden=hidden)
+        assert sum(p.numel() for p in module.parameters()) == mechanism.count(channels, hidden=hidden)
+        assert any(values.shape[:1] == (hidden,) for values in module.parameters())
+    with pytest.raises(OptionError, match="hidden=0 is not allowed; it must be an integer of at least 1"):
+        mechanism(8, hidden=0)
+
+
 @insertable
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("training", [True, False])
@@ -160,7 +173,7 @@ def test_taps_tell_the_truth_of_their_maps(form):
     ("name", "hint"),
     [
         ("cbma", "Did you mean 'cbam'"),
-        ("SE", "Did you mean 'se'"),
+        ("SE", "here it is 'se'"),
         ("statics", "'static'"),
         ("xyz", "There are: attention_gate"),
     ],
@@ -187,6 +200,77 @@ def test_a_name_that_others_use_is_answered_with_the_one_it_has_here(name):
         create(name, channels=8)
     assert create(OTHER_NAMES[name], channels=8)(torch.randn(2, 8, 9, 9)).shape == (2, 8, 9, 9)
     assert name not in names()
+
+
+@pytest.mark.parametrize(
+    ("name", "here"),
+    [
+        ("SELayer", "se"),
+        ("skconv", "sk"),
+        ("SKConv", "sk"),
+        ("CBAMBlock", "cbam"),
+        ("CoordAtt", "coord"),
+        ("CrissCrossAttention", "criss_cross"),
+        ("SqueezeExcitation", "se"),
+        ("DynamicConv", "dynamic_conv"),
+    ],
+)
+def test_names_of_classes_find_their_mechanism(name, here):
+    with pytest.raises(UnknownNameError, match=f"{name!r}: here it is '{here}'"):
+        create(name, channels=8)
+
+
+@pytest.mark.parametrize("name", ["CA", "CALayer", "sa_layer"])
+def test_a_class_of_an_ambiguous_acronym_is_refused(name):
+    with pytest.raises(UnknownNameError, match=f"{name!r} means several things"):
+        create(name, channels=8)
+
+
+@every
+def test_integers_of_numpy_are_integers(mechanism):
+    width, here = np.int64(8), drawn(mechanism(8))
+    module = drawn(mechanism(width))
+    assert type(module.channels) is int
+    assert torch.equal(module(features(2, 8, 5, 4)), here(features(2, 8, 5, 4)))
+
+
+def test_options_of_numpy_are_kept_as_pythons():
+    module = create("cbam", channels=np.int64(8), kernel_size=np.int64(3), dims=np.int64(2), hidden=np.int32(3))
+    assert {type(module.options[name]) for name in ("kernel_size", "dims", "hidden")} == {int}
+    assert module(torch.randn(2, 8, 5, 4)).shape == (2, 8, 5, 4)
+
+
+@every
+def test_channels_that_come_last_are_told_so(mechanism):
+    with pytest.raises(ShapeError, match=r"channels come second, \(b, c, ...\): x.movedim\(-1, 1\)"):
+        at_dims(mechanism, max(mechanism.facts.dims))(torch.zeros(2, *(5, 4, 3)[: max(mechanism.facts.dims)], 8))
+
+
+@every
+def test_a_paper_is_printed_in_what_its_venue_is(mechanism):
+    paper, journals = mechanism.facts.paper, ("Media", "Medicine", "Intelligence", "Applications", "Neurocomputing")
+    kind = "preprint" if paper.venue == "arXiv" else "journal" if paper.venue.endswith(journals) else "proceedings"
+    assert paper.published == kind
+
+
+class Shared(TorchDispatchMode):
+    """Inside, `seen` says whether a maximum was taken whose gradient all share that tie for it."""
+
+    def __init__(self):
+        super().__init__()
+        self.seen = False
+
+    def __torch_dispatch__(self, operator, types, args=(), kwargs=None):
+        self.seen |= operator in (torch.ops.aten.amax.default, torch.ops.aten.maximum.default)
+        return operator(*args, **(kwargs or {}))
+
+
+@every
+def test_ties_that_share_a_gradient_are_departures(mechanism):
+    module = mechanism(8, **({"subsample": 2} if mechanism.facts.name == "nonlocal" else {}))
+    with Shared() as shared:
+        module(*module.example_inputs(8, (5, 4)))
+    assert shared.seen == any("tie for" in departure for departure in mechanism.facts.departures)
 
 
 def test_options_come_from_the_line_and_from_the_call():

@@ -5,8 +5,9 @@ import pytest
 from regard.core import Facts, Paper
 
 
-def paper(identifier):
-    return Paper(title="On Looking", authors="Ada A and Bob B", year=2020, venue="CVPR", identifier=identifier)
+def paper(identifier, **more):
+    known = {"title": "On Looking", "authors": "Ada A and Bob B", "year": 2020, "venue": "CVPR"}
+    return Paper(identifier=identifier, **(known | more))
 
 
 @pytest.mark.parametrize(
@@ -39,6 +40,16 @@ def test_bibtex_names_the_archive_or_the_doi():
     assert "  url = {https://proceedings.mlr.press/v139/yang21o.html},\n" in page
     assert "eprint" not in paper("doi:10.1000/x").bibtex("looking")
     assert entry.count("{") == entry.count("}")
+
+
+def test_bibtex_says_what_a_paper_was_printed_in():
+    article = paper("doi:10.1000/x", venue="Neurocomputing", published="journal").bibtex("looking")
+    assert article.startswith("@article{looking,\n")
+    assert "  journal = {Neurocomputing},\n" in article
+    preprint = paper("arXiv:1905.09646", venue="arXiv", published="preprint").bibtex("looking")
+    assert preprint.startswith("@misc{looking,\n")
+    assert "  archivePrefix = {arXiv},\n" in preprint
+    assert "booktitle" not in article + preprint
 
 
 def test_facts_of_a_plain_gate_are_the_defaults():

@@ -118,8 +118,13 @@ def test_it_says_in_which_options_a_module_is_another_function():
 
 
 def test_a_constant_of_theirs_is_neither_given_nor_missed():
-    layout = Layout(library="o", twin="o.T", names={"weight": "w"}, constants=("basis",))
+    constants = {"basis": lambda options, theirs: torch.full_like(theirs, options["wave"])}
+    layout = Layout(library="o", twin="o.T", names={"weight": "w"}, constants=constants, note="wave as there")
     state = {"w": torch.ones(2, 3), "basis": torch.zeros(7)}
+    layout.check({"wave": 0}, state)
+    layout.check({"wave": 1}, {"w": torch.ones(2, 3)})
+    with pytest.raises(CheckpointError, match=r"'basis' of the weights.*options of those weights \(wave as there\)"):
+        layout.check({"wave": 1}, state)
     assert list(layout.to_ours(state, {"weight": torch.zeros(2, 3)})) == ["weight"]
     assert list(layout.to_ours({"w": torch.ones(2, 3)}, {"weight": torch.zeros(2, 3)})) == ["weight"]
     assert list(layout.to_theirs({"weight": torch.ones(2, 3)})) == ["w"]

@@ -1,6 +1,7 @@
 """The one list of mechanisms, and how to find and make one by name."""
 
 import inspect
+from collections.abc import Iterable
 
 from regard.attention.branch.dynamic_conv import DynamicConv
 from regard.attention.branch.lsk import LSK
@@ -118,6 +119,11 @@ CONTROLS: tuple[type[Features], ...] = (Static,)
 """What a mechanism has to beat; found and made by name like the others, but nobody's invention."""
 
 AMBIGUOUS: dict[str, dict[str, str | None]] = {
+    "ca": {
+        "coordinate attention": "coord",
+        "the channel attention of RCAN, which is squeeze-and-excitation": "se",
+        "the channel half of CBAM": "cbam_channel",
+    },
     "sca": {
         "the spatial and channel-wise attention of SCA-CNN": "sca_cnn",
         "the simplified channel attention of NAFNet": "simple_channel",
@@ -159,9 +165,13 @@ OTHER_NAMES: dict[str, str] = {
     "soft_mask": "residual_mask",
     "spatial_transformer": "stn",
     "split_attention": "splat",
+    "squeeze_excitation": "se",
     "squeeze_excite": "se",
 }
 """What others call a mechanism, or a form of it, and the spec that makes it here."""
+
+ENDINGS = ("attention", "att", "layer", "block", "module", "conv", "gate")
+"""What others add to a mechanism's name to make the name of a class: `SELayer`, `skconv`, `CoordAtt`."""
 
 
 def names(*, family: Family | None = None, kind: Kind | None = None) -> tuple[str, ...]:
@@ -176,15 +186,29 @@ def names(*, family: Family | None = None, kind: Kind | None = None) -> tuple[st
 
 def find(name: str) -> type[Features]:
     """The class of that name; an unknown name is an error that lists the nearest."""
-    if name in AMBIGUOUS:
-        meanings = (f"{what} ({f'here {here!r}' if here else 'not here'})" for what, here in AMBIGUOUS[name].items())
+    here = {mechanism.facts.name: mechanism for mechanism in (*CATALOGUE, *CONTROLS)}
+    if name in here:
+        return here[name]
+    meant = _meant(name, (*AMBIGUOUS, *OTHER_NAMES, *here))
+    if meant in AMBIGUOUS:
+        meanings = (f"{what} ({f'here {ours!r}' if ours else 'not here'})" for what, ours in AMBIGUOUS[meant].items())
         raise UnknownNameError(f"{name!r} means several things: {', '.join(meanings)}. Use the full name.")
-    if name in OTHER_NAMES:
-        raise UnknownNameError(f"There is no mechanism named {name!r}: here it is {OTHER_NAMES[name]!r}.")
-    for mechanism in (*CATALOGUE, *CONTROLS):
-        if mechanism.facts.name == name:
-            return mechanism
-    raise unknown_name("mechanism", name, (m.facts.name for m in (*CATALOGUE, *CONTROLS)))
+    if meant is not None:
+        raise UnknownNameError(f"There is no mechanism named {name!r}: here it is {OTHER_NAMES.get(meant, meant)!r}.")
+    raise unknown_name("mechanism", name, here)
+
+
+def _meant(name: str, known: Iterable[str]) -> str | None:
+    """The known name that is `name` but for its case, its underscores and an ending of classes, or None."""
+    folded = {_fold(one): one for one in known}
+    name = _fold(name)
+    endings = (ending for ending in ENDINGS if name.endswith(ending))
+    tried = (name, *(name.removesuffix(ending) for ending in endings))
+    return next((folded[one] for one in tried if one in folded), None)
+
+
+def _fold(name: str) -> str:
+    return name.lower().replace("_", "")
 
 
 def create(name: str | Spec, *, channels: int, **options: object) -> Features:

@@ -34,12 +34,12 @@ def import_weights(module: Mechanism, state: Mapping[str, Tensor], library: str)
         >>> gate = create("se", channels=8, reduction=4)
         >>> import_weights(gate, export_weights(create("se", channels=8, reduction=4), "timm"), "timm")
     """
-    found = layout_of(module, library)
-    if getattr(module, "strength", None) is not None:
-        like = {name: values for name, values in module.state_dict().items() if name != "strength"}
-        module.load_state_dict(found.to_ours(state, like), strict=False)
-    else:
-        module.load_state_dict(found.to_ours(state, module.state_dict()))
+    held_back = getattr(module, "strength", None) is not None
+    like = {name: values for name, values in module.state_dict().items() if name != "strength" or not held_back}
+    layouts = _fitting(module, library)
+    found = next((layout for layout in layouts if layout.names_all(like, state)), layouts[0])
+    found.check(module.options, state)
+    module.load_state_dict(found.to_ours(state, like), strict=not held_back)
 
 
 def export_weights(module: Mechanism, library: str) -> dict[str, Tensor]:
@@ -75,7 +75,12 @@ def layouts_of(name: str) -> tuple[Layout, ...]:
 
 
 def layout_of(module: Mechanism, library: str) -> Layout:
-    """How that library stores the module's parameters."""
+    """How that library stores the module's parameters; where it has several names for them, the newest."""
+    return _fitting(module, library)[0]
+
+
+def _fitting(module: Mechanism, library: str) -> list[Layout]:
+    """The layouts in that library of twins that compute what the module does, at least one."""
     known = module.layouts or layouts_of(module.facts.name)
     layouts = [layout for layout in known if layout.library == library]
     if not known:
@@ -86,9 +91,9 @@ def layout_of(module: Mechanism, library: str) -> Layout:
     if not layouts:
         libraries = {layout.library for layout in known}
         raise unknown_name(f"library with a twin of {module.facts.name!r}", library, libraries)
-    for layout in layouts:
-        if not layout.unlike(module.options):
-            return layout
+    fitting = [layout for layout in layouts if not layout.unlike(module.options)]
+    if fitting:
+        return fitting
     ways = "; or ".join(f"{layout.unlike(module.options)} for {layout.twin}" for layout in layouts)
     raise CheckpointError(
         f"{module.facts.name}: {library} computes another function than this module: build it with {ways}."

@@ -220,24 +220,31 @@ class Norm(_BatchNorm):
             warnings.warn(f"{rule}; it used its running statistics instead.", stacklevel=2)
 
 
-def bottleneck(owner: str, channels: int, reduction: int, bias: bool) -> tuple[Linear, Linear]:
-    """A layer that narrows to max(1, channels // reduction) units, and one that widens again.
+def bottleneck(
+    owner: str, channels: int, reduction: int, bias: bool, hidden: int | None = None, minimum: int = 1
+) -> tuple[Linear, Linear]:
+    """A layer that narrows to the units of `hidden_width`, and one that widens again.
 
     >>> [layer.out_features for layer in bottleneck("se", 64, 16, True)]
     [4, 64]
     """
-    hidden = hidden_width(owner, channels, reduction)
+    hidden = hidden_width(owner, channels, reduction, hidden, minimum)
     flag(owner, "bias", bias)
     return Linear(channels, hidden, bias=bias), Linear(hidden, channels, bias=bias)
 
 
-def hidden_width(owner: str, channels: int, reduction: int) -> int:
-    """channels / reduction rounded down, never under 1 (a hidden layer of width 0 would ignore its input).
+def hidden_width(owner: str, channels: int, reduction: int, hidden: int | None = None, minimum: int = 1) -> int:
+    """`hidden` where it is given; else channels / reduction rounded down, but never under `minimum`.
 
-    >>> hidden_width("se", 64, 16), hidden_width("se", 8, 16)
-    (4, 1)
+    The minimum is at least 1: a hidden layer of width 0 would ignore its input.
+
+    >>> hidden_width("se", 64, 16), hidden_width("se", 8, 16), hidden_width("se", 64, 16, minimum=8)
+    (4, 1, 8)
+    >>> hidden_width("se", 120, 16, hidden=32)
+    32
     """
-    return max(1, channels // at_least(owner, "reduction", reduction, 1))
+    width = max(at_least(owner, "min_hidden", minimum, 1), channels // at_least(owner, "reduction", reduction, 1))
+    return width if hidden is None else at_least(owner, "hidden", hidden, 1)
 
 
 def group_count(owner: str, groups: int | None, default: int, *channels: int) -> int:

@@ -11,6 +11,7 @@ Kind = Literal["soft", "hard"]
 Act = Literal["weigh", "select", "resample", "aggregate"]
 Place = Literal["residual", "stage", "conv", "kernel", "head"]
 Returns = Literal["features", "vector", "context", "sample"]
+Published = Literal["proceedings", "journal", "preprint"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +19,8 @@ class Paper:
     """A publication.
 
     `identifier` is an arXiv id (`arXiv:1709.01507`), a DOI (`doi:10...`), or the volume and page name of the
-    Proceedings of Machine Learning Research (`pmlr:v139/yang21o`), whose papers have neither.
+    Proceedings of Machine Learning Research (`pmlr:v139/yang21o`), whose papers have neither. `published` says in what
+    the venue prints it.
     """
 
     title: str
@@ -26,6 +28,7 @@ class Paper:
     year: int
     venue: str
     identifier: str
+    published: Published = "proceedings"
 
     @property
     def url(self) -> str:
@@ -42,9 +45,14 @@ class Paper:
             "arXiv": f"  eprint = {{{rest}}},\n  archivePrefix = {{arXiv}},",
             "pmlr": f"  url = {{{self.url}}},",
         }.get(scheme, f"  doi = {{{rest}}},")
+        entry, venue = {
+            "proceedings": ("inproceedings", f"  booktitle = {{{self.venue}}},\n"),
+            "journal": ("article", f"  journal = {{{self.venue}}},\n"),
+            "preprint": ("misc", ""),
+        }[self.published]
         return (
-            f"@inproceedings{{{key},\n  title = {{{self.title}}},\n  author = {{{self.authors}}},\n"
-            f"  booktitle = {{{self.venue}}},\n  year = {{{self.year}}},\n{identity}\n}}"
+            f"@{entry}{{{key},\n  title = {{{self.title}}},\n  author = {{{self.authors}}},\n"
+            f"{venue}  year = {{{self.year}}},\n{identity}\n}}"
         )
 
 

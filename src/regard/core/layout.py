@@ -10,6 +10,9 @@ from regard.core.errors import CheckpointError
 
 Way = Callable[[Tensor], Tensor]
 
+Constant = Callable[[Mapping[str, object], Tensor], Tensor]
+"""Our options and their tensor, of which the size counts -> what that tensor is where both compute the same."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Stored:
@@ -53,13 +56,15 @@ class Layout:
 
     Attributes:
         library: `timm`, `torchvision`, `pytorchcv`, `official` (the authors' own code) or another one.
-        twin: the class there, `module.Class`, with the options that make it the same function as ours.
+        twin: the class there, `module.Class`, with the options that make it the same function as ours; those that
+            neither it nor `note` names have their defaults there.
         mechanism: the name of ours; empty where the layout stands on its class.
         names: for each tensor or module of ours (`reduce`, `norm.weight`) its name there, or more about it.
         options: what a module of ours has to be built with for the two to be the same function.
-        constants: tensors of theirs that are computed here: left out both ways, so that theirs loads ours with
-            `strict=False`.
-        note: what else there is to know, for people.
+        constants: tensors of theirs that are computed here, and what they must be: left out both ways, so that theirs
+            loads ours with `strict=False`.
+        note: what else there is to know, for people: every option that changes the function and no shape, and is not
+            in `options`, is named here.
 
     Example:
         >>> layout = Layout(library="timm", twin="timm.layers.SEModule", names={"reduce": Stored(name="fc1", axes=4)})
@@ -72,12 +77,32 @@ class Layout:
     mechanism: str = ""
     names: Mapping[str, str | Stored] = field(default_factory=dict)
     options: Mapping[str, object] = field(default_factory=dict)
-    constants: tuple[str, ...] = ()
+    constants: Mapping[str, Constant] = field(default_factory=dict)
     note: str = ""
 
     def unlike(self, options: Mapping[str, object]) -> str:
         """The options in which a module differs from what this layout is for, as `name=value` of the layout."""
         return ", ".join(f"{name}={value!r}" for name, value in self.options.items() if options.get(name) != value)
+
+    def names_all(self, like: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> bool:
+        """Whether their state dict has, under the names of this layout, a tensor for each of `like`, ours."""
+        wanted = [name for name in like if not name.endswith("num_batches_tracked")]
+        return all(any(name == key or name.startswith(f"{key}.") for key in self.names) for name in wanted) and all(
+            self._place(name)[1] in theirs for name in wanted
+        )
+
+    def check(self, options: Mapping[str, object], theirs: Mapping[str, Tensor]) -> None:
+        """Raises a `CheckpointError` where a constant of theirs shows that a module with those options is another."""
+        for name, constant in self.constants.items():
+            if name not in theirs:
+                continue
+            stored = theirs[name].double()
+            wanted = constant(options, stored)
+            if wanted.shape != stored.shape or not torch.allclose(wanted, stored, rtol=1e-3, atol=1e-4):
+                raise CheckpointError(
+                    f"{name!r} of the weights, of shape {tuple(stored.shape)}, is not what the module computes in "
+                    f"its place: build the mechanism with the options of those weights ({self.note})."
+                )
 
     def to_theirs(self, ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Our state dict as theirs.

@@ -11,7 +11,7 @@ from torch import nn
 from regard.core.facts import Facts
 from regard.core.formula import evaluate
 from regard.core.layout import Layout
-from regard.core.options import check_options, one_of
+from regard.core.options import check_options, one_of, plain
 
 
 class Mechanism(nn.Module, ABC):
@@ -45,7 +45,7 @@ class Mechanism(nn.Module, ABC):
             return module
         bound.apply_defaults()
         sizes = {p.name for p in bound.signature.parameters.values() if p.default is p.empty}
-        options = {name: value for name, value in bound.arguments.items() if name not in sizes}
+        options = {name: plain(value) for name, value in bound.arguments.items() if name not in sizes}
         check_options(cls.facts.name, cls.__init__, options)
         if "dims" in options:
             one_of(cls.facts.name, "dims", options["dims"], cls.facts.dims)

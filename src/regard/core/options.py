@@ -1,10 +1,11 @@
 """Checks of constructor options: each error names the owner, the option, the value and the rule."""
 
 import math
+import operator
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from types import NoneType, UnionType
-from typing import Literal, Union, get_args, get_origin, get_type_hints
+from typing import Literal, SupportsIndex, Union, get_args, get_origin, get_type_hints
 
 from regard.core.errors import OptionError
 
@@ -16,19 +17,36 @@ def at_least(owner: str, option: str, value: int, minimum: int) -> int:
     Traceback (most recent call last):
     regard.core.errors.OptionError: se: reduction=0 is not allowed; it must be an integer of at least 1.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+    number = plain(value)
+    if isinstance(number, bool) or not isinstance(number, int) or number < minimum:
         raise OptionError(f"{owner}: {option}={value!r} is not allowed; it must be an integer of at least {minimum}.")
-    return value
+    return number
+
+
+def plain(value: object) -> object:
+    """An integer of another library, such as NumPy, as Python's; anything else as it is.
+
+    >>> import torch
+    >>> plain(torch.tensor(3)), plain(True), plain(2.0)
+    (3, True, 2.0)
+    """
+    if isinstance(value, bool | int) or not isinstance(value, SupportsIndex):
+        return value
+    try:
+        return operator.index(value)
+    except TypeError:
+        return value
 
 
 def odd(owner: str, option: str, value: int) -> int:
     """`value` where it is an odd positive integer, as a kernel that keeps the size must be."""
-    if at_least(owner, option, value, 1) % 2 == 0:
+    number = at_least(owner, option, value, 1)
+    if number % 2 == 0:
         raise OptionError(
-            f"{owner}: {option}={value} is not allowed; it must be odd, so that the output keeps the size "
-            f"(try {value - 1} or {value + 1})."
+            f"{owner}: {option}={number} is not allowed; it must be odd, so that the output keeps the size "
+            f"(try {number - 1} or {number + 1})."
         )
-    return value
+    return number
 
 
 def positive(owner: str, option: str, value: float) -> float:
@@ -79,7 +97,7 @@ def _kinds(build: Callable[..., object]) -> dict[str, tuple[object, ...]]:
 
 def one_of(owner: str, option: str, value: object, allowed: Iterable[object]) -> object:
     """`value` where it is among `allowed`, type included: neither True nor 1.0 is the integer 1."""
-    choices = tuple(allowed)
+    choices, value = tuple(allowed), plain(value)
     if not any(type(value) is type(choice) and value == choice for choice in choices):
         raise OptionError(
             f"{owner}: {option}={value!r} is not allowed; choose one of {', '.join(repr(c) for c in choices)}."

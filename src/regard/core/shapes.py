@@ -19,6 +19,11 @@ def expect_features(owner: str, x: Tensor, channels: int, dims: tuple[int, ...])
             f"{owner}: x has shape {tuple(x.shape)}; it must be (b, c, ...) with {axes} position "
             f"{'axis' if dims == (1,) else 'axes'} after the channels."
         )
+    if x.shape[1] != channels and x.shape[-1] == channels:
+        raise ShapeError(
+            f"{owner}: x has shape {tuple(x.shape)}, with the {channels} channels of the module last; channels come "
+            "second, (b, c, ...): x.movedim(-1, 1)."
+        )
     if x.shape[1] != channels:
         raise ShapeError(
             f"{owner}: x has shape {tuple(x.shape)}, so {x.shape[1]} channels, but the module was built for "

@@ -81,8 +81,9 @@ class ResNet(nn.Module):
             if style.mechanism is not None and style.place == "stage" and stage < len(layout.blocks):
                 self._append(f"attention{stage}", attention.create(style.mechanism, channels=channels))
         self.pooling = "attention" if style.place == "head" else "avgpool"
-        self.add_module(self.pooling, _pooling(channels, style))
-        self.fc = nn.Linear(channels, num_classes)
+        pooling = _pooling(channels, style)
+        self.add_module(self.pooling, pooling)
+        self.fc = nn.Linear(getattr(pooling, "out_channels", channels), num_classes)
         self.reduction = (1 if layout.small else 4) * 2 ** (len(layout.blocks) - 1)
 
     def _append(self, name: str, module: nn.Module) -> None:

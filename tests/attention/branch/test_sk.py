@@ -75,7 +75,14 @@ def test_any_kernel_sizes_and_dilations_may_stand_side_by_side(shape, options, s
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"branches": 3}, {"kernel_sizes": (3, 5)}, {"out_channels": 12, "groups": 2}, {"dims": 3, "reduction": 4}],
+    [
+        {},
+        {"branches": 3},
+        {"kernel_sizes": (3, 5)},
+        {"out_channels": 12, "groups": 2},
+        {"dims": 3, "reduction": 4},
+        {"hidden": 5},
+    ],
 )
 def test_the_count_in_the_facts_holds_for_every_option(options):
     for channels in (4, 64, 512):
@@ -114,14 +121,25 @@ def test_a_case_computed_by_hand():
     torch.testing.assert_close(y, torch.tensor([[[0.75, 0.75, 0.25]]]), rtol=1e-4, atol=1e-6)
 
 
-def sknet(depths):
-    """Parameters of an SKNet with 1000 classes: the paper's table 1 with our unit in place of the 3x3."""
+def sknet(depths, **hidden):
+    """Parameters of an SKNet with 1000 classes: the paper's table 1 with our unit in place of the 3x3.
+
+    Args:
+        depths: of its stages.
+        hidden: of a stage, by its width as in `at256`.
+    """
     total, inputs = 3 * 64 * 49 + 2 * 64, 64
     for width, depth in zip((128, 256, 512, 1024), depths, strict=True):
         outputs = 2 * width
         total += inputs * outputs + 2 * outputs
         for _ in range(depth):
-            total += inputs * width + 2 * width + count(SK(width)) + width * outputs + 2 * outputs
+            total += (
+                inputs * width
+                + 2 * width
+                + count(SK(width, hidden=hidden.get(f"at{width}")))
+                + width * outputs
+                + 2 * outputs
+            )
             inputs = outputs
     return total + inputs * 1000 + 1000
 
@@ -130,6 +148,7 @@ def test_counts_of_the_papers_networks():
     assert sknet((3, 4, 6, 3)) == 27_479_784
     assert sknet((2, 2, 2, 2)) == 16_746_408
     assert sknet((3, 4, 23, 3)) == 48_736_040
+    assert sknet((3, 4, 23, 3), at256=16) == 48_686_760  # as released
     assert [SK(c).reduce.out_features for c in (16, 128, 256, 512, 1024)] == [32, 32, 32, 32, 64]
 
 

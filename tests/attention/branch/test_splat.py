@@ -99,6 +99,8 @@ def test_a_case_computed_by_hand():
         (48, {"radix": 4, "groups": 2}, {"radix": 4, "groups": 2}),
         (64, {"out_channels": 96, "stride": 2, "groups": 2}, {"out_channels": 96, "stride": 2, "groups": 2}),
         (256, {"reduction": 8}, {"rd_ratio": 1 / 8}),
+        (72, {"hidden": 40}, {}),
+        (16, {"min_hidden": 8}, {"rd_channels": 4}),
     ],
 )
 def test_timm_agrees(channels, options, twin):
@@ -137,7 +139,14 @@ def test_counts_of_the_papers_networks():
 
 
 def test_the_count_in_the_facts_holds_for_every_option():
-    for options in ({"radix": 1}, {"radix": 3, "groups": 2}, {"out_channels": 12, "kernel_size": 5}, {"dims": 3}):
+    for options in (
+        {"hidden": 5, "groups": 2},
+        {"min_hidden": 4},
+        {"radix": 1},
+        {"radix": 3, "groups": 2},
+        {"out_channels": 12, "kernel_size": 5},
+        {"dims": 3},
+    ):
         for channels in (6, 64):
             assert Splat.count(channels, **options) == count(Splat(channels, **options))
 

@@ -95,6 +95,14 @@ def test_timm_agrees(bias):
     assert_twins(CBAMChannel(64, bias=bias), theirs, "timm", features(2, 64, 5, 3))
 
 
+def test_a_hidden_width_takes_the_place_of_the_rule():
+    theirs = ChannelAttn(64, rd_divisor=8, mlp_bias=True)
+    assert_twins(CBAMChannel(64, min_hidden=8), theirs, "timm", features(2, 64, 3, 2))
+    for options in ({"min_hidden": 8}, {"hidden": 6}):
+        assert CBAMChannel.count(64, **options) == count(CBAMChannel(64, **options))
+    assert CBAMChannel(64, hidden=6).reduce.out_features == 6
+
+
 def test_pytorchcv_agrees():
     assert_twins(CBAMChannel(64), ChannelGate(64), "pytorchcv", features(2, 64, 5, 3))
 

@@ -8,7 +8,7 @@ from torch import nn
 from regard.attention.channel.fca import FCA, ORDERS
 from regard.attention.channel.se import SE
 from regard.attention.exchange import export_weights, import_weights
-from regard.core.errors import OptionError, ShapeError
+from regard.core.errors import CheckpointError, OptionError, ShapeError
 from tests.attention.drawn import PLAIN_RESNET, arrays, assert_equal, block_outputs, count, drawn, features, names
 from tests.attention.formulas import affine, over_positions, relu, sigmoid
 
@@ -95,6 +95,11 @@ def test_weights_of_the_authors_code_go_there_and_back_without_their_constants()
     state = MultiSpectral(8, 7, FOUR["top4"], 2).double().state_dict() | export_weights(module, "official")
     assert "dct_layer.weight" in state.keys() - export_weights(module, "official").keys()
     import_weights(other, state, "official")
+    for wrong in ({"frequencies": "low4"}, {"size": 14}):
+        with pytest.raises(
+            CheckpointError, match=r"'dct_layer.weight' of the weights.* is not what the module computes"
+        ):
+            import_weights(FCA(8, **({"reduction": 2, "frequencies": "top4"} | wrong)), state, "official")
     x = features(2, 8, 7, 7)
     assert torch.equal(other(x), module(x))
 

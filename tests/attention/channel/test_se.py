@@ -5,6 +5,7 @@ import pytest
 import torch
 from pytorchcv.models.common.att import SEBlock
 from timm.layers.squeeze_excite import EffectiveSEModule, SEModule
+from torchvision.models import mobilenet_v3_large, regnet_y_400mf
 from torchvision.ops import SqueezeExcitation
 
 from regard.attention.channel.se import SE
@@ -112,6 +113,30 @@ def test_torchvision_agrees():
     assert_twins(SE(8, reduction=2), SqueezeExcitation(8, 4), "torchvision", features(2, 8, 5, 3))
 
 
+@pytest.mark.parametrize("build", [mobilenet_v3_large, regnet_y_400mf])
+def test_hidden_widths_of_real_networks_agree(build):
+    layers = [layer for layer in build().modules() if isinstance(layer, SqueezeExcitation)]
+    widths = {(layer.fc1.in_channels, layer.fc1.out_channels): layer for layer in layers}
+    assert any(c // 4 != hidden and c // 16 != hidden for c, hidden in widths)
+    for (c, hidden), theirs in widths.items():
+        gate = "hard_sigmoid" if isinstance(theirs.scale_activation, torch.nn.Hardsigmoid) else "sigmoid"
+        module = SE(c, hidden=hidden, gate=gate)
+        assert_twins(module, theirs, "torchvision", features(1, c, 2, 1), rtol=1e-10)
+        assert SE.count(c, hidden=hidden) == count(module)
+
+
+@pytest.mark.parametrize("channels", [16, 64, 256])
+def test_timms_default_agrees(channels):
+    assert_twins(SE(channels, min_hidden=8), SEModule(channels), "timm", features(2, channels, 3, 2))
+    assert SE.count(channels, min_hidden=8) == count(SEModule(channels))
+
+
+def test_a_hidden_width_takes_the_place_of_the_rule():
+    assert SE(64, hidden=7).reduce.out_features == SE(64, reduction=None, hidden=7).reduce.out_features == 7
+    assert SE(64, hidden=2, min_hidden=8).reduce.out_features == 2
+    assert SE.count(64, reduction=None, hidden=7) == count(SE(64, reduction=None, hidden=7))
+
+
 def test_pytorchcv_agrees():
     assert_twins(SE(32, reduction=4), SEBlock(32, reduction=4), "pytorchcv", features(2, 32, 5, 3))
 
@@ -126,6 +151,8 @@ def test_the_authors_effective_layer_is_named_as_theirs():
     [
         ({"reduction": 0}, "se: reduction=0 is not allowed; it must be an integer of at least 1"),
         ({"reduction": 2.0}, "reduction=2.0"),
+        ({"hidden": 0}, "se: hidden=0 is not allowed; it must be an integer of at least 1"),
+        ({"min_hidden": 0}, "se: min_hidden=0 is not allowed; it must be an integer of at least 1"),
         ({"gate": "tanh"}, "se: gate='tanh' is not allowed; choose one of 'sigmoid', 'hard_sigmoid'"),
         ({"reduction": None, "bias": 0}, "se: bias=0 is not allowed; it must be True or False"),
         ({"bias": "no"}, "se: bias='no' is not allowed; it must be True or False"),

@@ -50,6 +50,11 @@ def test_the_channel_half_looks_at_the_statistics_asked_for(pools):
     assert_equal(module(x), formula(x.numpy(), arrays(module), pools), rtol=1e-10)
 
 
+def test_timm_with_another_hidden_width_agrees():
+    theirs = CbamModule(64, rd_channels=24, mlp_bias=True)
+    assert_twins(CBAM(64, hidden=24), theirs, "timm", features(2, 64, 3, 2))
+
+
 @pytest.mark.parametrize("bias", [True, False])
 def test_timm_agrees_after_its_planes_are_swapped(bias):
     assert_twins(CBAM(64, bias=bias), CbamModule(64, mlp_bias=bias), "timm", features(2, 64, 5, 3))

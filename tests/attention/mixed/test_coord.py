@@ -63,6 +63,7 @@ def test_a_case_computed_by_hand():
 
 def test_timm_with_biases_agrees():
     assert_twins(Coord(64), CoordAttn(64, rd_channels=8, bias=True), "timm", features(2, 64, 7, 5))
+    assert_twins(Coord(96, hidden=24), CoordAttn(96, rd_channels=24, bias=True), "timm", features(2, 96, 3, 2))
     theirs = CoordAttn(24, rd_channels=12, bias=False)
     assert_twins(Coord(24, reduction=2, bias=False), theirs, "timm", features(3, 24, 4, 9))
 

@@ -94,10 +94,16 @@ def test_the_authors_layout_goes_there_and_back(spatial):
     assert {name.partition(".")[0] for name in state} == set(branches)
     # Their first branch pools the height and convolves over (channels, width), the second over (height, channels).
     assert torch.equal(state["hc.conv.conv.weight"], module.branches[1].conv.weight)
-    other = Triplet(6, spatial=spatial).double().eval()
-    import_weights(other, state, "official")
-    x = features(2, 6, 3, 4)
-    assert torch.equal(other(x), module(x))
+    renamed = {"cw": "ChannelGateH", "hc": "ChannelGateW", "hw": "SpatialGate"}
+    released = {
+        f"{renamed[branch]}.spatial.{rest.removeprefix('conv.')}": values
+        for branch, rest, values in ((*name.split(".", 1), values) for name, values in state.items())
+    }
+    for theirs in (state, released):
+        other = Triplet(6, spatial=spatial).double().eval()
+        import_weights(other, theirs, "official")
+        x = features(2, 6, 3, 4)
+        assert torch.equal(other(x), module(x))
 
 
 @pytest.mark.parametrize(

@@ -71,9 +71,11 @@ def test_timms_pooling_by_a_learned_query_agrees():
     assert_twins(AttentionPool(16, form="query", heads=4, size=(5, 3)), theirs, "timm", x)
 
 
-def test_timms_form_of_clips_head_agrees():
-    module, x = drawn(AttentionPool(16, heads=4, size=(5, 3))), features(2, 16, 5, 3)
-    theirs = AttentionPool2d(16, feat_size=(5, 3), num_heads=4, qkv_separate=True).double()
+@pytest.mark.parametrize("width", [16, 6])
+def test_timms_form_of_clips_head_agrees(width):
+    options = {"heads": 4, "size": (5, 3), "out_channels": width}
+    module, x = drawn(AttentionPool(16, **options)), features(2, 16, 5, 3)
+    theirs = AttentionPool2d(16, out_features=width, feat_size=(5, 3), num_heads=4, qkv_separate=True).double()
     renamed = {"q_proj": "q", "k_proj": "k", "v_proj": "v", "c_proj": "proj", "positional_embedding": "pos_embed"}
     official = export_weights(module, "official")
     theirs.load_state_dict({_renamed(name, renamed): values for name, values in official.items()})
@@ -85,7 +87,7 @@ def test_timms_form_of_clips_head_agrees():
     for ours, other in zip(*results, strict=True):
         torch.testing.assert_close(ours, other, rtol=1e-11, atol=1e-11)
     assert count(module) == count(theirs)
-    other = AttentionPool(16, heads=4, size=(5, 3)).double()
+    other = AttentionPool(16, **options).double()
     import_weights(other, official, "official")
     assert torch.equal(other(x), module(x))
 
@@ -98,8 +100,10 @@ def _renamed(name, names):
 def test_the_count_of_the_published_head():
     # CLIP's RN50: an embedding of 50 tokens and four square layers of 2048, but for the last one's 1024 outputs.
     published = 50 * 2048 + 3 * (2048 * 2048 + 2048) + 2048 * 1024 + 1024
-    module = AttentionPool(2048, heads=32, size=(7, 7))
-    assert count(module) - 1024 * 2049 == published
+    assert AttentionPool.count(2048, heads=32, size=(7, 7), out_channels=1024) == published
+    module = AttentionPool(64, heads=8, size=(3, 3), out_channels=32)
+    assert count(module) == AttentionPool.count(64, heads=8, size=(3, 3), out_channels=32)
+    assert module(torch.randn(2, 64, 3, 3)).shape == (2, 32)
 
 
 def test_places_are_resampled_for_other_sizes():

@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -95,6 +97,16 @@ def test_the_published_layer_gives_the_same_and_exchanges_weights(kernel_size, n
     assert torch.equal(again(x), ours)
     if norm and training:
         torch.testing.assert_close(module.mix_norm.running_var, theirs.conv2.bn.running_var, rtol=1e-11, atol=1e-12)
+
+
+def test_it_starts_as_the_authors_networks():
+    module = CAA(32)
+    layers = [layer for layer in module.modules() if isinstance(layer, torch.nn.Conv2d)]
+    assert len(layers) == 4
+    for layer in layers:
+        bound = (layer.weight.shape[1] * math.prod(layer.kernel_size)) ** -0.5
+        assert 0.9 * bound < layer.weight.abs().max() <= bound
+        assert not layer.bias.any()
 
 
 def test_the_count_and_the_order():

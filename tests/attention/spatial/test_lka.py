@@ -63,7 +63,7 @@ def test_the_published_layer_gives_the_same_and_exchanges_weights():
     torch.testing.assert_close(x.grad, y.grad, rtol=1e-11, atol=1e-9)
     import_weights(again.double(), theirs.state_dict(), "official")
     assert torch.equal(again(x), module(x))
-    with pytest.raises(CheckpointError, match=r"AttentionModule stores our 'near.weight' as 'conv0.weight'"):
+    with pytest.raises(CheckpointError, match=r"LKA stores our 'near.weight' as 'conv0.weight'"):
         import_weights(LKA(6), theirs.state_dict(), "official")
     gate = drawn(LKA(6))
     theirs.spatial_gating_unit.load_state_dict(export_weights(gate, "official"))

@@ -97,6 +97,13 @@ def test_windows_of_even_sizes_are_those_of_pytorchs_max_pooling():
     torch.testing.assert_close(seen[0][:, 0].flatten(3), logits.flatten(3).softmax(3))
 
 
+def test_timms_rounded_width_agrees():
+    theirs = NonLocalAttn(40, use_scale=False)
+    module = NonLocal(40, hidden=theirs.t.out_channels, scale="none")
+    assert theirs.t.out_channels != 40 // 8
+    assert_twins(module, theirs, "timm", 0.3 * features(2, 40, 3, 2))
+
+
 @pytest.mark.parametrize("use_scale", [True, False])
 def test_timm_agrees(use_scale):
     module = NonLocal(64, reduction=8, scale="channels" if use_scale else "none")

@@ -31,7 +31,7 @@ def told(x, p, axis, form):
 def formula(x, p, form):
     """Equations 3 to 6 of the paper; the other forms end with the sum of the profiles."""
     z = sum(told(x, p, axis, form) for axis in range(x.ndim - 2)) + 0 * x
-    return x * sigmoid(convolve(relu(z), p["mix.weight"], p.get("mix.bias")) if form == "full" else z)
+    return x * sigmoid(convolve(relu(z), p["mix.weight"], p["mix.bias"]) if form == "full" else z)
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 7, 5), (1, 3, 1, 1), (2, 3, 1, 6), (1, 3, 2, 4, 3)])
@@ -39,7 +39,7 @@ def formula(x, p, form):
     "options",
     [
         {},
-        {"bias": False},
+        {"bias": True},
         {"kernel_size": 5},
         {"form": "depthwise"},
         {"form": "depthwise", "bias": True},
@@ -78,13 +78,14 @@ def test_timm_without_convolutions_is_the_plain_form():
 
 
 class StripPooling(torch.nn.Module):
-    """The authors' block in its residual branches, written from the paper's figure 2."""
+    """The authors' block in its residual branches: only the last of its convolutions has a bias."""
 
     def __init__(self, c):
         super().__init__()
-        self.conv1, self.bn1 = torch.nn.Conv2d(c, c, (3, 1), padding=(1, 0)), torch.nn.BatchNorm2d(c)
-        self.conv2, self.bn2 = torch.nn.Conv2d(c, c, (1, 3), padding=(0, 1)), torch.nn.BatchNorm2d(c)
-        self.conv3 = torch.nn.Conv2d(c, c, 1)
+        conv, norm = torch.nn.Conv2d, torch.nn.BatchNorm2d
+        self.conv1, self.bn1 = conv(c, c, (3, 1), padding=(1, 0), bias=False), norm(c)
+        self.conv2, self.bn2 = conv(c, c, (1, 3), padding=(0, 1), bias=False), norm(c)
+        self.conv3 = conv(c, c, 1)
 
     def forward(self, x):
         rows = self.bn1(self.conv1(x.mean(3, True))).expand_as(x)
@@ -110,7 +111,7 @@ def test_the_published_block_gives_the_same_and_exchanges_weights(training):
 
 
 def test_the_count_and_the_order():
-    assert count(Strip(64)) == 2 * (3 * 64 * 64 + 64 + 2 * 64) + 64 * 64 + 64
+    assert count(Strip(64)) == 2 * (3 * 64 * 64 + 2 * 64) + 64 * 64 + 64
     assert count(Strip(64, form="depthwise")) == sum(p.numel() for p in create_attn("strip", 64).parameters())
     assert count(Strip(64, form="plain")) == 0
     layers = dict.fromkeys(name.rpartition(".")[0] for name in names(Strip(4)))

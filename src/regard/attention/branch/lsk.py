@@ -58,6 +58,8 @@ class LSK(LargeKernelGate):
             "The default is the gate alone; projections=True adds the two 1x1 convolutions and the shortcut that "
             "surround it in the published network.",
             "The branches never have less than one channel.",
+            "Channels that tie for the maximum share its gradient, which is deterministic on CUDA; the authors' code "
+            "gives it to one of them.",
         ),
         parameters=(
             "c*((2*dilation - 1)**dims + ceil(kernel_size / dilation)**dims + 2) + 2*(c*h + h) + 4*7**dims + 2"

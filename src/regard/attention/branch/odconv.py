@@ -4,7 +4,16 @@ import torch
 from torch import Tensor, nn, relu
 from torch.nn.modules.conv import _ConvNd
 
-from regard.attention.layers import Linear, Norm, convolution, group_count, over_positions, sigmoid, softmax
+from regard.attention.layers import (
+    Linear,
+    Norm,
+    convolution,
+    group_count,
+    hidden_width,
+    over_positions,
+    sigmoid,
+    softmax,
+)
 from regard.attention.own_kernels import convolve_each, expect_identity, mix_kernels
 from regard.core import Facts, Features, Paper, Start, Tap
 from regard.core.options import at_least, odd, positive
@@ -35,6 +44,7 @@ class ODConv(Features):
         groups: of the convolution; it divides both channel counts.
         kernels: k.
         reduction: r; the hidden layer has max(channels // r, 16) units.
+        hidden: units of the hidden layer in place of that rule; None means the rule.
         temperature: t, which training may lower by assigning it.
         dims: position axes of x.
         strict: raise where batch normalisation would see one value, see `Norm`.
@@ -74,7 +84,7 @@ class ODConv(Features):
         parameters=(
             "c*h + 2*h + (h + 1)*(c + w*(not depthwise) + kernel_size**dims*(kernel_size > 1) + kernels*(kernels > 1))"
             " + kernels*w*(c//groups)*kernel_size**dims"
-            " where w = out_channels or c; h = max(c // reduction, 16); depthwise = groups == c == w"
+            " where w = out_channels or c; h = hidden or max(c // reduction, 16); depthwise = groups == c == w"
         ),
     )
 
@@ -88,6 +98,7 @@ class ODConv(Features):
         groups: int = 1,
         kernels: int = 4,
         reduction: int = 16,
+        hidden: int | None = None,
         temperature: float = 1.0,
         dims: int = 2,
         strict: bool = False,
@@ -102,13 +113,13 @@ class ODConv(Features):
         self.dims, self.stride = dims, stride
         self.groups = group_count("odconv", at_least("odconv", "groups", groups, 1), 1, channels, width)
         self.temperature = positive("odconv", "temperature", temperature)
-        hidden = max(channels // at_least("odconv", "reduction", reduction, 1), MIN_HIDDEN)
-        self.reduce = Linear(channels, hidden, bias=False)
-        self.norm = Norm(hidden, strict=strict)
-        self.score_inputs = Linear(hidden, channels)
-        self.score_outputs = None if groups == channels == width else Linear(hidden, width)
-        self.score_places = None if kernel_size == 1 else Linear(hidden, places)
-        self.score_kernels = None if kernels == 1 else Linear(hidden, kernels)
+        units = hidden_width("odconv", channels, reduction, hidden, MIN_HIDDEN)
+        self.reduce = Linear(channels, units, bias=False)
+        self.norm = Norm(units, strict=strict)
+        self.score_inputs = Linear(units, channels)
+        self.score_outputs = None if groups == channels == width else Linear(units, width)
+        self.score_places = None if kernel_size == 1 else Linear(units, places)
+        self.score_kernels = None if kernels == 1 else Linear(units, kernels)
         self.inputs = Tap("gate")
         self.outputs = None if self.score_outputs is None else Tap("gate")
         self.places = None if self.score_places is None else Tap("kernel")

@@ -3,7 +3,7 @@
 from torch import Tensor, nn, relu, stack
 from torch.nn.modules.conv import _ConvNd
 
-from regard.attention.layers import Linear, Norm, convolution, group_count, softmax
+from regard.attention.layers import Linear, Norm, convolution, group_count, hidden_width, softmax
 from regard.attention.own_kernels import expect_identity
 from regard.core import Facts, Features, OptionError, Paper, Start, Tap
 from regard.core.options import at_least, odd
@@ -32,6 +32,7 @@ class SK(Features):
         stride: of the convolutions.
         groups: of the convolutions; None takes the largest that divides both channel counts and 32, the paper's.
         reduction: r; the hidden layer has max(c // r, 32) units.
+        hidden: units of the hidden layer in place of that rule; None means the rule.
         dims: position axes of x.
         strict: raise where batch normalisation would see one value, see `Norm`.
         start: see `Features`; `identity` needs y to have the shape of x.
@@ -64,13 +65,14 @@ class SK(Features):
         ),
         authors_code="https://github.com/implus/SKNet",
         departures=(
-            "The hidden width is the paper's rule everywhere; the released SKNet-101 has half of it in one stage.",
+            "The hidden width is the paper's rule everywhere; the released SKNet-101 has half of it in one "
+            "stage, which hidden=16 gives.",
             "The default number of groups shrinks to one that divides the channels.",
         ),
         at="conv",
         parameters=(
             "c*w//g*sum(k**dims for k in (kernel_sizes or (3,)*branches)) + 2*w*branches + w*h + 2*h + h*w*branches"
-            " where w = out_channels or c; g = groups or gcd(32, c, w); h = max(w // reduction, 32)"
+            " where w = out_channels or c; g = groups or gcd(32, c, w); h = hidden or max(w // reduction, 32)"
         ),
     )
 
@@ -85,6 +87,7 @@ class SK(Features):
         stride: int = 1,
         groups: int | None = None,
         reduction: int = 16,
+        hidden: int | None = None,
         dims: int = 2,
         strict: bool = False,
         start: Start = "paper",
@@ -96,7 +99,7 @@ class SK(Features):
         expect_identity("sk", start, channels, width, stride)
         self.dims = dims
         conv, groups = convolution("sk", dims), group_count("sk", groups, 32, channels, width)
-        hidden = max(width // at_least("sk", "reduction", reduction, 1), MIN_HIDDEN)
+        units = hidden_width("sk", width, reduction, hidden, MIN_HIDDEN)
         self.branches = nn.ModuleList(
             nn.Sequential(
                 conv(channels, width, k, stride, padding=d * (k // 2), dilation=d, groups=groups, bias=False),
@@ -105,9 +108,9 @@ class SK(Features):
             )
             for k, d in _kernels(branches, kernel_sizes, dilations)
         )
-        self.reduce = Linear(width, hidden, bias=False)
-        self.norm = Norm(hidden, momentum=0.05, strict=strict)
-        self.expand = Linear(hidden, branches * width, bias=False)
+        self.reduce = Linear(width, units, bias=False)
+        self.norm = Norm(units, momentum=0.05, strict=strict)
+        self.expand = Linear(units, branches * width, bias=False)
         self.select = Tap("branch", shares="branch")
         self.reset_parameters()
 

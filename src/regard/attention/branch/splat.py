@@ -3,14 +3,11 @@
 from torch import Tensor, nn, relu, stack
 from torch.nn.modules.conv import _ConvNd
 
-from regard.attention.layers import Conv1d, Norm, convolution, group_count, sigmoid, softmax
+from regard.attention.layers import Conv1d, Norm, convolution, group_count, hidden_width, sigmoid, softmax
 from regard.attention.own_kernels import expect_identity
 from regard.core import Facts, Features, Paper, Start, Tap, widen
 from regard.core.options import at_least, odd
 from regard.kernels import select_branches, squeeze_positions
-
-MIN_HIDDEN = 32
-"""The hidden layer that chooses between the splits is never narrower."""
 
 
 class Splat(Features):
@@ -32,7 +29,9 @@ class Splat(Features):
         groups: g, the cardinality.
         kernel_size: of the convolution, odd.
         stride: of the convolution.
-        reduction: of the hidden layer.
+        reduction: the hidden layer has max(channels r // reduction, min_hidden) units.
+        hidden: units of the hidden layer in place of that rule; None means the rule.
+        min_hidden: the fewest units that the rule gives.
         dims: position axes of x.
         strict: raise where batch normalisation would see one value, see `Norm`.
         start: see `Features`; `identity` needs y to have the shape of x.
@@ -76,7 +75,7 @@ class Splat(Features):
         parameters=(
             "c*w*radix//gcd(groups*radix, c)*kernel_size**dims + 2*w*radix + w*h//groups + h + 2*h"
             " + h*w*radix//groups + w*radix where w = out_channels or c;"
-            " h = ceil(max(c*radix // reduction, 32) / groups) * groups"
+            " h = ceil((hidden or max(c*radix // reduction, min_hidden)) / groups) * groups"
         ),
     )
 
@@ -90,6 +89,8 @@ class Splat(Features):
         kernel_size: int = 3,
         stride: int = 1,
         reduction: int = 4,
+        hidden: int | None = None,
+        min_hidden: int = 32,
         dims: int = 2,
         strict: bool = False,
         start: Start = "paper",
@@ -102,8 +103,7 @@ class Splat(Features):
         expect_identity("splat", start, channels, width, stride)
         groups = group_count("splat", at_least("splat", "groups", groups, 1), 1, channels, width)
         self.radix, self.groups, self.dims = radix, groups, dims
-        hidden = max(channels * radix // at_least("splat", "reduction", reduction, 1), MIN_HIDDEN)
-        hidden = -(-hidden // groups) * groups
+        units = -(-hidden_width("splat", channels * radix, reduction, hidden, min_hidden) // groups) * groups
         self.conv = convolution("splat", dims)(
             channels,
             width * radix,
@@ -114,9 +114,9 @@ class Splat(Features):
             bias=False,
         )
         self.norm = Norm(width * radix, strict=strict)
-        self.reduce = Conv1d(width, hidden, 1, groups=groups)
-        self.reduce_norm = Norm(hidden, strict=strict)
-        self.expand = Conv1d(hidden, width * radix, 1, groups=groups)
+        self.reduce = Conv1d(width, units, 1, groups=groups)
+        self.reduce_norm = Norm(units, strict=strict)
+        self.expand = Conv1d(units, width * radix, 1, groups=groups)
         self.select = Tap("branch", shares=() if radix == 1 else "branch")
         self.reset_parameters()
 

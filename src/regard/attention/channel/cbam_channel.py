@@ -53,7 +53,9 @@ class CBAMChannel(Rescaling):
 
     Args:
         channels: c.
-        reduction: r; the hidden layer has max(1, c // r) units.
+        reduction: r; the hidden layer has max(min_hidden, c // r) units.
+        hidden: units of the hidden layer in place of that rule; None means the rule.
+        min_hidden: the fewest units that the rule gives.
         bias: whether both layers have a bias.
         pools: the statistics whose scores are added, some of `mean`, `max`, `lp`, `lse`.
         start: see `Features`.
@@ -77,9 +79,10 @@ class CBAMChannel(Rescaling):
         authors_code="https://github.com/Jongchan/attention-module",
         departures=(
             "The hidden width is never under 1, so that a narrow layer still sees its input.",
-            "Positions that tie for the maximum share its gradient, which is deterministic on CUDA.",
+            "Positions that tie for the maximum share its gradient, which is deterministic on CUDA; the authors' code "
+            "gives it to one of them.",
         ),
-        parameters="2*c*h + bias*(h + c) where h = max(1, c // reduction)",
+        parameters="2*c*h + bias*(h + c) where h = hidden or max(min_hidden, c // reduction)",
     )
 
     def __init__(
@@ -87,13 +90,15 @@ class CBAMChannel(Rescaling):
         channels: int,
         *,
         reduction: int = 16,
+        hidden: int | None = None,
+        min_hidden: int = 1,
         bias: bool = True,
         pools: tuple[Pool, ...] = ("mean", "max"),
         start: Start = "paper",
     ) -> None:
         super().__init__(channels, start=start)
         self.pools = _checked(pools)
-        self.reduce, self.expand = bottleneck("cbam_channel", channels, reduction, bias)
+        self.reduce, self.expand = bottleneck("cbam_channel", channels, reduction, bias, hidden, min_hidden)
         self.gate = Tap("gate")
         self.reset_parameters()
 

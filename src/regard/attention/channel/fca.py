@@ -1,6 +1,7 @@
 """Frequency channel attention."""
 
 import math
+from collections.abc import Mapping
 from typing import Literal
 
 import torch
@@ -96,11 +97,7 @@ class FCA(Rescaling):
     ) -> None:
         super().__init__(channels, start=start)
         self.size = None if size is None else at_least("fca", "size", size, 1)
-        order = ORDERS[frequencies[:3]].split()[: int(frequencies[3:])]
-        chosen = [order[channel * len(order) // channels] for channel in range(channels)]
-        self.register_buffer(
-            "waves", torch.tensor([[int(digit) for digit in pair] for pair in chosen]), persistent=False
-        )
+        self.register_buffer("waves", frequencies_of(channels, frequencies), persistent=False)
         self.reduce, self.expand = bottleneck("fca", channels, reduction, bias=False)
         self.gate = Tap("gate")
 
@@ -112,8 +109,31 @@ class FCA(Rescaling):
     def _transformed(self, x: Tensor) -> Tensor:
         """One coefficient (b, c) of each channel's discrete cosine transform."""
         x = widen(x) if self.size is None else average(widen(x), (self.size, self.size))
-        rows, columns = (_cosines(self.waves[:, axis, None], x.shape[2 + axis], x) for axis in (0, 1))
-        return (x * (rows.unsqueeze(2) * columns.unsqueeze(1))).sum((2, 3))
+        return (x * cosines(self.waves, tuple(x.shape[2:]), like=x)).sum((2, 3))
+
+
+def frequencies_of(channels: int, frequencies: str) -> Tensor:
+    """The vertical and the horizontal frequency (c, 2) of every channel.
+
+    >>> frequencies_of(4, "top2").tolist()
+    [[0, 0], [0, 0], [0, 1], [0, 1]]
+    """
+    order = ORDERS[frequencies[:3]].split()[: int(frequencies[3:])]
+    chosen = [order[channel * len(order) // channels] for channel in range(channels)]
+    return torch.tensor([[int(digit) for digit in pair] for pair in chosen])
+
+
+def cosines(waves: Tensor, size: tuple[int, ...], *, like: Tensor) -> Tensor:
+    """(c, h, w): what a channel's positions are multiplied by, in the dtype and on the device of `like`."""
+    rows, columns = (_cosines(waves[:, axis, None], size[axis], like) for axis in (0, 1))
+    return rows.unsqueeze(2) * columns.unsqueeze(1)
+
+
+def basis(options: Mapping[str, object], theirs: Tensor) -> Tensor:
+    """The cosines (c, h, w) that the authors store, as our options make them; of their size where ours fits any."""
+    side = options["size"]
+    size = tuple(theirs.shape[1:]) if side is None else (int(str(side)),) * 2
+    return cosines(frequencies_of(theirs.shape[0], str(options["frequencies"])), size, like=theirs)
 
 
 def _cosines(frequencies: Tensor, size: int, like: Tensor) -> Tensor:

@@ -30,6 +30,7 @@ class GC(Rescaling):
     Args:
         channels: c.
         reduction: r; the hidden layer has max(4, c // r) units.
+        hidden: units of the hidden layer in place of that rule; None means the rule.
         pooling: `attention`, or `mean`, where the map is uniform.
         fusion: `add`, `scale`, or `both`, with two transforms of one context.
         epsilon: of the layer normalisation.
@@ -67,7 +68,7 @@ class GC(Rescaling):
         ),
         parameters=(
             "(c + 1) * (pooling == 'attention') + (1 + (fusion == 'both')) * (2*c*h + 3*h + c)"
-            " where h = max(4, c // reduction)"
+            " where h = hidden or max(4, c // reduction)"
         ),
     )
 
@@ -76,23 +77,24 @@ class GC(Rescaling):
         channels: int,
         *,
         reduction: int = 16,
+        hidden: int | None = None,
         pooling: Pooling = "attention",
         fusion: Fusion = "add",
         epsilon: float = 1e-5,
         start: Start = "paper",
     ) -> None:
         super().__init__(channels, start=start)
-        hidden = max(NARROWEST, hidden_width("gc", channels, reduction))
+        width = hidden_width("gc", channels, reduction, hidden, NARROWEST)
         positive("gc", "epsilon", epsilon)
         self.pooling, self.fusion = pooling, fusion
         if pooling == "attention":
             self.score = Conv1d(channels, 1, 1)
         self.map = Tap("spatial", shares="position")
         if fusion != "add":
-            self.scale = _transform(channels, hidden, epsilon)
+            self.scale = _transform(channels, width, epsilon)
             self.gate = Tap("gate")
         if fusion != "scale":
-            self.shift = _transform(channels, hidden, epsilon)
+            self.shift = _transform(channels, width, epsilon)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

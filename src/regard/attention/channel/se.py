@@ -18,7 +18,8 @@ class SE(Rescaling):
 
     Hu, Shen, Sun: Squeeze-and-Excitation Networks, CVPR 2018, equations 2 (mean), 3 (gate) and 4 (product).
     The published networks have both biases (the text leaves them out) and put the gate after the last normalisation
-    of the residual branch. The hidden width is c / reduction rounded down and not rounded to a multiple of 8.
+    of the residual branch. The hidden width is c / reduction rounded down and not rounded to a multiple of 8;
+    networks that round, or that take the width from other channels, need `hidden` or `min_hidden`.
 
     With `reduction=None` one layer takes the place of the two, which keeps what the narrow one would lose; with
     `gate="hard_sigmoid"` too it is the effective form of Lee, Park: CenterMask: Real-Time Anchor-Free Instance
@@ -26,7 +27,10 @@ class SE(Rescaling):
 
     Args:
         channels: c.
-        reduction: r; the hidden layer has max(1, c // r) units; None means no hidden layer.
+        reduction: r; the hidden layer has max(min_hidden, c // r) units; None means no hidden layer, unless `hidden`
+            is given.
+        hidden: units of the hidden layer in place of that rule; None means the rule.
+        min_hidden: the fewest units that the rule gives.
         bias: whether the layers have a bias.
         gate: `sigmoid`, or `hard_sigmoid`, made of three straight lines.
         start: see `Features`.
@@ -61,7 +65,8 @@ class SE(Rescaling):
         authors_code="https://github.com/hujie-frank/SENet",
         departures=("The hidden width is never under 1, so that a narrow layer still sees its input.",),
         parameters=(
-            "(2*c*h + bias*h if reduction else c*c) + bias*c where h = max(1, c // reduction) if reduction else 0"
+            "(2*c*h + bias*h if h else c*c) + bias*c"
+            " where h = hidden or (max(min_hidden, c // reduction) if reduction else 0)"
         ),
     )
 
@@ -70,17 +75,20 @@ class SE(Rescaling):
         channels: int,
         *,
         reduction: int | None = 16,
+        hidden: int | None = None,
+        min_hidden: int = 1,
         bias: bool = True,
         gate: Gate = "sigmoid",
         start: Start = "paper",
     ) -> None:
         super().__init__(channels, start=start)
         self.squash = sigmoid if gate == "sigmoid" else hard_sigmoid
-        self.has_hidden = reduction is not None
-        if reduction is None:
-            self.score = Linear(channels, channels, bias=bias)
+        self.has_hidden = reduction is not None or hidden is not None
+        if self.has_hidden:
+            rule = channels if reduction is None else reduction
+            self.reduce, self.expand = bottleneck("se", channels, rule, bias, hidden, min_hidden)
         else:
-            self.reduce, self.expand = bottleneck("se", channels, reduction, bias)
+            self.score = Linear(channels, channels, bias=bias)
         self.gate = Tap("gate")
 
     def forward(self, x: Tensor) -> Tensor:

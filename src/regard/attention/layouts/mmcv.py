@@ -18,7 +18,7 @@ LAYOUTS: tuple[Layout, ...] = (
             "project": Stored(name="conv_out.conv", axes=4),
         },
         options={"subsample": 1, "norm": False},
-        note="scale='width' with their use_scale, 'none' without and for gaussian; theirs without norm_cfg, with "
-        "which its last layer has no bias, and without sub_sample",
+        note="form as their mode; scale='width' with their use_scale, 'none' without and for gaussian; theirs without "
+        "norm_cfg, with which its last layer has no bias, and without sub_sample",
     ),
 )

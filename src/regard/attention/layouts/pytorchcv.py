@@ -14,6 +14,7 @@ LAYOUTS: tuple[Layout, ...] = (
         mechanism="se",
         twin="pytorchcv.models.common.att.SEBlock",
         names={"reduce": Stored(name="conv1", axes=4), "expand": Stored(name="conv2", axes=4)},
+        note="hidden as their mid_channels; gate as their out_activation; their mid_activation must be a ReLU",
     ),
     _pytorchcv(
         mechanism="cbam_channel",
@@ -68,7 +69,7 @@ LAYOUTS: tuple[Layout, ...] = (
             "spatial.dilated2_norm": "sp_att.dil_convs.conv2.bn",
             "spatial.score": "sp_att.final_conv",
         },
-        options={"combine": "mul", "dims": 2},
+        options={"combine": "mul", "dilation": 4, "dims": 2},
     ),
     _pytorchcv(
         mechanism="sk",
@@ -80,7 +81,8 @@ LAYOUTS: tuple[Layout, ...] = (
             "norm": "fc1.bn",
             "expand": Stored(name="fc2", axes=4),
         },
-        note="the hidden width there follows the channels of x, here those of y",
+        options={"kernel_sizes": None, "dilations": None},
+        note="stride as there; the hidden width there follows the channels of x, here those of y: hidden gives it",
     ),
     _pytorchcv(
         mechanism="splat",
@@ -93,6 +95,6 @@ LAYOUTS: tuple[Layout, ...] = (
             "expand": Stored(name="att.conv2", axes=4),
         },
         options={"groups": 1},
-        note="radix=2 or more; the hidden width there follows the channels of y",
+        note="stride as there; radix=2 or more; the hidden width there follows the channels of y: hidden gives it",
     ),
 )

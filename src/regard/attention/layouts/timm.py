@@ -2,7 +2,8 @@
 
 from functools import partial
 
-from regard.attention.layouts.official import COORD, SPLAT
+from regard.attention.layouts.official.branch import SPLAT
+from regard.attention.layouts.official.mixed import COORD
 from regard.attention.layouts.ways import vector, with_axis
 from regard.core.layout import Layout, Stored
 
@@ -31,7 +32,8 @@ LAYOUTS: tuple[Layout, ...] = (
         mechanism="se",
         twin="timm.layers.SEModule",
         names={"reduce": Stored(name="fc1", axes=4), "expand": Stored(name="fc2", axes=4)},
-        note="gate as their gate_layer; c // reduction as their rd_channels, which timm rounds to a multiple of 8",
+        note="gate as their gate_layer, act_layer a ReLU; hidden as their rd_channels, by default min_hidden=8 and "
+        "rounded to a multiple of 8",
     ),
     _timm(
         mechanism="eca",
@@ -58,7 +60,7 @@ LAYOUTS: tuple[Layout, ...] = (
         mechanism="ge",
         twin="timm.layers.GatherExcite",
         options={"form": "theta_minus"},
-        note="extra_params=False, use_mlp=False there",
+        note="extent as there; extra_params=False, use_mlp=False there",
     ),
     _timm(
         mechanism="gc",
@@ -76,6 +78,7 @@ LAYOUTS: tuple[Layout, ...] = (
         mechanism="grn",
         twin="timm.layers.grn.GlobalResponseNorm",
         names={"gamma": "weight", "beta": "bias"},
+        options={"epsilon": 1e-6},
         note="channels_last=False there",
     ),
     _timm(
@@ -88,21 +91,22 @@ LAYOUTS: tuple[Layout, ...] = (
         twin="timm.layers.NonLocalAttn",
         names=_NONLOCAL,
         options={"form": "embedded", "subsample": 1, "scale": "channels", "norm": True},
-        note="their rd_channels must be c // reduction",
+        note="hidden as their rd_channels, c / 8 rounded to a multiple of 8 by default",
     ),
     _timm(
         mechanism="nonlocal",
         twin="timm.layers.NonLocalAttn(use_scale=False)",
         names=_NONLOCAL,
         options={"form": "embedded", "subsample": 1, "scale": "none", "norm": True},
-        note="their rd_channels must be c // reduction",
+        note="hidden as their rd_channels, c / 8 rounded to a multiple of 8 by default",
     ),
     _timm(
         mechanism="multihead",
         twin="timm.layers.Attention",
         names={"qkv": "qkv", "project": "proj"},
         options={"position": "none", "norm": False},
-        note="bias as their qkv_bias, False by default; theirs takes tokens and adds no x",
+        note="heads as their num_heads, bias as their qkv_bias, False by default; theirs takes tokens and adds no x, "
+        "as residual=False",
     ),
     _timm(
         mechanism="strip",
@@ -131,7 +135,7 @@ LAYOUTS: tuple[Layout, ...] = (
             "project": "proj",
         },
         options={"form": "query"},
-        note="theirs without its mlp, whose tensors are to be left out",
+        note="heads as their num_heads; theirs without its mlp, whose tensors are to be left out",
     ),
     _timm(
         mechanism="cbam",
@@ -150,7 +154,7 @@ LAYOUTS: tuple[Layout, ...] = (
         twin="timm.layers.coord_attn.CoordAttn",
         names=COORD,
         options={"dims": 2},
-        note="there bias=False is the default, and rd_channels must be the hidden width here",
+        note="there bias=False is the default; hidden as their rd_channels; has_skip=False there",
     ),
     _timm(
         mechanism="ela",
@@ -162,7 +166,8 @@ LAYOUTS: tuple[Layout, ...] = (
             "norms.1": "norm_w",
         },
         options={"dims": 2, "shared": False},
-        note="its defaults, a SiLU before the sigmoid and one norm group, are another function",
+        note="norm_groups as in their norm_layer; their defaults, a SiLU before the sigmoid and one norm group, are "
+        "another function",
     ),
     _timm(
         mechanism="sk",
@@ -174,12 +179,14 @@ LAYOUTS: tuple[Layout, ...] = (
             "norm": "attn.bn",
             "expand": Stored(name="attn.fc_select", axes=4),
         },
-        note="rd_channels there must be the hidden width here; keep_3x3=True are dilations, False kernel sizes",
+        note="hidden as their rd_channels, stride as there; their kernel_size with keep_3x3=True are dilations here, "
+        "with False kernel_sizes",
     ),
     _timm(
         mechanism="splat",
         twin="timm.layers.SplitAttn(norm_layer=BatchNorm2d)",
         names=SPLAT,
-        note="the hidden width there is rounded to a multiple of 8",
+        note="stride as there; hidden or min_hidden as their rd_channels times radix, which by default is rounded to a "
+        "multiple of 8",
     ),
 )

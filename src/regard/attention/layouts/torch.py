@@ -12,6 +12,6 @@ LAYOUTS: tuple[Layout, ...] = (
         twin="torch.nn.MultiheadAttention",
         names={"qkv.weight": "in_proj_weight", "qkv.bias": "in_proj_bias", "project": "out_proj"},
         options={"position": "none", "norm": False, "bias": True},
-        note="theirs takes tokens and adds no x",
+        note="heads as their num_heads; theirs takes tokens and adds no x, as residual=False",
     ),
 )

@@ -28,6 +28,7 @@ class BAM(Rescaling):
     Args:
         channels: c.
         reduction: r; both branches have max(1, c // r) hidden channels.
+        hidden: channels in place of that rule; None means the rule.
         dilation: of the 3x3 convolutions.
         combine: `mul` (released weights) or `add` (paper).
         dims: position axes of x.
@@ -70,7 +71,7 @@ class BAM(Rescaling):
         parameters=(
             "2*c*h + h + c + (2*h if combine == 'mul' else 2*c)"
             " + c*h + 2*h*h*3**dims + 4*h + 1 + (6*h if combine == 'mul' else 2)"
-            " where h = max(1, c // reduction)"
+            " where h = hidden or max(1, c // reduction)"
         ),
     )
 
@@ -79,6 +80,7 @@ class BAM(Rescaling):
         channels: int,
         *,
         reduction: int = 16,
+        hidden: int | None = None,
         dilation: int = 4,
         combine: Combine = "mul",
         dims: int = 2,
@@ -86,11 +88,11 @@ class BAM(Rescaling):
         start: Start = "paper",
     ) -> None:
         super().__init__(channels, start=start)
-        hidden = hidden_width("bam", channels, reduction)
+        width = hidden_width("bam", channels, reduction, hidden)
         at_least("bam", "dilation", dilation, 1)
         self.combine, self.dims = combine, dims
-        self.channel = _channel_branch(channels, hidden, combine, strict)
-        self.spatial = _spatial_branch(channels, hidden, dilation, combine, dims, strict)
+        self.channel = _channel_branch(channels, width, combine, strict)
+        self.spatial = _spatial_branch(channels, width, dilation, combine, dims, strict)
         self.gate = Tap("mixed", low=1.0, high=2.0)
         self.reset_parameters()
 

@@ -18,6 +18,8 @@ class CBAM(Features):
     Args:
         channels: c.
         reduction: r of the channel half.
+        hidden: see `cbam_channel`.
+        min_hidden: see `cbam_channel`.
         kernel_size: k of the spatial half, odd.
         bias: whether the channel half's layers have a bias.
         pools: the statistics that the channel half looks at, see `cbam_channel`.
@@ -46,7 +48,9 @@ class CBAM(Features):
         paper=CBAMChannel.facts.paper,
         authors_code=CBAMChannel.facts.authors_code,
         departures=CBAMChannel.facts.departures + CBAMSpatial.facts.departures,
-        parameters="2*c*h + bias*(h + c) + 2*kernel_size**dims + 2 where h = max(1, c // reduction)",
+        parameters=(
+            "2*c*h + bias*(h + c) + 2*kernel_size**dims + 2 where h = hidden or max(min_hidden, c // reduction)"
+        ),
     )
 
     def __init__(
@@ -54,6 +58,8 @@ class CBAM(Features):
         channels: int,
         *,
         reduction: int = 16,
+        hidden: int | None = None,
+        min_hidden: int = 1,
         kernel_size: int = 7,
         bias: bool = True,
         pools: tuple[Pool, ...] = ("mean", "max"),
@@ -62,7 +68,9 @@ class CBAM(Features):
         start: Start = "paper",
     ) -> None:
         super().__init__(channels)
-        self.channel = CBAMChannel(channels, reduction=reduction, bias=bias, pools=pools, start=start)
+        self.channel = CBAMChannel(
+            channels, reduction=reduction, hidden=hidden, min_hidden=min_hidden, bias=bias, pools=pools, start=start
+        )
         self.spatial = CBAMSpatial(channels, kernel_size=kernel_size, dims=dims, strict=strict, start=start)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn.functional import hardswish
 
 from regard.attention.axes import axis_means, laid_along
-from regard.attention.layers import Conv1d, Norm, Rescaling, sigmoid
+from regard.attention.layers import Conv1d, Norm, Rescaling, hidden_width, sigmoid
 from regard.core import Facts, Paper, Start, Tap
 from regard.core.options import at_least
 
@@ -24,6 +24,7 @@ class Coord(Rescaling):
     Args:
         channels: c.
         reduction: r; the hidden layer has max(least, c // r) units.
+        hidden: units of the hidden layer in place of that rule; None means the rule.
         least: the smallest hidden width.
         bias: whether the layers have a bias.
         dims: position axes of x.
@@ -59,7 +60,7 @@ class Coord(Rescaling):
             "As in the authors' code and unlike the paper's equations, the layers have biases and the first one is "
             "normalised.",
         ),
-        parameters="c*h + h*bias + 2*h + dims*(h*c + c*bias) where h = max(least, c // reduction)",
+        parameters="c*h + h*bias + 2*h + dims*(h*c + c*bias) where h = hidden or max(least, c // reduction)",
     )
 
     def __init__(
@@ -67,6 +68,7 @@ class Coord(Rescaling):
         channels: int,
         *,
         reduction: int = 32,
+        hidden: int | None = None,
         least: int = 8,
         bias: bool = True,
         dims: int = 2,
@@ -75,11 +77,11 @@ class Coord(Rescaling):
     ) -> None:
         super().__init__(channels, start=start)
         at_least("coord", "least", least, 1)
-        hidden = max(least, channels // at_least("coord", "reduction", reduction, 1))
+        width = hidden_width("coord", channels, reduction, hidden, least)
         self.dims = dims
-        self.reduce = Conv1d(channels, hidden, 1, bias=bias)
-        self.norm = Norm(hidden, strict=strict)
-        self.expand = nn.ModuleList(Conv1d(hidden, channels, 1, bias=bias) for _ in range(dims))
+        self.reduce = Conv1d(channels, width, 1, bias=bias)
+        self.norm = Norm(width, strict=strict)
+        self.expand = nn.ModuleList(Conv1d(width, channels, 1, bias=bias) for _ in range(dims))
         self.gates = nn.ModuleList(Tap("mixed") for _ in range(dims))
         self.reset_parameters()
 

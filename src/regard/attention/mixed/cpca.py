@@ -58,6 +58,7 @@ class CPCA(Rescaling):
             authors="Hejun Huang and Zuguo Chen and Ying Zou and Ming Lu and Chaoyang Chen",
             year=2024,
             venue="Computers in Biology and Medicine",
+            published="journal",
             identifier="arXiv:2306.05196",
         ),
         authors_code="https://github.com/Cuthbert-Huang/CPCANet",
@@ -66,7 +67,8 @@ class CPCA(Rescaling):
             "The default is the attention of the paper's equations; the layers that surround it in the authors' code, "
             "which share the weights of its 1x1 convolution, come with projections=True.",
             "The hidden width is never under 1, so that a narrow layer still sees its input.",
-            "Positions that tie for the maximum share its gradient, which is deterministic on CUDA.",
+            "Positions that tie for the maximum share its gradient, which is deterministic on CUDA; the authors' code "
+            "gives it to one of them.",
         ),
         parameters=(
             "2*c*h + h + c + c*5**dims + c + dims*c*(7 + 11 + 21 + 3) + c*c + c where h = max(1, c // reduction)"

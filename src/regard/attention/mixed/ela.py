@@ -52,6 +52,7 @@ class ELA(Rescaling):
             authors="Wei Xu and Yi Wan",
             year=2024,
             venue="arXiv",
+            published="preprint",
             identifier="arXiv:2403.01123",
         ),
         departures=(

@@ -56,6 +56,7 @@ class GAM(Rescaling):
             authors="Yichao Liu and Zongru Shao and Nico Hoffmann",
             year=2021,
             venue="arXiv",
+            published="preprint",
             identifier="arXiv:2112.05561",
         ),
         departures=(

@@ -54,6 +54,7 @@ class MLCA(Rescaling):
             authors="Dahang Wan and Rongsheng Lu and Siyuan Shen and Ting Xu and Xianli Lang and Zhijie Ren",
             year=2023,
             venue="Engineering Applications of Artificial Intelligence",
+            published="journal",
             identifier="doi:10.1016/j.engappai.2023.106442",
         ),
         authors_code="https://github.com/wandahangFY/MLCA",

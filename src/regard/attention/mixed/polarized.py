@@ -59,6 +59,7 @@ class Polarized(Rescaling):
             authors="Huajun Liu and Fuqiang Liu and Xinyi Fan and Dong Huang",
             year=2021,
             venue="arXiv",
+            published="preprint",
             identifier="arXiv:2107.00782",
         ),
         authors_code="https://github.com/DeLightCMU/PSA",

@@ -61,6 +61,7 @@ class SCSA(Rescaling):
             ),
             year=2025,
             venue="Neurocomputing",
+            published="journal",
             identifier="arXiv:2407.05128",
         ),
         authors_code="https://github.com/HZAI-ZJNU/SCSA",

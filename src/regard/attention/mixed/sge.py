@@ -50,6 +50,7 @@ class SGE(Rescaling):
             authors="Xiang Li and Xiaolin Hu and Jian Yang",
             year=2019,
             venue="arXiv",
+            published="preprint",
             identifier="arXiv:1905.09646",
         ),
         authors_code="https://github.com/implus/PytorchInsight",

@@ -56,6 +56,8 @@ class Triplet(Rescaling):
         departures=(
             "With one or three position axes there is a branch for each axis, the channels' too, that pools it and "
             "convolves over all the others.",
+            "Values that tie for the maximum share its gradient, which is deterministic on CUDA; the authors' code "
+            "gives it to one of them.",
         ),
         parameters="(dims + spatial)*(2*kernel_size**dims + 2)",
     )

@@ -36,10 +36,11 @@ class AttentionPool(Features):
         channels: c.
         form: `mean` or `query`.
         heads: n; None means the largest number that divides 8 and c.
+        out_channels: of y; None means c.
         size: of the learned position embedding, as (7, 7), resampled linearly for other sizes; None means none.
 
     Shape:
-        x (b, c, ...) with 1 to 3 position axes, as many as `size` has; y (b, c).
+        x (b, c, ...) with 1 to 3 position axes, as many as `size` has; y (b, out_channels).
 
     Raises:
         OptionError: an option out of its range.
@@ -70,13 +71,15 @@ class AttentionPool(Features):
         authors_code="https://github.com/openai/CLIP",
         departures=(
             "The position embedding is left out by default and resampled for other sizes; the authors' fixes the size.",
-            "The number of outputs is the number of channels; the authors' last layer may have another.",
             "The form with a learned query ends after its last linear layer; in vision transformers a perceptron "
             "follows.",
         ),
         at="head",
         returns="vector",
-        parameters=("(form == 'query')*c + (0 if size is None else prod(size) + (form == 'mean'))*c + 4*(c*c + c)"),
+        parameters=(
+            "(form == 'query')*c + (0 if size is None else prod(size) + (form == 'mean'))*c + 3*(c*c + c) + (c + 1)*w"
+            " where w = out_channels or c"
+        ),
     )
     token: nn.Parameter | None
     position: nn.Parameter | None
@@ -87,10 +90,13 @@ class AttentionPool(Features):
         *,
         form: Form = "mean",
         heads: int | None = None,
+        out_channels: int | None = None,
         size: tuple[int, ...] | None = None,
     ) -> None:
         super().__init__(channels)
         self.heads = head_count("attention_pool", heads, 8, channels)
+        width = channels if out_channels is None else out_channels
+        self.out_channels = at_least("attention_pool", "out_channels", width, 1)
         self.form, self.size = form, None if size is None else _size(size)
         self.register_parameter("token", nn.Parameter(torch.empty(channels)) if form == "query" else None)
         places = 0 if self.size is None else math.prod(self.size) + (form == "mean")
@@ -98,7 +104,7 @@ class AttentionPool(Features):
         self.query = Linear(channels, channels)
         self.key = Linear(channels, channels)
         self.value = Linear(channels, channels)
-        self.project = Linear(channels, channels)
+        self.project = Linear(channels, self.out_channels)
         self.map = Tap("spatial", shares="position" if form == "query" else (), neutral="position")
         self.reset_parameters()
 
@@ -109,7 +115,7 @@ class AttentionPool(Features):
                 nn.init.normal_(values, std=self.channels**-0.5)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(b, c): the positions of x, pooled."""
+        """(b, out_channels): the positions of x, pooled."""
         self.expect(x, None if self.size is None else (len(self.size),))
         tokens, asking = self._tokens(x)
         query, key, value = (

@@ -4,6 +4,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 from torch.nn.functional import silu
+from torch.nn.modules.conv import _ConvNd
 
 from regard.attention.layers import Norm, Rescaling, convolution, sigmoid
 from regard.attention.pooling import surrounding_mean
@@ -93,6 +94,17 @@ class CAA(Rescaling):
         self.mix_norm = _normalisation(channels, norm, strict)
         offset = 1.0 if apply == "residual" else 0.0
         self.gate = Tap("mixed", low=offset, high=1.0 + offset)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """The authors' start: weights as PyTorch draws them, zero biases."""
+        for layer in self.modules():
+            if isinstance(layer, _ConvNd):
+                layer.reset_parameters()
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
+            elif isinstance(layer, Norm):
+                layer.reset_parameters()
 
     def forward(self, x: Tensor) -> Tensor:
         """x with every value strengthened."""

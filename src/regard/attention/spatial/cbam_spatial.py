@@ -53,6 +53,8 @@ class CBAMSpatial(Rescaling):
         departures=(
             "As in the authors' code and unlike the paper's equation, the maximum comes first and the convolution is "
             "normalised.",
+            "Channels that tie for the maximum share its gradient, which is deterministic on CUDA; the authors' code "
+            "gives it to one of them.",
         ),
         parameters="2*kernel_size**dims + 2",
     )

@@ -49,6 +49,7 @@ class LKA(LargeKernelGate):
             authors="Meng-Hao Guo and Cheng-Ze Lu and Zheng-Ning Liu and Ming-Ming Cheng and Shi-Min Hu",
             year=2023,
             venue="Computational Visual Media",
+            published="journal",
             identifier="arXiv:2202.09741",
         ),
         authors_code="https://github.com/Visual-Attention-Network/VAN-Classification",

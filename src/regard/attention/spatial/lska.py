@@ -50,6 +50,7 @@ class LSKA(LargeKernelGate):
             authors="Kin Wai Lau and Lai-Man Po and Yasar Abbas Ur Rehman",
             year=2024,
             venue="Expert Systems with Applications",
+            published="journal",
             identifier="arXiv:2309.01439",
         ),
         authors_code="https://github.com/StevenLauHKHK/Large-Separable-Kernel-Attention",

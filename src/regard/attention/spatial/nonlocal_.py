@@ -35,6 +35,7 @@ class NonLocal(Features):
         channels: c.
         form: of f.
         reduction: theta, phi and g have max(1, c // reduction) channels.
+        hidden: their channels in place of that rule; None means the rule.
         subsample: 1 takes all positions for j; 2 the maximum of every two by two positions of x (of every two in
             sound, and not over the time of clips). What `torch.export` makes with 2 takes no axis under 3.
         scale: divides the products of the Gaussian forms by the square root of the vectors' `width`, or of the
@@ -76,12 +77,13 @@ class NonLocal(Features):
             "the maximum of every two by two (subsample=2).",
             "What phi and g see is sub-sampled, as in the authors' code; a figure of the paper pools what they give.",
             "A last row or column without a partner is kept; the authors' code drops it.",
+            "Positions that tie for a maximum share its gradient; the authors' pooling gives it to one of them.",
             "The hidden width is never under 1, so that a narrow layer still sees its input.",
         ),
         at="stage",
         parameters=(
             "(1 if form == 'gaussian' else 3)*(c*h + h) + (form == 'concatenation')*2*h + h*c + c + norm*2*c"
-            " where h = max(1, c // reduction)"
+            " where h = hidden or max(1, c // reduction)"
         ),
     )
 
@@ -91,6 +93,7 @@ class NonLocal(Features):
         *,
         form: Form = "embedded",
         reduction: int = 2,
+        hidden: int | None = None,
         subsample: int = 1,
         scale: Scale = "width",
         norm: bool = True,
@@ -99,20 +102,20 @@ class NonLocal(Features):
     ) -> None:
         super().__init__(channels, start=start)
         one_of("nonlocal", "subsample", subsample, (1, 2))
-        hidden = hidden_width("nonlocal", channels, reduction)
+        width = hidden_width("nonlocal", channels, reduction, hidden)
         self.form, self.subsample = form, subsample
         if subsample == 2:
             self.amend(exported_from=3)
-        self.scale = {"width": channels if form == "gaussian" else hidden, "channels": channels, "none": 1}[
+        self.scale = {"width": channels if form == "gaussian" else width, "channels": channels, "none": 1}[
             scale
         ] ** -0.5
         if form != "gaussian":
-            self.query = Linear(channels, hidden)
-            self.key = Linear(channels, hidden)
+            self.query = Linear(channels, width)
+            self.key = Linear(channels, width)
         if form == "concatenation":
-            self.score = Linear(2 * hidden, 1, bias=False)
-        self.value = Linear(channels, hidden)
-        self.project = Linear(hidden, channels)
+            self.score = Linear(2 * width, 1, bias=False)
+        self.value = Linear(channels, width)
+        self.project = Linear(width, channels)
         self.norm = Norm(channels, strict=strict) if norm else None
         low, high = -math.inf if form == "dot" else 0.0, 1.0 if form in _SHARES else math.inf
         self.map = Tap("query", shares="source" if form in _SHARES else (), neutral="source", low=low, high=high)

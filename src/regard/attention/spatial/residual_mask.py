@@ -74,6 +74,8 @@ class ResidualMask(Rescaling):
             "second one, or that add features to a skip unit which holds them already, compute another function.",
             "A pooling halves an odd size upwards; the authors' layer drops to the smaller half, at sizes that their "
             "networks never have.",
+            "Positions that tie for a maximum share its gradient, which is deterministic on CUDA; the authors' pooling "
+            "gives it to one of them.",
             "The normalisations of the other activations add 1e-5, so that constant features have a gradient.",
         ),
         at="stage",

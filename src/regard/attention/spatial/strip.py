@@ -28,7 +28,8 @@ class Strip(Rescaling):
         channels: c.
         kernel_size: k, odd.
         form: `full` (paper), `depthwise` or `plain`.
-        bias: whether the convolutions of `full` and `depthwise` have a bias; None means with `full` only.
+        bias: whether the convolutions along the strips have a bias, as neither the authors' nor timm's have by default;
+            mix always has one.
         dims: position axes of x, at least 2: a strip needs an axis to run along and one to look along.
         strict: raise where batch normalisation would see one value, see `Norm`.
         start: see `Features`.
@@ -67,8 +68,8 @@ class Strip(Rescaling):
         ),
         dims=(2, 3),
         parameters=(
-            "dims*(c*c*kernel_size + b*c + 2*c) + c*c + b*c if form == 'full' else"
-            " dims*c*(kernel_size + b) if form == 'depthwise' else 0 where b = form == 'full' if bias is None else bias"
+            "dims*(c*c*kernel_size + bias*c + 2*c) + c*c + c if form == 'full' else"
+            " dims*c*(kernel_size + bias) if form == 'depthwise' else 0"
         ),
     )
 
@@ -78,7 +79,7 @@ class Strip(Rescaling):
         *,
         kernel_size: int = 3,
         form: Form = "full",
-        bias: bool | None = None,
+        bias: bool = False,
         dims: int = 2,
         strict: bool = False,
         start: Start = "paper",
@@ -86,18 +87,17 @@ class Strip(Rescaling):
         super().__init__(channels, start=start)
         odd("strip", "kernel_size", kernel_size)
         self.dims, self.form = dims, form
-        biased = form == "full" if bias is None else bias
         groups = 1 if form == "full" else channels
         self.profiles = nn.ModuleList(
             nn.Identity()
             if form == "plain"
-            else Conv1d(channels, channels, kernel_size, padding=kernel_size // 2, groups=groups, bias=biased)
+            else Conv1d(channels, channels, kernel_size, padding=kernel_size // 2, groups=groups, bias=bias)
             for _ in range(dims)
         )
         self.norms = nn.ModuleList(
             Norm(channels, strict=strict) if form == "full" else nn.Identity() for _ in range(dims)
         )
-        self.mix = convolution("strip", dims)(channels, channels, 1, bias=biased) if form == "full" else None
+        self.mix = convolution("strip", dims)(channels, channels, 1) if form == "full" else None
         self.gate = Tap("mixed")
 
     def forward(self, x: Tensor) -> Tensor:
