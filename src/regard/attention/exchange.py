@@ -74,9 +74,14 @@ def layouts_of(name: str) -> tuple[Layout, ...]:
     return tuple(layout for table in tables for layout in table if layout.mechanism == name)
 
 
+def layouts_for(module: Mechanism) -> tuple[Layout, ...]:
+    """How other libraries store the module's parameters: as its class says, else as the catalogue does."""
+    return module.layouts or layouts_of(module.facts.name)
+
+
 def layout_of(module: Mechanism, library: str) -> Layout:
     """How that library stores the module's parameters."""
-    known = module.layouts or layouts_of(module.facts.name)
+    known = layouts_for(module)
     layouts = [layout for layout in known if layout.library == library]
     if not known:
         raise CheckpointError(
