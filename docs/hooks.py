@@ -1,6 +1,7 @@
 """Pages that mkdocs derives from the package while it builds: the mechanisms, the commands, the Python reference."""
 
 import inspect
+import pkgutil
 import re
 import textwrap
 from collections.abc import Iterable, Iterator
@@ -9,6 +10,7 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from rich.console import Console, RenderableType
 
+import regard
 from regard.attention import CATALOGUE, CONTROLS, find
 from regard.attention.catalogue import AMBIGUOUS
 from regard.cli.commands import COMMANDS
@@ -22,19 +24,8 @@ from regard.report.numerals import count
 from regard.tracing import draw_flow
 from regard.tracing.sizes import CHANNELS, PROBES
 
-ROOMS = (
-    "attention",
-    "core",
-    "cost",
-    "data",
-    "explanation",
-    "kernels",
-    "models",
-    "report",
-    "testing",
-    "tracing",
-    "training",
-)
+PRIVATE = ("cli", "recipes")
+ROOMS = tuple(m.name for m in pkgutil.iter_modules(regard.__path__) if m.ispkg and m.name not in PRIVATE)
 OVERVIEW = "reference/mechanisms.md"
 SHRUNK = 0.75
 """The part of its natural width to which a drawing may shrink; a narrower window scrolls."""

@@ -20,7 +20,7 @@ import torch
 from hypothesis import HealthCheck, assume, given, seed, settings
 from hypothesis import strategies as st
 
-from regard.attention import CATALOGUE, CONTROLS
+from regard.attention import CATALOGUE, CONTROLS, find
 from regard.core import OptionError
 from regard.core.seeding import seeded
 from regard.testing import allowed_difference, longest_sum
@@ -252,12 +252,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make fuzz", description=__doc__)
     parser.add_argument("--minutes", type=float, default=10.0)
     parser.add_argument("--seed", type=int, default=None)
-    parser.add_argument("names", nargs="*", default=sorted(MECHANISMS), choices=sorted(MECHANISMS))
+    parser.add_argument("names", nargs="*", metavar="NAME", help="of a mechanism; all of them by default")
     asked = parser.parse_args()
+    names = [find(name).facts.name for name in asked.names] or sorted(MECHANISMS)
     number = random.SystemRandom().randrange(2**32) if asked.seed is None else asked.seed
     end, searched, found = time.monotonic() + 60 * asked.minutes, 0, set()
     print(f"searching for {asked.minutes:g} minutes with SEED={number}", flush=True)
-    for name, wanted, inner in rounds(number, asked.names):
+    for name, wanted, inner in rounds(number, names):
         if time.monotonic() >= end:
             break
         if (name, wanted) in found:

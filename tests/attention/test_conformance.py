@@ -13,6 +13,7 @@ from regard.core import taps
 from regard.testing import CHECKS, OPT_IN, ConformanceError, check_attention
 from regard.testing.checks.capture import OTHERS, TRACED, compare_compiled
 from regard.testing.subject import subject_of
+from tests.contract.sources import PACKAGE
 
 MECHANISMS = (*CATALOGUE, *CONTROLS)
 
@@ -39,15 +40,22 @@ HELPERS = {
     "bessel": ("simam", 3),
     "layers.bottleneck": ("se", 1),
     "layers.convolution": ("cbam", 3),
+    "group_norm": ("ela", 1),
     "heads": ("double", 3),
     "large_kernels": ("lska", 3),
     "own_kernels": ("sk", 3),
     "part_norm": ("scsa", 1),
     "pooling": ("caa", 1),
     "products": ("transposed", 1),
+    "resampling": ("stn", 1),
     "sampling": ("stn", 1),
+    "strips": ("lska", 3),
+    "warps": ("stn", 1),
 }
-"""A mechanism and a number of position axes that is not its main one, for the helpers that several mechanisms share."""
+"""For each file beside the families, a mechanism that uses it and a number of position axes other than its main one."""
+
+NO_HELPERS = ("catalogue", "exchange")
+"""Files beside the families that no mechanism uses."""
 
 COMPILED = ("se", "cbam", "sk")
 """A channel gate, one with a convolution and a normalisation, and one that selects branches."""
@@ -134,12 +142,16 @@ def test_every_mechanism_is_compiled(mechanism):
 
 
 @pytest.mark.graph
-@pytest.mark.parametrize("helper", HELPERS)
-def test_every_helper_is_compiled_with_other_axes(helper):
-    name, dims = HELPERS[helper]
+@pytest.mark.parametrize(("name", "dims"), sorted(set(HELPERS.values())))
+def test_every_helper_is_compiled_with_other_axes(name, dims):
     (mechanism,) = find(name)
     assert dims != main_dims(mechanism)
     assert not check_attention(mechanism, checks="compile", dims=(dims,)).skipped
+
+
+def test_every_helper_has_its_representative():
+    files = {path.stem for path in (PACKAGE / "attention").glob("[!_]*.py")}
+    assert {helper.partition(".")[0] for helper in HELPERS} == files - {*NO_HELPERS}
 
 
 @pytest.mark.graph

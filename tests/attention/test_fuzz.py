@@ -29,8 +29,9 @@ def test_a_fault_is_given_as_a_call_that_shows_it(monkeypatch):
         eval(call, {**vars(fuzz), "small": small})
 
 
-def test_the_search_says_its_seed_and_ends_in_time():
-    command = [sys.executable, "-m", "tests.attention.fuzz", "--minutes", "0", "--seed", "5", "se"]
+@pytest.mark.parametrize("names", [(), ("se",)])
+def test_the_search_says_its_seed_and_ends_in_time(names):
+    command = [sys.executable, "-m", "tests.attention.fuzz", "--minutes", "0", "--seed", "5", *names]
     run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     assert "with SEED=5" in run.stdout
     assert "0 faults, SEED=5" in run.stdout

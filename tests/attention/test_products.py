@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from regard.attention.products import wide_product, without_autocast
+from regard.attention.products import autocast_dtype, wide_product, without_autocast
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
@@ -20,3 +20,11 @@ def test_autocast_does_not_narrow_them():
         with without_autocast(a):
             assert (a @ b).dtype == torch.float32
         assert torch.is_autocast_enabled("cpu")
+
+
+def test_the_dtype_that_autocast_computes_in():
+    x = torch.zeros(1)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert autocast_dtype(x) == torch.bfloat16
+        assert autocast_dtype(x.to("meta")) is None
+    assert autocast_dtype(x) is None

@@ -12,7 +12,8 @@ from regard.explanation import observe
 from regard.recipes.arms import build_arm
 from regard.recipes.compare import QUICK
 from regard.recipes.gallery import PICTURES, _predictions, choose, show_pictures
-from regard.recipes.trial import WEIGHTS_FILE, Design, Job, open_data, open_table, trunk_of
+from regard.recipes.run_folder import WEIGHTS
+from regard.recipes.trial import Design, Job, open_data, open_table, trunk_of
 from tests.explanation.nets import Shared
 
 ARMS = ("none", "se", "cbam", "bam", "sk", "sca_cnn")
@@ -54,7 +55,7 @@ def jobs(tmp_path_factory):
     for arm in ARMS:
         trial = folder / arm
         net = build_arm(arm, trunk_of(design, open_table(design).source), 0)
-        training.save_weights(trial / WEIGHTS_FILE, net, {})
+        training.save_weights(trial / WEIGHTS, net, {})
         made.append(
             Job(
                 arm=arm,
@@ -107,7 +108,7 @@ def test_every_arm_runs_once(jobs, monkeypatch):
 
 def test_every_step_of_a_shared_module_is_shown(jobs, tmp_path, monkeypatch):
     net = Shared("cbam", channels=1, classes=10)
-    training.save_weights(tmp_path / WEIGHTS_FILE, net, {})
+    training.save_weights(tmp_path / WEIGHTS, net, {})
     monkeypatch.setattr("regard.recipes.gallery.build_arm", lambda *_, **__: Shared("cbam", channels=1, classes=10))
     for picture in show_pictures([replace(jobs[2], trial_folder=tmp_path)]):
         assert [o.tap for o in picture.overlays] == ["attention.spatial.gate", "attention.spatial.gate#2"]
@@ -139,5 +140,5 @@ def test_several_labels_are_right_as_a_whole():
 def test_all_eight_are_shown_of_pictures_too_large_to_be_scored_eight_at_a_time(jobs, tmp_path):
     design = replace(jobs[0].design, model="resnet18", size=512)
     net = build_arm("none", trunk_of(design, open_table(design).source), 0)
-    training.save_weights(tmp_path / WEIGHTS_FILE, net, {})
+    training.save_weights(tmp_path / WEIGHTS, net, {})
     assert len(show_pictures([replace(jobs[0], design=design, trial_folder=tmp_path)])) == PICTURES

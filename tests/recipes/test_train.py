@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from regard import models
+from regard.attention import export_weights
 from regard.cli.parser import CommandParser
 from regard.core import CheckpointError, OptionError, RunError
 from regard.core.run_record import NetworkRecord, RunRecord
@@ -189,6 +190,18 @@ def test_attention_is_put_into_a_trained_network_of_ours(tmp_path, trained, bar_
     )
     assert "3 attention modules are new" in " ".join(capsys.readouterr().err.split())
     assert tuned.scores["accuracy"] == pytest.approx(plain.scores["accuracy"], abs=0.1)
+
+
+def test_mechanisms_of_another_library_are_read_from_weights(tmp_path, bar_source, capsys):
+    old = models.create("se_resnet8", num_classes=3, in_channels=1, seed=1)
+    state = {name: value for name, value in old.state_dict().items() if ".attention." not in name}
+    for path in ("layer1.0.attention", "layer2.0.attention", "layer3.0.attention"):
+        theirs = export_weights(old.get_submodule(path), "timm")
+        state |= {f"{path}.{name}": value for name, value in theirs.items()}
+    torch.save(state, tmp_path / "old.pth")
+    settings = {"data": bar_source, "model": "resnet8", "attention": "se", "weights": str(tmp_path / "old.pth")}
+    train(**settings, out=str(tmp_path / "run"), recipe=Recipe(epochs=1, batch_size=45), device="cpu")
+    assert "3 attention modules were read in timm's layout" in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.fixture

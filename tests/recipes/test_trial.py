@@ -13,9 +13,9 @@ from regard.data import Reading
 from regard.recipes.arms import build_arm
 from regard.recipes.compare import QUICK
 from regard.recipes.network import load_network
+from regard.recipes.run_folder import WEIGHTS
 from regard.recipes.trial import (
     TRIAL_FILE,
-    WEIGHTS_FILE,
     Design,
     Job,
     open_data,
@@ -76,7 +76,7 @@ def test_a_damaged_record_counts_as_missing(finished, tmp_path):
         assert read_trial(copy) is None
     (copy / TRIAL_FILE).write_text(text)
     assert read_trial(copy) == found
-    (copy / WEIGHTS_FILE).unlink()
+    (copy / WEIGHTS).unlink()
     assert read_trial(copy) is None
 
 

@@ -6,6 +6,7 @@ from torch import nn
 
 from regard import models
 from regard.attention import create, export_weights
+from regard.attention.exchange import layouts_for
 from regard.core import CheckpointError
 from regard.training.matching import attention_paths, head_of, match
 from regard.training.transfer import transfer
@@ -83,7 +84,7 @@ def test_mechanisms_of_another_library_are_read(trained, fresh, library):
         theirs = export_weights(trained.get_submodule(path), library)
         state |= {f"encoder.{path}.{n}": v for n, v in theirs.items()}
     state = {n if n.startswith("encoder.") else f"encoder.{n}": v for n, v in state.items()}
-    done = transfer(fresh, state, "old.pth", 4)
+    done = transfer(fresh, state, "old.pth", 4, layouts=layouts_for)
     assert same(trained, fresh)
     assert f"3 attention modules were read in {library}'s layout" in str(done)
 
@@ -91,7 +92,7 @@ def test_mechanisms_of_another_library_are_read(trained, fresh, library):
 def test_a_single_mechanism_goes_where_it_fits(trained, fresh):
     before = {n: v.clone() for n, v in fresh.state_dict().items()}
     theirs = export_weights(trained.layer2[0].attention, "timm")
-    done = transfer(fresh, theirs, "se.pth", 4)
+    done = transfer(fresh, theirs, "se.pth", 4, layouts=layouts_for)
     assert "went to layer2.0.attention, all else starts anew" in str(done)
     for name, value in fresh.state_dict().items():
         inside = name.startswith("layer2.0.attention.")
@@ -100,7 +101,7 @@ def test_a_single_mechanism_goes_where_it_fits(trained, fresh):
 
 def test_a_mechanism_alone_is_a_network_too():
     trained, fresh = create("cbam", channels=16), create("cbam", channels=16)
-    transfer(fresh, export_weights(trained, "timm"), "cbam.pth", 16)
+    transfer(fresh, export_weights(trained, "timm"), "cbam.pth", 16, layouts=layouts_for)
     assert same(trained, fresh)
 
 

@@ -74,6 +74,11 @@ def layouts_of(name: str) -> tuple[Layout, ...]:
     return tuple(layout for table in tables for layout in table if layout.mechanism == name)
 
 
+def layouts_for(module: Mechanism) -> tuple[Layout, ...]:
+    """How other libraries store the module's parameters: as its class says, else as the catalogue does."""
+    return module.layouts or layouts_of(module.facts.name)
+
+
 def layout_of(module: Mechanism, library: str) -> Layout:
     """How that library stores the module's parameters; where it has several names for them, the newest."""
     return _fitting(module, library)[0]
@@ -81,7 +86,7 @@ def layout_of(module: Mechanism, library: str) -> Layout:
 
 def _fitting(module: Mechanism, library: str) -> list[Layout]:
     """The layouts in that library of twins that compute what the module does, at least one."""
-    known = module.layouts or layouts_of(module.facts.name)
+    known = layouts_for(module)
     layouts = [layout for layout in known if layout.library == library]
     if not known:
         raise CheckpointError(

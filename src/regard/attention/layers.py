@@ -10,15 +10,13 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
-from regard.attention.products import without_autocast
+from regard.attention.products import autocast_dtype, without_autocast
 from regard.core.errors import OptionError, ShapeError
 from regard.core.features import Features
 from regard.core.options import at_least, flag, one_of
-from regard.core.precision import widen
+from regard.core.precision import HALVES, widen
 from regard.core.tap import Tap
 from regard.kernels import Squeezed, apply_gate
-
-HALVES = (torch.float16, torch.bfloat16)
 
 CONVOLVE: dict[int, Callable[..., Tensor]] = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
 
@@ -144,7 +142,7 @@ def convolve(
     own = CONVOLVE[weight.ndim - 2]
     strided = max((stride,) if isinstance(stride, int) else stride) > 1
     unwritten = LEAVES_GRADIENTS_UNWRITTEN and (strided or weight.ndim == 5)
-    endless = groups == x.shape[1] and weight.shape[-1] > LONGEST and torch.float16 in (x.dtype, _cast(x))
+    endless = groups == x.shape[1] and weight.shape[-1] > LONGEST and torch.float16 in (x.dtype, autocast_dtype(x))
     if not ((unwritten or endless) and _in_half_on_the_cpu(x)):
         return own(x, weight, bias, stride, padding, dilation, groups)
     with without_autocast(x):
@@ -155,20 +153,15 @@ def convolve(
 
 def in_dtype_of(weight: Tensor, x: Tensor) -> Tensor:
     """x in the dtype of the weight; under autocast half precision stays, for it would be cast back."""
-    if x.dtype == weight.dtype or (x.dtype in HALVES and weight.dtype == torch.float32 and _cast(x) is not None):
+    if x.dtype == weight.dtype or (
+        x.dtype in HALVES and weight.dtype == torch.float32 and autocast_dtype(x) is not None
+    ):
         return x
     return x.to(weight.dtype)
 
 
 def _in_half_on_the_cpu(x: Tensor) -> bool:
-    return x.device.type == "cpu" and (x.dtype in HALVES or _cast(x) is not None)
-
-
-def _cast(x: Tensor) -> torch.dtype | None:
-    """The dtype that autocast computes in on the device of x, or None without."""
-    kind = x.device.type
-    casts = kind != "meta" and torch.is_autocast_enabled(kind)
-    return torch.get_autocast_dtype(kind) if casts else None
+    return x.device.type == "cpu" and (x.dtype in HALVES or autocast_dtype(x) is not None)
 
 
 class Norm(_BatchNorm):

@@ -20,7 +20,13 @@ def wide_product(a: Tensor, b: Tensor) -> Tensor:
 
 def without_autocast(like: Tensor) -> AbstractContextManager[object]:
     """Inside, products on the device of `like` are computed in the dtype of their factors."""
-    kind = like.device.type
     # Where nothing is cast there is nothing to switch off, and an export stays free of it.
+    casts = autocast_dtype(like) is not None
+    return torch.autocast(like.device.type, enabled=False) if casts else nullcontext()
+
+
+def autocast_dtype(like: Tensor) -> torch.dtype | None:
+    """The dtype that autocast computes products in on the device of `like`; None where it casts nothing."""
+    kind = like.device.type
     casts = kind != "meta" and torch.is_autocast_enabled(kind)
-    return torch.autocast(kind, enabled=False) if casts else nullcontext()
+    return torch.get_autocast_dtype(kind) if casts else None

@@ -26,7 +26,7 @@ def interpolate(x: Tensor, size: tuple[int, ...], *, align_corners: bool = False
         >>> interpolate(torch.tensor([0.0, 1.0]), (3,), align_corners=True).tolist()
         [0.0, 0.5, 1.0]
     """
-    return _over_axes(x, size, _cornered if align_corners else _centred)
+    return over_axes(x, size, _cornered if align_corners else _centred)
 
 
 def average(x: Tensor, size: tuple[int, ...]) -> Tensor:
@@ -35,10 +35,19 @@ def average(x: Tensor, size: tuple[int, ...]) -> Tensor:
     >>> average(torch.tensor([1.0, 2.0, 6.0]), (2,)).tolist()
     [1.5, 4.0]
     """  # noqa: E501
-    return _over_axes(x, size, _averaging)
+    return over_axes(x, size, _averaging)
 
 
-def _over_axes(x: Tensor, size: tuple[int, ...], matrix: Callable[[int, int, Tensor], Tensor]) -> Tensor:
+def over_axes(x: Tensor, size: tuple[int, ...], matrix: Callable[[int, int, Tensor], Tensor]) -> Tensor:
+    """The product of x (..., *given) with a matrix for each of the last axes, (..., *size).
+
+    Its sums are statistics, so autocast is left out.
+
+    Args:
+        x: floating point.
+        size: of the last axes.
+        matrix: (given, wanted, like) -> the matrix (given, wanted) in the dtype and on the device of `like`.
+    """
     first = x.ndim - len(size)
     with without_autocast(x):
         for axis, wanted in enumerate(size, start=first):

@@ -3,6 +3,9 @@
 import torch
 from torch import Tensor
 
+HALVES = (torch.float16, torch.bfloat16)
+"""Half precision."""
+
 
 def wide(dtype: torch.dtype) -> torch.dtype:
     """`dtype`, or float32 where that is wider.

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -15,6 +15,7 @@ from regard.core.files import as_bytes, write_whole
 from regard.core.options import at_least, one_of
 from regard.core.scores import Scores, amount
 from regard.data import Account, Reading, loader
+from regard.data.source import Split
 from regard.recipes.ledger import count_looks, record_look
 from regard.recipes.network import batch_size_for, load_network
 from regard.recipes.sources import open_for_network, report_source
@@ -23,7 +24,6 @@ from regard.training import DeviceName
 if TYPE_CHECKING:
     from regard.training.tasks.by_class import ByClass
 
-Split = Literal["train", "val", "test", "all"]
 
 _WIDEST = 12
 _EXPLAINED = {

@@ -14,7 +14,8 @@ from regard.core.records import Map
 from regard.core.seeding import generator
 from regard.core.tap import taps
 from regard.recipes.arms import build_arm
-from regard.recipes.trial import WEIGHTS_FILE, Job, open_table, trunk_of
+from regard.recipes.run_folder import WEIGHTS
+from regard.recipes.trial import Job, open_table, trunk_of
 from regard.report.overlays import enlarged, png
 
 PICTURES = 8
@@ -40,7 +41,7 @@ def show_pictures(jobs: Sequence[Job]) -> tuple[report.Picture, ...]:
     ]
     for job in jobs:
         net = build_arm(job.arm, trunk_of(job.design, table.source), 0, reference_parameters=job.reference_parameters)
-        training.restore(net, job.trial_folder / WEIGHTS_FILE)
+        training.restore(net, job.trial_folder / WEIGHTS)
         overlays: list[tuple[report.ArmOverlay, ...]] = [()] * PICTURES
         channels: list[tuple[report.ActiveChannels, ...]] = [()] * PICTURES
         if taps(net):

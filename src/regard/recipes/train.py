@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from regard import models, training
+from regard.attention.exchange import layouts_for
 from regard.core.batch import ImageBatch
 from regard.core.errors import OptionError, RunError
 from regard.core.options import at_least
@@ -215,7 +216,8 @@ def _prepare(settings: Settings, folder: Path, *, resumed: bool, recompute: bool
     net = build_network(record, preprocessing, seed=settings.seed, recompute=recompute)
     if state is not None:
         state = net.adopt(state) if isinstance(net, models.BagOfPatches) else state
-        say(f"{settings.weights}: {transfer(net, state, str(settings.weights), len(source.classes))}.")
+        done = transfer(net, state, str(settings.weights), len(source.classes), layouts=layouts_for)
+        say(f"{settings.weights}: {done}.")
     job = _Job(settings, source, record, preprocessing, net)
     height, width = preprocessing.size
     patches = f" in {math.prod(net.grid(height, width))} patches" if isinstance(net, models.BagOfPatches) else ""

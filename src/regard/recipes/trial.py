@@ -21,12 +21,12 @@ from regard.data import Augment, Fit, Reading
 from regard.recipes.arms import Trunk, arm_network, build_arm
 from regard.recipes.ledger import record_look
 from regard.recipes.network import batch_size_for
+from regard.recipes.run_folder import WEIGHTS
 from regard.recipes.sources import open_with_bar, record_of, task_of
 from regard.training.tasks import judged_by
 from regard.training.weights import weights_metadata
 
 TRIAL_FILE = "trial.json"
-WEIGHTS_FILE = "weights.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +150,7 @@ def run_trial(job: Job) -> Finished:
     record_look(job.folder, command="compare", what=f"{job.arm}, seed {job.seed}", pictures=len(splits["test"]))
     test = _score(job, table, net, splits["test"])
     ablations, profiles = _look_into(job, table, net)
-    weights = job.trial_folder / WEIGHTS_FILE
+    weights = job.trial_folder / WEIGHTS
     training.save_weights(weights, net, weights_metadata(job.design.recipe, job.seed, fit.history, _record(job, table)))
     finished = Finished(
         trial=report.Trial(
@@ -173,7 +173,7 @@ def run_trial(job: Job) -> Finished:
 def read_trial(folder: Path) -> Finished | None:
     """The trial finished in this folder, or None: what is missing or cut off is trained again."""
     path = folder / TRIAL_FILE
-    if not (folder / WEIGHTS_FILE).is_file():
+    if not (folder / WEIGHTS).is_file():
         return None
     try:
         return decode(Finished, json.loads(path.read_text()), str(path))

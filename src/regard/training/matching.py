@@ -1,14 +1,17 @@
 """Brings the names of weights from elsewhere to those of a network: prefixes, heads, mechanisms of other libraries."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
 from regard.core.errors import CheckpointError
+from regard.core.layout import Layout
 from regard.core.mechanism import Mechanism
 
 State = dict[str, Tensor]
+Layouts = Callable[[Mechanism], Sequence[Layout]]
+"""Tells how other libraries store the parameters of a mechanism."""
 
 
 @dataclass
@@ -32,23 +35,29 @@ def attention_paths(net: nn.Module) -> list[str]:
     return [path for path in paths if not any(inside(path, other) for other in paths if other != path)]
 
 
-def match(net: nn.Module, state: Mapping[str, Tensor], classes: int) -> Matched:
+def own_layouts(module: Mechanism) -> tuple[Layout, ...]:
+    """The layouts that stand on the mechanism's class."""
+    return module.layouts
+
+
+def match(net: nn.Module, state: Mapping[str, Tensor], classes: int, layouts: Layouts = own_layouts) -> Matched:
     """The weights under the network's names, as far as they can be told.
 
     Args:
         net: the network.
         state: tensors by the names of the file.
         classes: number of outputs of `net`.
+        layouts: tells how other libraries store a mechanism.
 
     Raises:
         CheckpointError: these are the weights of a single mechanism, and it is not plain which one of the network's.
     """
     own = net.state_dict()
     matched = _without_prefix(own, dict(state))
-    _read_layouts(net, own, matched)
+    _read_layouts(net, own, matched, layouts)
     _name_head(net, own, matched, classes)
     if not set(matched.state) & set(own):
-        _single_mechanism(net, dict(state), matched)
+        _single_mechanism(net, dict(state), matched, layouts)
     return matched
 
 
@@ -87,14 +96,14 @@ def _without_prefix(own: Mapping[str, Tensor], state: State) -> Matched:
     return Matched(stripped, [f"the prefix {best!r} was stripped from the names"])
 
 
-def _read_layouts(net: nn.Module, own: Mapping[str, Tensor], matched: Matched) -> None:
+def _read_layouts(net: nn.Module, own: Mapping[str, Tensor], matched: Matched, layouts: Layouts) -> None:
     """Mechanisms that are stored as another library stores them become ours."""
     read: dict[str, int] = {}
     for path in attention_paths(net):
         ours, theirs = _below(own, path), _below(matched.state, path)
         if not theirs or set(theirs) == set(ours):
             continue
-        found = _in_a_layout(net.get_submodule(path), theirs, ours)
+        found = _in_a_layout(net.get_submodule(path), theirs, ours, layouts)
         if found is not None:
             library, converted = found
             rest = {n: v for n, v in matched.state.items() if n not in {_under(path, name) for name in theirs}}
@@ -104,11 +113,11 @@ def _read_layouts(net: nn.Module, own: Mapping[str, Tensor], matched: Matched) -
         matched.said.append(f"{count} attention module{'s were' if count > 1 else ' was'} read in {library}'s layout")
 
 
-def _in_a_layout(module: nn.Module, theirs: State, ours: State) -> tuple[str, State] | None:
+def _in_a_layout(module: nn.Module, theirs: State, ours: State, layouts: Layouts) -> tuple[str, State] | None:
     """The library whose layout the weights have, and the weights in ours."""
     assert isinstance(module, Mechanism)
     like = {name: value for name, value in ours.items() if name != "strength"}
-    for layout in module.layouts:
+    for layout in layouts(module):
         if layout.unlike(module.options):
             continue
         try:
@@ -143,7 +152,7 @@ def _name_head(net: nn.Module, own: Mapping[str, Tensor], matched: Matched, clas
     matched.state = rest
 
 
-def _single_mechanism(net: nn.Module, state: State, matched: Matched) -> None:
+def _single_mechanism(net: nn.Module, state: State, matched: Matched, layouts: Layouts) -> None:
     """Weights of one mechanism alone go to the only module that they fit."""
     own = net.state_dict()
     fitting: dict[str, State] = {}
@@ -152,7 +161,7 @@ def _single_mechanism(net: nn.Module, state: State, matched: Matched) -> None:
         like = {name: value.shape for name, value in ours.items() if name != "strength"}
         if {name: value.shape for name, value in state.items()} == like:
             fitting[path] = state
-        elif (found := _in_a_layout(net.get_submodule(path), state, ours)) is not None:
+        elif (found := _in_a_layout(net.get_submodule(path), state, ours, layouts)) is not None:
             fitting[path] = found[1]
     if not fitting:
         return

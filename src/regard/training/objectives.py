@@ -6,6 +6,7 @@ from torch.nn import functional
 from torchvision.transforms import v2
 
 from regard.core.errors import OptionError
+from regard.core.precision import widen
 from regard.training.recipe import Recipe
 
 
@@ -32,7 +33,7 @@ class Objective(nn.Module):
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         """The mean loss of the batch, in at least float32; labels (b,), or (b, k) shares of the classes."""
-        logits = logits.float() if logits.dtype in (torch.float16, torch.bfloat16) else logits
+        logits = widen(logits)
         if not self.multi_label:
             return functional.cross_entropy(
                 logits, labels, weight=self._weights(logits), label_smoothing=self.smoothing
@@ -88,7 +89,8 @@ def objective(recipe: Recipe, classes: int, *, multi_label: bool = False, labels
     if recipe.class_weights == "balanced":
         if labels is None:
             raise OptionError(
-                "recipe: class_weights='balanced' needs the labels of all training pictures: pass labels= to fit."
+                "recipe: class_weights='balanced' needs the labels of all training images: pass labels= to "
+                "Classification.trained_by."
             )
         weights = balanced_weights(labels, classes, multi_label=multi_label)
     return Objective(classes, multi_label=multi_label, smoothing=recipe.label_smoothing, weights=weights)

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from regard.core.errors import CheckpointError
-from regard.training.matching import attention_paths, head_of, inside, match
+from regard.training.matching import Layouts, attention_paths, head_of, inside, match, own_layouts
 from regard.training.weights import check_state
 
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "net", "model_ema")
@@ -100,7 +100,9 @@ def _unwrapped(found: Any, path: Path) -> dict[str, Tensor]:
     return state
 
 
-def transfer(net: nn.Module, state: Mapping[str, Tensor], source: str, classes: int) -> Transfer:
+def transfer(
+    net: nn.Module, state: Mapping[str, Tensor], source: str, classes: int, *, layouts: Layouts = own_layouts
+) -> Transfer:
     """Takes trained weights into `net`, but for a head that is another or missing, and for new attention.
 
     A prefix before the names is stripped, a head of another name is taken, and mechanisms may be stored as another
@@ -111,13 +113,14 @@ def transfer(net: nn.Module, state: Mapping[str, Tensor], source: str, classes: 
         state: trained tensors by name.
         source: where they come from, for messages.
         classes: number of outputs of `net`.
+        layouts: tells how other libraries store a mechanism; by default what stands on its class.
 
     Raises:
         CheckpointError: anything else differs: the weights are those of another network.
     """
     own = net.state_dict()
     try:
-        matched = match(net, state, classes)
+        matched = match(net, state, classes, layouts)
     except CheckpointError as error:
         raise CheckpointError(f"{source}: {error}") from error
     given = matched.state

@@ -1,14 +1,14 @@
 """Gather-excite."""
 
 from collections import OrderedDict
+from functools import partial
 from typing import Literal
 
 import torch
 from torch import Tensor, nn, relu
 
 from regard.attention.layers import Norm, Rescaling, bottleneck, convolution, sigmoid
-from regard.attention.products import without_autocast
-from regard.attention.resampling import average
+from regard.attention.resampling import average, over_axes
 from regard.core import Facts, Paper, Start, Tap, widen
 from regard.core.options import at_least
 from regard.kernels import squeeze_positions
@@ -123,8 +123,7 @@ class GE(Rescaling):
         if self.form == "theta_plus":
             logits = self.expand.logits(relu(self.reduce(relu(logits).movedim(1, -1)))).movedim(-1, 1)
         if self.extent and self.form != "theta_minus":
-            sizes = zip(logits.shape[2:], x.shape[2:], strict=True)
-            logits = _over_axes(logits, [_nearest(cells, wanted, x) for cells, wanted in sizes])
+            logits = over_axes(logits, tuple(x.shape[2:]), _nearest)
         return self.rescale(x, self.gate, sigmoid(logits))
 
     def _gathered(self, x: Tensor) -> Tensor:
@@ -133,7 +132,7 @@ class GE(Rescaling):
             (mean,) = squeeze_positions(x, "mean")
             return mean
         if self.form == "theta_minus":
-            return _over_axes(widen(x), [_windows(size, self.extent, x) for size in x.shape[2:]])
+            return over_axes(widen(x), tuple(x.shape[2:]), partial(_windows, self.extent))
         if self.extent == 0:
             x = average(widen(x), (self.size,) * self.dims)
         return self.gather(x)
@@ -155,25 +154,14 @@ def _convolutions(channels: int, extent: int, size: int, dims: int, strict: bool
     return nn.Sequential(parts)
 
 
-def _over_axes(x: Tensor, matrices: list[Tensor]) -> Tensor:
-    """The product of x with one matrix for each position axis: pooling without an operator that varies on CUDA.
-
-    Its sums are statistics, so autocast is left out.
-    """
-    with without_autocast(x):
-        for axis, matrix in enumerate(matrices, start=2):
-            x = (x.movedim(axis, -1) @ matrix.to(x.dtype)).movedim(-1, axis)
-    return x
-
-
-def _windows(size: int, extent: int, like: Tensor) -> Tensor:
+def _windows(extent: int, size: int, _wanted: int, like: Tensor) -> Tensor:
     """(size, size): the share of each position in the mean of the window whose cell each position lies in.
 
     Mean and upsampling in one: a tensor of the cells would let an export take their number to be 1, or never to be.
     """
     positions = torch.arange(size, device=like.device)
     centres = positions * ((size + extent - 1) // extent) // size * extent
-    inside = widen(((positions[:, None] - centres).abs() < extent).to(like.dtype))
+    inside = ((positions[:, None] - centres).abs() < extent).to(like.dtype)
     return inside / inside.sum(0)
 
 

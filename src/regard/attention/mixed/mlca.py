@@ -4,7 +4,6 @@ from torch import Tensor
 
 from regard.attention.channel.eca import adaptive_kernel_size
 from regard.attention.layers import Conv1d, Rescaling, sigmoid
-from regard.attention.products import without_autocast
 from regard.attention.resampling import average
 from regard.core import Facts, OptionError, Paper, Start, Tap, widen
 from regard.core.options import at_least, odd
@@ -84,12 +83,9 @@ class MLCA(Rescaling):
         """x with every channel of every part weighed."""
         self.expect(x)
         dims = x.ndim - 2
-        with without_autocast(x):
-            cells = average(widen(x), (self.grid,) * dims).flatten(2).transpose(1, 2)
+        cells = average(widen(x), (self.grid,) * dims).flatten(2).transpose(1, 2)
         local = self.local_conv(cells.flatten(1).unsqueeze(1)).reshape(cells.shape)
         whole = self.global_conv(cells.mean(1, keepdim=True))
         weighed = self.local_weight * sigmoid(local) + (1 - self.local_weight) * sigmoid(whole)
         gate = weighed.transpose(1, 2).reshape(-1, self.channels, *(self.grid,) * dims)
-        with without_autocast(x):
-            gate = average(gate, tuple(x.shape[2:]))
-        return self.rescale(x, self.gate, gate)
+        return self.rescale(x, self.gate, average(gate, tuple(x.shape[2:])))

@@ -6,14 +6,13 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
+from regard.core.precision import HALVES
 from regard.core.tap import taps
 from regard.testing.comparison import agree, finite
 from regard.testing.inputs import MANY, loud
 from regard.testing.outcomes import CheckFailedError, CheckSkippedError, during
 from regard.testing.subject import Subject, awake, run, run_backward
 from regard.testing.tolerance import allowed_difference, longest_sum
-
-HALVES = (torch.float16, torch.bfloat16)
 
 REPEATED = 1e-6
 """How far two gradients of one value may lie apart in `gradcheck`; whether they repeat is the check `determinism`."""

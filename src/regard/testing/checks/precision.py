@@ -8,7 +8,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from regard.testing.checks.numerics import HALVES, word
+from regard.core.precision import HALVES
+from regard.testing.checks.numerics import word
 from regard.testing.outcomes import CheckFailedError, CheckSkippedError, during
 from regard.testing.subject import Subject, run
 
