@@ -190,3 +190,9 @@ def test_a_mechanism_for_the_head_stands_for_the_mean_of_all_positions():
     net.layer3.register_forward_hook(lambda _module, _inputs, output: features.append(output))
     net(x)
     torch.testing.assert_close(seen[0], (features[0] * map).sum((2, 3)))
+
+
+def test_a_head_may_give_another_width():
+    net = models.create("resnet8", num_classes=5, attention="attention_pool:out_channels=6").eval()
+    assert net.fc.in_features == 6
+    assert net(torch.randn(2, 3, 20, 28)).shape == (2, 5)
