@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from torch import nn
 
 from regard.core import OptionError
-from regard.core.devices import resolve_device, set_threads
+from regard.core.devices import device_of, resolve_device, set_threads
 
 
 def test_auto_is_a_device_that_computes():
@@ -44,3 +45,9 @@ def test_threads_are_those_asked_for():
         torch.set_num_threads(before)
     with pytest.raises(OptionError, match="threads=0"):
         set_threads(0)
+
+
+def test_a_network_is_where_its_parameters_or_buffers_are():
+    assert device_of(nn.Linear(2, 2, device="meta")).type == "meta"
+    assert device_of(nn.BatchNorm1d(2, affine=False, device="meta")).type == "meta"
+    assert device_of(nn.ReLU()).type == "cpu"

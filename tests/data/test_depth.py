@@ -84,7 +84,7 @@ def test_values_that_fill_16_bits_are_scaled_as_before(sensor):
 )
 def test_signed_wide_and_floating_values_are_read(sensor, made, suffix):
     source = open_source(sensor(made, suffix))
-    assert source.skipped == ()
+    assert source.account.bad == ()
     assert len(source.splits["train"].read(0).unique()) > 100
     statistics = source.splits["train"].statistics()
     seen = torch.stack([source.splits["train"].read(i) for i in range(len(source.splits["train"]))]).double() / 255

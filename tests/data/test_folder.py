@@ -35,7 +35,7 @@ def test_split_folders(plant, val):
             root = plant(f"{split}/{label}", count)
     source = opened(root)
     assert source.counts() == {"train": (12, 12), "val": (2, 2), "test": (3, 3)}
-    assert source.warnings == source.notes == source.skipped == ()
+    assert source.warnings == source.notes == source.account.bad == ()
     assert source.splits["val"].names(0) == f"{val}/a/000.png"
     assert source.splits["val"].read(0).shape == (3, 12, 10)
 
@@ -64,12 +64,12 @@ def test_bad_pictures_are_skipped_or_fail(plant):
     (root / "a/003.png").write_bytes((root / "a/003.png").read_bytes()[:200])
     (root / "b/004.png").write_text("no picture")
     source = opened(root)
-    assert [bad.path for bad in source.skipped] == [str(root / "a/003.png"), str(root / "b/004.png")]
+    assert [bad.path for bad in source.account.bad] == [str(root / "a/003.png"), str(root / "b/004.png")]
     assert sum(len(p) for p in source.splits.values()) == 28
     with pytest.raises(BadPictureError, match="2 of 30 pictures"):
         opened(root, on_bad="fail")
     Image.new("RGB", (100, 100)).save(root / "a/005.png")
-    assert len(opened(root, max_pixels=9999).skipped) == 3
+    assert len(opened(root, max_pixels=9999).account.bad) == 3
 
 
 def test_other_files_are_warned_of(plant):
@@ -189,7 +189,7 @@ def test_links_that_lead_round_are_not_followed(plant):
     assert sum(source.account.used.values()) == 40
     assert len(source.account.reasons()["left out, it leads to a folder that is read already"]) == 6
     (root / "a/gone.png").symlink_to(root / "absent.png")
-    assert opened(root).skipped[0].reason == "there is no such file"
+    assert opened(root).account.bad[0].reason == "there is no such file"
 
 
 def test_the_account_has_every_file(plant):

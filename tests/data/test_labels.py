@@ -51,7 +51,7 @@ def test_splits_of_its_own(table):
 
 def test_pictures_that_it_does_not_name_and_files_that_are_not_there(table):
     source = table("file,cat,dog\n" + rows(30) + "\nabsent.png,1,1")
-    assert source.skipped[0].reason == "there is no such file"
+    assert source.account.bad[0].reason == "there is no such file"
     assert any("10 pictures below" in said for said in source.warnings)
 
 
@@ -112,7 +112,7 @@ def test_files_are_found_as_they_are_named(table, what):
     text = "file,cat,dog\n" + "\n".join(f"{name(i)},{i % 2},{int(i % 3 == 0)}" for i in range(40))
     source = table(text)
     assert source.fingerprint == table("file,cat,dog\n" + rows(40)).fingerprint
-    assert source.warnings == source.skipped == ()
+    assert source.warnings == source.account.bad == ()
     assert [said for said in source.notes if "of the table" in said] == (
         [f"40 names of the table were found {way}{' or Unicode normal form' * ('case' in what)}."] if way else []
     )
@@ -133,8 +133,8 @@ def test_files_are_found_below_subfolders_but_not_where_two_fit(plant, tmp_path)
     path = tmp_path / "labels.csv"
     path.write_text("file,cat,dog\n" + rows(30))
     source = open_source(f"folder:{root}", labels=path)
-    assert len(source.skipped) == 20
-    assert {bad.reason for bad in source.skipped} == {"there is no such file"}
+    assert len(source.account.bad) == 20
+    assert {bad.reason for bad in source.account.bad} == {"there is no such file"}
     assert source.account.found == 20 + 50
 
 

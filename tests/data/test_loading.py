@@ -170,4 +170,4 @@ def test_a_truncated_file_does_not_stop_an_epoch(plant):
         for batch in loader(split, preprocessing, batch_size=4, augment="standard")
     )
     assert seen == 23
-    assert [picture.path for picture in source.skipped] == [str(bad)]
+    assert [picture.path for picture in source.account.bad] == [str(bad)]

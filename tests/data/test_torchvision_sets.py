@@ -53,7 +53,7 @@ def test_a_set_in_files_is_checked_like_a_folder(tmp_path, noise):
     source = open_source(f"torchvision:DTD:root={tmp_path}")
     assert source.counts() == {"train": (11, 11), "val": (11, 10), "test": (11, 11)}
     assert source.classes == ("banded", "dotted")
-    assert [bad.path for bad in source.skipped] == [str(broken)]
+    assert [bad.path for bad in source.account.bad] == [str(broken)]
     assert source.splits["test"].names(1) == "banded/test1.jpg"
     assert source.splits["test"].read(1).shape == (3, 30, 41)
     with pytest.raises(DataError, match="1 of 66 pictures"):

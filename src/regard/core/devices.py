@@ -3,11 +3,19 @@
 from typing import Literal
 
 import torch
+from torch import nn
 
 from regard.core.errors import OptionError
 from regard.core.options import at_least
 
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
+
+
+def device_of(net: nn.Module) -> torch.device:
+    """Where the network's parameters lie; the CPU if it has none."""
+    for tensor in (*net.parameters(), *net.buffers()):
+        return tensor.device
+    return torch.device("cpu")
 
 
 def resolve_device(device: str | torch.device = "auto") -> torch.device:

@@ -15,7 +15,7 @@ from regard.data.checking import Progress
 from regard.data.depth import FEW_LEVELS, Deep, ValueRange, choose_range, levels
 from regard.data.files import FilePictures
 from regard.data.pictures import Pictures
-from regard.data.reading import PIXEL_LIMIT, BadPicture
+from regard.data.reading import PIXEL_LIMIT
 from regard.data.splits import cut
 
 Split = Literal["train", "val", "test", "all"]
@@ -80,11 +80,6 @@ class Source:
     notes: tuple[str, ...] = ()
     licence: str = ""
     mirror: bool = True
-
-    @property
-    def skipped(self) -> tuple[BadPicture, ...]:
-        """Pictures that could not be used."""
-        return tuple(BadPicture(entry.path, entry.reason) for entry in self.account.bad)
 
     def counts(self) -> dict[Split, tuple[int, ...]]:
         """Pictures of each class, a split."""

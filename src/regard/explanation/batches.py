@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from regard.core.answers import is_right
 from regard.core.batch import ImageBatch
+from regard.core.devices import device_of
 from regard.core.errors import DataError, OptionError, ShapeError
 
 Batches = Iterable[ImageBatch] | Callable[[], Iterable[ImageBatch]]
@@ -55,13 +56,6 @@ class PictureSet:
                 f"The {self.name} pictures came in another order in a second pass (batch {number}); every pass must "
                 "give the same batches: make the loader with shuffle=False."
             )
-
-
-def device_of(net: nn.Module) -> torch.device:
-    """Where the network's parameters lie; the CPU if it has none."""
-    for tensor in (*net.parameters(), *net.buffers()):
-        return tensor.device
-    return torch.device("cpu")
 
 
 def right_answers(net: nn.Module, batch: ImageBatch) -> Tensor:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from regard.core.devices import device_of
 from regard.core.errors import DataError
 from regard.core.records import Map
-from regard.explanation.batches import Batches, PictureSet, device_of
+from regard.explanation.batches import Batches, PictureSet
 from regard.explanation.observation import observe
 from regard.explanation.places import Paths
 from regard.explanation.recalibration import restoring

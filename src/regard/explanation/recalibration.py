@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from regard.core.batch import ImageBatch
-from regard.explanation.batches import PictureSet, device_of
+from regard.core.devices import device_of
+from regard.explanation.batches import PictureSet
 
 
 def normalisations(net: nn.Module) -> list[_BatchNorm]:

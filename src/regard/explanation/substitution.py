@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from regard.core.devices import device_of
 from regard.core.errors import DataError, OptionError, ShapeError
 from regard.core.kinds import Axis
 from regard.core.seeding import generator
 from regard.core.tap import Tap
-from regard.explanation.batches import device_of
 from regard.explanation.observation import observe
 from regard.explanation.recording import Call, Recording, RunningMean, by_call
 from regard.explanation.replacement import replaced

@@ -337,8 +337,7 @@ def _real_run(design: Design, arms: tuple[report.Arm, ...], folder: Path) -> str
     model = "resnet20" if design.model == "resnet8" else design.model
     words = ["regard", "compare", *(arm.spec for arm in arms if not arm.is_plain), "--data", design.data]
     words += ["--model", model, "--pictures", "all", "--epochs", "60", "--seeds", "5", "--out", f"{folder}-real"]
-    usual = asdict(data.Reading())
-    given = {name: value for name, value in asdict(design.reading).items() if value != usual[name]}
+    given = design.reading.asked()
     given |= {"size": design.size} if design.size is not None else {}
     given |= {"fit": design.fit} if design.fit != "crop" else {}
     words += [word for name, value in given.items() for word in ("--" + name.replace("_", "-"), str(value))]

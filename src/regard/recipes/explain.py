@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from regard import data, models, training
+from regard.core.devices import device_of
 from regard.core.errors import DataError, OptionError, ShapeError
 from regard.core.options import at_least, one_of
 from regard.core.records import Map
 from regard.data.account import Tally, printable
 from regard.data.reading import tensor_of
 from regard.explanation import ActiveChannels, look
-from regard.explanation.batches import device_of
 from regard.explanation.places import Paths, tapped
 from regard.recipes.image_files import image_files
 from regard.recipes.network import load_network

@@ -1,8 +1,8 @@
 """What a comparison found, as records: the schema of results.json.
 
 Scores know their unit and whether higher or lower is better; those in per cent, recalls and their differences are
-shares (0.87, not 87 %). A cost's ratio is that cost divided by the plain
-network's, measured in the same turns: over 1 costs more. docs/reference/results-schema.md describes every field.
+shares (0.87, not 87 %). A cost's ratio is that cost divided by the plain network's, measured in the same turns: over 1
+costs more. docs/reference/results-schema.md describes every field.
 """
 
 import json

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-import torch
 from torch import Tensor, nn
 
 from regard.core.batch import Batch
+from regard.core.devices import device_of
 from regard.core.draws import Draws
 from regard.core.errors import OptionError
 from regard.core.scores import Scores
@@ -67,8 +67,7 @@ def judged_by(task: Task[Any, Any]) -> Callable[[nn.Module, Any], Tensor]:
     """
 
     def judge(net: nn.Module, batch: Any) -> Tensor:
-        device = next((tensor.device for tensor in (*net.parameters(), *net.buffers())), torch.device("cpu"))
-        right = task.right(task.predict(net, batch.to(device)), batch)
+        right = task.right(task.predict(net, batch.to(device_of(net))), batch)
         if right is None:
             raise OptionError(
                 f"The task {task.to_json()['name']!r} knows no right and wrong answers, so nothing can be ablated: an "
