@@ -53,7 +53,19 @@ class Answer(NamedTuple):
     Attributes:
         logits: (b, classes).
         samples: the choices that led to them, in their order; none of a network that chooses nothing.
+        baseline: (b, number of samples), the reward that the network expected before each choice; None where it
+            expects none.
+        looks: (b, t, classes), the logits after each of t looks; None of a network that looks once.
+        used: (b,) int64, how many looks led to `logits`; None where it was all of them.
     """
 
     logits: Tensor
     samples: tuple[Sample, ...]
+    baseline: Tensor | None = None
+    looks: Tensor | None = None
+    used: Tensor | None = None
+
+
+def logits_of(said: object) -> object:
+    """The logits of an `Answer`; what any other network returned is left as it is."""
+    return said.logits if isinstance(said, Answer) else said

@@ -123,6 +123,7 @@ def _record(facts: Facts, size: MechanismSize, *, is_control: bool) -> dict[str,
     return {
         **asdict(facts),
         "paper": {**asdict(facts.paper), "url": facts.paper.url},
+        "inputs": [{"name": i.name, "shape": i.shape, "optional": i.optional} for i in facts.inputs],
         "maps": [_map(seen) for seen in forms_of(facts.name, size.shape).maps],
         "parameters_formula": facts.parameters,
         "is_control": is_control,
