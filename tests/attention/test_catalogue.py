@@ -1,7 +1,9 @@
 import inspect
 import re
+import sys
 from functools import partial
 from math import prod
+from pathlib import Path
 from typing import Literal, get_args, get_origin, get_type_hints
 
 import pytest
@@ -212,3 +214,21 @@ def test_a_misspelt_option_is_answered_with_the_nearest(line, hint):
 def test_a_number_of_channels_must_be_one(channels):
     with pytest.raises(OptionError, match=r"channels=.* is not allowed; it must be an integer of at least 1"):
         create("eca", channels=channels)
+
+
+def test_few_files_are_walked_to_make_and_call():
+    walked = set()
+
+    def follow(frame, event, argument):
+        path = Path(frame.f_code.co_filename)
+        if "attention" in path.parts and "regard" in path.parts:
+            walked.add(path.name)
+
+    x = torch.randn(2, 64, 8, 8)
+    before = sys.gettrace()
+    sys.settrace(follow)
+    try:
+        create("cbam", channels=64)(x)
+    finally:
+        sys.settrace(before)
+    assert walked == {"catalogue.py", "cbam.py", "cbam_channel.py", "cbam_spatial.py", "layers.py"}

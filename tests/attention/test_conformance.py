@@ -37,15 +37,15 @@ HELPERS = {
     "attending": ("multihead", 1),
     "axes": ("coord", 3),
     "bessel": ("simam", 3),
-    "bottleneck": ("se", 1),
-    "convolution": ("cbam", 3),
+    "layers.bottleneck": ("se", 1),
+    "layers.convolution": ("cbam", 3),
     "heads": ("double", 3),
     "large_kernels": ("lska", 3),
     "own_kernels": ("sk", 3),
     "part_norm": ("scsa", 1),
-    "pooling": ("residual_mask", 1),
+    "pooling": ("caa", 1),
     "products": ("transposed", 1),
-    "sampling": ("stn", 3),
+    "sampling": ("stn", 1),
 }
 """A mechanism and a number of position axes that is not its main one, for the helpers that several mechanisms share."""
 

@@ -15,7 +15,7 @@ def of(images, **given):
 def test_a_place_has_the_probability_of_its_distribution():
     policy, mean = GaussianPolicy(0.3), torch.tensor([[0.0, 0.2], [0.9, -0.9]], dtype=torch.float64)
     noise = torch.tensor([[1.0, -0.5], [2.0, -2.0]], dtype=torch.float64)
-    value, log_prob, entropy = policy(mean, noise)
+    value, log_prob, entropy, _ = policy(mean, noise)
     drawn, normal = mean + 0.3 * noise, Normal(mean, 0.3)
     torch.testing.assert_close(log_prob, normal.log_prob(drawn).sum(1))
     torch.testing.assert_close(entropy, normal.entropy().sum(1))
@@ -35,7 +35,7 @@ def test_a_gaussian_gradient_is_exact_on_average():
     n, std = 40_000, 0.2
     mean = torch.zeros(n, 2, dtype=torch.float64, requires_grad=True)
     policy = GaussianPolicy(std)
-    value, log_prob, _ = policy(mean, policy.noise(of(n), 1)[0])
+    value, log_prob, *_ = policy(mean, policy.noise(of(n), 1)[0])
     reward = -(value - 0.5).square().sum(1)
     (log_prob * (reward + 0.6)).sum().backward()
     # d/dm of -E(m + s e - 0.5)^2 = -2 (m - 0.5)
@@ -64,7 +64,7 @@ def test_cells_are_centred_with_their_probability():
     policy = GridPolicy((2, 3))
     assert policy.centres[0].tolist() == pytest.approx([-2 / 3, -0.5])
     logits = torch.tensor([0.0, 1.0, 0.5, -1.0, 0.0, 2.0]).repeat(4000, 1)
-    value, log_prob, entropy = policy(logits, policy.noise(of(4000), 1)[0])
+    value, log_prob, entropy, _ = policy(logits, policy.noise(of(4000), 1)[0])
     p = logits[0].softmax(0)
     for cell, centre in enumerate(policy.centres):
         here = (value == centre).all(1)
@@ -100,3 +100,11 @@ def test_a_wrong_gaussian_is_said(options):
 def test_a_wrong_grid_is_said(cells):
     with pytest.raises(OptionError, match="policy: cells="):
         GridPolicy(cells)
+
+
+@pytest.mark.parametrize("policy", [GaussianPolicy(0.3), GridPolicy((2, 2))])
+def test_the_score_is_the_gradient_of_the_log_probability(policy):
+    given = torch.randn(3, policy.inputs).requires_grad_()
+    sample = policy(given, policy.noise(of(3), 1)[0])
+    sample.log_prob.sum().backward()
+    torch.testing.assert_close(sample.score, given.grad)

@@ -1,9 +1,10 @@
 import math
+from typing import Literal
 
 import pytest
 
 from regard.core import OptionError
-from regard.core.options import at_least, flag, not_negative, odd, one_of, positive
+from regard.core.options import at_least, check_options, flag, not_negative, odd, one_of, positive
 
 
 def test_allowed_values_come_back_unchanged():
@@ -52,3 +53,23 @@ def test_a_flag_is_not_any_truth(value):
 def test_one_of_does_not_take_what_only_equals_a_choice(value):
     with pytest.raises(OptionError, match=r"sk: dims=.* is not allowed; choose one of 1, 2, 3"):
         one_of("sk", "dims", value, (1, 2, 3))
+
+
+def test_annotations_say_what_an_option_may_be():
+    def build(
+        channels: int,
+        *,
+        pooling: Literal["mean", "max"] = "mean",
+        bias: bool | None = None,
+        order: Literal[1, 2] | None = None,
+        pools: tuple[Literal["mean", "max"], ...] = (),
+    ) -> None: ...
+
+    check_options("se", build, {"pooling": "max", "bias": True, "order": 2, "pools": ("mean",)})
+    check_options("se", build, {"bias": None, "order": None})
+    with pytest.raises(OptionError, match="se: pooling='sum' is not allowed; choose one of 'mean', 'max'"):
+        check_options("se", build, {"pooling": "sum"})
+    with pytest.raises(OptionError, match="se: bias='no' is not allowed; it must be True or False"):
+        check_options("se", build, {"bias": "no"})
+    with pytest.raises(OptionError, match="se: order=3 is not allowed; choose one of 1, 2"):
+        check_options("se", build, {"order": 3})

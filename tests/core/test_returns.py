@@ -7,7 +7,7 @@ def test_records_are_tuples_with_named_fields():
     keys = torch.zeros(2, 5, 3)
     assert Memory(keys, keys, None)._fields == ("keys", "values", "mask")
     assert Attended(keys, None, None)._fields == ("context", "weights", "state")
-    assert Sample(keys, None, None)._fields == ("value", "log_prob", "entropy")
+    assert Sample(keys, None, None)._fields == ("value", "log_prob", "entropy", "score")
     answer = Answer(torch.zeros(2, 10), (Sample(keys, torch.zeros(2), None),))
     logits, samples, *others = answer
     assert others == [None] * 3

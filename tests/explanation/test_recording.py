@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -18,7 +20,7 @@ def record(net, batches, memory=2**30, seed=0):
 
 def numbered(n):
     images = torch.arange(n, dtype=torch.float32)[:, None, None, None]
-    return [b._replace(images=images[b.indices]) for b in pictures(n, batch=7)]
+    return [replace(b, images=images[b.indices]) for b in pictures(n, batch=7)]
 
 
 def test_each_picture_has_its_own_maps():

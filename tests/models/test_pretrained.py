@@ -5,6 +5,7 @@ from importlib.resources import files
 import pytest
 
 from regard import data, training
+from regard.core import Epoch
 from regard.recipes.explain import SHIPPED
 from regard.recipes.network import load_network
 
@@ -20,8 +21,8 @@ def test_it_scores_on_validation_pictures_what_its_history_says():
     loaded = load_network(str(SHIPPED_FILE))
     val = data.open_source("fashion-mini").splits["val"]
     loader = data.loader(val, loaded.preprocessing, batch_size=250)
-    found = training.evaluate(loaded.net, loader, training.Classification(loaded.classes), device="cpu")
+    found = training.evaluate(loaded.net, loader, loaded.task(), device="cpu")
     accuracy = found.scores["accuracy"]
     assert found.n == 1000
-    assert accuracy == pytest.approx(loaded.metadata["history"][-1]["val_accuracy"], abs=0.002)
+    assert accuracy == pytest.approx(Epoch.from_json(loaded.metadata["history"][-1]).val["accuracy"], abs=0.002)
     assert f"{100 * accuracy:.1f} % of the 1,000 validation" in SHIPPED_FILE.parent.joinpath("README.md").read_text()

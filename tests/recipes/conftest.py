@@ -1,14 +1,18 @@
-"""Pictures of three kinds of bars, and a small network trained on them."""
+"""Images of three kinds of bars, a small network trained on them, and the suite's one comparison."""
 
+import os
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from PIL import Image
 
 from regard.recipes.train import Trained, train
 from regard.training import Recipe
+from tests.recipes.comparison import Told, interrupted_and_ended
 
 BARS = ("left", "middle", "right")
 QUICK = Recipe(epochs=2, batch_size=10, lr=0.05)
@@ -40,6 +44,19 @@ def trained(bar_source: str, tmp_path_factory: pytest.TempPathFactory) -> Traine
     """A resnet8 with squeeze-and-excitation after two epochs."""
     out = tmp_path_factory.mktemp("runs") / "bars"
     return train(data=bar_source, model="resnet8", attention="se", out=str(out), recipe=QUICK, device="cpu")
+
+
+@pytest.fixture(scope="session")
+def comparison(tmp_path_factory: pytest.TempPathFactory) -> Told:
+    """The one comparison of the suite: one process of pytest-xdist runs it, the others wait and read what it left."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder, stored = shared / "comparison", shared / "comparison.pickle"
+    with FileLock(shared / "comparison.lock"):
+        if not stored.exists():
+            folder.mkdir()
+            stored.write_bytes(pickle.dumps(interrupted_and_ended(folder)))
+        return pickle.loads(stored.read_bytes())
 
 
 @pytest.fixture

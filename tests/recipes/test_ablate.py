@@ -8,24 +8,19 @@ from regard import data, explanation, models, training
 from regard.core import OptionError, RegardError, RunError, UnknownNameError
 from regard.explanation import Ablation
 from regard.recipes.ablate import ablate
+from tests.recipes.records import metadata_of
 
 SOURCE = data.open_source("fashion-mini")
 PREPROCESSING = data.preprocessing_for(SOURCE)
 
 
-def saved(folder, attention="se", **changed):
+def saved(folder, attention="se", data={"name": "fashion-mini"}):  # noqa: B006 (never changed)
     """A run's folder with an untrained network in it."""
-    model = {"name": "resnet8", "attention": attention, "width": 0.25}
-    options = {k: v for k, v in model.items() if k != "name"}
+    options = {"attention": attention, "width": 0.25}
     net = models.create("resnet8", num_classes=10, in_channels=1, seed=0, **options).eval()
-    metadata = {
-        "model": model,
-        "classes": list(SOURCE.classes),
-        "preprocessing": PREPROCESSING.to_json(),
-        "data": {"name": "fashion-mini", "labels": None},
-    }
+    metadata = metadata_of("resnet8", SOURCE.classes, PREPROCESSING, data=data, **options)
     folder.mkdir(exist_ok=True)
-    training.save_weights(folder / "weights.safetensors", net, metadata | changed)
+    training.save_weights(folder / "weights.safetensors", net, metadata)
     return folder, net
 
 

@@ -5,7 +5,7 @@ import torch
 
 from regard import models
 from regard.core import OptionError, UnknownNameError
-from regard.recipes.arms import Trunk, arm_facts, build_arm, is_control, parse_arms, title
+from regard.recipes.arms import Trunk, arm_network, build_arm, is_control, parse_arms, title
 
 TRUNK = Trunk("resnet8", 10, 1)
 
@@ -58,8 +58,7 @@ def test_controls_are_told_from_mechanisms():
 
 
 @pytest.mark.parametrize("arm", ["none", "cbam:reduction=4", "sk", "static", "wide"])
-def test_an_arm_is_built_again_from_the_facts_beside_its_weights(arm):
-    facts = arm_facts(arm, TRUNK, 90_000)
-    name = facts.pop("name")
-    rebuilt = models.create(name, num_classes=10, in_channels=1, **facts)
+def test_an_arm_is_built_again_from_its_record(arm):
+    network = arm_network(arm, TRUNK, 90_000)
+    rebuilt = models.create(network.name, num_classes=10, in_channels=1, **network.options)
     rebuilt.load_state_dict(build_arm(arm, TRUNK, 0, reference_parameters=90_000).state_dict())

@@ -12,6 +12,7 @@ from regard.attention import create
 from regard.core import DataError, OptionError, RegardError, ShapeError, Tap
 from regard.recipes.explain import explain, explain_pictures
 from tests.explanation.nets import Shared
+from tests.recipes.records import metadata_of
 
 CLASSES = ("coat", "bag", "boot")
 PREPROCESSING = data.Preprocessing(size=(16, 12), channels=1, mean=(0.3,), std=(0.25,))
@@ -23,9 +24,9 @@ def network(attention="cbam", **options):
     ).eval()
 
 
-def saved(tmp_path, attention="cbam"):
-    options = {"name": "resnet8", "attention": attention, "width": 0.25}
-    metadata = {"model": options, "classes": list(CLASSES), "preprocessing": PREPROCESSING.to_json()}
+def saved(tmp_path, attention="cbam", multi_label=False):
+    options = {"attention": attention, "width": 0.25, "multi_label": multi_label}
+    metadata = metadata_of("resnet8", CLASSES, PREPROCESSING, **options)
     training.save_weights(tmp_path / "weights.safetensors", network(attention), metadata)
     return tmp_path / "weights.safetensors"
 
@@ -99,9 +100,7 @@ def test_the_network_is_put_back_and_works_in_training_mode():
 
 
 def test_a_picture_with_several_classes_has_independent_probabilities(tmp_path):
-    path = saved(tmp_path)
-    state, metadata = training.load_weights(path)
-    training.save_weights(path, state, metadata | {"multi_label": True})
+    path = saved(tmp_path, multi_label=True)
     found = explain(path, torch.rand(1, 16, 12))
     logits = network()(torch.zeros(1, 1, 16, 12))  # only to have the number of classes
     assert len(found.probabilities) == logits.shape[1]

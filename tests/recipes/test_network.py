@@ -1,17 +1,35 @@
 """A network comes back from its file as it was; whatever cannot be one says why."""
 
+import json
+
 import pytest
 import torch
 
 from regard import models, training
 from regard.core import CheckpointError, RunError
+from regard.data import Preprocessing
 from regard.recipes.network import batch_size_for, load_network
+from tests.recipes.records import metadata_of
 
-METADATA = {
-    "model": {"name": "resnet8", "attention": "se:reduction=4", "width": [4, 8, 8]},
-    "classes": ["a", "b"],
-    "preprocessing": {"size": [12, 12], "channels": 1, "mean": [0.5], "std": [0.2]},
-}
+METADATA = metadata_of(
+    "resnet8",
+    ("a", "b"),
+    Preprocessing(size=(12, 12), channels=1, mean=(0.5,), std=(0.2,)),
+    attention="se:reduction=4",
+    width=[4, 8, 8],
+)
+
+
+def changed(**fields):
+    """The metadata with other values in the record, by their paths with a double underscore for each dot."""
+    record = json.loads(json.dumps(METADATA["run"]))
+    for path, value in fields.items():
+        *above, last = path.split("__")
+        place = record
+        for name in above:
+            place = place[name]
+        place[last] = value
+    return {"run": record}
 
 
 @pytest.fixture
@@ -36,20 +54,38 @@ def test_a_network_with_its_options(tmp_path, net):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"model": {"name": "resnet20"}}, "weights.safetensors: These weights are not those of this resnet20"),
-        ({"model": {"name": "resnet9"}}, "no network named 'resnet9'"),
-        ({"model": {"name": "resnet8", "depth": 3}}, "depth"),
-        ({"model": {}}, "has no 'name'"),
-        ({"model": None}, "cannot be used"),
-        ({"classes": None}, "cannot be used"),
-        ({"preprocessing": {"size": 3}}, "describes no preprocessing"),
+        ({"network__name": "resnet20"}, "weights.safetensors: These weights are not those of this se_resnet20"),
+        ({"network__name": "resnet9"}, "no network named 'resnet9'"),
+        ({"network__options": {"depth": 3}}, "depth"),
+        ({"network": {}}, r"lacks the field 'network\.name'.*Train again"),
+        ({"network": None}, r"has network = None, which must be an object.*Train again"),
+        ({"task__classes": [1]}, r"has task\.classes\[0\] = 1, which must be a text"),
+        ({"input__kind": "smell"}, r"has input\.kind = 'smell', which must be one of 'image', 'text'"),
+        ({"input__options": {"size": 3}}, "describes no preprocessing"),
+        ({"colour": "red"}, "has the unknown field 'colour'"),
     ],
 )
 def test_descriptions_of_no_network(change, said, tmp_path, net):
-    training.save_weights(tmp_path / "weights.safetensors", net, METADATA | change)
+    training.save_weights(tmp_path / "weights.safetensors", net, changed(**change))
     with pytest.raises(CheckpointError, match=said) as caught:
         load_network(tmp_path)
     assert str(tmp_path) in str(caught.value)
+
+
+def test_weights_without_a_record(tmp_path, net):
+    training.save_weights(tmp_path / "weights.safetensors", net, {})
+    with pytest.raises(CheckpointError, match=r"weights\.safetensors: its record of the run has .* = None"):
+        load_network(tmp_path)
+
+
+def test_the_task_comes_from_the_record(tmp_path, net):
+    training.save_weights(tmp_path / "weights.safetensors", net, changed(task__options={"multi_label": True}))
+    loaded = load_network(tmp_path)
+    assert loaded.multi_label
+    assert loaded.task().to_json() == loaded.record.to_json()["task"]
+    training.save_weights(tmp_path / "weights.safetensors", net, changed(task__name="counting"))
+    with pytest.raises(CheckpointError, match=r"run\.task\.name = 'counting'.*knows the tasks 'classification'"):
+        load_network(tmp_path).task()
 
 
 def test_folders_without_weights(tmp_path):

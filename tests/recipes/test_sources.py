@@ -13,6 +13,7 @@ from regard.data import open_source, preprocessing_for
 from regard.recipes.network import load_network
 from regard.recipes.sources import open_for_network, open_with_bar
 from regard.training import save_weights
+from tests.recipes.records import metadata_of
 
 
 @pytest.fixture
@@ -62,14 +63,10 @@ def trained(folder, tmp_path):
     source = open_source(folder)
     net = models.create("resnet8", num_classes=2, in_channels=source.channels, seed=0)
 
-    def load(**data):
-        metadata = {
-            "model": {"name": "resnet8", "attention": None},
-            "classes": source.classes,
-            "preprocessing": preprocessing_for(source).to_json(),
-            "multi_label": False,
-            "data": {"name": folder, "labels": None, "fingerprint": source.fingerprint} | data,
-        }
+    def load(**changed):
+        data = {"name": folder, "labels": None, "fingerprint": source.fingerprint} | changed
+        data = data if data["name"] else None
+        metadata = metadata_of("resnet8", source.classes, preprocessing_for(source), data=data, attention=None)
         save_weights(tmp_path / "net.safetensors", net, metadata)
         return load_network(tmp_path / "net.safetensors")
 

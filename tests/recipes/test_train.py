@@ -1,6 +1,7 @@
 """From pictures to a run's folder; a run that was stopped ends as if it never had been."""
 
 import csv
+import json
 import os
 import signal
 import threading
@@ -14,6 +15,7 @@ from PIL import Image
 from regard import models
 from regard.cli.parser import CommandParser
 from regard.core import CheckpointError, OptionError, RunError
+from regard.core.run_record import NetworkRecord, RunRecord
 from regard.recipes.ablate import ablate
 from regard.recipes.evaluate import evaluate
 from regard.recipes.explain import explain
@@ -32,10 +34,12 @@ def test_what_a_run_leaves(trained, bar_source):
     assert names >= {"settings.yaml", "run.json", "weights.safetensors", "last.safetensors", "epochs.csv", "steps.csv"}
     assert not [name for name in names if name.startswith(".")]
     _, metadata = load_weights(folder / "weights.safetensors")
-    assert metadata["classes"] == ["left", "middle", "right"]
-    assert metadata["model"] == {"name": "resnet8", "attention": "se"}
-    assert metadata["preprocessing"]["size"] == [12, 12]
-    assert metadata["data"]["name"] == bar_source
+    record = RunRecord.from_json(metadata["run"], "weights.safetensors")
+    assert record.task.classes == ("left", "middle", "right")
+    assert record.network == NetworkRecord(name="resnet8", options={"attention": "se"})
+    assert (record.input.kind, record.input.options["size"]) == ("image", [12, 12])
+    assert record.data.name == bar_source
+    assert json.loads((folder / "run.json").read_text())["run"] == metadata["run"]
     assert len(metadata["history"]) == 2
     assert read_settings(folder).recipe == QUICK
     with (folder / "epochs.csv").open() as file:
@@ -108,6 +112,7 @@ def interrupt_when(path: Path) -> threading.Thread:
     return thread
 
 
+@pytest.mark.example
 def test_ctrl_c_and_resume(tmp_path, bar_source, capsys):
     """The recipe has all that draws random numbers, and epochs enough not to be done before Ctrl-C arrives."""
     recipe = Recipe(epochs=12, batch_size=16, lr=0.02, mixup=0.2, cutmix=1.0, ema=0.9, keep="best")
@@ -250,8 +255,8 @@ def in_patches(bar_source, tmp_path_factory):
 
 def test_a_run_in_patches_is_rebuilt_from_its_folder(in_patches, bar_source, bar_files):
     _, metadata = load_weights(in_patches.path / "weights.safetensors")
-    assert metadata["model"] == {"name": "resnet8", "attention": "se", "patch": 12, "patch_stride": 6}
-    assert metadata["preprocessing"]["resize"] == "exact"
+    assert metadata["run"]["network"]["options"] == {"attention": "se", "patch": 12, "patch_stride": 6}
+    assert metadata["run"]["input"]["options"]["resize"] == "exact"
     assert in_patches.network == "resnet8 with se in patches of 12 pixels"
     loaded = load_network(in_patches.path)
     assert loaded.net.grid(24, 24) == (3, 3)

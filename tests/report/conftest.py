@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from regard.core import Epoch, Score, Scores
+from regard.core.run_record import DataRecord, InputRecord, NetworkRecord, RunRecord, TaskRecord
 from regard.report import (
     AblationRow,
     ActiveChannels,
@@ -131,6 +132,13 @@ def scores_of(**values: float) -> Scores:
     return Scores(all=tuple(scores), choice="accuracy")
 
 
+def with_classes(results: Results, classes: tuple[str, ...]) -> Results:
+    """The results of a task with these classes."""
+    run = results.settings.run
+    task = replace(run.task, classes=classes)
+    return replace(results, settings=replace(results.settings, run=replace(run, task=task)))
+
+
 def as_errors(results: Results) -> Results:
     """The same comparison by an error in pixels, of which less is better: what was better stays better."""
 
@@ -169,16 +177,17 @@ def _outcome(accuracy: float, n: int, k: int) -> Outcome:
 
 def _settings(seeds: tuple[int, ...], epochs: int, classes: tuple[str, ...]) -> Settings:
     return Settings(
+        run=RunRecord(
+            network=NetworkRecord(name="resnet8"),
+            input=InputRecord(kind="image", options={"size": [28, 28]}),
+            task=TaskRecord(name="classification", options={"multi_label": False}, classes=classes),
+            data=DataRecord(name="fashion-mini", fingerprint="b2:4f1e09a7c3d5"),
+        ),
         data=Data(
-            name="fashion-mini",
-            fingerprint="b2:4f1e09a7c3d5",
-            classes=classes,
             available={"train": 6000, "val": 1000, "test": 2000},
             used={"train": 3000, "val": 1000, "test": 2000},
             licence="Fashion-MNIST, Zalando SE, MIT licence",
         ),
-        model="resnet8",
-        size=(28, 28),
         recipe={
             "epochs": epochs,
             "batch_size": 64,
@@ -255,7 +264,7 @@ def png(pixels: np.ndarray) -> bytes:
 
 
 def invent_pictures(results: Results, count: int = 8, size: int = 28) -> tuple[Picture, ...]:
-    draw, classes = np.random.default_rng(1), results.settings.data.classes
+    draw, classes = np.random.default_rng(1), results.settings.classes
     return tuple(_picture(draw, i, classes, [a.spec for a in results.arms], size) for i in range(count))
 
 

@@ -12,6 +12,7 @@ from regard.report.contents import (
     score_headings,
     sights,
 )
+from tests.report.conftest import with_classes
 
 
 def test_the_main_table_has_every_arm_once_in_its_group(results):
@@ -74,8 +75,7 @@ def test_of_many_classes_the_worst_known_are_shown_and_those_without_pictures_ar
     k = 100
     recall = tuple(float("nan") if i == 7 else i / k for i in range(k))
     trials = tuple(replace(t, test=replace(t.test, recall=recall)) for t in results.trials)
-    data = replace(results.settings.data, classes=tuple(f"class {i}" for i in range(k)))
-    many = replace(results, trials=trials, settings=replace(results.settings, data=data))
+    many = replace(with_classes(results, tuple(f"class {i}" for i in range(k))), trials=trials)
     _, _, rows = recalls(many)
     assert [r.head for r in rows] == [f"class {i}" for i in range(31) if i != 7]
 

@@ -5,6 +5,7 @@ import pytest
 
 from regard.report import GateProfile
 from regard.report.map_figures import ablation_panels, gate_panels, most_departing, shown_profiles
+from tests.report.conftest import with_classes
 
 
 def profile(by_class, **changes):
@@ -20,14 +21,14 @@ def test_each_layer_has_a_panel_that_names_the_class_that_departs_most(results):
     for figure, found in zip(panels, own, strict=True):
         gaps = np.square(np.subtract(found.by_class, found.overall)).mean(1)
         assert most_departing(found) == gaps.argmax()
-        assert f">{results.settings.data.classes[gaps.argmax()]}</text>" in figure.svg
+        assert f">{results.settings.classes[gaps.argmax()]}</text>" in figure.svg
         assert f"{len(found.overall)} channels" in figure.svg
 
 
 def test_a_constant_map_is_said_to_be_one(results):
     for figure in gate_panels(results, "static"):
         assert "all classes alike" in figure.svg
-        assert not any(f">{name}</text>" in figure.svg for name in results.settings.data.classes)
+        assert not any(f">{name}</text>" in figure.svg for name in results.settings.classes)
 
 
 def test_an_arm_without_channel_maps_has_no_panels(results):
@@ -46,10 +47,7 @@ def test_a_deep_network_shows_its_first_and_last_layers_and_four_between(results
 def test_the_drawing_stays_small_whatever_the_counts(results, classes, channels):
     draw = np.random.default_rng(0)
     big = replace(
-        results,
-        settings=replace(
-            results.settings, data=replace(results.settings.data, classes=tuple(f"class {i}" for i in range(classes)))
-        ),
+        with_classes(results, tuple(f"class {i}" for i in range(classes))),
         gate_profiles=(profile(draw.random((classes, channels))),),
     )
     (figure,) = gate_panels(big, "se")
@@ -62,7 +60,7 @@ def test_a_class_without_pictures_does_not_break_the_drawing(results):
     found = profile(rows, overall=(0.4, 0.5, 0.6, 0.7))
     (figure,) = gate_panels(replace(results, gate_profiles=(found,)), "se")
     assert most_departing(found) != 3
-    assert f">{results.settings.data.classes[3]}</text>" not in figure.svg
+    assert f">{results.settings.classes[3]}</text>" not in figure.svg
 
 
 def test_the_ablation_of_each_arm_has_a_panel_with_every_mode(results):

@@ -11,7 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from regard.report import Outcome, Results, Trial
+from regard.report.numerals import measured
 from regard.report.page import render, write_page
+from regard.report.statistics import best_arm, compare_arms
+from regard.training import Recipe, evaluate, fit
+from tests.training.distances import Distance, linear, sums, whole
 
 VOID = {"meta", "img", "wbr", "br", "link", "hr", "input"}
 
@@ -145,15 +150,16 @@ HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)>\'"&'
 
 
 def test_a_hostile_name_is_words_wherever_it_stands(results, pictures):
-    data = replace(
-        results.settings.data,
-        name=HOSTILE,
-        classes=(HOSTILE, *results.settings.data.classes[1:]),
-        warnings=(HOSTILE,),
-        licence=HOSTILE,
+    run = results.settings.run
+    run = replace(
+        run,
+        network=replace(run.network, name=HOSTILE),
+        task=replace(run.task, classes=(HOSTILE, *run.task.classes[1:])),
+        data=replace(run.data, name=HOSTILE),
     )
+    data = replace(results.settings.data, warnings=(HOSTILE,), licence=HOSTILE)
     arms = tuple(replace(a, name=a.name + HOSTILE) for a in results.arms)
-    settings = replace(results.settings, data=data, model=HOSTILE, command=HOSTILE, real_run=HOSTILE)
+    settings = replace(results.settings, run=run, data=data, command=HOSTILE, real_run=HOSTILE)
     profiles = tuple(
         replace(p, tap=HOSTILE, by_class=((0.0,) * len(p.overall), *p.by_class[1:])) for p in results.gate_profiles
     )
@@ -238,3 +244,27 @@ def test_another_score_than_accuracy_has_its_page(errors):
     assert "Mean absolute error against cost" in text
     assert "minus plain, px" in text
     assert "Accuracy" not in text
+
+
+def test_a_trained_network_of_another_task_reaches_the_page(results):
+    """Two arms by two seeds, trained to make an error small: more epochs make it smaller, so the longer arm wins."""
+    trials = []
+    for arm, epochs in (("none", 1), ("se", 6)):
+        for seed in (0, 1):
+            net, recipe = linear(), Recipe(epochs=epochs, lr=0.02, keep="best")
+            done = fit(net, recipe, Distance(), whole(sums(40, seed)), whole(sums(24, 2)), folder=None, seed=seed)
+            found = evaluate(net, sums(24, 2), Distance())
+            outcome = Outcome(n=found.n, scores=found.scores)
+            trials.append(
+                Trial(arm=arm, seed=seed, epochs=epochs, history=done.history, val=outcome, test=None, seconds=1.0,
+                      weights="w")
+            )  # fmt: skip
+    arms = results.arms[:2]
+    comparisons = compare_arms(arms, trials)
+    made = replace(results, arms=arms, trials=tuple(trials), comparisons=comparisons, ablations=(), gate_profiles=())
+    assert Results.from_json(made.to_json()) == made
+    assert best_arm(arms, trials) == "se"
+    assert comparisons[1].difference < 0
+    text = Reader(render(made)).text
+    assert "Mean absolute error" in text
+    assert measured(comparisons[1].score.value, "px") in text

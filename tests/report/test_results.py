@@ -7,13 +7,14 @@ import pytest
 
 from regard import report
 from regard.core import Epoch, RunError, Score, Scores
+from regard.core.run_record import DataRecord, InputRecord, NetworkRecord, RunRecord, TaskRecord
 from regard.report import Results
 from regard.report.files import ARM_COLUMNS, COMPARISON_COLUMNS
 
 RECORDS = (
     report.Results, report.Settings, report.Data, report.Arm, report.Timing, report.Memory, report.Trial,
-    report.Outcome, Epoch, Scores, Score, report.Comparison, report.Interval, report.AblationRow, report.GateProfile,
-    report.Choice,
+    report.Outcome, report.Comparison, report.Interval, report.AblationRow, report.GateProfile, report.Choice,
+    Epoch, Scores, Score, RunRecord, NetworkRecord, InputRecord, TaskRecord, DataRecord,
 )  # fmt: skip
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "results-schema.md"
 

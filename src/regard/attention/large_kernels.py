@@ -8,11 +8,10 @@ from torch import Tensor, nn
 from torch.nn.functional import gelu
 from torch.nn.modules.conv import _ConvNd
 
-from regard.attention.convolution import convolution
-from regard.attention.normalisation import saturated
+from regard.attention.layers import Rescaling, convolution
 from regard.core.errors import OptionError
-from regard.core.features import Features, Start
-from regard.core.options import at_least, flag
+from regard.core.features import Start
+from regard.core.options import at_least
 from regard.core.precision import widen
 from regard.core.tap import Tap
 from regard.kernels import apply_gate
@@ -42,14 +41,6 @@ def decomposed(owner: str, kernel_size: int, dilation: int, *, rounded_up: bool)
     return 2 * dilation - 1, spread
 
 
-def chained(x: Tensor, *layers: nn.Module) -> Tensor:
-    """x through the layers, in the dtype of the first; in float16 what overflows is the largest number."""
-    x = x.to(next(layers[0].parameters()).dtype)
-    for layer in layers:
-        x = saturated(layer(x))
-    return x
-
-
 class Projections(nn.Module):
     """The two 1x1 convolutions around a gate of the visual attention network: leave(weigh(gelu(enter(x))))."""
 
@@ -60,11 +51,10 @@ class Projections(nn.Module):
 
     def forward(self, x: Tensor, weigh: Callable[[Tensor], Tensor]) -> Tensor:
         """What is added to x; `weigh` is the gate."""
-        inner = gelu(saturated(self.enter(x.to(self.enter.weight.dtype))))
-        return saturated(self.leave(saturated(weigh(inner))))
+        return self.leave(weigh(gelu(self.enter(x))))
 
 
-class LargeKernelGate(Features):
+class LargeKernelGate(Rescaling):
     """The base of those that weigh every value by a score without a sigmoid, alone or between two projections.
 
     A subclass registers its layers, then calls `surround`, and says what the score is.
@@ -84,7 +74,7 @@ class LargeKernelGate(Features):
         name = self.facts.name
         self.gate = Tap("mixed", low=-math.inf, high=math.inf)
         self.projections = None
-        if flag(name, "projections", projections):
+        if projections:
             self.projections = Projections(name, self.dims, self.channels)
             self.amend(bare=False)
         self.reset_parameters()
@@ -102,9 +92,9 @@ class LargeKernelGate(Features):
         """x with every value weighed."""
         self.expect(x, (self.dims,))
         if self.projections is None:
-            return saturated(apply_gate(x, self.gate(self.temper(widen(self.score(x))))))
+            return self.rescale(x, self.gate, widen(self.score(x)))
         h = self.projections(x, lambda inner: apply_gate(inner, self.gate(widen(self.score(inner)))))
-        return saturated(self.add(x, h))
+        return self.add(x, h)
 
     @abstractmethod
     def score(self, x: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from regard.attention.convolution import convolve
+from regard.attention.layers import convolve
 from regard.core.errors import OptionError
 
 
@@ -59,8 +59,6 @@ def expect_identity(owner: str, start: str, channels: int, out_channels: int, st
 def _in_groups(x: Tensor, kernels: Tensor, stride: int, groups: int) -> Tensor:
     batch, size = x.shape[0], kernels.shape[3:]
     padding = tuple(n // 2 for n in size)
-    if batch == 0:
-        return convolve(x, kernels.sum(0), stride=stride, padding=padding, groups=groups)
     y = convolve(
         x.reshape(1, -1, *x.shape[2:]),
         kernels.flatten(0, 1),

@@ -10,6 +10,7 @@ from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import one_hot
 
 from regard.core.draws import Draws
 from regard.core.errors import OptionError
@@ -86,7 +87,8 @@ class GaussianPolicy(nn.Module):
         drawn = (mean + std * noise.to(mean.dtype)).detach()
         log_prob = -((drawn - mean) / std).square().sum(1) / 2 - self.inputs * (std.log() + math.log(2 * math.pi) / 2)
         entropy = self.inputs * (std.log() + (1 + math.log(2 * math.pi)) / 2)
-        return Sample(drawn.clamp(-1, 1), log_prob, entropy.expand(len(mean)))
+        score = ((drawn - mean) / std.square()).detach()
+        return Sample(drawn.clamp(-1, 1), log_prob, entropy.expand(mean.shape[0]), score)
 
 
 class GridPolicy(nn.Module):
@@ -129,7 +131,9 @@ class GridPolicy(nn.Module):
         if noise is None:
             return Sample(place, None, None)
         log_prob = log_probs.gather(1, chosen[:, None]).squeeze(1)
-        return Sample(place, log_prob, -(log_probs.exp() * log_probs).sum(1))
+        p = log_probs.exp()
+        score = (one_hot(chosen, self.inputs) - p).detach()
+        return Sample(place, log_prob, -(p * log_probs).sum(1), score)
 
 
 Policy = GaussianPolicy | GridPolicy

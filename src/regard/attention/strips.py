@@ -4,7 +4,7 @@ from typing import Any
 
 from torch import nn
 
-from regard.attention.convolution import convolution
+from regard.attention.layers import convolution
 
 
 def strip_convolution(

@@ -15,11 +15,12 @@ from regard.core.errors import (
     UnknownNameError,
 )
 from regard.core.facts import Facts, Input, Paper
-from regard.core.features import Features
+from regard.core.features import Features, Start
 from regard.core.hard import Hard, HardFeatures, Looker, OnFeatures, drawing
 from regard.core.kinds import Axis, MapKind
 from regard.core.layout import Layout, Stored
 from regard.core.mechanism import Mechanism
+from regard.core.precision import widen
 from regard.core.records import Map, Maps
 from regard.core.returns import Answer, Attended, Memory, Sample, logits_of
 from regard.core.scores import Score, Scores
@@ -60,6 +61,7 @@ __all__ = [
     "Scores",
     "ShapeError",
     "Spec",
+    "Start",
     "Stored",
     "Tap",
     "Temporal",
@@ -68,4 +70,5 @@ __all__ = [
     "drawing",
     "logits_of",
     "taps",
+    "widen",
 ]

@@ -11,6 +11,7 @@ from torch import nn
 from regard.core.facts import Facts
 from regard.core.formula import evaluate
 from regard.core.layout import Layout
+from regard.core.options import check_options, one_of
 
 
 class Mechanism(nn.Module, ABC):
@@ -33,7 +34,10 @@ class Mechanism(nn.Module, ABC):
     layouts: ClassVar[tuple[Layout, ...]] = ()
 
     def __new__(cls, *args: object, **options: object) -> Self:
-        """A new module that knows its options; a copy, which is made without any, gets those of the original."""
+        """A new module that knows its options; a copy, which is made without any, gets those of the original.
+
+        Options whose annotation says what they may be, flags and words, are checked by it, `dims` by the facts.
+        """
         module = super().__new__(cls)
         try:
             bound = inspect.signature(cls.__init__).bind(module, *args, **options)
@@ -42,6 +46,9 @@ class Mechanism(nn.Module, ABC):
         bound.apply_defaults()
         sizes = {p.name for p in bound.signature.parameters.values() if p.default is p.empty}
         options = {name: value for name, value in bound.arguments.items() if name not in sizes}
+        check_options(cls.facts.name, cls.__init__, options)
+        if "dims" in options:
+            one_of(cls.facts.name, "dims", options["dims"], cls.facts.dims)
         object.__setattr__(module, "options", options)
         return module
 

@@ -1,7 +1,10 @@
 """Checks of constructor options: each error names the owner, the option, the value and the rule."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from types import NoneType, UnionType
+from typing import Literal, Union, get_args, get_origin, get_type_hints
 
 from regard.core.errors import OptionError
 
@@ -42,11 +45,36 @@ def not_negative(owner: str, option: str, value: float) -> float:
     return value
 
 
-def flag(owner: str, option: str, value: bool) -> bool:
+def flag(owner: str, option: str, value: object) -> bool:
     """`value` where it is True or False: other truths, such as the text 'no', are mistakes."""
     if not isinstance(value, bool):
         raise OptionError(f"{owner}: {option}={value!r} is not allowed; it must be True or False.")
     return value
+
+
+def check_options(owner: str, build: Callable[..., object], options: Mapping[str, object]) -> None:
+    """Checks the options whose annotation says what they may be: a flag, or one of the words of a `Literal`.
+
+    >>> def build(*, pooling: Literal["mean", "max"] = "mean", bias: bool = True) -> None: ...
+    >>> check_options("se", build, {"pooling": "sum", "bias": True})
+    Traceback (most recent call last):
+    regard.core.errors.OptionError: se: pooling='sum' is not allowed; choose one of 'mean', 'max'.
+    """
+    for option, kinds in _kinds(build).items():
+        if option not in options or (options[option] is None and NoneType in kinds):
+            continue
+        for kind in kinds:
+            if kind is bool:
+                flag(owner, option, options[option])
+            elif get_origin(kind) is Literal:
+                one_of(owner, option, options[option], get_args(kind))
+
+
+@cache
+def _kinds(build: Callable[..., object]) -> dict[str, tuple[object, ...]]:
+    """For each option the types that its annotation allows."""
+    hints = get_type_hints(build)
+    return {name: get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,) for name, hint in hints.items()}
 
 
 def one_of(owner: str, option: str, value: object, allowed: Iterable[object]) -> object:

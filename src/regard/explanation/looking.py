@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from regard.core.options import at_least
 from regard.core.records import Maps
+from regard.core.returns import logits_of
 from regard.explanation.activity import ActiveChannels, caught, most_active
 from regard.explanation.observation import observe
 from regard.explanation.places import Paths
@@ -70,5 +71,5 @@ def look(
         caught(net, paths) as outputs,
     ):
         net.eval()
-        answers = net(*given)
+        answers = logits_of(net(*given))
     return Looks(answers=answers, maps=maps, active=most_active(maps, outputs, len(given[0]), k))

@@ -7,7 +7,7 @@ from regard.models.initialisation import initialise
 from regard.models.ram import RAM
 from regard.models.state import load_state
 from regard.models.widening import widened, width_for
-from regard.models.zoo import create, names
+from regard.models.zoo import create, is_looker, names
 
 __all__ = [
     "RAM",
@@ -18,6 +18,7 @@ __all__ = [
     "create",
     "describe",
     "initialise",
+    "is_looker",
     "load_state",
     "names",
     "picture_taps",

@@ -72,8 +72,8 @@ def _interleaved(drawn: list[Sample]) -> Sample:
     """One sample of all rollouts, those of one image following one another."""
     if len(drawn) == 1:
         return drawn[0]
-    values, log_probs, entropies = (
+    values, log_probs, entropies, scores = (
         None if parts[0] is None else torch.stack(parts, 1).flatten(0, 1) for parts in zip(*drawn, strict=True)
     )
     assert values is not None
-    return Sample(values, log_probs, entropies)
+    return Sample(values, log_probs, entropies, scores)

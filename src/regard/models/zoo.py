@@ -121,6 +121,18 @@ def create(
     return bag
 
 
+def is_looker(name: str, attention: str | Spec | None = None) -> bool:
+    """Whether the network of that name is a `Looker`, which returns an answer instead of logits.
+
+    >>> is_looker("ram:glimpses=4"), is_looker("resnet20"), is_looker("resnet20", "hard_spatial:form=soft")
+    (True, False, True)
+    """
+    if ":" in name or name == RAM_NAME:
+        return name.partition(":")[0] == RAM_NAME
+    mechanism = _resolve(name, attention)[1]
+    return mechanism is not None and _samples(mechanism)
+
+
 def layout_of(name: str) -> Layout:
     """The layout of a plain network; an unknown name is an error that lists the nearest."""
     if name not in LAYOUTS:

@@ -23,7 +23,7 @@ from regard.explanation.places import tapped
 from regard.explanation.verdict import DRAWN
 from regard.recipes.console import console
 from regard.recipes.network import batch_size_for, load_network
-from regard.recipes.sources import open_for_network, task_of
+from regard.recipes.sources import open_for_network
 from regard.recipes.versions import versions
 from regard.training import DeviceName
 from regard.training.tasks import judged_by
@@ -151,7 +151,7 @@ def ablate(
             renormalise=FLAGS[renormalise],
             seed=seed,
             paths=paths,
-            right=judged_by(task_of(source)),
+            right=judged_by(loaded.task()),
             announce=announce,
         )
     path = Path(out) if out else loaded.path.parent / FILE

@@ -6,6 +6,7 @@ from torch import nn
 
 from regard import attention, models
 from regard.core.errors import OptionError, UnknownNameError, unknown_name
+from regard.core.run_record import NetworkRecord
 from regard.core.spec import Spec
 
 PLAIN = "none"
@@ -60,13 +61,13 @@ def build_arm(arm: str, trunk: Trunk, seed: int, *, reference_parameters: int | 
     return models.create(trunk.model, num_classes=classes, in_channels=channels, attention=attention, seed=seed)
 
 
-def arm_facts(arm: str, trunk: Trunk, reference_parameters: int) -> dict[str, object]:
-    """What `models.create` needs, beside classes and channels, to build the arm's network for its saved weights."""
+def arm_network(arm: str, trunk: Trunk, reference_parameters: int) -> NetworkRecord:
+    """The arm's network, as its saved weights name it."""
     if arm == WIDE:
         classes, channels = trunk.num_classes, trunk.channels
         width = models.width_for(trunk.model, reference_parameters, num_classes=classes, in_channels=channels)
-        return {"name": trunk.model, "width": list(width)}
-    return {"name": trunk.model, "attention": None if arm == PLAIN else arm}
+        return NetworkRecord(name=trunk.model, options={"width": list(width)})
+    return NetworkRecord(name=trunk.model, options={"attention": None if arm == PLAIN else arm})
 
 
 def title(arm: str) -> str:

@@ -17,11 +17,12 @@ from regard.core.errors import RegardError, RunError
 from regard.core.files import write_whole
 from regard.core.options import at_least
 from regard.core.scores import amount
-from regard.recipes.arms import WIDE, build_arm, parse_arms
+from regard.recipes.arms import PLAIN, WIDE, arm_network, build_arm, parse_arms
 from regard.recipes.console import console, say
 from regard.recipes.costs import measure_arms
 from regard.recipes.gallery import show_pictures
 from regard.recipes.ledger import count_looks
+from regard.recipes.sources import record_of
 from regard.recipes.trial import (
     Design,
     Finished,
@@ -276,10 +277,11 @@ def _results(
     rivals = [arm for arm in arms if not arm.is_plain]
     controls = [arm.spec for arm in rivals if arm.is_control] if len(rivals) > 1 else []
     comparisons = compare_arms(arms, trials) + tuple(c for spec in controls for c in compare_arms(rivals, trials, spec))
+    table = open_table(design)
+    plain = arm_network(PLAIN, trunk_of(design, table.source), 0)
     settings = report.Settings(
+        run=record_of(plain, table.source, table.preprocessing, data=design.data, labels=design.labels),
         data=_data_record(design),
-        model=design.model,
-        size=open_table(design).preprocessing.size,
         recipe=dict(design.recipe.to_json()),
         epochs=design.recipe.epochs,
         seeds=tuple(sorted({t.seed for t in trials})),
@@ -310,12 +312,8 @@ def _data_record(design: Design) -> report.Data:
     source = table.source
     available = {str(split): len(pictures) for split, pictures in source.splits.items()}
     return report.Data(
-        name=design.data,
-        fingerprint=source.fingerprint,
-        classes=source.classes,
         available=available,
         used=available | {"train": len(table.train)},
-        multi_label=source.multi_label,
         licence=source.licence,
         warnings=source.warnings,
         skipped=len(source.skipped),

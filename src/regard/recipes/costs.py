@@ -7,11 +7,11 @@ from pathlib import Path
 import torch
 
 from regard import cost, models, report
+from regard.core.coding import decode, encode
 from regard.core.files import write_whole
 from regard.recipes.arms import PLAIN, build_arm, is_control, title
 from regard.recipes.console import console
 from regard.recipes.trial import Job, open_table, trunk_of
-from regard.report.coding import decode, encode
 
 COSTS_FILE = "costs.json"
 INFERENCE_BATCH = 32

@@ -17,7 +17,7 @@ from regard.core.scores import Scores, amount
 from regard.data import loader
 from regard.recipes.ledger import count_looks, record_look
 from regard.recipes.network import batch_size_for, load_network
-from regard.recipes.sources import open_for_network, task_of
+from regard.recipes.sources import open_for_network
 from regard.training import DeviceName
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Evaluated:
         split: which of its pictures.
         n: how many pictures.
         scores: of all of them.
-        by_class: how each class fares.
+        by_class: how each class fares; None where the task knows no classes.
         counts: pictures of each class.
         looks: how often networks of this run were scored on test pictures, this time included.
         out: the file that all of it was written to, or None.
@@ -56,7 +56,7 @@ class Evaluated:
     split: Split
     n: int
     scores: Scores
-    by_class: "ByClass"
+    by_class: "ByClass | None"
     counts: tuple[int, ...]
     looks: int
     out: Path | None = None
@@ -64,7 +64,11 @@ class Evaluated:
     def to_json(self) -> dict[str, Any]:
         """Everything but the answers picture by picture."""
         own = {"weights": str(self.weights), "network": self.network, "data": self.data, "split": self.split}
-        found = {"n": self.n, "scores": self.scores.to_json(), "by_class": self.by_class.to_json()}
+        found = {
+            "n": self.n,
+            "scores": self.scores.to_json(),
+            "by_class": self.by_class.to_json() if self.by_class else None,
+        }
         return own | {"counts": list(self.counts), "test_looks": self.looks} | found
 
     def __rich__(self) -> RenderableType:
@@ -72,12 +76,12 @@ class Evaluated:
         parts: list[RenderableType] = [
             Text(f"{self.network} on {self.n:,} {_WORDS[self.split]} pictures of {self.data}", style="bold"),
             Text(),
-            self._classes(),
-            Text(),
-            self._summary(),
         ]
-        if self.by_class.confusion and len(self.by_class.classes) <= _WIDEST:
-            parts += [Text("\nWhat pictures of each class (rows) were taken for (columns)"), self._confusion()]
+        if self.by_class is not None:
+            parts += [_classes(self.by_class, self.counts), Text()]
+        parts.append(self._summary())
+        if self.by_class is not None and self.by_class.confusion and len(self.by_class.classes) <= _WIDEST:
+            parts += [Text("\nWhat pictures of each class (rows) were taken for (columns)"), _confusion(self.by_class)]
         if self.split == "test":
             times = "once" if self.looks == 1 else f"{self.looks} times"
             parts.append(Text(f"\nTest pictures were looked at {times} in this run: {_ADVICE}.", style="dim"))
@@ -85,37 +89,14 @@ class Evaluated:
             parts.append(Text(f"\nWritten to {self.out}", style="dim"))
         return Group(*parts)
 
-    def _classes(self) -> RenderableType:
-        found, several = self.by_class, self.by_class.multi_label
-        columns = ("class", "pictures", "found") + (("avg. precision", "F1") if several else ("most often taken for",))
-        table = _table(columns, left=("class", "most often taken for"))
-        for k, name in enumerate(found.classes):
-            last = (_share(found.average_precision[k]), _share(found.f1[k])) if several else (self._mistake(k),)
-            table.add_row(Text(name), f"{self.counts[k]:,}", _share(found.recall[k]), *map(Text, last))
-        return table
-
-    def _mistake(self, k: int) -> str:
-        """The class that pictures of class `k` are most often wrongly taken for."""
-        row = [n if i != k else 0 for i, n in enumerate(self.by_class.confusion[k])]
-        most = max(row)
-        return f"{self.by_class.classes[row.index(most)]} ({most})" if most else ""
-
     def _summary(self) -> RenderableType:
         grid = Table.grid(padding=(0, 2))
         for score in self.scores:
             said = _EXPLAINED.get(score.name, "")
-            if score.name == "accuracy" and self.by_class.multi_label:
+            if score.name == "accuracy" and self.by_class is not None and self.by_class.multi_label:
                 said = " (all labels of a picture)"
             grid.add_row(Text(score.title, style="bold"), Text(f"{amount(score.value, score.unit)}{said}"))
         return grid
-
-    def _confusion(self) -> RenderableType:
-        names = self.by_class.classes
-        table = _table(("", *(_short(name) for name in names)), left=("",))
-        for k, row in enumerate(self.by_class.confusion):
-            cells = (Text(str(n) if n else "·", style="bold" if i == k else "") for i, n in enumerate(row))
-            table.add_row(Text(names[k]), *cells)
-        return table
 
 
 def evaluate(
@@ -162,7 +143,7 @@ def evaluate(
     pictures = source.splits[split]
     if split == "test":
         record_look(loaded.path.parent, command="evaluate", what=loaded.path.name, pictures=len(pictures))
-    task = task_of(source)
+    task, classifying = loaded.task(), training.Classification | training.Glimpses
     batches = loader(pictures, loaded.preprocessing, batch_size=batch_size_for(loaded.preprocessing), workers=workers)
     found = training.evaluate(loaded.net, batches, task, device=place)
     evaluated = Evaluated(
@@ -172,7 +153,7 @@ def evaluate(
         split=split,
         n=found.n,
         scores=found.scores,
-        by_class=task.by_class(found.outputs, found.batches),
+        by_class=task.by_class(found.outputs, found.batches) if isinstance(task, classifying) else None,
         counts=source.counts()[split],
         looks=count_looks(loaded.path.parent),
         out=Path(out) if out else None,
@@ -198,3 +179,29 @@ def _share(value: float | None) -> str:
 
 def _short(name: str) -> str:
     return name if len(name) <= 8 else f"{name[:7]}…"
+
+
+def _classes(found: "ByClass", counts: Sequence[int]) -> RenderableType:
+    several = found.multi_label
+    columns = ("class", "pictures", "found") + (("avg. precision", "F1") if several else ("most often taken for",))
+    table = _table(columns, left=("class", "most often taken for"))
+    for k, name in enumerate(found.classes):
+        last = (_share(found.average_precision[k]), _share(found.f1[k])) if several else (_mistake(found, k),)
+        table.add_row(Text(name), f"{counts[k]:,}", _share(found.recall[k]), *map(Text, last))
+    return table
+
+
+def _mistake(found: "ByClass", k: int) -> str:
+    """The class that pictures of class `k` are most often wrongly taken for."""
+    row = [n if i != k else 0 for i, n in enumerate(found.confusion[k])]
+    most = max(row)
+    return f"{found.classes[row.index(most)]} ({most})" if most else ""
+
+
+def _confusion(found: "ByClass") -> RenderableType:
+    names = found.classes
+    table = _table(("", *(_short(name) for name in names)), left=("",))
+    for k, row in enumerate(found.confusion):
+        cells = (Text(str(n) if n else "·", style="bold" if i == k else "") for i, n in enumerate(row))
+        table.add_row(Text(names[k]), *cells)
+    return table

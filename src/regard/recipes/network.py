@@ -2,16 +2,20 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
 from regard import models
 from regard.core.errors import CheckpointError, RegardError, RunError
+from regard.core.run_record import RunRecord
 from regard.core.seeding import seeded
 from regard.data import Preprocessing
 from regard.recipes.run_folder import CHECKPOINT, SETTINGS, WEIGHTS
 from regard.training import load_weights
+
+if TYPE_CHECKING:
+    from regard.training.tasks import Task
 
 _PIXELS = 3_000_000
 
@@ -22,27 +26,56 @@ class Loaded:
 
     Attributes:
         net: in evaluation mode, on the CPU.
-        metadata: all that its file says: model, classes, preprocessing, recipe, seed, history ...
-        classes: names in the order of the outputs.
-        preprocessing: what is done to a picture first.
+        record: what the run that trained it is: network, input, task, data.
+        metadata: all that its file says: the record, recipe, seed, history ...
+        preprocessing: what is done to an image first.
         path: of the weights file.
     """
 
     net: nn.Module
+    record: RunRecord
     metadata: dict[str, Any]
-    classes: tuple[str, ...]
     preprocessing: Preprocessing
     path: Path
 
     @property
+    def classes(self) -> tuple[str, ...]:
+        """Names in the order of the outputs."""
+        return self.record.task.classes
+
+    @property
     def multi_label(self) -> bool:
-        """Whether a picture may have several classes."""
-        return bool(self.metadata.get("multi_label"))
+        """Whether an image may have several classes."""
+        return bool(self.record.task.options.get("multi_label"))
 
     @property
     def name(self) -> str:
         """The network's name with its attention, for people."""
-        return model_name(self.metadata["model"])
+        return str(self.record.network)
+
+    def task(self) -> "Task[Any, Any]":
+        """What it was trained to do."""
+        from regard.training.tasks.named import named_task
+
+        return named_task(self.record.task, str(self.path))
+
+
+def build_network(record: RunRecord, preprocessing: Preprocessing, *, seed: int, recompute: bool = False) -> nn.Module:
+    """The network that a record names, with its outputs for the record's classes.
+
+    Args:
+        record: what the run is.
+        preprocessing: the record's input, read.
+        seed: of the initial values.
+        recompute: see `models.create`.
+    """
+    options: dict[str, Any] = {
+        "num_classes": len(record.task.classes),
+        "in_channels": preprocessing.channels,
+        "recompute": recompute,
+        **record.network.options,
+    }
+    return models.create(record.network.name, seed=seed, **options)
 
 
 def load_network(run: str | Path) -> Loaded:
@@ -57,25 +90,22 @@ def load_network(run: str | Path) -> Loaded:
     """
     path = weights_path(run)
     state, metadata = load_weights(path)
+    record = RunRecord.from_json(metadata.get("run"), f"{path}: its record of the run")
     try:
-        model: dict[str, Any] = dict(metadata["model"])
-        classes = tuple(map(str, metadata["classes"]))
-        preprocessing = Preprocessing.from_json(metadata["preprocessing"])
-        name = model.pop("name")
-        options: dict[str, Any] = {"num_classes": len(classes), "in_channels": preprocessing.channels, **model}
+        preprocessing = Preprocessing.from_json(record.input.options)
         with seeded(0):
-            net = models.create(name, seed=0, **options)
-    except (KeyError, TypeError, ValueError, RegardError) as error:
-        what = f"has no {error}" if isinstance(error, KeyError) else f"cannot be used ({error})"
+            net = build_network(record, preprocessing, seed=0)
+    except (TypeError, ValueError, RegardError) as error:
         raise CheckpointError(
-            f"{path}: the description of the network in the file {what}: it was written by another version of regard "
-            f"({metadata.get('regard', 'unknown')}) or by another program."
+            f"{path}: its record of the run describes no network that can be built ({error}): it was written by "
+            f"another version of regard ({metadata.get('regard', 'unknown')}) or by another program. Train again with "
+            "this version, or read it with the version that wrote it."
         ) from error
     try:
         models.load_state(net, state)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
-    return Loaded(net.eval(), metadata, classes, preprocessing, path)
+    return Loaded(net.eval(), record, metadata, preprocessing, path)
 
 
 def weights_path(run: str | Path) -> Path:
@@ -92,19 +122,6 @@ def weights_path(run: str | Path) -> Path:
     if (path / "trials").is_dir():
         raise RunError(f"{path} is a comparison: name the folder of one trial in it, {path}/trials/ARM/seed0.")
     raise RunError(f"{path} holds no {WEIGHTS}: name the folder of a finished `regard train`, or a weights file.")
-
-
-def model_name(model: dict[str, Any]) -> str:
-    """The network's name with its attention.
-
-    >>> model_name({"name": "resnet20", "attention": "se:reduction=8"})
-    'resnet20 with se:reduction=8'
-    >>> model_name({"name": "resnet20", "attention": None, "patch": 64, "patch_stride": None})
-    'resnet20 in patches of 64 pixels'
-    """
-    attention = f" with {model['attention']}" if model.get("attention") else ""
-    patches = f" in patches of {model['patch']} pixels" if model.get("patch") else ""
-    return f"{model['name']}{attention}{patches}"
 
 
 def batch_size_for(preprocessing: Preprocessing) -> int:

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Literal
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from torch import Tensor
 
-from regard import training
+from regard import models, training
 from regard.core.errors import DataError, OptionError, RunError
-from regard.data import PIXEL_LIMIT, Source, open_source
+from regard.core.run_record import DataRecord, InputRecord, NetworkRecord, RunRecord, TaskRecord
+from regard.data import PIXEL_LIMIT, Preprocessing, Source, open_source
 from regard.recipes.console import console
 from regard.recipes.network import Loaded
 from regard.training import Recipe
 
 if TYPE_CHECKING:
-    from regard.training import Classification
+    from regard.training import Classification, Glimpses
 
 _AT_ONCE = 500
 
@@ -55,18 +56,54 @@ def open_with_bar(
         )
 
 
-def task_of(source: Source, recipe: Recipe | None = None, labels: Tensor | None = None) -> "Classification":
+def task_of(
+    source: Source, recipe: Recipe | None = None, labels: Tensor | None = None, *, looks: bool = False
+) -> "Classification | Glimpses":
     """What a network is to do with the images of a source: to classify them.
 
     Args:
         source: the images with their classes.
         recipe: how it is trained, for the loss in training; None where nothing is trained.
         labels: of all training images, for class weights.
+        looks: whether the network chooses where to look, see `Looker`.
+
+    Raises:
+        OptionError: such a network, and images with several classes.
     """
+    if looks and source.multi_label:
+        raise OptionError(
+            f"{source.name}: its images may have several classes, and a network that chooses where to look is rewarded "
+            "for the right one: take another network, or other data."
+        )
+    if looks:
+        made = training.Glimpses
+        return made(source.classes) if recipe is None else made.trained_by(recipe, source.classes, labels=labels)
     classification = training.Classification
     if recipe is None:
         return classification(source.classes, multi_label=source.multi_label)
     return classification.trained_by(recipe, source.classes, multi_label=source.multi_label, labels=labels)
+
+
+def record_of(
+    network: NetworkRecord, source: Source, preprocessing: Preprocessing, *, data: str, labels: str | None
+) -> RunRecord:
+    """What a run is that has a network classify the images of a source.
+
+    Args:
+        network: the network.
+        source: the images.
+        preprocessing: how an image becomes what the network takes.
+        data: the source as it was asked for.
+        labels: the CSV file of its labels, or None.
+    """
+    looks = models.is_looker(network.name, network.options.get("attention"))
+    task = task_of(source, looks=looks).to_json()
+    return RunRecord(
+        network=network,
+        input=InputRecord(kind="image", options=preprocessing.to_json()),
+        task=TaskRecord(name=task["name"], options=task["options"], classes=tuple(task["classes"])),
+        data=DataRecord(name=data, labels=labels, fingerprint=source.fingerprint),
+    )
 
 
 def open_for_network(
@@ -86,16 +123,13 @@ def open_for_network(
         RunError: it has other classes, or is the network's own and holds other pictures by now, so that pictures which
             the network was trained on may have come into the other splits.
     """
-    known = loaded.metadata.get("data")
-    known = known if isinstance(known, dict) else {}
-    name = data or known.get("name")
+    known = loaded.record.data
+    name = data or (known.name if known else None)
     if not name:
         raise OptionError(f"{loaded.path} does not say what it was trained on: name the pictures with --data.")
-    own = name == known.get("name")
+    own = known if known and name == known.name else None
     try:
-        source = open_with_bar(
-            name, on_bad_image=on_bad_image, labels=known.get("labels") if own and labels is None else labels
-        )
+        source = open_with_bar(name, on_bad_image=on_bad_image, labels=own.labels if own and labels is None else labels)
     except DataError as error:
         if data is not None:
             raise
@@ -107,7 +141,7 @@ def open_for_network(
             f"{loaded.path} tells {_list(loaded.classes, loaded.multi_label)} apart, but the classes of {name} are "
             f"{_list(source.classes, source.multi_label)}: name pictures with the same classes in the same order."
         )
-    if own and known.get("fingerprint") not in (None, source.fingerprint):
+    if own and own.fingerprint not in (None, source.fingerprint):
         raise RunError(
             f"{name} holds other pictures than when {loaded.path} was trained, so its splits may have been cut anew "
             "and pictures that the network was trained on may be among those to judge it by: put new pictures into a "

@@ -15,10 +15,12 @@ from torch.utils.data import DataLoader
 from regard import models, training
 from regard.core.batch import ImageBatch
 from regard.core.errors import OptionError, RunError
+from regard.core.hard import Looker
 from regard.core.options import at_least
+from regard.core.run_record import NetworkRecord, RunRecord
 from regard.data import ArrayPictures, Augment, Pictures, Preprocessing, Source, loader, preprocessing_for
 from regard.recipes.console import say
-from regard.recipes.network import batch_size_for, model_name
+from regard.recipes.network import batch_size_for, build_network
 from regard.recipes.run_folder import (
     CHECKPOINT,
     Settings,
@@ -29,7 +31,7 @@ from regard.recipes.run_folder import (
     read_settings,
     write_facts,
 )
-from regard.recipes.sources import open_with_bar, task_of
+from regard.recipes.sources import open_with_bar, record_of, task_of
 from regard.recipes.trained import Trained
 from regard.recipes.versions import versions
 from regard.report.numerals import plural
@@ -116,7 +118,7 @@ def train(
     job = _prepare(settings, folder, resumed=bool(resume), recompute=recompute)
     if not resume:
         begin(folder, settings, _facts(job))
-    elif facts.get("data", {}).get("fingerprint") != job.source.fingerprint:
+    elif ((facts.get("run") or {}).get("data") or {}).get("fingerprint") != job.source.fingerprint:
         raise RunError(f"{folder} cannot be resumed, as {settings.data} holds other pictures now: begin a new run.")
     fit = _fit(job, folder, place, _readers(job.source, workers), resume=bool(resume))
     trained = _score(job, folder, place, fit)
@@ -128,19 +130,15 @@ def train(
 class _Job:
     settings: Settings
     source: Source
+    record: RunRecord
     preprocessing: Preprocessing
     net: nn.Module
 
-    @property
-    def model(self) -> dict[str, Any]:
-        """What `models.create` takes."""
-        return _model(self.settings)
 
-
-def _model(settings: Settings) -> dict[str, Any]:
+def _network(settings: Settings) -> NetworkRecord:
     patches = {"patch": settings.patch, "patch_stride": settings.patch_stride}
     named = {name: value for name, value in patches.items() if value is not None}
-    return {"name": settings.model, "attention": settings.attention, **named}
+    return NetworkRecord(name=settings.model, options={"attention": settings.attention, **named})
 
 
 def _new(asked: Settings, out: str | None) -> Path:
@@ -166,7 +164,8 @@ def _begun(asked: Settings, resume: str, out: str | None) -> tuple[Settings, Pat
 def _prepare(settings: Settings, folder: Path, *, resumed: bool, recompute: bool) -> _Job:
     """Opens the pictures and builds the network as it was, or is to be, when the run began."""
     if not resumed:  # a wrong name is told now, not after every picture of a large folder has been looked at
-        models.create(**_model(settings), num_classes=2, seed=settings.seed, recompute=recompute)
+        network = _network(settings)
+        models.create(network.name, **network.options, num_classes=2, seed=settings.seed, recompute=recompute)
     state = None
     if settings.weights and not (resumed and (folder / CHECKPOINT).exists()):
         state = read_state(Path(settings.weights).expanduser())
@@ -174,22 +173,16 @@ def _prepare(settings: Settings, folder: Path, *, resumed: bool, recompute: bool
     preprocessing = preprocessing_for(source, settings.size, channels=_channels(state))
     if settings.patch is not None:  # what a patch shows may stand at the edge, which a crop would cut off
         preprocessing = replace(preprocessing, resize="exact")
-    net = models.create(
-        **_model(settings),
-        num_classes=len(source.classes),
-        in_channels=preprocessing.channels,
-        seed=settings.seed,
-        recompute=recompute,
-    )
+    record = record_of(_network(settings), source, preprocessing, data=settings.data, labels=settings.labels)
+    net = build_network(record, preprocessing, seed=settings.seed, recompute=recompute)
     if state is not None:
         state = net.adopt(state) if isinstance(net, models.BagOfPatches) else state
         say(f"{settings.weights}: {transfer(net, state, str(settings.weights), len(source.classes))}.")
-    job = _Job(settings, source, preprocessing, net)
+    job = _Job(settings, source, record, preprocessing, net)
     height, width = preprocessing.size
     patches = f" in {math.prod(net.grid(height, width))} patches" if isinstance(net, models.BagOfPatches) else ""
     say(
-        f"{model_name(job.model)}: {models.describe(net).parameters:,} parameters; it sees {height} x {width} "
-        f"pixels{patches}."
+        f"{record.network}: {models.describe(net).parameters:,} parameters; it sees {height} x {width} pixels{patches}."
     )
     return job
 
@@ -232,13 +225,10 @@ def _facts(job: _Job) -> dict[str, Any]:
     """What is known of the run besides its settings."""
     source = job.source
     return {
-        "data": {
-            "name": source.name,
-            "fingerprint": source.fingerprint,
-            "pictures": {split: len(pictures) for split, pictures in source.splits.items()},
-            "skipped": [str(picture) for picture in source.skipped],
-            "warnings": list(source.warnings),
-        },
+        "run": job.record.to_json(),
+        "pictures": {split: len(pictures) for split, pictures in source.splits.items()},
+        "skipped": [str(picture) for picture in source.skipped],
+        "warnings": list(source.warnings),
         "versions": versions(),
         "result": None,
     }
@@ -265,20 +255,14 @@ def _fit(job: _Job, folder: Path, device: torch.device, workers: int, *, resume:
         return training.fit(
             job.net,
             recipe,
-            task_of(job.source, recipe, train.labels),
+            task_of(job.source, recipe, train.labels, looks=isinstance(job.net, Looker)),
             batches,
             _judging(job, val),
             folder=folder,
             seed=settings.seed,
             device=device,
             resume=resume,
-            extra={
-                "classes": list(job.source.classes),
-                "multi_label": job.source.multi_label,
-                "model": job.model,
-                "preprocessing": job.preprocessing.to_json(),
-                "data": {"name": settings.data, "labels": settings.labels, "fingerprint": job.source.fingerprint},
-            },
+            run=job.record,
         )
     except KeyboardInterrupt as stopped:
         raise KeyboardInterrupt(f"{stopped} Go on with: regard train --resume {folder}") from stopped
@@ -289,10 +273,11 @@ def _judging(job: _Job, pictures: Pictures) -> DataLoader[ImageBatch]:
 
 
 def _score(job: _Job, folder: Path, device: torch.device, fit: "training.Fit") -> Trained:
-    found = training.evaluate(job.net, _judging(job, job.source.splits["val"]), task_of(job.source), device=device)
+    task = task_of(job.source, looks=isinstance(job.net, Looker))
+    found = training.evaluate(job.net, _judging(job, job.source.splits["val"]), task, device=device)
     return Trained(
         path=folder,
-        network=model_name(job.model),
+        network=str(job.record.network),
         epochs=fit.epochs,
         kept_epoch=fit.kept_epoch,
         seconds=fit.seconds,

@@ -5,7 +5,6 @@ import re
 import time
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
@@ -14,16 +13,19 @@ from torch.utils.data import DataLoader
 
 from regard import data, explanation, report, training
 from regard.core.batch import ImageBatch
+from regard.core.coding import decode, encode
 from regard.core.errors import RunError
 from regard.core.files import write_whole
+from regard.core.hard import Looker
+from regard.core.run_record import RunRecord
 from regard.core.tap import taps
 from regard.data import Augment
-from regard.recipes.arms import Trunk, arm_facts, build_arm
+from regard.recipes.arms import Trunk, arm_network, build_arm
 from regard.recipes.ledger import record_look
 from regard.recipes.network import batch_size_for
-from regard.recipes.sources import open_with_bar, task_of
-from regard.report.coding import decode, encode
+from regard.recipes.sources import open_with_bar, record_of, task_of
 from regard.training.tasks import judged_by
+from regard.training.weights import weights_metadata
 
 TRIAL_FILE = "trial.json"
 WEIGHTS_FILE = "weights.safetensors"
@@ -151,7 +153,7 @@ def run_trial(job: Job) -> Finished:
     test = _score(job, table, net, splits["test"])
     ablations, profiles = _look_into(job, table, net)
     weights = job.trial_folder / WEIGHTS_FILE
-    training.save_weights(weights, net, _metadata(job, table))
+    training.save_weights(weights, net, weights_metadata(job.design.recipe, job.seed, fit.history, _record(job, table)))
     finished = Finished(
         trial=report.Trial(
             arm=job.arm,
@@ -200,7 +202,7 @@ def _train(job: Job, table: Table, net: nn.Module) -> "training.Fit":
     return training.fit(
         net,
         design.recipe,
-        task_of(source, design.recipe, table.train.labels),
+        task_of(source, design.recipe, table.train.labels, looks=isinstance(net, Looker)),
         loader,
         table.loader(source.splits["val"]),
         folder=None,
@@ -212,7 +214,7 @@ def _train(job: Job, table: Table, net: nn.Module) -> "training.Fit":
 
 
 def _score(job: Job, table: Table, net: nn.Module, pictures: data.Pictures) -> report.Outcome:
-    task = task_of(table.source)
+    task = task_of(table.source, looks=isinstance(net, Looker))
     found = training.evaluate(net, table.loader(pictures), task, device=job.device)
     classes = task.by_class(found.outputs, found.batches)
     return report.Outcome(
@@ -238,7 +240,7 @@ def _look_into(
         draws=job.ablation_draws,
         renormalise=False,
         seed=job.seed,
-        right=judged_by(task_of(table.source)),
+        right=judged_by(task_of(table.source, looks=isinstance(net, Looker))),
     )
     profiles = explanation.gates_by_class(net, evaluation, table.source.classes)
     return (
@@ -273,14 +275,6 @@ def ablation_rows(found: explanation.Ablation, arm: str, seed: int) -> tuple[rep
     )
 
 
-def _metadata(job: Job, table: Table) -> dict[str, object]:
-    return {
-        "regard": version("regard"),
-        "model": arm_facts(job.arm, trunk_of(job.design, table.source), job.reference_parameters),
-        "multi_label": table.source.multi_label,
-        "classes": list(table.source.classes),
-        "preprocessing": table.preprocessing.to_json(),
-        "data": {"name": job.design.data, "labels": job.design.labels, "fingerprint": job.design.fingerprint},
-        "recipe": job.design.recipe.to_json(),
-        "seed": job.seed,
-    }
+def _record(job: Job, table: Table) -> RunRecord:
+    network = arm_network(job.arm, trunk_of(job.design, table.source), job.reference_parameters)
+    return record_of(network, table.source, table.preprocessing, data=job.design.data, labels=job.design.labels)

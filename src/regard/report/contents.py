@@ -171,7 +171,7 @@ def recalls(results: Results) -> tuple[str, tuple[str, ...], tuple[Row, ...]]:
         tables = [s.recall for s in scores if s and s.recall]
         if tables:
             means[arm.spec] = [math.fsum(column) / len(column) for column in zip(*tables, strict=True)]
-    names = results.settings.data.classes
+    names = results.settings.classes
     first = next(iter(means.values()), [])
     order = [k for k in range(len(first)) if not math.isnan(first[k])]
     kept = set(sorted(order, key=lambda k: first[k])[:MOST_CLASSES])
@@ -239,18 +239,19 @@ def _mean(rows: Sequence[AblationRow]) -> float | None:
 def facts(results: Results) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
     """Settings and versions as headed lists of (name, value)."""
     s = results.settings
+    size = s.run.input.options.get("size", ())
     splits = ", ".join(f"{count(s.data.used.get(k, 0))} of {count(n)} {k}" for k, n in s.data.available.items())
     pictures = [
-        ("Source", s.data.name),
+        ("Source", s.source),
         ("Pictures used", splits),
-        ("Classes", count(len(s.data.classes))),
-        ("Size", f"{s.size[0]} × {s.size[1]} px"),
-        ("Fingerprint", s.data.fingerprint),
+        *[("Classes", count(len(s.classes)))] * bool(s.classes),
+        *[("Size", " × ".join(map(str, size)) + " px")] * bool(size),
+        ("Fingerprint", (s.run.data.fingerprint if s.run.data else None) or "–"),
         ("Left out as unreadable", count(s.data.skipped)),
     ]
     pictures += [("Licence", s.data.licence)] * bool(s.data.licence)
     work = [
-        ("Network", s.model),
+        ("Network", s.run.network.name),
         ("Seeds", ", ".join(str(seed) for seed in s.seeds)),
         ("Device", s.device),
         ("Workers × threads", f"{s.workers} × {s.threads}"),

@@ -42,7 +42,7 @@ def gate_panels(results: Results, arm: str) -> tuple[Figure, ...]:
         return ()
     values = [v for p in profiles for row in (*p.by_class, p.overall) for v in row if v == v]
     edge = max(0.04 * (max(values) - min(values)), (LEAST_SPAN - (max(values) - min(values))) / 2)
-    classes = results.settings.data.classes
+    classes = results.settings.classes
     return tuple(_gate_panel(p, classes, (min(values) - edge, max(values) + edge)) for p in profiles)
 
 

@@ -9,10 +9,11 @@ import json
 from dataclasses import dataclass, field
 from typing import Literal
 
+from regard.core.coding import decode, encode
 from regard.core.epochs import Epoch
 from regard.core.errors import RunError
+from regard.core.run_record import RunRecord
 from regard.core.scores import Score, Scores
-from regard.report.coding import decode, encode
 
 SCHEMA = 1
 PLAIN = "none"
@@ -24,26 +25,18 @@ AblationMode = Literal["trained", "mean", "swapped", "permuted", "neutral"]
 
 @dataclass(frozen=True, kw_only=True)
 class Data:
-    """The pictures.
+    """How much there was of the data that the run's record names, and what is to be said of them.
 
     Attributes:
-        name: as it was asked for, for example `fashion-mini`.
-        fingerprint: hash of counts, classes and splits.
-        classes: names of the k classes.
         available: pictures in each split of the source (`train`, `val`, `test`).
         used: pictures of each split that this comparison used.
-        multi_label: whether a picture may have several classes.
         licence: the notice of the source; may be empty.
         warnings: what the source warned of.
         skipped: pictures left out because they could not be read.
     """
 
-    name: str
-    fingerprint: str
-    classes: tuple[str, ...]
     available: dict[str, int]
     used: dict[str, int]
-    multi_label: bool = False
     licence: str = ""
     warnings: tuple[str, ...] = ()
     skipped: int = 0
@@ -54,9 +47,8 @@ class Settings:
     """The question that was asked, and how.
 
     Attributes:
-        data: the pictures.
-        model: the plain network's name.
-        size: height and width that the network saw, in pixels.
+        run: the plain network, its input, its task and its data.
+        data: how many pictures there were.
         recipe: every field of the training recipe.
         epochs: passes over the training pictures in each trial.
         seeds: one trial of every arm for each.
@@ -71,9 +63,8 @@ class Settings:
         seconds: of work in all, trials kept from earlier included.
     """
 
+    run: RunRecord
     data: Data
-    model: str
-    size: tuple[int, int]
     recipe: dict[str, Scalar]
     epochs: int
     seeds: tuple[int, ...]
@@ -86,6 +77,16 @@ class Settings:
     started: str
     finished: str
     seconds: float
+
+    @property
+    def source(self) -> str:
+        """What the data are called; empty where that is not known."""
+        return self.run.data.name if self.run.data else ""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the task's classes."""
+        return self.run.task.classes
 
     @property
     def barely_trained(self) -> bool:

@@ -36,11 +36,11 @@ def opening(results: Results) -> str:
     used = settings.data.used.get("train", 0)
     start = (
         f"After {'only ' if settings.barely_trained else ''}{plural(settings.epochs, 'epoch')} on "
-        f"{plural(used, 'picture')} of {settings.data.name}"
+        f"{plural(used, 'picture')} of {settings.source}"
     )
     barely = ", so with barely trained networks, " if settings.barely_trained else ", "
     found = [c for c in results.against() if c.verdict is not None and not results.arm(c.arm).is_control]
-    told = start + barely + finding(found, labels, settings.model)
+    told = start + barely + finding(found, labels, settings.run.network.name)
     if settings.barely_trained:
         told += "; what holds for them need not hold for trained ones, for which run"
     return told

@@ -1,9 +1,9 @@
 """Training a network from the first epoch to the last, or from where it was stopped."""
 
 import signal
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from regard.core.batch import Batch
 from regard.core.devices import resolve_device
 from regard.core.epochs import Epoch
 from regard.core.errors import OptionError, TrainingError
+from regard.core.run_record import RunRecord
 from regard.training.checkpoints import SafetensorsIO
 from regard.training.history import History
 from regard.training.module import TaskModule
@@ -29,7 +30,7 @@ from regard.training.recipe import Recipe
 from regard.training.repeatable import Epochs, Seeds
 from regard.training.saving import LAST, Identity, Saving, Standing, standing
 from regard.training.tasks.task import Task
-from regard.training.weights import save_weights
+from regard.training.weights import save_weights, weights_metadata
 
 WEIGHTS = "weights.safetensors"
 _PLUGINS = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed"}
@@ -67,7 +68,7 @@ def fit(
     progress: bool = True,
     logs: bool = True,
     resume: bool = False,
-    extra: Mapping[str, Any] | None = None,
+    run: RunRecord | None = None,
 ) -> Fit:
     """Trains `net` in place; on one machine the result depends on the arguments only, however often it was resumed.
 
@@ -84,7 +85,7 @@ def fit(
         logs: whether `folder` gets CSV and TensorBoard logs.
         resume: go on after the last complete epoch in `folder`, or begin where there is none; `net` must be as it was
             when the run began.
-        extra: JSON facts for the metadata of `weights.safetensors`: the model, the preprocessing.
+        run: what the run is, for the metadata of `weights.safetensors`: without it no network can be built from there.
 
     Returns:
         The run's history.
@@ -115,7 +116,7 @@ def fit(
         else:
             assert last is not None
             _load_finished(last, module, history)
-    return _finish(net, history, recipe, path, identity, extra)
+    return _finish(net, history, recipe, path, identity, run)
 
 
 def _check_loaders(recipe: Recipe, loader: Epochs, val_loader: object) -> None:
@@ -240,13 +241,11 @@ def _finish(
     recipe: Recipe,
     folder: Path | None,
     identity: Identity,
-    extra: Mapping[str, Any] | None,
+    run: RunRecord | None,
 ) -> Fit:
     rows = history.rows
     if history.best is not None:
         net.load_state_dict(history.best)
     if folder is not None:
-        facts = {k: v for k, v in asdict(identity).items() if k != "steps_per_epoch"}
-        metadata = {**facts, "history": [row.to_json() for row in rows], **(extra or {})}
-        save_weights(folder / WEIGHTS, net, metadata)
+        save_weights(folder / WEIGHTS, net, weights_metadata(recipe, identity.seed, rows, run))
     return Fit(rows, sum(row.seconds for row in rows), len(rows), rows[-1].step, history.best_epoch or recipe.epochs)

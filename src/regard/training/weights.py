@@ -1,7 +1,7 @@
 """Weights files: safetensors with JSON metadata, and the refusals of everything else."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +10,11 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from regard import __version__
+from regard.core.epochs import Epoch
 from regard.core.errors import CheckpointError
 from regard.core.files import replacing
+from regard.core.run_record import RunRecord
+from regard.training.recipe import Recipe
 
 RESUME = (
     "Make room on the disk (or choose another folder with --out), then go on: a training run continues from its last "
@@ -29,13 +32,20 @@ def save_weights(path: str | Path, net: nn.Module | Mapping[str, Tensor], metada
     Args:
         path: a `.safetensors` file.
         net: the network, or its state dict.
-        metadata: JSON values: model, classes, preprocessing, recipe ...; `regard`, this version, is added.
+        metadata: JSON values, see `weights_metadata`; `regard`, this version, is added.
 
     Raises:
         RunError: the disk is full, or the folder cannot be written to.
     """
     state = net.state_dict() if isinstance(net, nn.Module) else net
     write_tensors(Path(path), state, {"kind": "weights", "regard": __version__, **metadata})
+
+
+def weights_metadata(recipe: Recipe, seed: int, history: Sequence[Epoch], run: RunRecord | None) -> dict[str, Any]:
+    """What a weights file says of the training that made it."""
+    rows = [row.to_json() for row in history]
+    facts = {"recipe": recipe.to_json(), "seed": seed, "history": rows}
+    return facts if run is None else {"run": run.to_json(), **facts}
 
 
 def load_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -74,7 +74,7 @@ def test_a_budget_closes_gates():
 
 def test_a_choice_at_the_head_has_its_probability():
     module, x = drawn(HardChannel(3)), features(5, 3, 2, 2)
-    value, log_prob, entropy = module.sample(x, of(5))
+    value, log_prob, entropy, _ = module.sample(x, of(5))
     p = sigmoid(logits_of(module, x))
     opened = (value.flatten(2).abs().sum(2) > 0).double()
     torch.testing.assert_close(log_prob, (opened * p + (1 - opened) * (1 - p)).log().sum(1))

@@ -31,7 +31,7 @@ def exact(module, x):
 def test_a_sample_is_the_feature_at_its_position():
     module, x, seen = drawn(HardSpatial(3)), features(4, 3, 2, 3), []
     module.map.sink = seen.append
-    value, log_prob, entropy = module(x, of(4))
+    value, log_prob, entropy, _ = module(x, of(4))
     p = exact(module, x)
     chosen = seen[0].flatten(1).argmax(1)
     assert torch.equal(seen[0].flatten(1).sum(1), torch.ones(4, dtype=torch.float64))
@@ -97,7 +97,7 @@ def test_the_relaxed_form_has_a_gradient():
     module, x = drawn(HardSpatial(3, form="gumbel")), features(2, 3, 2, 3)
     seen = []
     module.map.sink = seen.append
-    value, log_prob, _ = module(x, of(2))
+    value, log_prob, *_ = module(x, of(2))
     value.square().sum().backward()
     assert log_prob is None
     assert set(seen[0].unique().tolist()) == {0.0, 1.0}
@@ -107,7 +107,7 @@ def test_the_relaxed_form_has_a_gradient():
 def test_semi_sampling_takes_the_expectation_of_its_share():
     module, x = drawn(HardSpatial(3, semi=0.5)), features(1, 3, 2, 3).expand(1000, 3, 2, 3)
     soft = (x[:1].flatten(2) @ exact(module, x[:1]).unsqueeze(2)).squeeze()
-    value, log_prob, _ = module(x, of(1000))
+    value, log_prob, *_ = module(x, of(1000))
     expected = (value - soft).abs().amax(1) < 1e-12
     assert abs(expected.double().mean() - 0.5) < 4 * 0.5 / 1000**0.5
     assert not log_prob[expected].any()

@@ -2,11 +2,12 @@ import pytest
 import torch
 from torch.nn import functional
 
-from regard.testing import CHECKS, check_attention
+from regard.testing import check_attention
 from regard.testing.checks import capture
 from tests.testing.gates import Gate, failures
 
-ALL_BUT_INDUCTOR = tuple(name for name in CHECKS if name != "compile_inductor")
+CAPTURING = ("shapes", "dtypes", "compile", "export", "onnx")
+"""What a fault of a graph could be taken for."""
 
 
 @torch.library.custom_op("regard_tests::turn", mutates_args=())
@@ -96,42 +97,50 @@ class RoundsMuchMore(RoundsOtherwise):
     when_compiled = 2.0**21
 
 
+@pytest.mark.graph
 def test_a_graph_break_fails_compile():
-    found = failures(BreaksTheGraph, ALL_BUT_INDUCTOR)
+    found = failures(BreaksTheGraph, CAPTURING)
     assert found.keys() == {"compile"}
     assert "compiled with aot_eager in training: x (8, 16, 6, 8) raised" in found["compile"]
 
 
+@pytest.mark.graph
 def test_a_branch_on_a_value_fails_compile_and_what_captures_a_graph():
-    assert failures(AsksForAValue, ALL_BUT_INDUCTOR).keys() == {"compile", "export", "onnx"}
+    assert failures(AsksForAValue, CAPTURING).keys() == {"compile", "export", "onnx"}
 
 
+@pytest.mark.graph
 def test_another_result_when_compiled_fails_compile():
-    found = failures(WrongWhenCompiled, ALL_BUT_INDUCTOR)
+    found = failures(WrongWhenCompiled, CAPTURING)
     assert found.keys() == {"compile"}
     assert "a value of y is" in found["compile"]
 
 
+@pytest.mark.graph
 def test_digits_that_the_module_itself_loses_are_not_asked_of_the_compiled_one():
     assert not failures(RoundsOtherwise, ("compile",))
 
 
+@pytest.mark.graph
 def test_many_more_lost_digits_fail_compile():
     assert failures(RoundsMuchMore, ("compile",)).keys() == {"compile"}
 
 
+@pytest.mark.graph
 def test_a_size_as_a_python_integer_fails_export_and_with_it_onnx():
-    found = failures(FreezesItsSize, ALL_BUT_INDUCTOR)
+    found = failures(FreezesItsSize, CAPTURING)
     assert found.keys() == {"export", "onnx"}
     assert "torch.export with dynamic batch and size, from x (2, 16, 6, 8) raised" in found["export"]
 
 
+@pytest.mark.graph
 def test_adaptive_pooling_fails_onnx_at_another_size():
     found = failures(AdaptivePooling, ("shapes", "compile", "export", "onnx"))
     assert found.keys() == {"onnx"}
     assert "a value of y of the ONNX graph for x (3, 16, 5, 9) is" in found["onnx"]
 
 
+@pytest.mark.graph
 def test_an_operator_that_onnx_has_not_fails_onnx():
     found = failures(NotInOnnx, ("shapes", "export", "onnx"))
     assert found.keys() == {"onnx"}
@@ -139,8 +148,9 @@ def test_an_operator_that_onnx_has_not_fails_onnx():
     assert "bessel_i0e" in found["onnx"]
 
 
+@pytest.mark.graph
 def test_another_result_in_onnxruntime_fails_onnx():
-    found = failures(WrongInOnnx, ALL_BUT_INDUCTOR)
+    found = failures(WrongInOnnx, CAPTURING)
     assert found.keys() == {"onnx"}
     assert "a value of y of the ONNX graph for x (2, 16, 6, 8) is" in found["onnx"]
 
@@ -152,6 +162,7 @@ def test_onnx_is_skipped_with_the_remedy_where_it_is_not_installed(monkeypatch):
     assert outcome.sentence == "a_package_nobody_has is not installed: pip install 'regard[onnx]'."
 
 
+@pytest.mark.graph
 @pytest.mark.graph
 def test_a_wrong_description_of_strides_fails_inductor_only():
     found = failures(LiesAboutItsStrides, ("compile", "compile_inductor"))

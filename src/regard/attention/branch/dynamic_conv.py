@@ -1,18 +1,12 @@
 """The dynamic convolution: attention over kernels."""
 
-from typing import ClassVar
-
 import torch
-from torch import Tensor, nn, relu, softmax
+from torch import Tensor, nn, relu
 
-from regard.attention.convolution import convolution
+from regard.attention.layers import Linear, convolution, group_count, hidden_width, softmax
 from regard.attention.own_kernels import convolve_each, expect_identity, mix_kernels
-from regard.attention.widths import group_count, hidden_width
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.options import at_least, flag, odd, positive
-from regard.core.precision import widen
-from regard.core.tap import Tap
+from regard.core import Facts, Features, Paper, Start, Tap
+from regard.core.options import at_least, odd, positive
 from regard.kernels import squeeze_positions
 
 
@@ -55,7 +49,7 @@ class DynamicConv(Features):
         torch.Size([2, 128, 4, 3])
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="dynamic_conv",
         family="branch",
         paper=Paper(
@@ -98,14 +92,13 @@ class DynamicConv(Features):
         width = channels if out_channels is None else at_least("dynamic_conv", "out_channels", out_channels, 1)
         odd("dynamic_conv", "kernel_size", kernel_size)
         at_least("dynamic_conv", "kernels", kernels, 2)
-        flag("dynamic_conv", "bias", bias)
         expect_identity("dynamic_conv", start, channels, width, at_least("dynamic_conv", "stride", stride, 1))
         self.dims, self.stride = dims, stride
         self.groups = group_count("dynamic_conv", at_least("dynamic_conv", "groups", groups, 1), 1, channels, width)
         self.temperature = positive("dynamic_conv", "temperature", temperature)
         hidden = hidden_width("dynamic_conv", channels, reduction)
-        self.reduce = nn.Linear(channels, hidden)
-        self.expand = nn.Linear(hidden, kernels)
+        self.reduce = Linear(channels, hidden)
+        self.expand = Linear(hidden, kernels)
         self.select = Tap("branch", shares="branch")
         self.kernels = nn.ModuleList(
             conv(channels, width, kernel_size, groups=self.groups, bias=bias) for _ in range(kernels)
@@ -124,9 +117,8 @@ class DynamicConv(Features):
     def forward(self, x: Tensor) -> Tensor:
         """x convolved with the kernel that it mixes."""
         self.expect(x, (self.dims,))
-        dtype = self.reduce.weight.dtype
         (mean,) = squeeze_positions(x, "mean")
-        logits = widen(self.expand(relu(self.reduce(mean.to(dtype))))) / self.temperature
+        logits = self.expand.logits(relu(self.reduce(mean))) / self.temperature
         shares = softmax(logits, 1)
         shares = self.select(shares.reshape(*shares.shape, 1, *(1,) * self.dims))
         kernels = mix_kernels(shares, torch.stack([kernel.get_parameter("weight") for kernel in self.kernels]))

@@ -1,17 +1,12 @@
 """The large selective kernel of LSKNet."""
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor
 
-from regard.attention.convolution import convolution
-from regard.attention.large_kernels import LargeKernelGate, chained, decomposed
+from regard.attention.large_kernels import LargeKernelGate, decomposed
+from regard.attention.layers import convolution, sigmoid
 from regard.attention.strips import depthwise_convolution
-from regard.core.facts import Facts, Paper
-from regard.core.features import Start
-from regard.core.precision import widen
-from regard.core.tap import Tap
+from regard.core import Facts, Paper, Start, Tap
 from regard.kernels import select_branches, squeeze_channels
 
 
@@ -48,7 +43,7 @@ class LSK(LargeKernelGate):
         11334
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="lsk",
         family="branch",
         paper=Paper(
@@ -94,9 +89,8 @@ class LSK(LargeKernelGate):
 
     def score(self, x: Tensor) -> Tensor:
         """What each value is weighed by, of x's shape."""
-        dtype = self.expand.weight.dtype
-        near = chained(x, self.near)
-        branches = chained(near, self.reduce_near), chained(near, self.far, self.reduce_far)
+        near = self.near(x)
+        branches = self.reduce_near(near), self.reduce_far(self.far(near))
         statistics = torch.cat(squeeze_channels(torch.cat(branches, 1), "mean", "max"), 1)
-        chosen = torch.sigmoid(widen(self.squeeze(statistics.to(dtype))))
-        return chained(select_branches(branches, self.select(chosen.unsqueeze(2))), self.expand)
+        chosen = sigmoid(self.squeeze(statistics))
+        return self.expand(select_branches(branches, self.select(chosen.unsqueeze(2))))

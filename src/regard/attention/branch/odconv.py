@@ -1,20 +1,13 @@
 """The omni-dimensional dynamic convolution."""
 
-from typing import ClassVar
-
 import torch
-from torch import Tensor, nn, relu, sigmoid, softmax
+from torch import Tensor, nn, relu
 from torch.nn.modules.conv import _ConvNd
 
-from regard.attention.convolution import convolution
-from regard.attention.normalisation import GateNorm
+from regard.attention.layers import Linear, Norm, convolution, group_count, over_positions, sigmoid, softmax
 from regard.attention.own_kernels import convolve_each, expect_identity, mix_kernels
-from regard.attention.widths import group_count
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.options import at_least, flag, odd, positive
-from regard.core.precision import widen
-from regard.core.tap import Tap
+from regard.core import Facts, Features, Paper, Start, Tap
+from regard.core.options import at_least, odd, positive
 from regard.kernels import apply_gate, squeeze_positions
 
 MIN_HIDDEN = 16
@@ -44,7 +37,7 @@ class ODConv(Features):
         reduction: r; the hidden layer has max(channels // r, 16) units.
         temperature: t, which training may lower by assigning it.
         dims: position axes of x.
-        strict: raise where batch normalisation would see one value, see `GateNorm`.
+        strict: raise where batch normalisation would see one value, see `Norm`.
         start: see `Features`; `identity` needs y to have the shape of x.
 
     Shape:
@@ -62,7 +55,7 @@ class ODConv(Features):
         torch.Size([2, 128, 4, 3])
     """  # noqa: E501
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="odconv",
         family="branch",
         paper=Paper(
@@ -105,18 +98,17 @@ class ODConv(Features):
         width = channels if out_channels is None else at_least("odconv", "out_channels", out_channels, 1)
         places = odd("odconv", "kernel_size", kernel_size) ** dims
         at_least("odconv", "kernels", kernels, 1)
-        flag("odconv", "strict", strict)
         expect_identity("odconv", start, channels, width, at_least("odconv", "stride", stride, 1))
         self.dims, self.stride = dims, stride
         self.groups = group_count("odconv", at_least("odconv", "groups", groups, 1), 1, channels, width)
         self.temperature = positive("odconv", "temperature", temperature)
         hidden = max(channels // at_least("odconv", "reduction", reduction, 1), MIN_HIDDEN)
-        self.reduce = nn.Linear(channels, hidden, bias=False)
-        self.norm = GateNorm(hidden, strict=strict)
-        self.score_inputs = nn.Linear(hidden, channels)
-        self.score_outputs = None if groups == channels == width else nn.Linear(hidden, width)
-        self.score_places = None if kernel_size == 1 else nn.Linear(hidden, places)
-        self.score_kernels = None if kernels == 1 else nn.Linear(hidden, kernels)
+        self.reduce = Linear(channels, hidden, bias=False)
+        self.norm = Norm(hidden, strict=strict)
+        self.score_inputs = Linear(hidden, channels)
+        self.score_outputs = None if groups == channels == width else Linear(hidden, width)
+        self.score_places = None if kernel_size == 1 else Linear(hidden, places)
+        self.score_kernels = None if kernels == 1 else Linear(hidden, kernels)
         self.inputs = Tap("gate")
         self.outputs = None if self.score_outputs is None else Tap("gate")
         self.places = None if self.score_places is None else Tap("kernel")
@@ -138,15 +130,14 @@ class ODConv(Features):
     def forward(self, x: Tensor) -> Tensor:
         """x convolved with the kernel that it makes."""
         self.expect(x, (self.dims,))
-        ones = (1,) * self.dims
         (mean,) = squeeze_positions(x, "mean")
-        hidden = relu(self.norm(self.reduce(mean.to(self.reduce.weight.dtype))))
-        inputs = self.inputs(sigmoid(self._logits(self.score_inputs, hidden)).reshape(-1, self.channels, *ones))
+        hidden = relu(self.norm(self.reduce(mean)))
+        inputs = self.inputs(over_positions(sigmoid(self._logits(self.score_inputs, hidden)), x))
         kernels = self._kernels(hidden)
         y = convolve_each(apply_gate(x, inputs).to(kernels.dtype), kernels, stride=self.stride, groups=self.groups)
         if self.score_outputs is not None and self.outputs is not None:
             outputs = sigmoid(self._logits(self.score_outputs, hidden))
-            y = apply_gate(y, self.outputs(outputs.reshape(*y.shape[:2], *ones)))
+            y = apply_gate(y, self.outputs(over_positions(outputs, x)))
         return self.blend(x, y)
 
     def _kernels(self, hidden: Tensor) -> Tensor:
@@ -163,5 +154,5 @@ class ODConv(Features):
             kernels = kernels * places.reshape(-1, 1, 1, *size).to(kernels.dtype)
         return kernels
 
-    def _logits(self, layer: nn.Linear, hidden: Tensor) -> Tensor:
-        return widen(layer(hidden)) / self.temperature
+    def _logits(self, layer: Linear, hidden: Tensor) -> Tensor:
+        return layer.logits(hidden) / self.temperature

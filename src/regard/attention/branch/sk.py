@@ -1,20 +1,12 @@
 """The selective kernel convolution."""
 
-from typing import ClassVar
-
-from torch import Tensor, nn, relu, softmax, stack
+from torch import Tensor, nn, relu, stack
 from torch.nn.modules.conv import _ConvNd
 
-from regard.attention.convolution import convolution
-from regard.attention.normalisation import GateNorm
+from regard.attention.layers import Linear, Norm, convolution, group_count, softmax
 from regard.attention.own_kernels import expect_identity
-from regard.attention.widths import group_count
-from regard.core.errors import OptionError
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.options import at_least, flag, odd
-from regard.core.precision import widen
-from regard.core.tap import Tap
+from regard.core import Facts, Features, OptionError, Paper, Start, Tap
+from regard.core.options import at_least, odd
 from regard.kernels import select_branches, squeeze_positions
 
 MIN_HIDDEN = 32
@@ -41,7 +33,7 @@ class SK(Features):
         groups: of the convolutions; None takes the largest that divides both channel counts and 32, the paper's.
         reduction: r; the hidden layer has max(c // r, 32) units.
         dims: position axes of x.
-        strict: raise where batch normalisation would see one value, see `GateNorm`.
+        strict: raise where batch normalisation would see one value, see `Norm`.
         start: see `Features`; `identity` needs y to have the shape of x.
 
     Shape:
@@ -60,7 +52,7 @@ class SK(Features):
         torch.Size([2, 128, 4, 3])
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="sk",
         family="branch",
         paper=Paper(
@@ -101,7 +93,6 @@ class SK(Features):
         width = channels if out_channels is None else at_least("sk", "out_channels", out_channels, 1)
         at_least("sk", "branches", branches, 2)
         at_least("sk", "stride", stride, 1)
-        flag("sk", "strict", strict)
         expect_identity("sk", start, channels, width, stride)
         self.dims = dims
         conv, groups = convolution("sk", dims), group_count("sk", groups, 32, channels, width)
@@ -109,14 +100,14 @@ class SK(Features):
         self.branches = nn.ModuleList(
             nn.Sequential(
                 conv(channels, width, k, stride, padding=d * (k // 2), dilation=d, groups=groups, bias=False),
-                GateNorm(width, momentum=0.05, strict=strict),
+                Norm(width, momentum=0.05, strict=strict),
                 nn.ReLU(),
             )
             for k, d in _kernels(branches, kernel_sizes, dilations)
         )
-        self.reduce = nn.Linear(width, hidden, bias=False)
-        self.norm = GateNorm(hidden, momentum=0.05, strict=strict)
-        self.expand = nn.Linear(hidden, branches * width, bias=False)
+        self.reduce = Linear(width, hidden, bias=False)
+        self.norm = Norm(hidden, momentum=0.05, strict=strict)
+        self.expand = Linear(hidden, branches * width, bias=False)
         self.select = Tap("branch", shares="branch")
         self.reset_parameters()
 
@@ -125,7 +116,7 @@ class SK(Features):
         for layer in self.modules():
             if isinstance(layer, _ConvNd):
                 nn.init.kaiming_normal_(layer.weight, mode="fan_in", nonlinearity="relu")
-            elif isinstance(layer, GateNorm):
+            elif isinstance(layer, Norm):
                 layer.reset_parameters()
             elif isinstance(layer, nn.Linear):
                 nn.init.normal_(layer.weight, std=0.01)
@@ -133,12 +124,11 @@ class SK(Features):
     def forward(self, x: Tensor) -> Tensor:
         """The chosen mixture of the branches."""
         self.expect(x, (self.dims,))
-        dtype = self.reduce.weight.dtype
-        branches = tuple(branch(x.to(dtype)) for branch in self.branches)
+        branches = tuple(branch(x) for branch in self.branches)
         mean = stack([squeeze_positions(branch, "mean")[0] for branch in branches]).sum(0)
-        logits = self.expand(relu(self.norm(self.reduce(mean.to(dtype)))))
+        logits = self.expand(relu(self.norm(self.reduce(mean))))
         logits = logits.reshape(-1, len(branches), branches[0].shape[1], *(1,) * self.dims)
-        return self.blend(x, select_branches(branches, self.select(softmax(widen(logits), 1))))
+        return self.blend(x, select_branches(branches, self.select(softmax(logits, 1))))
 
 
 def _kernels(

@@ -1,19 +1,12 @@
 """The split-attention convolution."""
 
-from typing import ClassVar
-
-from torch import Tensor, nn, relu, sigmoid, softmax, stack
+from torch import Tensor, nn, relu, stack
 from torch.nn.modules.conv import _ConvNd
 
-from regard.attention.convolution import convolution
-from regard.attention.normalisation import GateNorm
+from regard.attention.layers import Conv1d, Norm, convolution, group_count, sigmoid, softmax
 from regard.attention.own_kernels import expect_identity
-from regard.attention.widths import group_count
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.options import at_least, flag, odd
-from regard.core.precision import widen
-from regard.core.tap import Tap
+from regard.core import Facts, Features, Paper, Start, Tap, widen
+from regard.core.options import at_least, odd
 from regard.kernels import select_branches, squeeze_positions
 
 MIN_HIDDEN = 32
@@ -41,7 +34,7 @@ class Splat(Features):
         stride: of the convolution.
         reduction: of the hidden layer.
         dims: position axes of x.
-        strict: raise where batch normalisation would see one value, see `GateNorm`.
+        strict: raise where batch normalisation would see one value, see `Norm`.
         start: see `Features`; `identity` needs y to have the shape of x.
 
     Shape:
@@ -60,7 +53,7 @@ class Splat(Features):
         torch.Size([2, 128, 4, 3])
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="splat",
         family="branch",
         paper=Paper(
@@ -106,7 +99,6 @@ class Splat(Features):
         at_least("splat", "radix", radix, 1)
         at_least("splat", "stride", stride, 1)
         odd("splat", "kernel_size", kernel_size)
-        flag("splat", "strict", strict)
         expect_identity("splat", start, channels, width, stride)
         groups = group_count("splat", at_least("splat", "groups", groups, 1), 1, channels, width)
         self.radix, self.groups, self.dims = radix, groups, dims
@@ -121,10 +113,10 @@ class Splat(Features):
             groups=group_count("splat", None, groups * radix, channels),
             bias=False,
         )
-        self.norm = GateNorm(width * radix, strict=strict)
-        self.reduce = nn.Conv1d(width, hidden, 1, groups=groups)
-        self.reduce_norm = GateNorm(hidden, strict=strict)
-        self.expand = nn.Conv1d(hidden, width * radix, 1, groups=groups)
+        self.norm = Norm(width * radix, strict=strict)
+        self.reduce = Conv1d(width, hidden, 1, groups=groups)
+        self.reduce_norm = Norm(hidden, strict=strict)
+        self.expand = Conv1d(hidden, width * radix, 1, groups=groups)
         self.select = Tap("branch", shares=() if radix == 1 else "branch")
         self.reset_parameters()
 
@@ -134,16 +126,15 @@ class Splat(Features):
             if isinstance(layer, _ConvNd):
                 layer.reset_parameters()
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
-            elif isinstance(layer, GateNorm):
+            elif isinstance(layer, Norm):
                 layer.reset_parameters()
 
     def forward(self, x: Tensor) -> Tensor:
         """The chosen mixture of the splits."""
         self.expect(x, (self.dims,))
-        dtype = self.reduce.weight.dtype
-        splits = relu(self.norm(self.conv(x.to(dtype)))).chunk(self.radix, 1)
+        splits = relu(self.norm(self.conv(x))).chunk(self.radix, 1)
         mean = stack([squeeze_positions(split, "mean")[0] for split in splits]).sum(0)
-        hidden = relu(self.reduce_norm(self.reduce(mean.to(dtype).unsqueeze(2))))
+        hidden = relu(self.reduce_norm(self.reduce(mean.unsqueeze(2))))
         logits = widen(self.expand(hidden)).squeeze(2).unflatten(1, (self.groups, self.radix, -1)).transpose(1, 2)
         map = sigmoid(logits) if self.radix == 1 else softmax(logits, 1)
         map = map.reshape(*map.shape[:2], splits[0].shape[1], *(1,) * self.dims)

@@ -2,19 +2,15 @@
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, nn, relu
 
-from regard.attention.bottleneck import bottleneck, over_positions, scored
-from regard.core.errors import OptionError
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
+from regard.attention.layers import Rescaling, bottleneck, sigmoid
+from regard.core import Facts, OptionError, Paper, Start, Tap, widen
 from regard.core.options import one_of
-from regard.core.precision import widen
-from regard.core.tap import Tap
-from regard.kernels import apply_gate, squeeze_positions
+from regard.kernels import squeeze_positions
 
 PAPER = Paper(
     title="CBAM: Convolutional Block Attention Module",
@@ -46,7 +42,7 @@ POOLS: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType(
 """What a channel's positions are summed up by, in at least float32."""
 
 
-class CBAMChannel(Features):
+class CBAMChannel(Rescaling):
     """Weighs each channel by what one small network says of the channels' means and of their maxima.
 
     y = x * sigmoid(mlp(mean(x)) + mlp(max(x))), mlp(s) = W1 relu(W0 s + b0) + b1, both taken over positions.
@@ -74,7 +70,7 @@ class CBAMChannel(Features):
         torch.Size([2, 64, 7, 5])
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="cbam_channel",
         family="channel",
         paper=PAPER,
@@ -112,10 +108,8 @@ class CBAMChannel(Features):
         """x with every channel weighed."""
         self.expect(x)
         statistics = [POOLS[pool](x) for pool in self.pools]
-        # A root of a sum of squares grows with the positions, beyond what a half can hold.
-        scores = [scored(statistic, self.reduce, self.expand, wide="lp" in self.pools) for statistic in statistics]
-        gate = self.temper(torch.sigmoid(torch.stack(scores).sum(0)))
-        return apply_gate(x, self.gate(over_positions(gate, x)))
+        scores = [self.expand.logits(relu(self.reduce(statistic))) for statistic in statistics]
+        return self.rescale(x, self.gate, sigmoid(torch.stack(scores).sum(0)))
 
 
 def _checked(pools: tuple[Pool, ...]) -> tuple[Pool, ...]:

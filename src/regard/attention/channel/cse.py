@@ -1,17 +1,13 @@
 """Spatial squeeze and channel excitation, the channel half of scSE."""
 
-from typing import ClassVar
+from torch import Tensor, relu
 
-from torch import Tensor, sigmoid
-
-from regard.attention.bottleneck import bottleneck, over_positions, scored
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.tap import Tap
+from regard.attention.layers import Rescaling, bottleneck, sigmoid
+from regard.core import Facts, Paper, Start, Tap
 from regard.kernels import apply_gate, squeeze_positions
 
 
-class CSE(Features):
+class CSE(Rescaling):
     """Weighs each channel by what all channels' means say about it, through a hidden layer of half the width.
 
     y = x * sigmoid(W1 relu(W2 mean(x) + b2) + b1), the mean taken over positions: `se` with a reduction of 2.
@@ -40,7 +36,7 @@ class CSE(Features):
         4192
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="cse",
         family="channel",
         paper=Paper(
@@ -68,5 +64,4 @@ class CSE(Features):
         """The map of x, (b, c, 1, ...), as it is applied."""
         self.expect(x)
         (mean,) = squeeze_positions(x, "mean")
-        gate = sigmoid(scored(mean, self.reduce, self.expand))
-        return self.gate(over_positions(self.temper(gate, self.gate.level(gate)), x))
+        return self.show(x, self.gate, sigmoid(self.expand(relu(self.reduce(mean)))))

@@ -1,15 +1,13 @@
 """The channel attention of DANet."""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
-from torch import Tensor, nn, softmax
+from torch import Tensor, nn
 
+from regard.attention.layers import softmax
 from regard.attention.products import wide_product
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.options import one_of
-from regard.core.tap import Tap
+from regard.core import Facts, Features, Paper, Start, Tap
 
 Energy = Literal["difference", "product"]
 
@@ -40,7 +38,7 @@ class DualChannel(Features):
         torch.Size([2, 64, 7, 5])
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="dual_channel",
         family="channel",
         act="aggregate",
@@ -62,7 +60,6 @@ class DualChannel(Features):
 
     def __init__(self, channels: int, *, energy: Energy = "difference", start: Start = "paper") -> None:
         super().__init__(channels, start=start)
-        one_of("dual_channel", "energy", energy, ("difference", "product"))
         self.energy = energy
         self.gamma = nn.Parameter(torch.zeros(1))
         self.map = Tap("affinity", shares="channel")

@@ -1,17 +1,14 @@
 """Efficient channel attention."""
 
 import math
-from typing import ClassVar, Literal
+from typing import Literal
 
-from torch import Tensor, nn, relu, sigmoid
+from torch import Tensor, relu
 
-from regard.attention.bottleneck import over_positions
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.options import at_least, odd, one_of, positive
-from regard.core.precision import widen
-from regard.core.tap import Tap
-from regard.kernels import apply_gate, squeeze_positions
+from regard.attention.layers import Conv1d, Rescaling, in_dtype_of, sigmoid
+from regard.core import Facts, Paper, Start, Tap
+from regard.core.options import at_least, odd, positive
+from regard.kernels import squeeze_positions
 
 Padding = Literal["zeros", "circular"]
 
@@ -26,7 +23,7 @@ def adaptive_kernel_size(channels: int, gamma: float = 2, beta: float = 1) -> in
     return 2 * math.floor(exact / 2) + 1
 
 
-class ECA(Features):
+class ECA(Rescaling):
     """Weighs each channel by the means of its k nearest channels.
 
     y = x * sigmoid(conv_k(mean(x))), the mean taken over positions, the convolution along the channels, without bias
@@ -64,7 +61,7 @@ class ECA(Features):
         7
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="eca",
         family="channel",
         paper=Paper(
@@ -100,29 +97,27 @@ class ECA(Features):
         size = adaptive_kernel_size(channels, gamma, beta)
         if kernel_size is not None:
             size = odd("eca", "kernel_size", kernel_size)
-        one_of("eca", "padding", padding, ("zeros", "circular"))
         self.padding, self.hidden, self.reach = padding, hidden, size // 2
         beyond = self.reach if padding == "zeros" else 0
         if hidden is None:
-            self.conv = nn.Conv1d(1, 1, size, padding=beyond, bias=False)
+            self.conv = Conv1d(1, 1, size, padding=beyond, bias=False)
         else:
-            self.spread = nn.Conv1d(1, at_least("eca", "hidden", hidden, 1), 1)
-            self.join = nn.Conv1d(hidden, 1, size, padding=beyond)
+            self.spread = Conv1d(1, at_least("eca", "hidden", hidden, 1), 1)
+            self.join = Conv1d(hidden, 1, size, padding=beyond)
         self.gate = Tap("gate")
 
     def forward(self, x: Tensor) -> Tensor:
         """x with every channel weighed."""
         self.expect(x)
-        (mean,) = squeeze_positions(x, "mean")
-        gate = self.temper(sigmoid(widen(self._logits(mean.unsqueeze(1)).squeeze(1))))
-        return apply_gate(x, self.gate(over_positions(gate, x)))
+        squeezed = squeeze_positions(x, "mean")
+        (mean,) = squeezed
+        return self.rescale(squeezed, self.gate, sigmoid(self._logits(mean.unsqueeze(1)).squeeze(1)))
 
     def _logits(self, row: Tensor) -> Tensor:
         """The logits (b, 1, c) of a row of means."""
         if self.hidden is None:
-            return self.conv(self._padded(row.to(self.conv.weight.dtype)))
-        hidden = relu(self.spread(row.to(self.spread.weight.dtype)))
-        return self.join(self._padded(hidden))
+            return self.conv(self._padded(in_dtype_of(self.conv.weight, row)))
+        return self.join(self._padded(relu(self.spread(row))))
 
     def _padded(self, row: Tensor) -> Tensor:
         """The row, with `circular` continued at both ends by its own values, more than once where it is short."""

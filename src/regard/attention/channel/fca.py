@@ -1,19 +1,15 @@
 """Frequency channel attention."""
 
 import math
-from typing import ClassVar, Literal, get_args
+from typing import Literal
 
 import torch
-from torch import Tensor, sigmoid
+from torch import Tensor, relu
 
-from regard.attention.bottleneck import bottleneck, over_positions, scored
+from regard.attention.layers import Rescaling, bottleneck, sigmoid
 from regard.attention.resampling import average
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.options import at_least, one_of
-from regard.core.precision import widen
-from regard.core.tap import Tap
-from regard.kernels import apply_gate
+from regard.core import Facts, Paper, Start, Tap, widen
+from regard.core.options import at_least
 
 Frequencies = Literal[
     "top1", "top2", "top4", "top8", "top16", "top32",
@@ -32,7 +28,7 @@ ORDERS = {
 """Vertical and horizontal frequency: the best and the worst ones alone, by the authors' trials, and the lowest ones."""
 
 
-class FCA(Features):
+class FCA(Rescaling):
     """Weighs each channel by what all channels say about it, each seen through one frequency instead of its mean.
 
     y = x * sigmoid(W2 relu(W1 z)),  z = sum over positions of x cos(pi u (i + 1/2) / h) cos(pi v (j + 1/2) / w) / norm
@@ -67,7 +63,7 @@ class FCA(Features):
 
     waves: Tensor
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="fca",
         family="channel",
         paper=Paper(
@@ -99,7 +95,6 @@ class FCA(Features):
         start: Start = "paper",
     ) -> None:
         super().__init__(channels, start=start)
-        one_of("fca", "frequencies", frequencies, get_args(Frequencies))
         self.size = None if size is None else at_least("fca", "size", size, 1)
         order = ORDERS[frequencies[:3]].split()[: int(frequencies[3:])]
         chosen = [order[channel * len(order) // channels] for channel in range(channels)]
@@ -112,8 +107,7 @@ class FCA(Features):
     def forward(self, x: Tensor) -> Tensor:
         """x with every channel weighed."""
         self.expect(x)
-        gate = self.temper(sigmoid(scored(self._transformed(x), self.reduce, self.expand)))
-        return apply_gate(x, self.gate(over_positions(gate, x)))
+        return self.rescale(x, self.gate, sigmoid(self.expand(relu(self.reduce(self._transformed(x))))))
 
     def _transformed(self, x: Tensor) -> Tensor:
         """One coefficient (b, c) of each channel's discrete cosine transform."""

@@ -1,22 +1,18 @@
 """The gated channel transformation."""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn, tanh
 
-from regard.attention.bottleneck import over_positions
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.options import one_of, positive
-from regard.core.precision import widen
-from regard.core.tap import Tap
-from regard.kernels import apply_gate
+from regard.attention.layers import Rescaling
+from regard.core import Facts, Paper, Start, Tap, widen
+from regard.core.options import positive
 
 Mode = Literal["l2", "l1"]
 
 
-class GatedChannel(Features):
+class GatedChannel(Rescaling):
     """Lets channels compete or cooperate by their sizes, with three numbers for each channel.
 
     s = alpha sqrt(sum of x^2 over positions + e),  y = x * (1 + tanh(gamma s / sqrt(mean of s^2 over channels + e) + beta))
@@ -47,7 +43,7 @@ class GatedChannel(Features):
         192
     """  # noqa: E501
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="gated_channel",
         family="channel",
         paper=Paper(
@@ -67,7 +63,6 @@ class GatedChannel(Features):
 
     def __init__(self, channels: int, *, mode: Mode = "l2", epsilon: float = 1e-5, start: Start = "paper") -> None:
         super().__init__(channels, start=start)
-        one_of("gated_channel", "mode", mode, ("l2", "l1"))
         self.mode, self.epsilon = mode, positive("gated_channel", "epsilon", epsilon)
         self.alpha = nn.Parameter(torch.empty(channels))
         self.gamma = nn.Parameter(torch.empty(channels))
@@ -85,8 +80,7 @@ class GatedChannel(Features):
         """x with every channel weighed."""
         self.expect(x)
         logits = widen(self.gamma) * self._relative_size(x) + widen(self.beta)
-        gate = self.temper(1 + tanh(logits))
-        return apply_gate(x, self.gate(over_positions(gate, x)))
+        return self.rescale(x, self.gate, 1 + tanh(logits))
 
     def _relative_size(self, x: Tensor) -> Tensor:
         """The size of each channel (b, c), as alpha scales it, over all channels' mean size."""

@@ -1,20 +1,15 @@
 """The global context block of GCNet."""
 
 from collections import OrderedDict
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
-from torch import Tensor, nn, sigmoid, softmax
+from torch import Tensor, nn
 
-from regard.attention.bottleneck import over_positions
+from regard.attention.layers import Conv1d, Linear, Rescaling, hidden_width, over_positions, sigmoid, softmax
 from regard.attention.products import wide_product
-from regard.attention.widths import hidden_width
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.options import one_of, positive
-from regard.core.precision import widen
-from regard.core.tap import Tap
-from regard.kernels import apply_gate
+from regard.core import Facts, Paper, Start, Tap, widen
+from regard.core.options import positive
 
 Pooling = Literal["attention", "mean"]
 Fusion = Literal["add", "scale", "both"]
@@ -23,7 +18,7 @@ NARROWEST = 4
 """Of one hidden unit the normalisation leaves nothing, of two it leaves which is the larger."""
 
 
-class GC(Features):
+class GC(Rescaling):
     """Adds to every position one context: a mean of the positions, weighed by one shared map, and transformed.
 
     a = softmax over positions of w x + b,  g = sum of a x,  y = x + W2 relu(norm(W1 g + b1)) + b2
@@ -54,7 +49,7 @@ class GC(Features):
         653
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="gc",
         family="channel",
         act="aggregate",
@@ -88,12 +83,10 @@ class GC(Features):
     ) -> None:
         super().__init__(channels, start=start)
         hidden = max(NARROWEST, hidden_width("gc", channels, reduction))
-        one_of("gc", "pooling", pooling, ("attention", "mean"))
-        one_of("gc", "fusion", fusion, ("add", "scale", "both"))
         positive("gc", "epsilon", epsilon)
         self.pooling, self.fusion = pooling, fusion
         if pooling == "attention":
-            self.score = nn.Conv1d(channels, 1, 1)
+            self.score = Conv1d(channels, 1, 1)
         self.map = Tap("spatial", shares="position")
         if fusion != "add":
             self.scale = _transform(channels, hidden, epsilon)
@@ -123,8 +116,7 @@ class GC(Features):
         self.expect(x)
         context = self._context(x)
         if self.fusion != "add":
-            gate = self.temper(sigmoid(widen(self.scale(context))))
-            x = apply_gate(x, self.gate(over_positions(gate, x)))
+            x = self.rescale(x, self.gate, sigmoid(self.scale(context)))
         return x if self.fusion == "scale" else self.add(x, over_positions(self.shift(context), x))
 
     def _context(self, x: Tensor) -> Tensor:
@@ -132,7 +124,7 @@ class GC(Features):
         dtype = next(self.parameters()).dtype
         values = x.flatten(2)
         if self.pooling == "attention":
-            shares = softmax(widen(self.score(values.to(dtype))), 2)
+            shares = softmax(self.score(values.to(dtype)), 2)
         else:
             shares = softmax(torch.zeros_like(widen(values[:, :1])), 2)
         map = self.map(shares.reshape(x.shape[0], 1, *x.shape[2:]))
@@ -141,9 +133,9 @@ class GC(Features):
 
 def _transform(channels: int, hidden: int, epsilon: float) -> nn.Sequential:
     layers = OrderedDict[str, nn.Module](
-        reduce=nn.Linear(channels, hidden),
+        reduce=Linear(channels, hidden),
         norm=nn.LayerNorm(hidden, eps=epsilon),
         relu=nn.ReLU(),
-        expand=nn.Linear(hidden, channels),
+        expand=Linear(hidden, channels),
     )
     return nn.Sequential(layers)

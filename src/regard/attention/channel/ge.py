@@ -1,28 +1,23 @@
 """Gather-excite."""
 
 from collections import OrderedDict
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
-from torch import Tensor, nn, relu, sigmoid
+from torch import Tensor, nn, relu
 
-from regard.attention.bottleneck import bottleneck, scored
-from regard.attention.convolution import convolution
-from regard.attention.normalisation import GateNorm
+from regard.attention.layers import Norm, Rescaling, bottleneck, convolution, sigmoid
 from regard.attention.products import without_autocast
 from regard.attention.resampling import average
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.options import at_least, flag, one_of
-from regard.core.precision import widen
-from regard.core.tap import Tap
-from regard.kernels import apply_gate, squeeze_positions
+from regard.core import Facts, Paper, Start, Tap, widen
+from regard.core.options import at_least
+from regard.kernels import squeeze_positions
 
 Extent = Literal[0, 2, 4, 8]
 Form = Literal["theta_minus", "theta", "theta_plus"]
 
 
-class GE(Features):
+class GE(Rescaling):
     """Weighs each value by what its channel holds around it, gathered near or far.
 
     y = x * sigmoid(upsampled(e(g(x)))), the upsampling to the nearest cell, and by form
@@ -42,7 +37,7 @@ class GE(Features):
         size: the kernel over all positions, 56, 28, 14 and 7 in the stages of the authors' networks; an x of another
             size is averaged to it.
         dims: position axes of x.
-        strict: raise where batch normalisation would see one value, see `GateNorm`.
+        strict: raise where batch normalisation would see one value, see `Norm`.
         start: see `Features`.
 
     Shape:
@@ -59,7 +54,7 @@ class GE(Features):
         3844
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="ge",
         family="channel",
         paper=Paper(
@@ -95,12 +90,8 @@ class GE(Features):
         start: Start = "paper",
     ) -> None:
         super().__init__(channels, start=start)
-        one_of("ge", "extent", extent, (0, 2, 4, 8))
-        one_of("ge", "form", form, ("theta_minus", "theta", "theta_plus"))
         at_least("ge", "reduction", reduction, 1)
         at_least("ge", "size", size, 1)
-        convolution("ge", dims)
-        flag("ge", "strict", strict)
         self.extent, self.form, self.size, self.dims = extent, form, size, dims
         if extent and form != "theta_minus":
             self.amend(exported_from=extent + 1)
@@ -117,7 +108,7 @@ class GE(Features):
         With `start="identity"` the rest is drawn as linear layers are: what passes small weights hardly reaches g.
         """
         for name, layer in self.named_modules():
-            if isinstance(layer, nn.Linear | GateNorm):
+            if isinstance(layer, nn.Linear | Norm):
                 layer.reset_parameters()
             if name.startswith("gather.conv"):
                 nn.init.kaiming_normal_(layer.get_parameter("weight"), nonlinearity="relu")
@@ -130,22 +121,22 @@ class GE(Features):
         self.expect(x, (self.dims,))
         logits = widen(self._gathered(x))
         if self.form == "theta_plus":
-            logits = scored(relu(logits).movedim(1, -1), self.reduce, self.expand).movedim(-1, 1)
+            logits = self.expand.logits(relu(self.reduce(relu(logits).movedim(1, -1)))).movedim(-1, 1)
         if self.extent and self.form != "theta_minus":
             sizes = zip(logits.shape[2:], x.shape[2:], strict=True)
             logits = _over_axes(logits, [_nearest(cells, wanted, x) for cells, wanted in sizes])
-        return apply_gate(x, self.gate(self.temper(sigmoid(logits))))
+        return self.rescale(x, self.gate, sigmoid(logits))
 
     def _gathered(self, x: Tensor) -> Tensor:
         """A value for each channel and cell; without parameters for each position already."""
         if self.form == "theta_minus" and self.extent == 0:
             (mean,) = squeeze_positions(x, "mean")
-            return mean.reshape(*mean.shape, *(1,) * self.dims)
+            return mean
         if self.form == "theta_minus":
             return _over_axes(widen(x), [_windows(size, self.extent, x) for size in x.shape[2:]])
         if self.extent == 0:
             x = average(widen(x), (self.size,) * self.dims)
-        return self.gather(x.to(self.gather.get_parameter("conv1.weight").dtype))
+        return self.gather(x)
 
 
 def _convolutions(channels: int, extent: int, size: int, dims: int, strict: bool) -> nn.Sequential:
@@ -160,12 +151,15 @@ def _convolutions(channels: int, extent: int, size: int, dims: int, strict: bool
             if extent
             else conv(channels, channels, size, groups=channels, bias=False)
         )
-        parts[f"norm{number}"] = GateNorm(channels, momentum=0.05, strict=strict)
+        parts[f"norm{number}"] = Norm(channels, momentum=0.05, strict=strict)
     return nn.Sequential(parts)
 
 
 def _over_axes(x: Tensor, matrices: list[Tensor]) -> Tensor:
-    """The product of x with one matrix for each position axis: pooling without an operator that varies on CUDA."""
+    """The product of x with one matrix for each position axis: pooling without an operator that varies on CUDA.
+
+    Its sums are statistics, so autocast is left out.
+    """
     with without_autocast(x):
         for axis, matrix in enumerate(matrices, start=2):
             x = (x.movedim(axis, -1) @ matrix.to(x.dtype)).movedim(-1, axis)

@@ -1,17 +1,13 @@
 """Global response normalisation."""
 
 import math
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from regard.attention.bottleneck import over_positions
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
+from regard.attention.layers import over_positions
+from regard.core import Facts, Features, Paper, Start, Tap, widen
 from regard.core.options import positive
-from regard.core.precision import widen
-from regard.core.tap import Tap
 from regard.kernels import apply_gate
 
 
@@ -44,7 +40,7 @@ class GRN(Features):
         128
     """  # noqa: E501
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="grn",
         family="channel",
         paper=Paper(

@@ -6,14 +6,13 @@ import torch
 from torch import Tensor, nn, relu, sigmoid
 from torch.nn.functional import logsigmoid
 
-from regard.attention.widths import hidden_width
+from regard.attention.layers import bottleneck, over_positions
 from regard.core.draws import Draws
 from regard.core.errors import OptionError, ShapeError
 from regard.core.facts import Facts, Paper
 from regard.core.features import Start
 from regard.core.hard import HardFeatures
 from regard.core.options import not_negative, positive
-from regard.core.precision import widen
 from regard.core.returns import Sample
 from regard.core.tap import Tap
 from regard.kernels import apply_gate, squeeze_positions
@@ -88,9 +87,7 @@ class HardChannel(HardFeatures):
             raise OptionError(f"hard_channel: budget={budget!r} is not allowed; it must be a share above 0, up to 1.")
         self.temperature, self.budget = positive("hard_channel", "temperature", temperature), budget
         self.price = not_negative("hard_channel", "price", price)
-        hidden = hidden_width("hard_channel", channels, reduction)
-        self.reduce = nn.Linear(channels, hidden)
-        self.expand = nn.Linear(hidden, channels)
+        self.reduce, self.expand = bottleneck("hard_channel", channels, reduction, True)
         self.gate = Tap("gate")
         self.reset_parameters()
 
@@ -125,12 +122,13 @@ class HardChannel(HardFeatures):
         log_open, log_closed = logsigmoid(logits), logsigmoid(-logits)
         log_prob = None if draws is None else torch.where(opened > 0, log_open, log_closed).sum(1)
         entropy = -(log_open.exp() * log_open + log_closed.exp() * log_closed).sum(1)
-        return Sample(self._applied(x, opened), log_prob, entropy)
+        score = None if draws is None else (opened - sigmoid(logits)).detach()
+        return Sample(self._applied(x, opened), log_prob, entropy, score)
 
     def _logits(self, x: Tensor) -> Tensor:
         self.expect(x)
         (mean,) = squeeze_positions(x, "mean")
-        return widen(self.expand(relu(self.reduce(mean.to(self.reduce.weight.dtype)))))
+        return self.expand.logits(relu(self.reduce(mean)))
 
     def _noise(self, logits: Tensor, draws: Draws) -> Tensor:
         if len(draws.indices) != len(logits):
@@ -141,5 +139,4 @@ class HardChannel(HardFeatures):
         return draws.logistic(self.channels).to(logits.dtype)
 
     def _applied(self, x: Tensor, gate: Tensor) -> Tensor:
-        gate = self.temper(gate.reshape(*gate.shape, *(1,) * (x.ndim - 2)))
-        return apply_gate(x, self.gate(gate))
+        return apply_gate(x, self.gate(self.temper(over_positions(gate, x))))

@@ -1,21 +1,17 @@
 """Squeeze-and-excitation."""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
-from torch import Tensor, nn, sigmoid
-from torch.nn.functional import hardsigmoid
+from torch import Tensor, relu
 
-from regard.attention.bottleneck import bottleneck, over_positions, scored
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.options import flag, one_of
-from regard.core.tap import Tap
-from regard.kernels import apply_gate, squeeze_positions
+from regard.attention.layers import Linear, Rescaling, bottleneck, hard_sigmoid, sigmoid
+from regard.core import Facts, Paper, Start, Tap
+from regard.kernels import squeeze_positions
 
 Gate = Literal["sigmoid", "hard_sigmoid"]
 
 
-class SE(Features):
+class SE(Rescaling):
     """Weighs each channel by what all channels' means say about it.
 
     y = x * sigmoid(W2 relu(W1 mean(x) + b1) + b2), the mean taken over positions.
@@ -52,7 +48,7 @@ class SE(Features):
         Linear(in_features=64, out_features=64, bias=True)
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="se",
         family="channel",
         paper=Paper(
@@ -79,11 +75,10 @@ class SE(Features):
         start: Start = "paper",
     ) -> None:
         super().__init__(channels, start=start)
-        one_of("se", "gate", gate, ("sigmoid", "hard_sigmoid"))
-        self.squash = sigmoid if gate == "sigmoid" else hardsigmoid
+        self.squash = sigmoid if gate == "sigmoid" else hard_sigmoid
         self.has_hidden = reduction is not None
         if reduction is None:
-            self.score = nn.Linear(channels, channels, bias=flag("se", "bias", bias))
+            self.score = Linear(channels, channels, bias=bias)
         else:
             self.reduce, self.expand = bottleneck("se", channels, reduction, bias)
         self.gate = Tap("gate")
@@ -91,7 +86,7 @@ class SE(Features):
     def forward(self, x: Tensor) -> Tensor:
         """x with every channel weighed."""
         self.expect(x)
-        (mean,) = squeeze_positions(x, "mean")
-        logits = scored(mean, *((self.reduce, self.expand) if self.has_hidden else (self.score,)))
-        gate = self.temper(self.squash(logits))
-        return apply_gate(x, self.gate(over_positions(gate, x)))
+        squeezed = squeeze_positions(x, "mean")
+        (mean,) = squeezed
+        logits = self.expand(relu(self.reduce(mean))) if self.has_hidden else self.score(mean)
+        return self.rescale(squeezed, self.gate, self.squash(logits))

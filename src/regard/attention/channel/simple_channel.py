@@ -1,22 +1,15 @@
 """The simplified channel attention of NAFNet."""
 
 import math
-from typing import ClassVar
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from regard.attention.bottleneck import over_positions, scored
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.options import flag
-from regard.core.tap import Tap
-from regard.kernels import apply_gate, squeeze_positions
-
-HALVES = (torch.float16, torch.bfloat16)
+from regard.attention.layers import Linear, Rescaling
+from regard.core import Facts, Paper, Start, Tap
+from regard.kernels import squeeze_positions
 
 
-class SimpleChannel(Features):
+class SimpleChannel(Rescaling):
     """Weighs each channel by a weighted sum of all channels' means, with no bound.
 
     y = x * (W mean(x) + b), the mean taken over positions.
@@ -37,13 +30,14 @@ class SimpleChannel(Features):
         ShapeError: an x with another number of channels or axes.
 
     Example:
+        >>> import torch
         >>> SimpleChannel(64)(torch.randn(2, 64, 7, 5)).shape
         torch.Size([2, 64, 7, 5])
         >>> sum(p.numel() for p in SimpleChannel(64).parameters())
         4160
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="simple_channel",
         family="channel",
         paper=Paper(
@@ -54,22 +48,16 @@ class SimpleChannel(Features):
             identifier="arXiv:2204.04676",
         ),
         authors_code="https://github.com/megvii-research/NAFNet",
-        departures=(
-            "In a half y stays at the largest number that there is, where the product of two large ones would be "
-            "infinite.",
-        ),
         parameters="c*c + bias*c",
     )
 
     def __init__(self, channels: int, *, bias: bool = True, start: Start = "paper") -> None:
         super().__init__(channels, start=start)
-        self.score = nn.Linear(channels, channels, bias=flag("simple_channel", "bias", bias))
+        self.score = Linear(channels, channels, bias=bias)
         self.gate = Tap("gate", low=-math.inf, high=math.inf)
 
     def forward(self, x: Tensor) -> Tensor:
         """x with every channel weighed."""
         self.expect(x)
-        (mean,) = squeeze_positions(x, "mean")
-        gate = self.temper(scored(mean, self.score))
-        y = apply_gate(x, self.gate(over_positions(gate, x)))
-        return y.clamp(torch.finfo(y.dtype).min, torch.finfo(y.dtype).max) if y.dtype in HALVES else y
+        squeezed = squeeze_positions(x, "mean")
+        return self.rescale(squeezed, self.gate, self.score.logits(squeezed[0]))

@@ -1,21 +1,15 @@
 """The style-based recalibration module."""
 
-from typing import ClassVar
-
 import torch
-from torch import Tensor, nn, sigmoid
+from torch import Tensor, nn
 
-from regard.attention.bottleneck import over_positions
-from regard.attention.normalisation import GateNorm
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.options import flag, not_negative
-from regard.core.precision import widen
-from regard.core.tap import Tap
-from regard.kernels import apply_gate, squeeze_positions
+from regard.attention.layers import Norm, Rescaling, sigmoid
+from regard.core import Facts, Paper, Start, Tap, widen
+from regard.core.options import not_negative
+from regard.kernels import squeeze_positions
 
 
-class SRM(Features):
+class SRM(Rescaling):
     """Weighs each channel by its own mean and deviation, seen beside the batch's.
 
     y = x * sigmoid(norm(w1 mean(x) + w2 deviation(x))), both over positions, two weights for each channel, the
@@ -29,7 +23,7 @@ class SRM(Features):
         channels: c.
         unbiased: whether the deviation divides by one less than the positions (code) or by their number (paper).
         epsilon: added to the variance under the root: 1e-5 (code) or 0 (paper).
-        strict: raise where batch normalisation would see one value, see `GateNorm`.
+        strict: raise where batch normalisation would see one value, see `Norm`.
         start: see `Features`.
 
     Shape:
@@ -46,7 +40,7 @@ class SRM(Features):
         256
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="srm",
         family="channel",
         paper=Paper(
@@ -75,10 +69,10 @@ class SRM(Features):
         start: Start = "paper",
     ) -> None:
         super().__init__(channels, start=start)
-        self.unbiased = flag("srm", "unbiased", unbiased)
+        self.unbiased = unbiased
         self.epsilon = not_negative("srm", "epsilon", epsilon)
         self.style = nn.Parameter(torch.empty(channels, 2))
-        self.norm = GateNorm(channels, strict=flag("srm", "strict", strict))
+        self.norm = Norm(channels, strict=strict)
         self.gate = Tap("gate")
         self.reset_parameters()
 
@@ -90,15 +84,15 @@ class SRM(Features):
     def forward(self, x: Tensor) -> Tensor:
         """x with every channel weighed."""
         self.expect(x)
-        mean, deviation = squeeze_positions(x, "mean", "deviation")
+        squeezed = squeeze_positions(x, "mean", "deviation")
+        mean, deviation = squeezed
         if self.unbiased:
             deviation = deviation * _correction(x, deviation)
         if self.epsilon:
             deviation = (deviation.square() + self.epsilon).sqrt()
         style = widen(self.style)
         score = mean * style[:, 0] + deviation * style[:, 1]
-        gate = self.temper(sigmoid(widen(self.norm(score.to(self.norm.weight.dtype)))))
-        return apply_gate(x, self.gate(over_positions(gate, x)))
+        return self.rescale(squeezed, self.gate, sigmoid(self.norm(score)))
 
 
 def _correction(x: Tensor, like: Tensor) -> Tensor:

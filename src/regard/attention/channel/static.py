@@ -1,24 +1,19 @@
 """The control that every gate has to beat: a learned constant map."""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
+from regard.attention.layers import Rescaling, sigmoid
 from regard.attention.resampling import interpolate
-from regard.core.errors import OptionError
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.kinds import Axis
-from regard.core.options import at_least, one_of
-from regard.core.precision import widen
-from regard.core.tap import Tap
-from regard.kernels import apply_gate
+from regard.core import Axis, Facts, OptionError, Paper, Start, Tap, widen
+from regard.core.options import at_least
 
 Shape = Literal["channel", "spatial"]
 
 
-class Static(Features):
+class Static(Rescaling):
     """Weighs each channel, or each position, by a learned number that is the same for every input.
 
     y = x * sigmoid(l), l one logit for each channel, or a grid of logits resampled linearly to the size of x.
@@ -47,7 +42,7 @@ class Static(Features):
         torch.Size([7, 5])
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="static",
         family="channel",
         paper=Paper(
@@ -70,7 +65,6 @@ class Static(Features):
         start: Start = "paper",
     ) -> None:
         super().__init__(channels, start=start)
-        one_of("static", "shape", shape, ("channel", "spatial"))
         if shape == "channel" and size is not None:
             raise OptionError(
                 f"static: size={size!r} is not allowed with shape='channel'; it is the grid of 'spatial'."
@@ -88,13 +82,12 @@ class Static(Features):
     def forward(self, x: Tensor) -> Tensor:
         """x with every channel, or every position, weighed."""
         self.expect(x, self._dims)
-        logits = widen(self.logits)
         if Axis.POSITION in self.gate.kind.axes:
-            logits = interpolate(logits, tuple(x.shape[2:]))
-            gate = torch.sigmoid(logits).expand(x.shape[0], 1, *x.shape[2:])
+            logits = interpolate(widen(self.logits), tuple(x.shape[2:]))
+            gate = sigmoid(logits).expand(x.shape[0], 1, *x.shape[2:])
         else:
-            gate = torch.sigmoid(logits).reshape(1, -1, *(1,) * (x.ndim - 2)).expand(x.shape[0], *(-1,) * (x.ndim - 1))
-        return apply_gate(x, self.gate(self.temper(gate)))
+            gate = sigmoid(self.logits).expand(x.shape[0], -1)
+        return self.rescale(x, self.gate, gate)
 
 
 def _checked(size: tuple[int, ...]) -> tuple[int, ...]:

@@ -1,18 +1,12 @@
 """The transposed attention of Restormer, of channels to channels."""
 
-from typing import ClassVar
-
 import torch
-from torch import Tensor, nn, softmax
+from torch import Tensor, nn
 
-from regard.attention.convolution import convolution
 from regard.attention.heads import head_count
+from regard.attention.layers import convolution, softmax
 from regard.attention.products import wide_product
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.options import flag
-from regard.core.precision import widen
-from regard.core.tap import Tap
+from regard.core import Facts, Features, Paper, Start, Tap, widen
 
 PER_HEAD = 48
 """The channels of a head in the four levels of Restormer's encoder."""
@@ -54,7 +48,7 @@ class Transposed(Features):
         10513
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="transposed",
         family="channel",
         act="aggregate",
@@ -96,8 +90,7 @@ class Transposed(Features):
         super().__init__(channels, start=start)
         conv = convolution("transposed", dims)
         self.heads = head_count("transposed", heads, max(1, channels // PER_HEAD), channels)
-        flag("transposed", "bias", bias)
-        self.residual, self.dims = flag("transposed", "residual", residual), dims
+        self.residual, self.dims = residual, dims
         self.temperature = nn.Parameter(torch.empty(self.heads, 1, 1))
         self.embed = conv(channels, 3 * channels, 1, bias=bias)
         self.surround = conv(3 * channels, 3 * channels, 3, padding=1, groups=3 * channels, bias=bias)
@@ -113,8 +106,7 @@ class Transposed(Features):
         """x with a mean of its channels added to each."""
         self.expect(x, (self.dims,))
         query, key, value = (
-            part.flatten(2).unflatten(1, (self.heads, -1))
-            for part in self.surround(self.embed(x.to(self.embed.weight.dtype))).chunk(3, 1)
+            part.flatten(2).unflatten(1, (self.heads, -1)) for part in self.surround(self.embed(x)).chunk(3, 1)
         )
         query, key = (_of_length_one(rows) for rows in (query, key))
         logits = widen(self.temperature) * wide_product(query, key.transpose(2, 3))

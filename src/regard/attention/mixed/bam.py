@@ -1,25 +1,20 @@
 """The bottleneck attention module."""
 
 from collections import OrderedDict
-from typing import ClassVar, Literal
+from typing import Literal
 
-from torch import Tensor, nn, sigmoid
+from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
-from regard.attention.convolution import convolution
-from regard.attention.normalisation import GateNorm
-from regard.attention.widths import hidden_width
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.options import at_least, flag, one_of
-from regard.core.precision import widen
-from regard.core.tap import Tap
-from regard.kernels import apply_gate, squeeze_positions
+from regard.attention.layers import Linear, Norm, Rescaling, convolution, hidden_width, over_positions, sigmoid
+from regard.core import Facts, Paper, Start, Tap, widen
+from regard.core.options import at_least
+from regard.kernels import squeeze_positions
 
 Combine = Literal["mul", "add"]
 
 
-class BAM(Features):
+class BAM(Rescaling):
     """Strengthens each value by what a channel branch and a spatial branch say of its channel and its position.
 
     y = x * (1 + sigmoid(c(x) * s(x))), c(x) from the means of the channels, s(x) from dilated convolutions:
@@ -36,7 +31,7 @@ class BAM(Features):
         dilation: of the 3x3 convolutions.
         combine: `mul` (released weights) or `add` (paper).
         dims: position axes of x.
-        strict: raise where batch normalisation would see one value, see `GateNorm`.
+        strict: raise where batch normalisation would see one value, see `Norm`.
         start: see `Features`.
 
     Shape:
@@ -54,7 +49,7 @@ class BAM(Features):
         1173
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="bam",
         family="mixed",
         paper=Paper(
@@ -93,8 +88,6 @@ class BAM(Features):
         super().__init__(channels, start=start)
         hidden = hidden_width("bam", channels, reduction)
         at_least("bam", "dilation", dilation, 1)
-        one_of("bam", "combine", combine, ("mul", "add"))
-        flag("bam", "strict", strict)
         self.combine, self.dims = combine, dims
         self.channel = _channel_branch(channels, hidden, combine, strict)
         self.spatial = _spatial_branch(channels, hidden, dilation, combine, dims, strict)
@@ -104,7 +97,7 @@ class BAM(Features):
     def reset_parameters(self) -> None:
         """The authors' start: He's initialisation of the convolutions, zero biases, the rest as PyTorch does."""
         for layer in self.modules():
-            if isinstance(layer, nn.Linear | GateNorm):
+            if isinstance(layer, nn.Linear | Norm):
                 layer.reset_parameters()
             elif isinstance(layer, _ConvNd):
                 nn.init.kaiming_normal_(layer.weight, mode="fan_out", nonlinearity="relu")
@@ -114,21 +107,19 @@ class BAM(Features):
     def forward(self, x: Tensor) -> Tensor:
         """x with every value strengthened."""
         self.expect(x, (self.dims,))
-        dtype = self.channel.get_parameter("reduce.weight").dtype
-        (mean,) = squeeze_positions(x, "mean")
-        channel = widen(self.channel(mean.to(dtype)))
-        channel = channel.reshape(*channel.shape, *(1,) * self.dims)
-        spatial = widen(self.spatial(x.to(dtype)))
+        squeezed = squeeze_positions(x, "mean")
+        channel = over_positions(widen(self.channel(squeezed[0])), x)
+        spatial = widen(self.spatial(x))
         logits = channel * spatial if self.combine == "mul" else channel + spatial
-        return apply_gate(x, self.gate(self.temper(1 + sigmoid(logits))))
+        return self.rescale(squeezed, self.gate, 1 + sigmoid(logits))
 
 
 def _channel_branch(channels: int, hidden: int, combine: Combine, strict: bool) -> nn.Sequential:
-    reduce, expand = nn.Linear(channels, hidden), nn.Linear(hidden, channels)
+    reduce, expand = Linear(channels, hidden), Linear(hidden, channels)
     if combine == "mul":
-        norm = GateNorm(hidden, strict=strict)
+        norm = Norm(hidden, strict=strict)
         return nn.Sequential(OrderedDict(reduce=reduce, norm=norm, relu=nn.ReLU(), expand=expand))
-    norm = GateNorm(channels, strict=strict)
+    norm = Norm(channels, strict=strict)
     return nn.Sequential(OrderedDict(reduce=reduce, relu=nn.ReLU(), expand=expand, norm=norm))
 
 
@@ -141,7 +132,7 @@ def _spatial_branch(
     def hide(name: str, layer: nn.Module) -> None:
         parts[name] = layer
         if combine == "mul":
-            parts[f"{name}_norm"] = GateNorm(hidden, strict=strict)
+            parts[f"{name}_norm"] = Norm(hidden, strict=strict)
         parts[f"{name}_relu"] = nn.ReLU()
 
     hide("reduce", conv(channels, hidden, 1))
@@ -149,5 +140,5 @@ def _spatial_branch(
         hide(f"dilated{number}", conv(hidden, hidden, 3, padding=dilation, dilation=dilation))
     parts["score"] = conv(hidden, 1, 1)
     if combine == "add":
-        parts["norm"] = GateNorm(1, strict=strict)
+        parts["norm"] = Norm(1, strict=strict)
     return nn.Sequential(parts)

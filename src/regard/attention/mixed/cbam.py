@@ -1,13 +1,10 @@
 """The convolutional block attention module."""
 
-from typing import ClassVar
-
 from torch import Tensor
 
 from regard.attention.channel.cbam_channel import CBAMChannel, Pool
 from regard.attention.spatial.cbam_spatial import CBAMSpatial
-from regard.core.facts import Facts
-from regard.core.features import Features, Start
+from regard.core import Facts, Features, Start
 
 
 class CBAM(Features):
@@ -25,7 +22,7 @@ class CBAM(Features):
         bias: whether the channel half's layers have a bias.
         pools: the statistics that the channel half looks at, see `cbam_channel`.
         dims: position axes of x.
-        strict: raise where batch normalisation would see one value, see `GateNorm`.
+        strict: raise where batch normalisation would see one value, see `Norm`.
         start: see `Features`; with `identity` each half has its own `strength`.
 
     Shape:
@@ -43,7 +40,7 @@ class CBAM(Features):
         680
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="cbam",
         family="mixed",
         paper=CBAMChannel.facts.paper,

@@ -1,22 +1,16 @@
 """Coordinate attention."""
 
-from typing import ClassVar
-
 import torch
-from torch import Tensor, nn, sigmoid
+from torch import Tensor, nn
 from torch.nn.functional import hardswish
 
 from regard.attention.axes import axis_means, laid_along
-from regard.attention.normalisation import GateNorm, saturated
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.options import at_least, flag, one_of
-from regard.core.precision import widen
-from regard.core.tap import Tap
-from regard.kernels import apply_gate
+from regard.attention.layers import Conv1d, Norm, Rescaling, sigmoid
+from regard.core import Facts, Paper, Start, Tap
+from regard.core.options import at_least
 
 
-class Coord(Features):
+class Coord(Rescaling):
     """Weighs each value by what its row, and by what its column, says about its channel.
 
     z = the means of each row and of each column, all in one sequence
@@ -33,7 +27,7 @@ class Coord(Features):
         least: the smallest hidden width.
         bias: whether the layers have a bias.
         dims: position axes of x.
-        strict: raise where batch normalisation would see one value, see `GateNorm`.
+        strict: raise where batch normalisation would see one value, see `Norm`.
         start: see `Features`; one `strength` tempers every map.
 
     Shape:
@@ -50,7 +44,7 @@ class Coord(Features):
         1688
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="coord",
         family="mixed",
         paper=Paper(
@@ -82,13 +76,10 @@ class Coord(Features):
         super().__init__(channels, start=start)
         at_least("coord", "least", least, 1)
         hidden = max(least, channels // at_least("coord", "reduction", reduction, 1))
-        one_of("coord", "dims", dims, self.facts.dims)
-        flag("coord", "bias", bias)
-        flag("coord", "strict", strict)
         self.dims = dims
-        self.reduce = nn.Conv1d(channels, hidden, 1, bias=bias)
-        self.norm = GateNorm(hidden, strict=strict)
-        self.expand = nn.ModuleList(nn.Conv1d(hidden, channels, 1, bias=bias) for _ in range(dims))
+        self.reduce = Conv1d(channels, hidden, 1, bias=bias)
+        self.norm = Norm(hidden, strict=strict)
+        self.expand = nn.ModuleList(Conv1d(hidden, channels, 1, bias=bias) for _ in range(dims))
         self.gates = nn.ModuleList(Tap("mixed") for _ in range(dims))
         self.reset_parameters()
 
@@ -104,10 +95,8 @@ class Coord(Features):
     def forward(self, x: Tensor) -> Tensor:
         """x with every value weighed, once for each axis."""
         self.expect(x, (self.dims,))
-        means = torch.cat(axis_means(x), 2).to(self.reduce.weight.dtype)
-        hidden = hardswish(saturated(self.norm(self.reduce(means))))
+        hidden = hardswish(self.norm(self.reduce(torch.cat(axis_means(x), 2))))
         parts = hidden.split(list(x.shape[2:]), 2)
         for axis, (part, expand, tap) in enumerate(zip(parts, self.expand, self.gates, strict=True)):
-            map = self.temper(sigmoid(widen(expand(part))))
-            x = apply_gate(x, tap(laid_along(map, axis, self.dims)))
+            x = self.rescale(x, tap, laid_along(sigmoid(expand(part)), axis, self.dims))
         return x

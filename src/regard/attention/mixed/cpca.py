@@ -1,20 +1,14 @@
 """Channel prior convolutional attention."""
 
 import math
-from typing import ClassVar, Literal
+from typing import Literal
 
-from torch import Tensor, nn, relu, sigmoid
+from torch import Tensor, nn, relu
 from torch.nn.functional import gelu
 
-from regard.attention.convolution import convolution
-from regard.attention.normalisation import saturated
+from regard.attention.layers import Linear, Rescaling, convolution, hidden_width, over_positions, sigmoid
 from regard.attention.strips import depthwise_convolution, strip_convolution
-from regard.attention.widths import hidden_width
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.options import flag, one_of
-from regard.core.precision import widen
-from regard.core.tap import Tap
+from regard.core import Facts, Paper, Start, Tap
 from regard.kernels import apply_gate, squeeze_positions
 
 Sigmoids = Literal["each", "sum"]
@@ -22,7 +16,7 @@ LENGTHS = (7, 11, 21)
 """Of the strips."""
 
 
-class CPCA(Features):
+class CPCA(Rescaling):
     """Weighs each channel, then each value by what depthwise strips of several lengths see around it.
 
     u = x * (sigmoid(mlp(mean(x))) + sigmoid(mlp(max(x)))), mlp(s) = W1 relu(W0 s + b0) + b1
@@ -56,7 +50,7 @@ class CPCA(Features):
         13328
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="cpca",
         family="mixed",
         paper=Paper(
@@ -71,7 +65,6 @@ class CPCA(Features):
             "The default adds two sigmoids, as the authors' code does; the paper takes the sigmoid of the sum.",
             "The default is the attention of the paper's equations; the layers that surround it in the authors' code, "
             "which share the weights of its 1x1 convolution, come with projections=True.",
-            "In float16 a product that leaves the range is the range's end, because y grows with the square of x.",
             "The hidden width is never under 1, so that a narrow layer still sees its input.",
             "Positions that tie for the maximum share its gradient, which is deterministic on CUDA.",
         ),
@@ -92,13 +85,12 @@ class CPCA(Features):
     ) -> None:
         super().__init__(channels, start=start)
         conv = convolution("cpca", dims)
-        one_of("cpca", "sigmoids", sigmoids, ("each", "sum"))
-        self.dims, self.sigmoids, self.projections = dims, sigmoids, flag("cpca", "projections", projections)
+        self.dims, self.sigmoids, self.projections = dims, sigmoids, projections
         if projections:
             self.amend(bare=False)
         hidden = hidden_width("cpca", channels, reduction)
-        self.reduce = nn.Linear(channels, hidden)
-        self.expand = nn.Linear(hidden, channels)
+        self.reduce = Linear(channels, hidden)
+        self.expand = Linear(hidden, channels)
         self.around = depthwise_convolution("cpca", dims, channels, 5)
         self.strips = nn.ModuleList(
             nn.Sequential(*(strip_convolution("cpca", dims, axis, channels, k) for axis in reversed(range(dims))))
@@ -113,25 +105,21 @@ class CPCA(Features):
         self.expect(x, (self.dims,))
         if not self.projections:
             return self._attend(x)
-        y = self._attend(gelu(self.mix(x.to(self.mix.weight.dtype))))
-        return self.blend(x, self.mix(y.to(self.mix.weight.dtype)))
+        return self.blend(x, self.mix(self._attend(gelu(self.mix(x)))))
 
     def _attend(self, x: Tensor) -> Tensor:
-        x = apply_gate(x, self.channel(self._tempered(self._channel_map(x))))
-        near = self.around(x.to(self.around.weight.dtype))
+        x = self._weigh(x, self.channel, self._channel_map(x))
+        near = self.around(x)
         far = near
         for strips in self.strips:
             far = far + strips(near)
-        map = self._tempered(widen(saturated(self.mix(far))))
-        return saturated(apply_gate(x, self.gate(map)))
+        return self._weigh(x, self.gate, self.mix.logits(far))
 
     def _channel_map(self, x: Tensor) -> Tensor:
         mean, peak = (
-            widen(self.expand(relu(self.reduce(statistic.to(self.reduce.weight.dtype)))))
-            for statistic in squeeze_positions(x, "mean", "max")
+            self.expand.logits(relu(self.reduce(statistic))) for statistic in squeeze_positions(x, "mean", "max")
         )
-        gate = sigmoid(mean) + sigmoid(peak) if self.sigmoids == "each" else sigmoid(mean + peak)
-        return gate.reshape(*gate.shape, *(1,) * self.dims)
+        return sigmoid(mean) + sigmoid(peak) if self.sigmoids == "each" else sigmoid(mean + peak)
 
-    def _tempered(self, map: Tensor) -> Tensor:
-        return map if self.projections else self.temper(map)
+    def _weigh(self, x: Tensor, tap: Tap, gate: Tensor) -> Tensor:
+        return apply_gate(x, tap(over_positions(gate, x))) if self.projections else self.rescale(x, tap, gate)

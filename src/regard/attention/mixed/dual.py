@@ -1,17 +1,14 @@
 """The head of DANet: position and channel attention side by side."""
 
 from collections import OrderedDict
-from typing import ClassVar
 
 from torch import Tensor, nn
 
 from regard.attention.channel.dual_channel import DualChannel, Energy
-from regard.attention.convolution import convolution
-from regard.attention.normalisation import GateNorm
+from regard.attention.layers import Norm, convolution
 from regard.attention.spatial.dual_position import DualPosition
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.options import at_least, flag
+from regard.core import Facts, Features, Paper, Start
+from regard.core.options import at_least
 
 
 class Dual(Features):
@@ -31,7 +28,7 @@ class Dual(Features):
         convolutions: whether the head's convolutions stand around both halves.
         squeeze: between the convolutions there are max(1, c // squeeze) channels.
         dims: position axes of x.
-        strict: raise where batch normalisation would see one value, see `GateNorm`.
+        strict: raise where batch normalisation would see one value, see `Norm`.
         start: see `Features`; with `identity` gamma_p and gamma_c begin at 1.
 
     Shape:
@@ -49,7 +46,7 @@ class Dual(Features):
         5202
     """  # noqa: E501
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="dual",
         family="mixed",
         act="aggregate",
@@ -87,8 +84,6 @@ class Dual(Features):
         start: Start = "paper",
     ) -> None:
         super().__init__(channels, start=start)
-        flag("dual", "convolutions", convolutions)
-        flag("dual", "strict", strict)
         conv = convolution("dual", dims)
         at_least("dual", "squeeze", squeeze, 1)
         self.dims, width = dims, max(1, channels // squeeze) if convolutions else channels
@@ -98,7 +93,7 @@ class Dual(Features):
                 return nn.Identity()
             layers: OrderedDict[str, nn.Module] = OrderedDict()
             layers["conv"] = conv(given, width, 3, padding=1, bias=False)
-            layers["norm"] = GateNorm(width, strict=strict)
+            layers["norm"] = Norm(width, strict=strict)
             layers["relu"] = nn.ReLU()
             return nn.Sequential(layers)
 

@@ -1,23 +1,17 @@
 """Efficient local attention."""
 
 import math
-from typing import ClassVar
 
-from torch import Tensor, nn, sigmoid
+from torch import Tensor, nn
 
 from regard.attention.axes import axis_means, laid_along
 from regard.attention.group_norm import group_normalise
-from regard.attention.normalisation import saturated
-from regard.attention.widths import group_count
-from regard.core.errors import OptionError
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.options import at_least, flag, odd, one_of
-from regard.core.tap import Tap
-from regard.kernels import apply_gate
+from regard.attention.layers import Conv1d, Rescaling, group_count, sigmoid
+from regard.core import Facts, OptionError, Paper, Start, Tap
+from regard.core.options import at_least, odd
 
 
-class ELA(Features):
+class ELA(Rescaling):
     """Weighs each value by the means of the rows around its row, and of the columns around its column.
 
     y = x * sigmoid(norm_h(conv_h(z_h))) * sigmoid(norm_w(conv_w(z_w))), z_h the means of the rows, z_w of the columns
@@ -50,7 +44,7 @@ class ELA(Features):
         1152
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="ela",
         family="mixed",
         paper=Paper(
@@ -83,12 +77,10 @@ class ELA(Features):
         padding = odd("ela", "kernel_size", kernel_size) // 2
         groups = group_count("ela", groups, channels, channels)
         parts = _norm_groups(channels, norm_groups)
-        one_of("ela", "dims", dims, self.facts.dims)
-        copies = 1 if flag("ela", "shared", shared) else dims
+        copies = 1 if shared else dims
         self.dims = dims
         self.convs = nn.ModuleList(
-            nn.Conv1d(channels, channels, kernel_size, padding=padding, groups=groups, bias=False)
-            for _ in range(copies)
+            Conv1d(channels, channels, kernel_size, padding=padding, groups=groups, bias=False) for _ in range(copies)
         )
         self.norms = nn.ModuleList(nn.GroupNorm(parts, channels) for _ in range(copies))
         self.gates = nn.ModuleList(Tap("mixed") for _ in range(dims))
@@ -101,8 +93,7 @@ class ELA(Features):
             conv, norm = self.convs[own], self.norms[own]
             assert isinstance(conv, nn.Conv1d)
             assert isinstance(norm, nn.GroupNorm)
-            scores = group_normalise(norm, saturated(conv(means.to(conv.weight.dtype))))
-            x = apply_gate(x, tap(laid_along(self.temper(sigmoid(scores)), axis, self.dims)))
+            x = self.rescale(x, tap, laid_along(sigmoid(group_normalise(norm, conv(means))), axis, self.dims))
         return x
 
 

@@ -2,24 +2,18 @@
 
 import math
 from collections import OrderedDict
-from typing import ClassVar, Literal
+from typing import Literal
 
-from torch import Tensor, nn, relu, sigmoid
+from torch import Tensor, nn, relu
 
-from regard.attention.convolution import convolution
-from regard.attention.normalisation import GateNorm, saturated
-from regard.attention.widths import group_count, hidden_width
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.options import at_least, flag, odd, one_of
-from regard.core.precision import widen
-from regard.core.tap import Tap
-from regard.kernels import apply_gate
+from regard.attention.layers import Linear, Norm, Rescaling, convolution, group_count, hidden_width, sigmoid
+from regard.core import Facts, Paper, Start, Tap
+from regard.core.options import at_least, odd
 
 Score = Literal["sigmoid", "linear"]
 
 
-class GAM(Features):
+class GAM(Rescaling):
     """Weighs each value by its position's channels, then each value by what stands around it, nothing pooled.
 
     x' = x * sigmoid(W2 relu(W1 x + b1) + b2), the product of W and x taken at each position
@@ -36,7 +30,7 @@ class GAM(Features):
         groups: of the convolutions; from 2 on the second map's channels are shuffled.
         score: `sigmoid` (paper), or `linear`, which leaves the first map as it is, any number.
         dims: position axes of x.
-        strict: raise where batch normalisation would see one value, see `GateNorm`.
+        strict: raise where batch normalisation would see one value, see `Norm`.
         start: see `Features`; one `strength` tempers both maps.
 
     Shape:
@@ -54,7 +48,7 @@ class GAM(Features):
         102720
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="gam",
         family="mixed",
         paper=Paper(
@@ -87,20 +81,18 @@ class GAM(Features):
         super().__init__(channels, start=start)
         hidden = hidden_width("gam", channels, reduction)
         padding = odd("gam", "kernel_size", kernel_size) // 2
-        one_of("gam", "score", score, ("sigmoid", "linear"))
-        flag("gam", "strict", strict)
         conv = convolution("gam", dims)
         groups = group_count("gam", at_least("gam", "groups", groups, 1), 1, channels, hidden)
         self.groups, self.score, self.dims = groups, score, dims
-        self.reduce = nn.Linear(channels, hidden)
-        self.expand = nn.Linear(hidden, channels)
+        self.reduce = Linear(channels, hidden)
+        self.expand = Linear(hidden, channels)
         self.around = nn.Sequential(
             OrderedDict(
                 reduce=conv(channels, hidden, kernel_size, padding=padding, groups=groups),
-                reduce_norm=GateNorm(hidden, strict=strict),
+                reduce_norm=Norm(hidden, strict=strict),
                 relu=nn.ReLU(),
                 expand=conv(hidden, channels, kernel_size, padding=padding, groups=groups),
-                expand_norm=GateNorm(channels, strict=strict),
+                expand_norm=Norm(channels, strict=strict),
             )
         )
         self.own = Tap("mixed")
@@ -111,15 +103,13 @@ class GAM(Features):
     def forward(self, x: Tensor) -> Tensor:
         """x with every value weighed twice."""
         self.expect(x, (self.dims,))
-        x = apply_gate(x, self.own(self.temper(self._own_map(x))))
-        if self.score == "linear":
-            x = saturated(x)  # The convolution of infinities would be no number.
-        map = sigmoid(widen(self.around(x.to(self.reduce.weight.dtype))))
+        x = self.rescale(x, self.own, self._own_map(x))
+        gate = sigmoid(self.around(x))
         if self.groups > 1:
-            map = map.unflatten(1, (self.groups, -1)).transpose(1, 2).flatten(1, 2)
-        return apply_gate(x, self.spatial(self.temper(map)))
+            gate = gate.unflatten(1, (self.groups, -1)).transpose(1, 2).flatten(1, 2)
+        return self.rescale(x, self.spatial, gate)
 
     def _own_map(self, x: Tensor) -> Tensor:
         """(b, c, ...): what each position's channels say about them."""
-        scores = widen(self.expand(relu(self.reduce(x.movedim(1, -1).to(self.reduce.weight.dtype)))))
+        scores = self.expand.logits(relu(self.reduce(x.movedim(1, -1))))
         return (sigmoid(scores) if self.score == "sigmoid" else scores).movedim(-1, 1)

@@ -1,22 +1,16 @@
 """Mixed local channel attention."""
 
-from typing import ClassVar
-
-from torch import Tensor, nn, sigmoid
+from torch import Tensor
 
 from regard.attention.channel.eca import adaptive_kernel_size
+from regard.attention.layers import Conv1d, Rescaling, sigmoid
 from regard.attention.products import without_autocast
 from regard.attention.resampling import average
-from regard.core.errors import OptionError
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
+from regard.core import Facts, OptionError, Paper, Start, Tap, widen
 from regard.core.options import at_least, odd
-from regard.core.precision import widen
-from regard.core.tap import Tap
-from regard.kernels import apply_gate
 
 
-class MLCA(Features):
+class MLCA(Rescaling):
     """Weighs each channel in each part of the picture by its nearest channels there and in the whole picture.
 
     l = the means of x in the cells of a grid, 5x5 for images; g = the mean of l over the cells
@@ -52,7 +46,7 @@ class MLCA(Features):
         6
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="mlca",
         family="mixed",
         paper=Paper(
@@ -81,8 +75,8 @@ class MLCA(Features):
             raise OptionError(f"mlca: local_weight={local_weight!r} is not allowed; it must be a number from 0 to 1.")
         self.local_weight = local_weight
         size = adaptive_kernel_size(channels) if kernel_size is None else odd("mlca", "kernel_size", kernel_size)
-        self.local_conv = nn.Conv1d(1, 1, size, padding=size // 2, bias=False)
-        self.global_conv = nn.Conv1d(1, 1, size, padding=size // 2, bias=False)
+        self.local_conv = Conv1d(1, 1, size, padding=size // 2, bias=False)
+        self.global_conv = Conv1d(1, 1, size, padding=size // 2, bias=False)
         self.gate = Tap("mixed")
 
     def forward(self, x: Tensor) -> Tensor:
@@ -91,11 +85,10 @@ class MLCA(Features):
         dims = x.ndim - 2
         with without_autocast(x):
             cells = average(widen(x), (self.grid,) * dims).flatten(2).transpose(1, 2)
-        dtype = self.local_conv.weight.dtype
-        local = self.local_conv(cells.flatten(1).unsqueeze(1).to(dtype)).reshape(cells.shape)
-        whole = self.global_conv(cells.mean(1, keepdim=True).to(dtype))
-        weighed = self.local_weight * sigmoid(widen(local)) + (1 - self.local_weight) * sigmoid(widen(whole))
+        local = self.local_conv(cells.flatten(1).unsqueeze(1)).reshape(cells.shape)
+        whole = self.global_conv(cells.mean(1, keepdim=True))
+        weighed = self.local_weight * sigmoid(local) + (1 - self.local_weight) * sigmoid(whole)
         gate = weighed.transpose(1, 2).reshape(-1, self.channels, *(self.grid,) * dims)
         with without_autocast(x):
             gate = average(gate, tuple(x.shape[2:]))
-        return apply_gate(x, self.gate(self.temper(gate)))
+        return self.rescale(x, self.gate, gate)

@@ -1,22 +1,15 @@
 """Efficient multi-scale attention."""
 
-from typing import ClassVar
-
-from torch import Tensor, nn, sigmoid, softmax
+from torch import Tensor, nn
 
 from regard.attention.axes import axis_means, laid_along
-from regard.attention.convolution import convolution
 from regard.attention.group_norm import group_normalise
-from regard.attention.normalisation import saturated
-from regard.attention.widths import group_count
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.precision import widen
-from regard.core.tap import Tap
+from regard.attention.layers import Rescaling, convolution, group_count, over_positions, sigmoid, softmax
+from regard.core import Facts, Paper, Start, Tap, widen
 from regard.kernels import apply_gate
 
 
-class MultiscaleEMA(Features):
+class MultiscaleEMA(Rescaling):
     """Weighs the positions of each group of channels by two views of the group, of its strips and of its surroundings.
 
     The channels are divided into g groups, which share all layers; for each group x, and each of its position axes i:
@@ -49,7 +42,7 @@ class MultiscaleEMA(Features):
         672
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="multiscale_ema",
         family="mixed",
         paper=Paper(
@@ -85,18 +78,17 @@ class MultiscaleEMA(Features):
         """x with every position of every group weighed."""
         self.expect(x, (self.dims,))
         grouped = x.reshape(-1, self.channels // self.groups, *x.shape[2:])
-        along, around = self._along(grouped), saturated(self.around(grouped.to(self.around.weight.dtype)))
+        along, around = self._along(grouped), self.around(grouped)
         logits = _seen(along, around) + _seen(around, along)
-        map = self.temper(sigmoid(logits)).reshape(-1, self.groups, *x.shape[2:])
-        map = self.spatial(map).unsqueeze(2).expand(-1, -1, self.channels // self.groups, *(-1,) * self.dims)
+        gate = self.show(x, self.spatial, sigmoid(logits).reshape(-1, self.groups, *x.shape[2:]))
+        map = gate.unsqueeze(2).expand(-1, -1, self.channels // self.groups, *(-1,) * self.dims)
         return apply_gate(x, map.reshape(x.shape))
 
     def _along(self, grouped: Tensor) -> Tensor:
         """The groups, weighed by the strips along each axis, each channel normalised."""
         gated = widen(grouped)
         for axis, (tap, strip) in enumerate(zip(self.strips, axis_means(grouped), strict=True)):
-            strip = laid_along(strip, axis, self.dims).to(self.point.weight.dtype)
-            map = sigmoid(widen(self.point(strip)))
+            map = sigmoid(self.point(laid_along(strip, axis, self.dims)))
             gated = gated * tap(map.reshape(-1, self.channels, *map.shape[2:])).reshape(map.shape)
         return group_normalise(self.norm, gated)
 
@@ -104,4 +96,4 @@ class MultiscaleEMA(Features):
 def _seen(one: Tensor, other: Tensor) -> Tensor:
     """(b, 1, ...): the channels of the other view, weighed by the softmax of the means of the one."""
     shares = softmax(widen(one).flatten(2).mean(2), 1)
-    return (shares.reshape(*shares.shape, *(1,) * (one.ndim - 2)) * widen(other)).sum(1, keepdim=True)
+    return (over_positions(shares, one) * widen(other)).sum(1, keepdim=True)

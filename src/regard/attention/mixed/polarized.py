@@ -1,25 +1,20 @@
 """Polarized self-attention."""
 
 from collections import OrderedDict
-from typing import ClassVar, Literal
+from typing import Literal
 
-from torch import Tensor, nn, sigmoid, softmax
+from torch import Tensor, nn
 
-from regard.attention.normalisation import saturated
+from regard.attention.layers import Conv1d, Linear, Rescaling, hidden_width, sigmoid, softmax
 from regard.attention.products import wide_product
-from regard.attention.widths import hidden_width
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.options import one_of
-from regard.core.precision import widen
-from regard.core.tap import Tap
+from regard.core import Facts, Paper, Start, Tap, widen
 from regard.kernels import apply_gate
 
 Arrangement = Literal["parallel", "sequential"]
 Form = Literal["released", "paper"]
 
 
-class Polarized(Features):
+class Polarized(Rescaling):
     """Weighs channels by what a softmax over positions reads, and positions by how they fit the picture's means.
 
     r = softmax over positions of q'x;  g = sigmoid(up(W x r)), a weight for each channel, W of c / 2 outputs
@@ -56,7 +51,7 @@ class Polarized(Features):
         8256
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="polarized",
         family="mixed",
         paper=Paper(
@@ -88,19 +83,17 @@ class Polarized(Features):
         start: Start = "paper",
     ) -> None:
         super().__init__(channels, start=start)
-        one_of("polarized", "arrangement", arrangement, ("parallel", "sequential"))
-        one_of("polarized", "form", form, ("released", "paper"))
         self.arrangement, self.form = arrangement, form
         hidden = hidden_width("polarized", channels, 2)
-        self.neutral = 0.5 if arrangement == "parallel" else 1.0
-        self.read = nn.Conv1d(channels, 1, 1, bias=False)
-        self.value = nn.Conv1d(channels, hidden, 1, bias=False)
+        neutral = 0.5 if arrangement == "parallel" else 1.0
+        self.read = Conv1d(channels, 1, 1, bias=False)
+        self.value = Conv1d(channels, hidden, 1, bias=False)
         self.up = _up(hidden, channels, arrangement, form)
-        self.query = nn.Conv1d(channels, hidden, 1, bias=False)
-        self.key = nn.Conv1d(channels, hidden, 1, bias=False)
+        self.query = Conv1d(channels, hidden, 1, bias=False)
+        self.key = Conv1d(channels, hidden, 1, bias=False)
         self.reading = Tap("spatial", shares="position")
-        self.gate = Tap("gate", neutral=self.neutral)
-        self.spatial = Tap("spatial", neutral=self.neutral)
+        self.gate = Tap("gate", neutral=neutral)
+        self.spatial = Tap("spatial", neutral=neutral)
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -121,34 +114,31 @@ class Polarized(Features):
 
     def _channel_map(self, x: Tensor) -> Tensor:
         flat = x.flatten(2).to(self.read.weight.dtype)
-        shares = softmax(widen(saturated(self.read(flat))), 2)
+        shares = softmax(self.read(flat), 2)
         shares = self.reading(shares.reshape(-1, 1, *x.shape[2:])).flatten(2)
-        seen = wide_product(saturated(self.value(flat)), shares.transpose(1, 2)).squeeze(2)
-        logits = widen(self.up(seen.to(flat.dtype)))
-        map = self.temper(sigmoid(logits), self.neutral)
-        return self.gate(map.reshape(*map.shape, *(1,) * (x.ndim - 2)))
+        seen = wide_product(self.value(flat), shares.transpose(1, 2)).squeeze(2)
+        return self.show(x, self.gate, sigmoid(self.up(seen)))
 
     def _spatial_map(self, x: Tensor) -> Tensor:
         flat = x.flatten(2).to(self.query.weight.dtype)
-        mean = widen(saturated(self.query(flat))).mean(2, keepdim=True)
-        key = widen(saturated(self.key(flat)))
+        mean = widen(self.query(flat)).mean(2, keepdim=True)
+        key = widen(self.key(flat))
         if self.form == "paper":
             logits = wide_product(softmax(mean, 1).transpose(1, 2), key)
         elif self.arrangement == "parallel":
             logits = softmax(wide_product(mean.transpose(1, 2), key), 2)
         else:
             logits = wide_product(mean.transpose(1, 2), softmax(key, 2))
-        map = self.temper(sigmoid(logits), self.neutral)
-        return self.spatial(map.reshape(-1, 1, *x.shape[2:]))
+        return self.show(x, self.spatial, sigmoid(logits).reshape(-1, 1, *x.shape[2:]))
 
 
 def _up(hidden: int, channels: int, arrangement: Arrangement, form: Form) -> nn.Sequential:
     """From what was read to a logit for each channel."""
     if form == "paper":
-        expand, norm = nn.Linear(hidden, channels, bias=False), nn.LayerNorm(channels)
+        expand, norm = Linear(hidden, channels, bias=False), nn.LayerNorm(channels)
         return nn.Sequential(OrderedDict(expand=expand, norm=norm))
     if arrangement == "parallel":
-        return nn.Sequential(OrderedDict(expand=nn.Linear(hidden, channels, bias=False)))
+        return nn.Sequential(OrderedDict(expand=Linear(hidden, channels, bias=False)))
     narrow = max(2, hidden // 4)
-    enter, leave = nn.Linear(hidden, narrow), nn.Linear(narrow, channels)
+    enter, leave = Linear(hidden, narrow), Linear(narrow, channels)
     return nn.Sequential(OrderedDict(enter=enter, norm=nn.LayerNorm(narrow), relu=nn.ReLU(), leave=leave))

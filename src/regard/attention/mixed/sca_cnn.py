@@ -2,17 +2,14 @@
 
 import math
 from functools import partial
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
-from torch import Tensor, nn, softmax, tanh
+from torch import Tensor, nn, tanh
 
-from regard.core.errors import ShapeError
-from regard.core.facts import Facts, Input, Paper
-from regard.core.features import Features, Start
-from regard.core.options import at_least, one_of
-from regard.core.precision import widen
-from regard.core.tap import Tap
+from regard.attention.layers import Conv1d, Linear, Rescaling, softmax
+from regard.core import Facts, Input, Paper, ShapeError, Start, Tap
+from regard.core.options import at_least
 from regard.kernels import apply_gate, squeeze_positions
 
 Order = Literal["channel-spatial", "spatial-channel"]
@@ -23,7 +20,7 @@ def _state(size: int, channels: int, positions: tuple[int, ...], batch: int) -> 
     return torch.randn(batch, size)
 
 
-class SCACNN(Features):
+class SCACNN(Rescaling):
     """Shares one budget of attention among the channels, then one among the positions.
 
     b = softmax over channels of u tanh(w mean(x) + v + U h), the mean of each channel taken alone
@@ -58,7 +55,7 @@ class SCACNN(Features):
         torch.Size([2, 64, 7, 5])
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="sca_cnn",
         family="mixed",
         paper=Paper(
@@ -91,17 +88,16 @@ class SCACNN(Features):
     ) -> None:
         super().__init__(channels, start=start)
         at_least("sca_cnn", "hidden", hidden, 1)
-        one_of("sca_cnn", "order", order, ("channel-spatial", "spatial-channel"))
         self.order = order
         self.state_size = None if state_size is None else at_least("sca_cnn", "state_size", state_size, 1)
         if state_size is not None:
             self.amend(inputs=(Input(name="state", shape=f"(b, {state_size})", example=partial(_state, state_size)),))
-        self.channel_embed = nn.Linear(1, hidden)
-        self.channel_state = None if state_size is None else nn.Linear(state_size, hidden, bias=False)
-        self.channel_score = nn.Linear(hidden, 1)
-        self.spatial_embed = nn.Conv1d(channels, hidden, 1)
-        self.spatial_state = None if state_size is None else nn.Linear(state_size, hidden, bias=False)
-        self.spatial_score = nn.Conv1d(hidden, 1, 1)
+        self.channel_embed = Linear(1, hidden)
+        self.channel_state = None if state_size is None else Linear(state_size, hidden, bias=False)
+        self.channel_score = Linear(hidden, 1)
+        self.spatial_embed = Conv1d(channels, hidden, 1)
+        self.spatial_state = None if state_size is None else Linear(state_size, hidden, bias=False)
+        self.spatial_score = Conv1d(hidden, 1, 1)
         self.channel = Tap("gate", high=math.inf)
         self.spatial = Tap("spatial", high=math.inf)
         self.reset_parameters()
@@ -125,20 +121,18 @@ class SCACNN(Features):
 
     def _channel_map(self, x: Tensor, state: Tensor | None) -> Tensor:
         (mean,) = squeeze_positions(x, "mean")
-        embedded = self.channel_embed(mean.to(self.channel_embed.weight.dtype).unsqueeze(2))
+        embedded = self.channel_embed(mean.unsqueeze(2))
         if state is not None and self.channel_state is not None:
             embedded = embedded + self.channel_state(state.to(embedded.dtype)).unsqueeze(1)
-        shares = softmax(widen(self.channel_score(tanh(embedded)).squeeze(2)), 1)
-        gate = self.temper(self.channels * shares)
-        return self.channel(gate.reshape(*gate.shape, *(1,) * (x.ndim - 2)))
+        shares = softmax(self.channel_score(tanh(embedded)).squeeze(2), 1)
+        return self.show(x, self.channel, self.channels * shares)
 
     def _spatial_map(self, x: Tensor, state: Tensor | None) -> Tensor:
-        embedded = self.spatial_embed(x.flatten(2).to(self.spatial_embed.weight.dtype))
+        embedded = self.spatial_embed(x.flatten(2))
         if state is not None and self.spatial_state is not None:
             embedded = embedded + self.spatial_state(state.to(embedded.dtype)).unsqueeze(2)
-        shares = softmax(widen(self.spatial_score(tanh(embedded))), 2)
-        gate = self.temper(shares.shape[2] * shares)
-        return self.spatial(gate.reshape(x.shape[0], 1, *x.shape[2:]))
+        shares = softmax(self.spatial_score(tanh(embedded)), 2)
+        return self.show(x, self.spatial, (shares.shape[2] * shares).reshape(x.shape[0], 1, *x.shape[2:]))
 
     def _expect_state(self, x: Tensor, state: Tensor | None) -> None:
         if state is None and self.state_size is not None:

@@ -1,28 +1,21 @@
 """Spatial and channel synergistic attention."""
 
-from typing import ClassVar
-
 import torch
-from torch import Tensor, nn, sigmoid, softmax
+from torch import Tensor, nn
 
 from regard.attention.axes import axis_means, laid_along
-from regard.attention.convolution import convolution
-from regard.attention.normalisation import saturated
+from regard.attention.layers import Conv1d, Rescaling, group_count, sigmoid, softmax
 from regard.attention.part_norm import PartNorm
 from regard.attention.products import wide_product
-from regard.attention.widths import group_count
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
+from regard.core import Facts, Paper, Start, Tap, widen
 from regard.core.options import at_least
-from regard.core.precision import widen
-from regard.core.tap import Tap
 from regard.kernels import apply_gate
 
 KERNEL_SIZES = (3, 5, 7, 9)
 """Of the convolutions along the strips, one for each quarter of the channels."""
 
 
-class SCSA(Features):
+class SCSA(Rescaling):
     """Weighs rows and columns by strips seen at four scales, then channels by how they look at one another.
 
     For each position axis i: s_i = sigmoid(norm_i(conv(m_i))), m_i the means of x over all other axes; conv filters
@@ -57,7 +50,7 @@ class SCSA(Features):
         1024
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="scsa",
         family="mixed",
         paper=Paper(
@@ -82,22 +75,21 @@ class SCSA(Features):
         self, channels: int, *, heads: int = 1, window: int = 7, dims: int = 2, start: Start = "paper"
     ) -> None:
         super().__init__(channels, start=start)
-        convolution("scsa", dims)
         self.dims = dims
         self.heads = group_count("scsa", at_least("scsa", "heads", heads, 1), 1, channels)
         self.window = at_least("scsa", "window", window, 1)
         quarters = tuple(channels // 4 + (i < channels % 4) for i in range(4))
         self.parts = tuple(part for part in quarters if part)
         self.strip_convs = nn.ModuleList(
-            nn.Conv1d(part, part, size, padding=size // 2, groups=part)
+            Conv1d(part, part, size, padding=size // 2, groups=part)
             for part, size in zip(self.parts, KERNEL_SIZES, strict=False)
         )
         self.strip_norms = nn.ModuleList(PartNorm(self.parts) for _ in range(dims))
         self.strips = nn.ModuleList(Tap("mixed") for _ in range(dims))
         self.norm = PartNorm((channels,))
-        self.query = nn.Conv1d(channels, channels, 1, groups=channels, bias=False)
-        self.key = nn.Conv1d(channels, channels, 1, groups=channels, bias=False)
-        self.value = nn.Conv1d(channels, channels, 1, groups=channels, bias=False)
+        self.query = Conv1d(channels, channels, 1, groups=channels, bias=False)
+        self.key = Conv1d(channels, channels, 1, groups=channels, bias=False)
+        self.value = Conv1d(channels, channels, 1, groups=channels, bias=False)
         self.affinity = Tap("affinity", shares="channel")
         self.gate = Tap("gate")
 
@@ -113,15 +105,14 @@ class SCSA(Features):
         mean = self._in_heads(widen(self.value(pooled)).sum(2, keepdim=True) / windows.sum())
         shares = softmax(wide_product(q, k.transpose(2, 3)) * (self.channels // self.heads) ** -0.5, 3)
         attended = wide_product(self.affinity(shares), mean)
-        gate = self.temper(sigmoid(attended.reshape(-1, self.channels, *(1,) * self.dims)))
-        return apply_gate(x, self.gate(gate))
+        return self.rescale(x, self.gate, sigmoid(attended.reshape(-1, self.channels)))
 
     def _strip(self, strip: Tensor, axis: int) -> Tensor:
         """The map of the positions along one axis, (b, c, 1 ..., n, 1 ...)."""
-        parts = strip.to(self.query.weight.dtype).split(list(self.parts), 1)
-        filtered = [saturated(conv(part)) for conv, part in zip(self.strip_convs, parts, strict=True)]
-        map = self.temper(sigmoid(self.strip_norms[axis](torch.cat(filtered, 1))))
-        return self.strips[axis](laid_along(map, axis, self.dims))
+        parts = strip.split(list(self.parts), 1)
+        filtered = [conv(part) for conv, part in zip(self.strip_convs, parts, strict=True)]
+        gate = sigmoid(self.strip_norms[axis](torch.cat(filtered, 1)))
+        return self.show(strip, self.strips[axis], laid_along(gate, axis, self.dims))
 
     def _in_heads(self, x: Tensor) -> Tensor:
         """(b, c, n) as (b, heads, c / heads, n)."""

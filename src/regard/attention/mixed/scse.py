@@ -1,15 +1,12 @@
 """Concurrent spatial and channel squeeze and excitation."""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 from torch import Tensor, maximum
 
 from regard.attention.channel.cse import CSE
 from regard.attention.spatial.sse import SSE
-from regard.core.facts import Facts
-from regard.core.features import Features, Start
-from regard.core.options import one_of
-from regard.core.tap import Tap
+from regard.core import Facts, Features, Start, Tap
 from regard.kernels import apply_gate
 
 Combine = Literal["add", "max"]
@@ -46,7 +43,7 @@ class SCSE(Features):
         4257
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="scse",
         family="mixed",
         paper=CSE.facts.paper,
@@ -69,7 +66,6 @@ class SCSE(Features):
         start: Start = "paper",
     ) -> None:
         super().__init__(channels)
-        one_of("scse", "combine", combine, ("add", "max"))
         self.combine = combine
         neutral = 0.5 if combine == "add" else 1.0
         self.channel = CSE(channels, reduction=reduction, bias=bias, start=start)

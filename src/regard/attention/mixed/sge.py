@@ -1,24 +1,18 @@
 """Spatial group-wise enhance."""
 
-from typing import ClassVar
-
 import torch
-from torch import Tensor, nn, sigmoid
+from torch import Tensor, nn
 
 from regard.attention.bessel import bessel
-from regard.attention.widths import group_count
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.options import flag
-from regard.core.precision import widen
-from regard.core.tap import Tap
+from regard.attention.layers import Rescaling, group_count, sigmoid
+from regard.core import Facts, Paper, Start, Tap, widen
 from regard.kernels import apply_gate, squeeze_positions
 
 EPSILON = 1e-5
 """What is added to the standard deviation."""
 
 
-class SGE(Features):
+class SGE(Rescaling):
     """Weighs, in each group of channels, every position by how much it resembles the group's mean vector.
 
     s_i = mean(x) . x_i, the product of the group's mean vector and its vector at position i
@@ -48,7 +42,7 @@ class SGE(Features):
         128
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="sge",
         family="mixed",
         paper=Paper(
@@ -74,7 +68,7 @@ class SGE(Features):
     ) -> None:
         super().__init__(channels, start=start)
         self.groups = group_count("sge", groups, 64, channels)
-        self.unbiased = flag("sge", "unbiased", unbiased)
+        self.unbiased = unbiased
         self.weight = nn.Parameter(torch.empty(self.groups))
         self.bias = nn.Parameter(torch.empty(self.groups))
         self.gate = Tap("spatial")
@@ -95,6 +89,6 @@ class SGE(Features):
         deviation = deviation * (bessel(x).sqrt() if self.unbiased else 1)
         weight, bias = (widen(values).reshape(1, -1, *ones) for values in (self.weight, self.bias))
         logits = weight * ((products - centre) / (deviation + EPSILON)) + bias
-        map = self.gate(self.temper(sigmoid(logits)))
+        map = self.show(x, self.gate, sigmoid(logits))
         share = self.channels // self.groups
         return apply_gate(x, map.unsqueeze(2).expand(-1, -1, share, *(-1,) * len(ones)).flatten(1, 2))

@@ -1,17 +1,11 @@
 """Shuffle attention."""
 
-from typing import ClassVar
-
 import torch
-from torch import Tensor, nn, sigmoid
+from torch import Tensor, nn
 
 from regard.attention.group_norm import group_normalise
-from regard.attention.widths import group_count
-from regard.core.errors import OptionError
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.precision import widen
-from regard.core.tap import Tap
+from regard.attention.layers import group_count, sigmoid
+from regard.core import Facts, Features, OptionError, Paper, Start, Tap, widen
 from regard.kernels import apply_gate, squeeze_positions
 
 
@@ -47,7 +41,7 @@ class Shuffle(Features):
         12
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="shuffle",
         family="mixed",
         bare=False,

@@ -1,22 +1,18 @@
 """The simple, parameter-free attention module."""
 
-from typing import ClassVar
-
-from torch import Tensor, sigmoid
+from torch import Tensor
 
 from regard.attention.bessel import bessel
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.options import flag, positive
-from regard.core.precision import widen
-from regard.core.tap import Tap
-from regard.kernels import apply_gate, squeeze_positions
+from regard.attention.layers import Rescaling, over_positions, sigmoid
+from regard.core import Facts, Paper, Start, Tap, widen
+from regard.core.options import positive
+from regard.kernels import squeeze_positions
 
 LOWEST = 0.622
 """A little under sigmoid(1/2), the map where a value equals its channel's mean."""
 
 
-class SimAM(Features):
+class SimAM(Rescaling):
     """Weighs each value by how far it stands out from its channel, without any parameter.
 
     y = x * sigmoid(1 / e), 1 / e = (x - mean)^2 / (4 (variance + lambda)) + 1/2, both taken over positions.
@@ -47,7 +43,7 @@ class SimAM(Features):
         0
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="simam",
         family="mixed",
         paper=Paper(
@@ -71,14 +67,14 @@ class SimAM(Features):
     ) -> None:
         super().__init__(channels, start=start)
         self.regularisation = positive("simam", "regularisation", regularisation)
-        self.unbiased = flag("simam", "unbiased", unbiased)
+        self.unbiased = unbiased
         self.gate = Tap("mixed", low=LOWEST)
 
     def forward(self, x: Tensor) -> Tensor:
         """x with every value weighed."""
         self.expect(x)
-        ones = (1,) * (x.ndim - 2)
-        mean, deviation = (s.reshape(*s.shape, *ones) for s in squeeze_positions(x, "mean", "deviation"))
+        squeezed = squeeze_positions(x, "mean", "deviation")
+        mean, deviation = (over_positions(statistic, x) for statistic in squeezed)
         variance = deviation.square() * (bessel(x) if self.unbiased else 1)
         importance = (widen(x) - mean).square() / (4 * (variance + self.regularisation)) + 0.5
-        return apply_gate(x, self.gate(self.temper(sigmoid(importance))))
+        return self.rescale(squeezed, self.gate, sigmoid(importance))

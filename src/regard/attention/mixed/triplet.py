@@ -1,21 +1,15 @@
 """Triplet attention."""
 
-from typing import ClassVar
-
 import torch
-from torch import Tensor, nn, sigmoid
+from torch import Tensor, nn
 
-from regard.attention.convolution import convolution
-from regard.attention.normalisation import GateNorm
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.options import flag, odd
-from regard.core.precision import widen
-from regard.core.tap import Tap
+from regard.attention.layers import Norm, Rescaling, convolution, sigmoid
+from regard.core import Facts, Paper, Start, Tap
+from regard.core.options import odd
 from regard.kernels import apply_gate, squeeze_channels
 
 
-class Triplet(Features):
+class Triplet(Rescaling):
     """Weighs each value by the mean of three maps, each made of what is left when one axis is pooled away.
 
     y = x * mean of sigmoid(norm(conv(Z(x)))) over the branches, Z the [maximum, mean] over one axis of (c, h, w)
@@ -31,7 +25,7 @@ class Triplet(Features):
         kernel_size: k, odd.
         spatial: whether there is a branch that pools the channels.
         dims: position axes of x.
-        strict: raise where batch normalisation would see one value, see `GateNorm`.
+        strict: raise where batch normalisation would see one value, see `Norm`.
         start: see `Features`; one `strength` tempers every map.
 
     Shape:
@@ -48,7 +42,7 @@ class Triplet(Features):
         300
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="triplet",
         family="mixed",
         paper=Paper(
@@ -77,10 +71,8 @@ class Triplet(Features):
         start: Start = "paper",
     ) -> None:
         super().__init__(channels, start=start)
-        convolution("triplet", dims)
-        flag("triplet", "strict", strict)
         self.dims = dims
-        self.pooled = (*range(2, dims + 2), *((1,) if flag("triplet", "spatial", spatial) else ()))
+        self.pooled = (*range(2, dims + 2), *((1,) if spatial else ()))
         self.branches = nn.ModuleList(
             _Branch(odd("triplet", "kernel_size", kernel_size), dims, strict, "spatial" if axis == 1 else "mixed")
             for axis in self.pooled
@@ -105,8 +97,7 @@ class Triplet(Features):
         maps = []
         for axis, branch in zip(self.pooled, self.branches, strict=True):
             assert isinstance(branch, _Branch)
-            map = self.temper(sigmoid(widen(branch(x.transpose(1, axis)))))
-            maps.append(branch.gate(map.transpose(1, axis)))
+            maps.append(self.show(x, branch.gate, sigmoid(branch(x.transpose(1, axis))).transpose(1, axis)))
         total = maps[0]
         for map in maps[1:]:
             total = total + map
@@ -120,10 +111,10 @@ class _Branch(nn.Module):
         super().__init__()
         conv = convolution("triplet", dims)
         self.conv = conv(2, 1, kernel_size, padding=kernel_size // 2, bias=False)
-        self.norm = GateNorm(1, momentum=0.01, strict=strict)
+        self.norm = Norm(1, momentum=0.01, strict=strict)
         self.gate = Tap(kind)
 
     def forward(self, x: Tensor) -> Tensor:
         statistics = torch.cat(squeeze_channels(x, "max", "mean"), 1)
-        logits: Tensor = self.norm(self.conv(statistics.to(self.conv.weight.dtype)))
+        logits: Tensor = self.norm(self.conv(statistics))
         return logits

@@ -1,22 +1,14 @@
 """The attention gate of Attention U-Net."""
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 from torch.nn.modules.conv import _ConvNd
 
-from regard.attention.convolution import convolution
-from regard.attention.normalisation import GateNorm
+from regard.attention.layers import Norm, Rescaling, convolution, sigmoid
 from regard.attention.resampling import interpolate
-from regard.core.errors import ShapeError
-from regard.core.facts import Facts, Input, Paper
-from regard.core.features import Features, Start
-from regard.core.options import at_least, flag
-from regard.core.precision import widen
-from regard.core.tap import Tap
-from regard.kernels import apply_gate
+from regard.core import Facts, Input, Paper, ShapeError, Start, Tap, widen
+from regard.core.options import at_least
 
 
 def _coarse(channels: int, size: tuple[int, ...], batch: int) -> Tensor:
@@ -24,7 +16,7 @@ def _coarse(channels: int, size: tuple[int, ...], batch: int) -> Tensor:
     return torch.randn(batch, channels, *((n + 1) // 2 for n in size))
 
 
-class AttentionGate(Features):
+class AttentionGate(Rescaling):
     """Weighs each position of fine features by how well they agree with a coarse signal there.
 
     y = x * up(sigmoid(psi relu(Wx x + up(Wg g + b)) + b')), Wx a convolution of kernel and stride s without bias,
@@ -43,7 +35,7 @@ class AttentionGate(Features):
         norm: whether a batch normalisation follows each of the three convolutions.
         output: whether a 1x1 convolution and a normalisation follow the product; it then does more than to weigh x.
         dims: position axes of x.
-        strict: raise where batch normalisation would see one value, see `GateNorm`.
+        strict: raise where batch normalisation would see one value, see `Norm`.
         start: see `Features`.
 
     Shape:
@@ -58,7 +50,7 @@ class AttentionGate(Features):
         torch.Size([2, 64, 8, 6])
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="attention_gate",
         family="spatial",
         paper=Paper(
@@ -105,12 +97,10 @@ class AttentionGate(Features):
         self.signal_channels = at_least("attention_gate", "signal_channels", given, 1)
         width = max(1, channels // 2) if hidden is None else at_least("attention_gate", "hidden", hidden, 1)
         self.subsample, self.dims = at_least("attention_gate", "subsample", subsample, 1), dims
-        flag("attention_gate", "norm", norm)
-        flag("attention_gate", "strict", strict)
         conv = convolution("attention_gate", dims)
 
         def normalisation(features: int) -> nn.Module:
-            return GateNorm(features, strict=strict) if norm else nn.Identity()
+            return Norm(features, strict=strict) if norm else nn.Identity()
 
         self.embed = conv(channels, width, subsample, stride=subsample, bias=norm)
         self.norm = normalisation(width)
@@ -120,8 +110,8 @@ class AttentionGate(Features):
         self.norm_score = normalisation(1)
         self.gate = Tap("spatial")
         self.output = None
-        if flag("attention_gate", "output", output):
-            self.output = nn.Sequential(conv(channels, channels, 1), GateNorm(channels, strict=strict))
+        if output:
+            self.output = nn.Sequential(conv(channels, channels, 1), Norm(channels, strict=strict))
             self.amend(bare=False)
         if subsample > 1:
             self.amend(exported_from=3)
@@ -133,7 +123,7 @@ class AttentionGate(Features):
             if isinstance(layer, _ConvNd):
                 layer.reset_parameters()
                 nn.init.kaiming_normal_(layer.weight)
-            elif isinstance(layer, GateNorm):
+            elif isinstance(layer, Norm):
                 layer.reset_parameters()
                 nn.init.normal_(layer.weight, 1.0, 0.02)
 
@@ -141,13 +131,12 @@ class AttentionGate(Features):
         """x with every position weighed."""
         self.expect(x, (self.dims,))
         signal = self._expected(x, signal)
-        dtype = self.score.weight.dtype
-        fine = self.norm(self.embed(pad(x.to(dtype), (0, self.subsample - 1) * self.dims)))
-        coarse = self.norm_signal(self.embed_signal(signal.to(dtype)))
+        fine = self.norm(self.embed(pad(x, (0, self.subsample - 1) * self.dims)))
+        coarse = self.norm_signal(self.embed_signal(signal))
         both = torch.relu(widen(fine) + interpolate(widen(coarse), tuple(fine.shape[2:])))
-        map = torch.sigmoid(widen(self.norm_score(self.score(both.to(dtype)))))
-        y = apply_gate(x, self.gate(self.temper(interpolate(map, tuple(x.shape[2:])).to(map.dtype))))
-        return y if self.output is None else self.blend(x, self.output(y.to(dtype)))
+        agreement = sigmoid(self.norm_score(self.score(both)))
+        y = self.rescale(x, self.gate, interpolate(agreement, tuple(x.shape[2:])))
+        return y if self.output is None else self.blend(x, self.output(y))
 
     def _expected(self, x: Tensor, signal: Tensor | None) -> Tensor:
         if signal is None and self.signal_channels != self.channels:

@@ -1,20 +1,17 @@
 """Attention pooling in place of the mean before the classifier."""
 
 import math
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
-from torch import Tensor, nn, softmax
+from torch import Tensor, nn
 
 from regard.attention.heads import head_count, split_heads, to_tokens
+from regard.attention.layers import Linear, softmax
 from regard.attention.products import wide_product
 from regard.attention.resampling import interpolate
-from regard.core.errors import OptionError
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features
-from regard.core.options import at_least, one_of
-from regard.core.precision import widen
-from regard.core.tap import Tap
+from regard.core import Facts, Features, OptionError, Paper, Tap, widen
+from regard.core.options import at_least
 from regard.kernels import squeeze_positions
 
 Form = Literal["mean", "query"]
@@ -55,7 +52,7 @@ class AttentionPool(Features):
         16887808
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="attention_pool",
         family="spatial",
         act="aggregate",
@@ -93,16 +90,15 @@ class AttentionPool(Features):
         size: tuple[int, ...] | None = None,
     ) -> None:
         super().__init__(channels)
-        one_of("attention_pool", "form", form, ("mean", "query"))
         self.heads = head_count("attention_pool", heads, 8, channels)
         self.form, self.size = form, None if size is None else _size(size)
         self.register_parameter("token", nn.Parameter(torch.empty(channels)) if form == "query" else None)
         places = 0 if self.size is None else math.prod(self.size) + (form == "mean")
         self.register_parameter("position", nn.Parameter(torch.empty(places, channels)) if places else None)
-        self.query = nn.Linear(channels, channels)
-        self.key = nn.Linear(channels, channels)
-        self.value = nn.Linear(channels, channels)
-        self.project = nn.Linear(channels, channels)
+        self.query = Linear(channels, channels)
+        self.key = Linear(channels, channels)
+        self.value = Linear(channels, channels)
+        self.project = Linear(channels, channels)
         self.map = Tap("spatial", shares="position" if form == "query" else (), neutral="position")
         self.reset_parameters()
 

@@ -1,20 +1,15 @@
 """Context anchor attention."""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
-from torch import Tensor, nn, sigmoid
+from torch import Tensor, nn
 from torch.nn.functional import silu
 
-from regard.attention.convolution import convolution
-from regard.attention.normalisation import GateNorm
+from regard.attention.layers import Norm, Rescaling, convolution, sigmoid
 from regard.attention.pooling import surrounding_mean
 from regard.attention.strips import strip_convolution
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.options import flag, odd, one_of
-from regard.core.precision import widen
-from regard.core.tap import Tap
-from regard.kernels import apply_gate
+from regard.core import Facts, Paper, Start, Tap, widen
+from regard.core.options import odd
 
 Apply = Literal["residual", "gate"]
 
@@ -22,7 +17,7 @@ POOLED = 7
 """The window whose mean the mechanism looks at."""
 
 
-class CAA(Features):
+class CAA(Rescaling):
     """Strengthens each value by what lies on long strips around its position.
 
     y = x * (1 + a), a = sigmoid(mix(strips(reduce(mean7(x))))): the mean of the 7x7 window around each position, a
@@ -39,7 +34,7 @@ class CAA(Features):
         norm: whether both 1x1 convolutions have a batch normalisation in place of the bias, and a SiLU.
         apply: `residual`, as published, or `gate`: y = x * a.
         dims: position axes of x.
-        strict: raise where batch normalisation would see one value, see `GateNorm`.
+        strict: raise where batch normalisation would see one value, see `Norm`.
         start: see `Features`.
 
     Shape:
@@ -57,7 +52,7 @@ class CAA(Features):
         9856
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="caa",
         family="spatial",
         paper=Paper(
@@ -89,9 +84,7 @@ class CAA(Features):
         super().__init__(channels, start=start)
         conv = convolution("caa", dims)
         odd("caa", "kernel_size", kernel_size)
-        one_of("caa", "apply", apply, ("residual", "gate"))
-        flag("caa", "strict", strict)
-        self.dims, self.apply_as, self.norm = dims, apply, flag("caa", "norm", norm)
+        self.dims, self.apply_as, self.norm = dims, apply, norm
         self.reduce = conv(channels, channels, 1, bias=not norm)
         self.reduce_norm = _normalisation(channels, norm, strict)
         axes = range(dims - 1, -1, -1)
@@ -104,18 +97,12 @@ class CAA(Features):
     def forward(self, x: Tensor) -> Tensor:
         """x with every value strengthened."""
         self.expect(x, (self.dims,))
-        mean = surrounding_mean(widen(x), POOLED).to(self.mix.weight.dtype)
-        reduced = self.reduce_norm(self.reduce(mean))
+        reduced = self.reduce_norm(self.reduce(surrounding_mean(widen(x), POOLED)))
         logits = self.mix_norm(self.mix(self.strips(silu(reduced) if self.norm else reduced)))
-        gate = sigmoid(silu(widen(logits)) if self.norm else widen(logits))
-        gate = 1 + gate if self.apply_as == "residual" else gate
-        return apply_gate(x, self.gate(self.temper(gate)))
+        gate = sigmoid(silu(widen(logits)) if self.norm else logits)
+        return self.rescale(x, self.gate, 1 + gate if self.apply_as == "residual" else gate)
 
 
 def _normalisation(channels: int, norm: bool, strict: bool) -> nn.Module:
     """The authors' normalisation, whose constants are not PyTorch's."""
-    if not norm:
-        return nn.Identity()
-    made = GateNorm(channels, momentum=0.03, strict=strict)
-    made.eps = 1e-3
-    return made
+    return Norm(channels, momentum=0.03, eps=1e-3, strict=strict) if norm else nn.Identity()

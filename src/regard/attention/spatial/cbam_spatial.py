@@ -1,21 +1,15 @@
 """The spatial half of the convolutional block attention module."""
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor, nn
 
-from regard.attention.convolution import convolution
-from regard.attention.normalisation import GateNorm
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.options import flag, odd
-from regard.core.precision import widen
-from regard.core.tap import Tap
-from regard.kernels import apply_gate, squeeze_channels
+from regard.attention.layers import Norm, Rescaling, convolution, sigmoid
+from regard.core import Facts, Paper, Start, Tap
+from regard.core.options import odd
+from regard.kernels import squeeze_channels
 
 
-class CBAMSpatial(Features):
+class CBAMSpatial(Rescaling):
     """Weighs each position by the largest and the mean channel around it.
 
     y = x * sigmoid(norm(conv([max(x), mean(x)]))), both taken over channels, conv k x k without bias.
@@ -28,7 +22,7 @@ class CBAMSpatial(Features):
         channels: c (only checked: no parameter depends on it).
         kernel_size: k, odd.
         dims: position axes of x.
-        strict: raise where batch normalisation would see one value, see `GateNorm`.
+        strict: raise where batch normalisation would see one value, see `Norm`.
         start: see `Features`.
 
     Shape:
@@ -45,7 +39,7 @@ class CBAMSpatial(Features):
         100
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="cbam_spatial",
         family="spatial",
         paper=Paper(
@@ -74,10 +68,9 @@ class CBAMSpatial(Features):
     ) -> None:
         super().__init__(channels, start=start)
         odd("cbam_spatial", "kernel_size", kernel_size)
-        flag("cbam_spatial", "strict", strict)
         self.dims = dims
         self.conv = convolution("cbam_spatial", dims)(2, 1, kernel_size, padding=kernel_size // 2, bias=False)
-        self.norm = GateNorm(1, momentum=0.01, strict=strict)
+        self.norm = Norm(1, momentum=0.01, strict=strict)
         self.gate = Tap("spatial")
         self.reset_parameters()
 
@@ -95,5 +88,4 @@ class CBAMSpatial(Features):
         """x with every position weighed."""
         self.expect(x, (self.dims,))
         statistics = torch.cat(squeeze_channels(x, "max", "mean"), 1)
-        logits = self.norm(self.conv(statistics.to(self.conv.weight.dtype)))
-        return apply_gate(x, self.gate(self.temper(torch.sigmoid(widen(logits)))))
+        return self.rescale(x, self.gate, sigmoid(self.norm(self.conv(statistics))))

@@ -1,18 +1,15 @@
 """Criss-cross attention, repeated."""
 
 import math
-from typing import ClassVar
 
 import torch
-from torch import Tensor, nn, softmax
+from torch import Tensor, nn
 
 from regard.attention.heads import to_tokens
+from regard.attention.layers import Linear, hidden_width, softmax
 from regard.attention.products import wide_product
-from regard.attention.widths import hidden_width
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
+from regard.core import Facts, Features, Paper, Start, Tap
 from regard.core.options import at_least
-from regard.core.tap import Tap
 
 
 class CrissCross(Features):
@@ -45,7 +42,7 @@ class CrissCross(Features):
         5201
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="criss_cross",
         family="spatial",
         act="aggregate",
@@ -70,9 +67,9 @@ class CrissCross(Features):
         super().__init__(channels, start=start)
         hidden = hidden_width("criss_cross", channels, reduction)
         at_least("criss_cross", "recurrence", recurrence, 1)
-        self.query = nn.Linear(channels, hidden)
-        self.key = nn.Linear(channels, hidden)
-        self.value = nn.Linear(channels, channels)
+        self.query = Linear(channels, hidden)
+        self.key = Linear(channels, hidden)
+        self.value = Linear(channels, channels)
         self.gamma = nn.Parameter(torch.zeros(1))
         self.maps = nn.ModuleList(Tap("cross", shares="cross") for _ in range(recurrence))
         self.reset_parameters()

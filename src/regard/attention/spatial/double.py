@@ -1,16 +1,11 @@
 """The double attention of A2-Nets."""
 
-from typing import ClassVar
-
-from torch import Tensor, nn, softmax
+from torch import Tensor
 
 from regard.attention.heads import to_features, to_tokens
-from regard.attention.widths import hidden_width
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
+from regard.attention.layers import Linear, hidden_width, softmax
+from regard.core import Facts, Features, Paper, Start, Tap
 from regard.core.options import at_least
-from regard.core.precision import widen
-from regard.core.tap import Tap
 
 
 class Double(Features):
@@ -44,7 +39,7 @@ class Double(Features):
         4208
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="double",
         family="spatial",
         act="aggregate",
@@ -71,10 +66,10 @@ class Double(Features):
         quarter = hidden_width("double", channels, 4)
         features = quarter if cm is None else at_least("double", "cm", cm, 1)
         maps = quarter if cn is None else at_least("double", "cn", cn, 1)
-        self.reduce = nn.Linear(channels, features)
-        self.gather_score = nn.Linear(channels, maps)
-        self.distribute_score = nn.Linear(channels, maps)
-        self.expand = nn.Linear(features, channels)
+        self.reduce = Linear(channels, features)
+        self.gather_score = Linear(channels, maps)
+        self.distribute_score = Linear(channels, maps)
+        self.expand = Linear(features, channels)
         self.gather = Tap("spatial", shares="position")
         self.distribute = Tap("spatial", shares="head")
 
@@ -82,9 +77,9 @@ class Double(Features):
         """x with a mixture of the picture's descriptors added to every position."""
         self.expect(x)
         tokens = to_tokens(x).to(self.reduce.weight.dtype)
-        places = softmax(widen(self.gather_score(tokens)), 1)
+        places = softmax(self.gather_score(tokens), 1)
         gather = self.gather(to_features(places, x)).flatten(2).to(tokens.dtype)
         descriptors = gather @ self.reduce(tokens)
-        choices = softmax(widen(self.distribute_score(tokens)), 2)
+        choices = softmax(self.distribute_score(tokens), 2)
         distribute = to_tokens(self.distribute(to_features(choices, x))).to(tokens.dtype)
         return self.add(x, to_features(self.expand(distribute @ descriptors), x))

@@ -1,16 +1,12 @@
 """The position attention of DANet."""
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor, nn
 
 from regard.attention.attending import attend
 from regard.attention.heads import to_features, to_tokens
-from regard.attention.widths import hidden_width
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.tap import Tap
+from regard.attention.layers import Linear, hidden_width
+from regard.core import Facts, Features, Paper, Start, Tap
 
 
 class DualPosition(Features):
@@ -40,7 +36,7 @@ class DualPosition(Features):
         5201
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="dual_position",
         family="spatial",
         act="aggregate",
@@ -60,9 +56,9 @@ class DualPosition(Features):
     def __init__(self, channels: int, *, reduction: int = 8, start: Start = "paper") -> None:
         super().__init__(channels, start=start)
         hidden = hidden_width("dual_position", channels, reduction)
-        self.query = nn.Linear(channels, hidden)
-        self.key = nn.Linear(channels, hidden)
-        self.value = nn.Linear(channels, channels)
+        self.query = Linear(channels, hidden)
+        self.key = Linear(channels, hidden)
+        self.value = Linear(channels, channels)
         self.gamma = nn.Parameter(torch.zeros(1))
         self.map = Tap("query", shares="source")
         self.reset_parameters()

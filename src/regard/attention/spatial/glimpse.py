@@ -8,7 +8,7 @@ from torch import Tensor
 from regard.core.errors import OptionError, ShapeError
 from regard.core.facts import Facts, Input, Paper
 from regard.core.features import Features
-from regard.core.options import at_least, flag
+from regard.core.options import at_least
 from regard.core.precision import widen
 from regard.core.tap import Tap
 
@@ -81,7 +81,7 @@ class Glimpse(Features):
     ) -> None:
         super().__init__(channels)
         self.size = at_least("glimpse", "size", size, 1)
-        self.bilinear = flag("glimpse", "bilinear", bilinear)
+        self.bilinear = bilinear
         if isinstance(scale, bool) or not isinstance(scale, int | float) or not 1 <= scale < float("inf"):
             raise OptionError(f"glimpse: scale={scale!r} is not allowed; it must be a number of at least 1.")
         self.sides = tuple(size * float(scale) ** i for i in range(at_least("glimpse", "scales", scales, 1)))

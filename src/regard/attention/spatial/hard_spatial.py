@@ -3,14 +3,15 @@
 from typing import ClassVar, Literal
 
 import torch
-from torch import Tensor, nn, softmax, tanh
+from torch import Tensor, tanh
 from torch.nn.functional import one_hot
 
+from regard.attention.layers import Linear, softmax
 from regard.core.draws import Draws
 from regard.core.errors import OptionError
 from regard.core.facts import Facts, Paper
 from regard.core.hard import Hard
-from regard.core.options import at_least, one_of, positive
+from regard.core.options import at_least, positive
 from regard.core.precision import widen
 from regard.core.returns import Sample
 from regard.core.tap import Tap
@@ -91,29 +92,28 @@ class HardSpatial(Hard):
         evaluation: Rule = "greedy",
     ) -> None:
         super().__init__(channels)
-        one_of("hard_spatial", "form", form, ("reinforce", "gumbel", "soft"))
-        one_of("hard_spatial", "evaluation", evaluation, ("greedy", "expectation"))
         if isinstance(semi, bool) or not isinstance(semi, int | float) or not 0 <= semi < 1:
             raise OptionError(f"hard_spatial: semi={semi!r} is not allowed; it must be a share from 0 to below 1.")
         self.form, self.evaluation, self.semi = form, evaluation, semi
         self.positions = at_least("hard_spatial", "positions", positions, 1)
         self.temperature = positive("hard_spatial", "temperature", temperature)
-        self.look = nn.Linear(channels, at_least("hard_spatial", "hidden", hidden, 1))
-        self.score = nn.Linear(hidden, 1, bias=False)
+        self.look = Linear(channels, at_least("hard_spatial", "hidden", hidden, 1))
+        self.score = Linear(hidden, 1, bias=False)
         self.map = Tap("spatial", shares="position")
 
     def forward(self, x: Tensor, draws: Draws | None = None) -> Sample:
         """The features at the positions that it chooses; the sample's map is not differentiable with `reinforce`."""
         self.expect(x)
         tokens = x.flatten(2).transpose(1, 2)
-        hidden = tanh(widen(self.look(tokens.to(self.look.weight.dtype))))
-        log_p = widen(self.score(hidden.to(self.score.weight.dtype))).squeeze(2).log_softmax(1)
+        log_p = self.score.logits(tanh(self.look.logits(tokens))).squeeze(2).log_softmax(1)
         weights, log_prob = self._choose(log_p, draws)
         map = self.map(weights.reshape(len(x), 1, *x.shape[2:]))
         value = (map.flatten(2) @ widen(tokens)).squeeze(1).to(x.dtype)
         # NaN has no argmax: without this a position would be chosen as if nothing had happened.
         value = value + (0 * log_p.detach().sum(1, keepdim=True)).to(value.dtype)
-        return Sample(value, log_prob, -(log_p.exp() * log_p).sum(1))
+        p = log_p.exp()
+        score = None if log_prob is None else self.positions * (weights - p).detach()
+        return Sample(value, log_prob, -(p * log_p).sum(1), score)
 
     def _choose(self, log_p: Tensor, draws: Draws | None) -> tuple[Tensor, Tensor | None]:
         """The share (b, n) of each position, and the log-probability of the choice where it has one."""

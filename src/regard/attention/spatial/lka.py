@@ -1,14 +1,11 @@
 """Large kernel attention."""
 
-from typing import ClassVar
-
 from torch import Tensor
 
-from regard.attention.convolution import convolution
-from regard.attention.large_kernels import LargeKernelGate, chained, decomposed
+from regard.attention.large_kernels import LargeKernelGate, decomposed
+from regard.attention.layers import convolution
 from regard.attention.strips import depthwise_convolution
-from regard.core.facts import Facts, Paper
-from regard.core.features import Start
+from regard.core import Facts, Paper, Start
 
 
 class LKA(LargeKernelGate):
@@ -44,7 +41,7 @@ class LKA(LargeKernelGate):
         9024
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="lka",
         family="spatial",
         paper=Paper(
@@ -83,4 +80,4 @@ class LKA(LargeKernelGate):
 
     def score(self, x: Tensor) -> Tensor:
         """What each value is weighed by, of x's shape."""
-        return chained(x, self.near, self.far, self.mix)
+        return self.mix(self.far(self.near(x)))

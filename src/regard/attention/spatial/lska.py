@@ -1,14 +1,11 @@
 """Large separable kernel attention."""
 
-from typing import ClassVar
-
 from torch import Tensor, nn
 
-from regard.attention.convolution import convolution
-from regard.attention.large_kernels import LargeKernelGate, chained, decomposed
+from regard.attention.large_kernels import LargeKernelGate, decomposed
+from regard.attention.layers import convolution
 from regard.attention.strips import strip_convolution
-from regard.core.facts import Facts, Paper
-from regard.core.features import Start
+from regard.core import Facts, Paper, Start
 from regard.core.options import at_least
 
 
@@ -45,7 +42,7 @@ class LSKA(LargeKernelGate):
         5952
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="lska",
         family="spatial",
         paper=Paper(
@@ -91,4 +88,4 @@ class LSKA(LargeKernelGate):
 
     def score(self, x: Tensor) -> Tensor:
         """What each value is weighed by, of x's shape."""
-        return chained(x, *self.near, *self.far, self.mix)
+        return self.mix(self.far(self.near(x)))

@@ -1,16 +1,11 @@
 """Attention pooling over a bag of instances."""
 
-from typing import ClassVar
-
 import torch
-from torch import Tensor, nn, sigmoid, tanh
+from torch import Tensor, sigmoid, tanh
 
-from regard.core.errors import ShapeError
-from regard.core.facts import Facts, Input, Paper
-from regard.core.features import Features
-from regard.core.options import at_least, flag
-from regard.core.precision import widen
-from regard.core.tap import Tap
+from regard.attention.layers import Linear, softmax
+from regard.core import Facts, Features, Input, Paper, ShapeError, Tap, widen
+from regard.core.options import at_least
 
 
 class MILPool(Features):
@@ -45,7 +40,7 @@ class MILPool(Features):
         3.0
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="mil_pool",
         family="spatial",
         act="aggregate",
@@ -70,9 +65,9 @@ class MILPool(Features):
     def __init__(self, channels: int, *, hidden: int = 128, gated: bool = True) -> None:
         super().__init__(channels)
         at_least("mil_pool", "hidden", hidden, 1)
-        self.value = nn.Linear(channels, hidden)
-        self.gate = nn.Linear(channels, hidden) if flag("mil_pool", "gated", gated) else None
-        self.score = nn.Linear(hidden, 1)
+        self.value = Linear(channels, hidden)
+        self.gate = Linear(channels, hidden) if gated else None
+        self.score = Linear(hidden, 1)
         self.spatial = Tap("spatial", shares="position")
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
@@ -100,7 +95,7 @@ class MILPool(Features):
 def _shares(logits: Tensor, there: Tensor | None) -> Tensor:
     """The softmax of (b, n) over those that are there; zeros where none is."""
     if there is None:
-        return torch.softmax(logits, 1)
+        return softmax(logits, 1)
     logits = logits.masked_fill(~there, -torch.inf)
     peak = logits.amax(1, keepdim=True).detach()
     parts = torch.exp(logits - torch.where(peak.isfinite(), peak, 0))

@@ -1,16 +1,15 @@
 """Multi-head self-attention over positions."""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from regard.attention.attending import aligned, attend, fill
 from regard.attention.heads import head_count, merge_heads, split_heads, to_features, to_tokens
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.options import at_least, flag, one_of
-from regard.core.tap import Tap
+from regard.attention.layers import Linear
+from regard.core import Facts, Features, Paper, Start, Tap
+from regard.core.options import at_least
 
 Position = Literal["none", "relative"]
 
@@ -52,7 +51,7 @@ class MultiHead(Features):
         16640
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="multihead",
         family="spatial",
         act="aggregate",
@@ -96,17 +95,13 @@ class MultiHead(Features):
     ) -> None:
         super().__init__(channels, start=start)
         self.heads = head_count("multihead", heads, 8, channels)
-        one_of("multihead", "position", position, ("none", "relative"))
         at_least("multihead", "window", window, 1)
-        for option, value in {"bias": bias, "norm": norm, "residual": residual}.items():
-            flag("multihead", option, value)
-        one_of("multihead", "dims", dims, (1, 2, 3))
         self.window, self.residual, self.dims = window, residual, dims
         self.norm = nn.LayerNorm(channels) if norm else None
-        self.qkv = nn.Linear(channels, 3 * channels, bias=bias)
+        self.qkv = Linear(channels, 3 * channels, bias=bias)
         offsets = torch.empty(dims, 2 * window - 1, channels // self.heads)
         self.register_parameter("offsets", nn.Parameter(offsets) if position == "relative" else None)
-        self.project = nn.Linear(channels, channels)
+        self.project = Linear(channels, channels)
         self.map = Tap("query", shares="source")
         self.reset_parameters()
 

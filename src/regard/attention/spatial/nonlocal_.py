@@ -1,20 +1,17 @@
 """The non-local block."""
 
 import math
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn, relu
 
 from regard.attention.attending import attend
 from regard.attention.heads import to_features, to_tokens
-from regard.attention.normalisation import GateNorm, saturated
+from regard.attention.layers import Linear, Norm, hidden_width
 from regard.attention.products import wide_product
-from regard.attention.widths import hidden_width
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.options import flag, one_of
-from regard.core.tap import Tap
+from regard.core import Facts, Features, Paper, Start, Tap
+from regard.core.options import one_of
 
 Form = Literal["embedded", "gaussian", "dot", "concatenation"]
 Scale = Literal["width", "channels", "none"]
@@ -43,7 +40,7 @@ class NonLocal(Features):
         scale: divides the products of the Gaussian forms by the square root of the vectors' `width`, or of the
             `channels`, or by 1 (`none`, the paper's equations).
         norm: whether batch normalisation follows W.
-        strict: raise where batch normalisation would see one value, see `GateNorm`.
+        strict: raise where batch normalisation would see one value, see `Norm`.
         start: see `Features`; with `identity` nothing begins at 0.
 
     Shape:
@@ -60,7 +57,7 @@ class NonLocal(Features):
         2101760
     """  # noqa: E501
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="nonlocal",
         family="spatial",
         act="aggregate",
@@ -101,11 +98,7 @@ class NonLocal(Features):
         start: Start = "paper",
     ) -> None:
         super().__init__(channels, start=start)
-        one_of("nonlocal", "form", form, (*_SHARES, *_SUMS))
         one_of("nonlocal", "subsample", subsample, (1, 2))
-        one_of("nonlocal", "scale", scale, ("width", "channels", "none"))
-        flag("nonlocal", "norm", norm)
-        flag("nonlocal", "strict", strict)
         hidden = hidden_width("nonlocal", channels, reduction)
         self.form, self.subsample = form, subsample
         if subsample == 2:
@@ -114,13 +107,13 @@ class NonLocal(Features):
             scale
         ] ** -0.5
         if form != "gaussian":
-            self.query = nn.Linear(channels, hidden)
-            self.key = nn.Linear(channels, hidden)
+            self.query = Linear(channels, hidden)
+            self.key = Linear(channels, hidden)
         if form == "concatenation":
-            self.score = nn.Linear(2 * hidden, 1, bias=False)
-        self.value = nn.Linear(channels, hidden)
-        self.project = nn.Linear(hidden, channels)
-        self.norm = GateNorm(channels, strict=strict) if norm else None
+            self.score = Linear(2 * hidden, 1, bias=False)
+        self.value = Linear(channels, hidden)
+        self.project = Linear(hidden, channels)
+        self.norm = Norm(channels, strict=strict) if norm else None
         low, high = -math.inf if form == "dot" else 0.0, 1.0 if form in _SHARES else math.inf
         self.map = Tap("query", shares="source" if form in _SHARES else (), neutral="source", low=low, high=high)
         self.reset_parameters()
@@ -152,17 +145,14 @@ class NonLocal(Features):
             queries, keys = self.query(queries), self.key(keys)
         gathered = self._gathered(queries, keys, values, (*x.shape[2:], *seen.shape[2:]))
         h = to_features(self._projected(gathered), x)
-        y = self.add(x, h if self.norm is None else self.norm(h))
-        return y if self.form in _SHARES else saturated(y)
+        return self.add(x, h if self.norm is None else self.norm(h))
 
     def _projected(self, gathered: Tensor) -> Tensor:
-        """W of what was gathered. Without shares that grows with the cube of x: in float16 it ends at the largest."""
+        """W of what was gathered; without shares the sums grow with the cube of x."""
         if self.form in _SHARES:
             return self.project(gathered)
         bias = self.project.bias
-        h = wide_product(gathered, self.project.weight.t()) + bias
-        limit = torch.finfo(bias.dtype).max
-        return h.clamp(-limit, limit).to(bias.dtype)
+        return (wide_product(gathered, self.project.weight.t()) + bias).to(bias.dtype)
 
     def _gathered(self, queries: Tensor, keys: Tensor, values: Tensor, shape: tuple[int, ...]) -> Tensor:
         """(b, positions, hidden): for every position the sum of the values, weighed."""

@@ -1,20 +1,15 @@
 """The soft mask branch of the residual attention network."""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
-from torch import Tensor, nn, relu, sigmoid
+from torch import Tensor, nn, relu
 
-from regard.attention.convolution import convolution
-from regard.attention.normalisation import GateNorm, saturated
+from regard.attention.layers import Norm, Rescaling, convolution, sigmoid
 from regard.attention.pooling import halve
 from regard.attention.resampling import interpolate
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.options import at_least, flag, one_of
-from regard.core.precision import widen
-from regard.core.tap import Tap
-from regard.kernels import apply_gate
+from regard.core import Facts, Paper, Start, Tap, widen
+from regard.core.options import at_least
 
 Activation = Literal["mixed", "channel", "spatial"]
 Apply = Literal["residual", "naive"]
@@ -23,7 +18,7 @@ SMALLEST = 1e-5
 """Added to a variance or a squared length before its root is divided by."""
 
 
-class ResidualMask(Features):
+class ResidualMask(Rescaling):
     """Strengthens each value by what an hourglass of residual units says of its channel and its position.
 
     y = x * (1 + f(score(up(hourglass(x))))): the hourglass halves x `poolings` times by the maxima of 3x3 windows, r
@@ -44,7 +39,7 @@ class ResidualMask(Features):
         activation: f: `mixed`, `channel` or `spatial`.
         apply: `residual` or `naive`.
         dims: position axes of x.
-        strict: raise where batch normalisation would see one value, see `GateNorm`.
+        strict: raise where batch normalisation would see one value, see `Norm`.
         start: see `Features`.
 
     Shape:
@@ -59,7 +54,7 @@ class ResidualMask(Features):
         torch.Size([2, 64, 7, 5])
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="residual_mask",
         family="spatial",
         paper=Paper(
@@ -102,9 +97,6 @@ class ResidualMask(Features):
         super().__init__(channels, start=start)
         at_least("residual_mask", "poolings", poolings, 1)
         at_least("residual_mask", "units", units, 1)
-        one_of("residual_mask", "activation", activation, ("mixed", "channel", "spatial"))
-        one_of("residual_mask", "apply", apply, ("residual", "naive"))
-        flag("residual_mask", "strict", strict)
         conv = convolution("residual_mask", dims)
         self.dims, self.activation, self.apply_as = dims, activation, apply
 
@@ -115,9 +107,9 @@ class ResidualMask(Features):
         self.bottom = several(units)
         self.skip = nn.ModuleList(several(1) for _ in range(poolings - 1))
         self.up = nn.ModuleList(several(units) for _ in range(poolings - 1))
-        self.norm1 = GateNorm(channels, strict=strict)
+        self.norm1 = Norm(channels, strict=strict)
         self.score1 = conv(channels, channels, 1, bias=False)
-        self.norm2 = GateNorm(channels, strict=strict)
+        self.norm2 = Norm(channels, strict=strict)
         self.score2 = conv(channels, channels, 1, bias=False)
         offset, low = (1.0 if apply == "residual" else 0.0), (-1.0 if activation == "channel" else 0.0)
         self.amend(exported_from=2**poolings + 1)
@@ -127,20 +119,19 @@ class ResidualMask(Features):
         """x with every value strengthened."""
         self.expect(x, (self.dims,))
         z = self._hourglass(x.to(self.score1.weight.dtype))
-        z = self.score1(_activated(self.norm1, z))
-        mask = self._normalised(widen(self.score2(_activated(self.norm2, z))))
-        mask = 1 + mask if self.apply_as == "residual" else mask
-        return apply_gate(x, self.gate(self.temper(mask)))
+        z = self.score1(relu(self.norm1(z)))
+        mask = self._normalised(self.score2.logits(relu(self.norm2(z))))
+        return self.rescale(x, self.gate, 1 + mask if self.apply_as == "residual" else mask)
 
     def _hourglass(self, x: Tensor) -> Tensor:
-        sizes, kept, z = [tuple(x.shape[2:])], [], saturated(x)
+        sizes, kept, z = [tuple(x.shape[2:])], [], x
         for down in self.down:
             z = down(halve(z))
             kept.append(z)
             sizes.append(tuple(z.shape[2:]))
         z = self.bottom(z)
         for level in range(len(self.up) - 1, -1, -1):
-            z = self.up[level](saturated(self.skip[level](kept[level]) + _resized(z, sizes[level + 1])))
+            z = self.up[level](self.skip[level](kept[level]) + _resized(z, sizes[level + 1]))
         return _resized(z, sizes[0])
 
     def _normalised(self, logits: Tensor) -> Tensor:
@@ -159,22 +150,18 @@ class ResidualUnit(nn.Module):
     def __init__(self, channels: int, *, dims: int, strict: bool) -> None:
         super().__init__()
         conv, hidden = convolution("residual_mask", dims), max(1, channels // 4)
-        self.norm1 = GateNorm(channels, strict=strict)
+        self.norm1 = Norm(channels, strict=strict)
         self.conv1 = conv(channels, hidden, 1, bias=False)
-        self.norm2 = GateNorm(hidden, strict=strict)
+        self.norm2 = Norm(hidden, strict=strict)
         self.conv2 = conv(hidden, hidden, 3, padding=1, bias=False)
-        self.norm3 = GateNorm(hidden, strict=strict)
+        self.norm3 = Norm(hidden, strict=strict)
         self.conv3 = conv(hidden, channels, 1, bias=False)
 
     def forward(self, z: Tensor) -> Tensor:
         """z and what its bottleneck adds."""
-        hidden = self.conv1(_activated(self.norm1, z))
-        hidden = self.conv2(_activated(self.norm2, hidden))
-        return saturated(z + self.conv3(_activated(self.norm3, hidden)))
-
-
-def _activated(norm: nn.Module, z: Tensor) -> Tensor:
-    return relu(saturated(norm(z)))
+        hidden = self.conv1(relu(self.norm1(z)))
+        hidden = self.conv2(relu(self.norm2(hidden)))
+        return z + self.conv3(relu(self.norm3(hidden)))
 
 
 def _resized(z: Tensor, size: tuple[int, ...]) -> Tensor:

@@ -1,18 +1,13 @@
 """Channel squeeze and spatial excitation, the spatial half of scSE."""
 
-from typing import ClassVar
+from torch import Tensor
 
-from torch import Tensor, nn, sigmoid
-
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.options import flag
-from regard.core.precision import widen
-from regard.core.tap import Tap
+from regard.attention.layers import Conv1d, Rescaling, sigmoid
+from regard.core import Facts, Paper, Start, Tap
 from regard.kernels import apply_gate
 
 
-class SSE(Features):
+class SSE(Rescaling):
     """Weighs each position by a weighted sum of its channels.
 
     y = x * sigmoid(w x + b), w x the 1x1 convolution of x to one channel.
@@ -41,7 +36,7 @@ class SSE(Features):
         65
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="sse",
         family="spatial",
         paper=Paper(
@@ -58,7 +53,7 @@ class SSE(Features):
 
     def __init__(self, channels: int, *, bias: bool = True, start: Start = "paper") -> None:
         super().__init__(channels, start=start)
-        self.score = nn.Conv1d(channels, 1, 1, bias=flag("sse", "bias", bias))
+        self.score = Conv1d(channels, 1, 1, bias=bias)
         self.gate = Tap("spatial")
 
     def forward(self, x: Tensor) -> Tensor:
@@ -68,6 +63,5 @@ class SSE(Features):
     def weights(self, x: Tensor) -> Tensor:
         """The map of x, (b, 1, ...), as it is applied."""
         self.expect(x)
-        logits = self.score(x.flatten(2).to(self.score.weight.dtype))
-        gate = sigmoid(widen(logits)).reshape(x.shape[0], 1, *x.shape[2:])
-        return self.gate(self.temper(gate, self.gate.level(gate)))
+        gate = sigmoid(self.score(x.flatten(2)))
+        return self.show(x, self.gate, gate.reshape(x.shape[0], 1, *x.shape[2:]))

@@ -1,20 +1,18 @@
 """The spatial transformer."""
 
 import math
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from regard.attention.convolution import convolution
+from regard.attention.layers import Linear, convolution
 from regard.attention.resampling import average
 from regard.attention.sampling import NONDETERMINISTIC, sample
-from regard.attention.warps import TRANSFORMS, Transform, Warp
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.options import at_least, one_of
-from regard.core.precision import widen
-from regard.core.tap import Tap, identity_grid
+from regard.attention.warps import Transform, Warp
+from regard.core import Facts, Features, Paper, Start, Tap, widen
+from regard.core.options import at_least
+from regard.core.tap import identity_grid
 
 Padding = Literal["zeros", "border"]
 
@@ -57,7 +55,7 @@ class STN(Features):
         True
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="stn",
         family="spatial",
         act="resample",
@@ -98,17 +96,15 @@ class STN(Features):
     ) -> None:
         super().__init__(channels, start=start)
         conv = convolution("stn", dims)
-        one_of("stn", "transform", transform, TRANSFORMS)
         at_least("stn", "hidden", hidden, 1)
         at_least("stn", "control", control, 2)
-        one_of("stn", "padding", padding, ("zeros", "border"))
         self.dims, self.border = dims, padding == "border"
         self.cells = at_least("stn", "cells", cells, 1)
         self.warp = Warp(transform, dims, control)
         self.conv1 = conv(channels, hidden, 3, padding=1)
         self.conv2 = conv(hidden, hidden, 3, padding=1)
-        self.look = nn.Linear(hidden * cells**dims, hidden)
-        self.place = nn.Linear(hidden, len(self.warp.neutral))
+        self.look = Linear(hidden * cells**dims, hidden)
+        self.place = Linear(hidden, len(self.warp.neutral))
         self.grid = Tap("grid", low=-math.inf, high=math.inf)
         self.reset_parameters()
 
@@ -131,6 +127,6 @@ class STN(Features):
         return self.add(x, y - sample(x, own, border=self.border))
 
     def _chosen(self, x: Tensor) -> Tensor:
-        seen = torch.relu(self.conv2(torch.relu(self.conv1(x.to(self.conv1.weight.dtype)))))
+        seen = torch.relu(self.conv2(torch.relu(self.conv1(x))))
         cells = average(widen(seen), (self.cells,) * self.dims).flatten(1)
-        return self.place(torch.relu(self.look(cells.to(self.look.weight.dtype))))
+        return self.place(torch.relu(self.look(cells)))

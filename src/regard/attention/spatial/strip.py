@@ -1,24 +1,19 @@
 """Strip pooling, and the strip attention made from it."""
 
-from typing import ClassVar, Literal
+from typing import Literal
 
 import torch
-from torch import Tensor, nn, relu, sigmoid
+from torch import Tensor, nn, relu
 
 from regard.attention.axes import axis_means, laid_along
-from regard.attention.convolution import convolution
-from regard.attention.normalisation import GateNorm
-from regard.core.facts import Facts, Paper
-from regard.core.features import Features, Start
-from regard.core.options import flag, odd, one_of
-from regard.core.precision import widen
-from regard.core.tap import Tap
-from regard.kernels import apply_gate
+from regard.attention.layers import Conv1d, Norm, Rescaling, convolution, sigmoid
+from regard.core import Facts, Paper, Start, Tap, widen
+from regard.core.options import odd
 
 Form = Literal["full", "depthwise", "plain"]
 
 
-class Strip(Features):
+class Strip(Rescaling):
     """Weighs each value by the means of the strips that cross at its position.
 
     y = x * sigmoid(mix(relu(p1 + p2 + ...))), p_i = norm(conv_i(m_i)): m_i the profile along axis i, the means over
@@ -35,7 +30,7 @@ class Strip(Features):
         form: `full` (paper), `depthwise` or `plain`.
         bias: whether the convolutions of `full` and `depthwise` have a bias; None means with `full` only.
         dims: position axes of x, at least 2: a strip needs an axis to run along and one to look along.
-        strict: raise where batch normalisation would see one value, see `GateNorm`.
+        strict: raise where batch normalisation would see one value, see `Norm`.
         start: see `Features`.
 
     Shape:
@@ -52,7 +47,7 @@ class Strip(Features):
         384
     """
 
-    facts: ClassVar[Facts] = Facts(
+    facts = Facts(
         name="strip",
         family="spatial",
         paper=Paper(
@@ -89,21 +84,18 @@ class Strip(Features):
         start: Start = "paper",
     ) -> None:
         super().__init__(channels, start=start)
-        one_of("strip", "dims", dims, self.facts.dims)
-        one_of("strip", "form", form, ("full", "depthwise", "plain"))
         odd("strip", "kernel_size", kernel_size)
-        flag("strip", "strict", strict)
         self.dims, self.form = dims, form
-        biased = form == "full" if bias is None else flag("strip", "bias", bias)
+        biased = form == "full" if bias is None else bias
         groups = 1 if form == "full" else channels
         self.profiles = nn.ModuleList(
             nn.Identity()
             if form == "plain"
-            else nn.Conv1d(channels, channels, kernel_size, padding=kernel_size // 2, groups=groups, bias=biased)
+            else Conv1d(channels, channels, kernel_size, padding=kernel_size // 2, groups=groups, bias=biased)
             for _ in range(dims)
         )
         self.norms = nn.ModuleList(
-            GateNorm(channels, strict=strict) if form == "full" else nn.Identity() for _ in range(dims)
+            Norm(channels, strict=strict) if form == "full" else nn.Identity() for _ in range(dims)
         )
         self.mix = convolution("strip", dims)(channels, channels, 1, bias=biased) if form == "full" else None
         self.gate = Tap("mixed")
@@ -113,13 +105,7 @@ class Strip(Features):
         self.expect(x, (self.dims,))
         logits = torch.zeros((), device=x.device)
         for axis, (profile, layer, norm) in enumerate(zip(axis_means(x), self.profiles, self.norms, strict=True)):
-            logits = logits + laid_along(_told(profile, layer, norm), axis, self.dims)
+            logits = logits + laid_along(widen(norm(layer(profile))), axis, self.dims)
         if self.mix is not None:
-            logits = self.mix(relu(logits).to(self.mix.weight.dtype))
-        return apply_gate(x, self.gate(self.temper(sigmoid(widen(logits)))))
-
-
-def _told(profile: Tensor, layer: nn.Module, norm: nn.Module) -> Tensor:
-    """What a profile (b, c, n) says of its places, in at least float32."""
-    dtype = layer.weight.dtype if isinstance(layer, nn.Conv1d) else profile.dtype
-    return widen(norm(layer(profile.to(dtype))))
+            logits = self.mix(relu(logits))
+        return self.rescale(x, self.gate, sigmoid(logits))

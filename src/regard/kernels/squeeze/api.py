@@ -8,11 +8,12 @@ from regard.core.errors import ShapeError
 from regard.core.options import one_of
 from regard.kernels.choice import Impl, choose
 from regard.kernels.squeeze.impl import reference
+from regard.kernels.squeezed import Squeezed
 
 Statistic = Literal["mean", "max", "deviation"]
 
 
-def squeeze_positions(x: Tensor, *statistics: Statistic, impl: Impl = "auto") -> tuple[Tensor, ...]:
+def squeeze_positions(x: Tensor, *statistics: Statistic, impl: Impl = "auto") -> Squeezed:
     """The named statistics of x over its positions.
 
     Args:
@@ -22,7 +23,8 @@ def squeeze_positions(x: Tensor, *statistics: Statistic, impl: Impl = "auto") ->
         impl: the implementation, see `choose`.
 
     Returns:
-        One tensor (b, c) for each statistic, in the order asked for, in at least float32.
+        One tensor (b, c) for each statistic, in the order asked for, in at least float32; `apply_gate` takes them in
+        place of x.
 
     Raises:
         ShapeError: an x without positions.
@@ -39,4 +41,4 @@ def squeeze_positions(x: Tensor, *statistics: Statistic, impl: Impl = "auto") ->
         raise ShapeError(f"squeeze_positions: x has shape {tuple(x.shape)}; it must be (b, c, ...) with positions.")
     for statistic in statistics:
         one_of("squeeze_positions", "statistics", statistic, ("mean", "max", "deviation"))
-    return reference.squeeze_positions(x, statistics)
+    return Squeezed(x, reference.squeeze_positions(x, statistics))

@@ -6,8 +6,8 @@ from typing import Literal
 import numpy as np
 import pytest
 
-from regard.core import RunError
-from regard.report.coding import decode, encode
+from regard.core import CheckpointError, RunError, Scores
+from regard.core.coding import decode, encode
 
 
 @dataclass(frozen=True)
@@ -95,3 +95,14 @@ def test_a_missing_field_is_named():
     del text["pair"]
     with pytest.raises(RunError, match="lacks the field 'pair'"):
         decode(Outer, text, "file")
+
+
+def test_the_caller_names_remedy_and_kind_of_error():
+    with pytest.raises(CheckpointError, match=r"^file lacks the field .*: train again\.$"):
+        decode(Outer, {}, "file", remedy="train again", error=CheckpointError)
+
+
+def test_a_value_that_the_record_refuses_is_named():
+    scores = {"all": [], "choice": "accuracy"}
+    with pytest.raises(RunError, match=r"^file has its outermost value that cannot be .*choice='accuracy'"):
+        decode(Scores, scores, "file")

@@ -1,0 +1,34 @@
+"""The tasks that a run's record can name."""
+
+from collections.abc import Callable
+from typing import Any
+
+from regard.core.errors import CheckpointError
+from regard.core.run_record import TaskRecord
+from regard.training.tasks.classification import Classification
+from regard.training.tasks.glimpses import Glimpses
+from regard.training.tasks.task import Task
+
+TASKS: dict[str, Callable[[TaskRecord], Task[Any, Any]]] = {
+    Classification.name: lambda record: Classification(record.classes, **record.options),
+    Glimpses.name: lambda record: Glimpses(record.classes, **record.options),
+}
+"""How each is made from its record."""
+
+
+def named_task(record: TaskRecord, where: str) -> Task[Any, Any]:
+    """The task that the record in the file `where` names.
+
+    Raises:
+        CheckpointError: there is no such task, or it has no such options; the text names file, field and remedy.
+    """
+    remedy = "read the file with the version of regard that wrote it, or train again."
+    if record.name not in TASKS:
+        known = ", ".join(map(repr, TASKS))
+        raise CheckpointError(
+            f"{where} has run.task.name = {record.name!r}, but this version knows the tasks {known}: {remedy}"
+        )
+    try:
+        return TASKS[record.name](record)
+    except TypeError as error:
+        raise CheckpointError(f"{where} has run.task.options = {record.options!r} ({error}): {remedy}") from error

@@ -1,0 +1,38 @@
+import copy
+
+import pytest
+import torch
+
+from regard.kernels import Squeezed, apply_gate, squeeze_positions
+
+
+def test_it_is_its_statistics_in_the_order_asked_for():
+    x = torch.randn(2, 3, 5, 4)
+    squeezed = squeeze_positions(x, "max", "mean")
+    peak, mean = squeezed
+    assert isinstance(squeezed, Squeezed)
+    assert (len(squeezed), squeezed.ndim) == (2, 4)
+    assert squeezed[1] is mean
+    assert torch.equal(peak, x.amax((2, 3)))
+    assert len(copy.copy(squeezed)) == 2
+
+
+def test_the_gate_takes_it_in_place_of_the_features():
+    x, gate = torch.randn(2, 3, 5), torch.rand(2, 3, 1)
+    assert torch.equal(apply_gate(squeeze_positions(x, "mean"), gate), apply_gate(x, gate))
+
+
+def test_the_features_are_not_public():
+    names = [name for name in dir(squeeze_positions(torch.randn(1, 1, 1))) if not name.startswith("_")]
+    assert names == ["ndim"]
+
+
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+def test_it_passes_through_a_compiled_function(backend):
+    def gated(x):
+        squeezed = squeeze_positions(x, "mean")
+        (mean,) = squeezed
+        return apply_gate(squeezed, mean.sigmoid().unsqueeze(2))
+
+    x = torch.randn(2, 3, 5)
+    assert torch.equal(torch.compile(gated, backend=backend, fullgraph=True)(x), gated(x))
