@@ -1,12 +1,14 @@
 """Opens any source by what the user writes on one line."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from regard.core.errors import DataError, OptionError, unknown_name
 from regard.core.options import at_least, one_of
 from regard.data.checking import Progress
+from regard.data.cluttered import open_cluttered
 from regard.data.folder import open_folder
 from regard.data.npz import open_npz
 from regard.data.reading import PIXEL_LIMIT
@@ -19,6 +21,8 @@ SCHEMES: Mapping[str, Callable[[str, Opening], Source]] = {
     "npz": open_npz,
     "torchvision": open_torchvision,
 }
+
+CLUTTERED = "cluttered"
 
 
 def open_source(
@@ -33,7 +37,9 @@ def open_source(
     """Pictures with labels, in three splits.
 
     Args:
-        text: `fashion-mini`, `mnist-mini`, `folder:PATH`, `npz:PATH` or `torchvision:NAME[:root=PATH,download=true]`.
+        text: `fashion-mini`, `mnist-mini`, `folder:PATH`, `npz:PATH` or `torchvision:NAME[:root=PATH,download=true]`;
+            `cluttered:` before any of them that lies in memory puts its images among clutter on a larger canvas, with
+            options at the end, as in `cluttered:mnist-mini:size=60,pieces=4`.
         seed: cuts the splits that the source does not have: the same seed gives the same splits. It is not the seed
             of a training run: runs to be compared need the same splits.
         on_bad_image: whether a picture that cannot be used is left out and listed in `Source.skipped`, or an error.
@@ -61,6 +67,10 @@ def open_source(
     shipped = {entry.name: entry for entry in SHIPPED}
     if not colon and scheme in shipped:
         return open_shipped(shipped[scheme], opening)
+    if colon and scheme == CLUTTERED:
+        if not rest.strip():
+            raise DataError(f"{text!r} names no source: write one after the colon, as in cluttered:mnist-mini.")
+        return open_cluttered(rest.strip(), opening, partial(open_source, seed=seed, progress=progress))
     if colon and scheme in SCHEMES:
         if not rest.strip():
             raise DataError(f"{text!r} names no source: write the {_operand(scheme)} after the colon.")
@@ -69,7 +79,7 @@ def open_source(
     if text.strip() and path.exists():
         what, right = ("folder", "folder") if path.is_dir() else ("file", "npz")
         raise DataError(f"{text!r} is a {what}, not the name of a source: write {right}:{text.strip()}.")
-    raise unknown_name("source", scheme if colon else text.strip(), [*shipped, *SCHEMES])
+    raise unknown_name("source", scheme if colon else text.strip(), [*shipped, *SCHEMES, CLUTTERED])
 
 
 def _operand(scheme: str) -> str:

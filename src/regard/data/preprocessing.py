@@ -11,6 +11,7 @@ from torchvision.transforms import v2
 from regard.core.errors import DataError, OptionError
 from regard.core.options import at_least
 from regard.data.augmentation import Augment, augmenting, evaluating
+from regard.data.cluttered import ClutteredPictures
 from regard.data.source import Source
 
 LARGEST = 224
@@ -116,7 +117,7 @@ class Normalise(nn.Module):
             images = (
                 v2.functional.grayscale_to_rgb(images) if self.channels == 3 else v2.functional.to_grayscale(images)
             )
-        return images.float() * self.scale - self.shift
+        return images.float() * self.scale.to(images.device) - self.shift.to(images.device)
 
 
 def preprocessing_for(
@@ -138,7 +139,8 @@ def preprocessing_for(
     """
     train = source.splits["train"]
     sizes = train.sizes()
-    whole = bool((sizes == sizes[0]).all()) and int(sizes.max()) <= SMALL
+    small = int(sizes.max()) <= SMALL or isinstance(train, ClutteredPictures)
+    whole = small and bool((sizes == sizes[0]).all())
     own = (int(sizes[0, 0]), int(sizes[0, 1])) if whole else _square(sizes)
     statistics = train.statistics()
     mean, std = statistics.mean, tuple(max(s, _LEAST_STD) for s in statistics.std)

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple, get_args
 import torch
 from torch import Tensor, nn, relu, tanh
 
-from regard.attention.policies import GaussianPolicy, GridPolicy, Spread, rolls
+from regard.attention.policies import GaussianPolicy, GridPolicy, Spread, rolled, rolls
 from regard.attention.resampling import average
 from regard.attention.spatial.glimpse import Glimpse
 from regard.core.draws import Draws
@@ -55,6 +55,7 @@ class RAM(Looker):
         std_epochs: how many epochs the schedule takes.
         cells: choose among the cells of a grid with so many rows and columns instead; None means a Gaussian.
         detach_location: whether the location's gradient stops before the core.
+        random: look at random places, also in evaluation: what choosing has to beat.
         sure: stop looking in evaluation when a class has this probability; None means never.
 
     Raises:
@@ -85,6 +86,7 @@ class RAM(Looker):
         std_epochs: int = 100,
         cells: int | None = None,
         detach_location: bool = False,
+        random: bool = False,
         sure: float | None = None,
     ) -> None:
         super().__init__()
@@ -96,7 +98,7 @@ class RAM(Looker):
         self.glimpses = at_least("ram", "glimpses", glimpses, 1)
         self.hidden, self.first = at_least("ram", "hidden", hidden, 2), first
         self.detach_location = flag("ram", "detach_location", detach_location)
-        self.sure = sure
+        self.random, self.sure = flag("ram", "random", random), sure
         if sure is not None and (isinstance(sure, bool) or not isinstance(sure, int | float) or not 0 < sure <= 1):
             raise OptionError(f"ram: sure={sure!r} is not allowed; it must be a probability above 0, up to 1.")
         self.sensor = Glimpse(in_channels, size=patch, scales=scales, scale=scale)
@@ -162,6 +164,9 @@ class RAM(Looker):
 
     def _choose(self, hidden: Tensor, noise: Tensor | None, epoch: int, path: "_Path") -> Tensor:
         """The next place; keeps its sample and the reward that is expected before it is seen."""
+        if self.random and noise is not None:
+            path.samples.append(Sample(noise, None, None))
+            return noise
         path.expected.append(widen(self.expect_reward(hidden.detach())))
         sample = self.policy(self.locate(hidden.detach() if self.detach_location else hidden), noise, epoch)
         path.samples.append(sample)
@@ -170,6 +175,8 @@ class RAM(Looker):
     def _first(
         self, images: Tensor, draws: Draws | None, rollouts: int, noise: Tensor | None, epoch: int, path: "_Path"
     ) -> Tensor:
+        if self.random and noise is not None:
+            return noise[0]
         if self.context is not None:
             return self._choose(self.context(images), None if noise is None else noise[0], epoch, path)
         if self.first == "random" and draws is not None:
@@ -178,7 +185,11 @@ class RAM(Looker):
         return widen(images).new_zeros(images.shape[0], 2)
 
     def _noise(self, draws: Draws | None, rollouts: int) -> Tensor | None:
-        return None if draws is None else self.policy.noise(draws, self.glimpses, rollouts)
+        if draws is None:
+            return None
+        if self.random:
+            return rolled(draws, rollouts, lambda one: 2 * one.uniform(self.glimpses, 2) - 1)
+        return self.policy.noise(draws, self.glimpses, rollouts)
 
     def _blank(self, images: Tensor) -> State:
         zeros = self.fc.weight.new_zeros(images.shape[0], self.hidden)

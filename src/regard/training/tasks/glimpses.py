@@ -15,6 +15,7 @@ from regard.core.hard import drawing
 from regard.core.options import at_least, not_negative
 from regard.core.returns import Answer, Sample
 from regard.core.scores import Scores
+from regard.core.seeding import key
 from regard.training.objectives import Objective, objective
 from regard.training.recipe import Recipe
 from regard.training.tasks.by_class import ByClass
@@ -113,7 +114,9 @@ class Glimpses:
         Raises:
             ShapeError: the network's logits are not (b, k).
         """
-        answer = net(batch.images)
+        # A network that looks at random places does so in evaluation too, at the same ones each time.
+        draws = Draws(key(self.name), batch.indices) if getattr(net, "random", False) else None
+        answer = net(batch.images) if draws is None else net(batch.images, draws)
         if not isinstance(answer, Answer) or answer.logits.shape != (len(batch), len(self.classes)):
             given = tuple(answer.logits.shape) if isinstance(answer, Answer) else type(answer).__name__
             raise ShapeError(
