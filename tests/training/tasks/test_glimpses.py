@@ -5,7 +5,7 @@ from torch.nn.functional import cross_entropy
 
 from regard import models
 from regard.core import Answer, Draws, ImageBatch, Looker, OptionError, Sample, ShapeError
-from regard.training import Recipe
+from regard.training import Recipe, fit
 from regard.training.tasks.glimpses import Glimpses
 
 CLASSES = ("a", "b", "c")
@@ -129,3 +129,39 @@ def test_a_recipe_gives_rollouts_and_weights():
     for options in ({"rollouts": 0}, {"weight": -1.0}, {"entropy": -1.0}):
         with pytest.raises(OptionError, match="glimpses: "):
             Glimpses(CLASSES, **options)
+
+
+def hard_head():
+    return models.create("resnet8", attention="hard_spatial", num_classes=3, in_channels=2, width=0.125, seed=0)
+
+
+def small_ram():
+    torch.manual_seed(0)
+    return models.RAM(
+        num_classes=3, in_channels=2, hidden=16, patch=2, glimpses=3, first="random", spread="scheduled", std_epochs=3
+    )
+
+
+@pytest.mark.parametrize("made", [small_ram, hard_head])
+@pytest.mark.parametrize("at", [7, 13])
+def test_a_resumed_run_is_the_same_run(made, at, tmp_path, loader, stopping, same):
+    recipe = Recipe(epochs=3, optimizer="adamw", lr=0.01, ema=0.9, keep="best", rollouts=2, clip=1.0)
+    task, options = Glimpses.trained_by(recipe, CLASSES), {"seed": 3, "device": "cpu"}
+    train, val = loader(train=True), loader(train=False)
+    whole, resumed = made(), made()
+    expected = fit(whole, recipe, task, train, val, folder=tmp_path / "whole", **options)
+    with pytest.raises(RuntimeError, match="power"):
+        fit(made(), recipe, task, stopping(train, at, RuntimeError("power")), val, folder=tmp_path / "run", **options)
+    torch.manual_seed(at)
+    found = fit(resumed, recipe, task, train, val, folder=tmp_path / "run", resume=True, **options)
+    assert same(whole, resumed)
+    assert [row.parts for row in found.history] == [row.parts for row in expected.history]
+    assert (tmp_path / "run/steps.csv").read_bytes() == (tmp_path / "whole/steps.csv").read_bytes()
+    assert "gradient_variance" in (tmp_path / "run/steps.csv").read_text().partition("\n")[0]
+
+
+def test_half_precision_trains_too(loader):
+    recipe = Recipe(epochs=1, optimizer="adamw", precision="bfloat16", channels_last=True)
+    net = small_ram()
+    found = fit(net, recipe, Glimpses(CLASSES), loader(train=True), None, folder=None, seed=0, device="cpu")
+    assert found.history[0].train_loss < 10
