@@ -16,6 +16,7 @@ from regard import models, training
 from regard.attention.exchange import layouts_for
 from regard.core.batch import ImageBatch
 from regard.core.errors import OptionError, RunError
+from regard.core.hard import Looker
 from regard.core.options import at_least
 from regard.core.run_record import NetworkRecord, RunRecord
 from regard.data import (
@@ -284,7 +285,7 @@ def _fit(job: _Job, folder: Path, device: torch.device, workers: int, *, resume:
         return training.fit(
             job.net,
             recipe,
-            task_of(job.source, recipe, train.labels),
+            task_of(job.source, recipe, train.labels, looks=isinstance(job.net, Looker)),
             batches,
             _judging(job, val),
             folder=folder,
@@ -302,7 +303,8 @@ def _judging(job: _Job, pictures: Pictures) -> DataLoader[ImageBatch]:
 
 
 def _score(job: _Job, folder: Path, device: torch.device, fit: "training.Fit") -> Trained:
-    found = training.evaluate(job.net, _judging(job, job.source.splits["val"]), task_of(job.source), device=device)
+    task = task_of(job.source, looks=isinstance(job.net, Looker))
+    found = training.evaluate(job.net, _judging(job, job.source.splits["val"]), task, device=device)
     return Trained(
         path=folder,
         network=str(job.record.network),
