@@ -1,6 +1,7 @@
 """Pictures with labels from anywhere, in three splits, and batches of them that can be had again bit for bit."""
 
 from regard.data.augmentation import AUGMENTS, Augment
+from regard.data.cluttered import ClutteredPictures
 from regard.data.loading import loader
 from regard.data.opening import open_source
 from regard.data.pictures import ArrayPictures, Pictures, Statistics
@@ -15,6 +16,7 @@ __all__ = [
     "Augment",
     "BadPicture",
     "BadPictureError",
+    "ClutteredPictures",
     "Pictures",
     "Preprocessing",
     "Source",

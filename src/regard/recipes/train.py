@@ -18,7 +18,16 @@ from regard.core.errors import OptionError, RunError
 from regard.core.hard import Looker
 from regard.core.options import at_least
 from regard.core.run_record import NetworkRecord, RunRecord
-from regard.data import ArrayPictures, Augment, Pictures, Preprocessing, Source, loader, preprocessing_for
+from regard.data import (
+    ArrayPictures,
+    Augment,
+    ClutteredPictures,
+    Pictures,
+    Preprocessing,
+    Source,
+    loader,
+    preprocessing_for,
+)
 from regard.recipes.console import say
 from regard.recipes.network import batch_size_for, build_network
 from regard.recipes.run_folder import (
@@ -218,7 +227,8 @@ def _channels(state: Mapping[str, Tensor] | None) -> int | None:
 def _readers(source: Source, workers: int | None) -> int:
     if workers is not None:
         return at_least("train", "workers", workers, 0)
-    return 0 if isinstance(source.splits["train"], ArrayPictures) else min(_MOST_WORKERS, os.cpu_count() or 1)
+    in_memory = isinstance(source.splits["train"], ArrayPictures | ClutteredPictures)
+    return 0 if in_memory else min(_MOST_WORKERS, os.cpu_count() or 1)
 
 
 def _facts(job: _Job) -> dict[str, Any]:
@@ -237,6 +247,9 @@ def _facts(job: _Job) -> dict[str, Any]:
 def _fit(job: _Job, folder: Path, device: torch.device, workers: int, *, resume: bool) -> "training.Fit":
     settings, recipe = job.settings, job.settings.recipe
     train, val = job.source.splits["train"], job.source.splits["val"]
+    drawn = False
+    if isinstance(train, ClutteredPictures) and device.type == "cuda":
+        train, workers, drawn = train.on(device), 0, True
     batches = loader(
         train,
         job.preprocessing,
@@ -248,7 +261,7 @@ def _fit(job: _Job, folder: Path, device: torch.device, workers: int, *, resume:
         workers=workers,
         # A normalisation cannot learn from a single picture of one pixel, which small pictures are in deep layers.
         drop_last=len(train) % recipe.batch_size == 1 < len(train),
-        pin_memory=device.type == "cuda",
+        pin_memory=device.type == "cuda" and not drawn,
     )
     say(f"Training for {plural(recipe.epochs, 'epoch')} of {len(batches)} steps on {device} in {folder}.")
     try:
