@@ -11,7 +11,7 @@ from mkdocs.structure.files import File, Files
 from rich.console import Console, RenderableType
 
 import regard
-from regard.attention import CATALOGUE, CONTROLS, find
+from regard.attention import CATALOGUE, CONTROLS, LOOKING, find
 from regard.attention.catalogue import AMBIGUOUS
 from regard.cli.commands import COMMANDS
 from regard.cli.pages import command_page, overview
@@ -43,7 +43,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Puts a page for each mechanism behind the overview, by family."""
     pages: list[object] = [{"Overview": OVERVIEW}]
     for family in FAMILIES:
-        inside = [m.facts.name for m in CATALOGUE if m.facts.family == family]
+        inside = [m.facts.name for m in (*CATALOGUE, *LOOKING) if m.facts.family == family]
         pages += [{family.capitalize(): [{name: _path(name)} for name in inside]}] if inside else []
     pages.append({"Controls": [{m.facts.name: _path(m.facts.name)} for m in CONTROLS]})
     assert config.nav is not None
@@ -56,7 +56,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds the derived pages."""
-    profiles = {m.facts.name: show(m.facts.name) for m in (*CATALOGUE, *CONTROLS)}
+    profiles = {m.facts.name: show(m.facts.name) for m in (*CATALOGUE, *LOOKING, *CONTROLS)}
     pages = {OVERVIEW: _mechanisms(profiles), "reference/commands.md": _commands()}
     pages |= {_path(name): _mechanism(profile) for name, profile in profiles.items()}
     pages |= {f"reference/api/{room}.md": f"# regard.{room}\n\n::: regard.{room}\n" for room in ROOMS}

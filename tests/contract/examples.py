@@ -64,9 +64,14 @@ def trains(page: Path) -> bool:
 
 
 def shortened(command: str) -> list[str]:
-    """The words of a `regard` line after `regard`, with the settings of `TINY` in place of the page's own."""
+    """The words of a `regard` line after `regard`, with the settings of `TINY` in place of the page's own.
+
+    A network that looks is no other one made small, and sees images as they are.
+    """
     words = shlex.split(command)[1:]
     tiny = shlex.split(TINY.get(words[0], "")) if words else []
+    if any(word.startswith("ram") for word in words):
+        tiny = tiny[-2:]
     for flag in tiny[::2]:
         if flag in words:
             del words[words.index(flag) : words.index(flag) + 2]

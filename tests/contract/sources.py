@@ -21,6 +21,7 @@ def python_files() -> list[Path]:
         + sorted((ROOT / "tests").rglob("*.py"))
         + sorted(ROOT.glob("*.py"))
         + sorted((ROOT / "docs").rglob("*.py"))
+        + sorted((ROOT / "benchmarks").rglob("*.py"))
     )
 
 

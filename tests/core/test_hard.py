@@ -1,7 +1,9 @@
+import pickle
+
 import pytest
 import torch
 
-from regard.core import Draws, Facts, Hard, OptionError, Paper, Sample, ShapeError
+from regard.core import Draws, Facts, Hard, HardFeatures, Looker, OptionError, Paper, Sample, ShapeError, drawing
 
 
 class Pointed(Hard):
@@ -47,3 +49,43 @@ def test_wrong_channels_and_features_are_said():
         Pointed(0)
     with pytest.raises(ShapeError, match="pointed: x has shape"):
         Pointed(4)(torch.zeros(2, 3, 5))
+
+
+class Coin(HardFeatures):
+    """Keeps or drops each image."""
+
+    facts = Pointed.facts
+
+    def forward(self, x):
+        if self.chance is None:
+            return x
+        self.chance.prices.append(x.sum())
+        return x * (self.chance.draws.uniform(1) > 0.5).reshape(-1, 1, 1)
+
+
+def test_drawing_gives_chance_and_takes_it_back():
+    net, x = torch.nn.Sequential(Coin(4), Coin(4)), torch.ones(64, 4, 5)
+    draws = Draws(seed=1, indices=torch.arange(64))
+    with drawing(net, draws) as prices:
+        first = net(x)
+        assert 0 < first.mean() < 0.5, "two coins, each by its own path"
+        assert len(prices) == 2
+        assert pickle.loads(pickle.dumps(net))[0].chance is None
+    assert torch.equal(net(x), x)
+    with pytest.raises(ValueError, match="inside"), drawing(net, draws):
+        raise ValueError("inside")
+    assert net[0].chance is None
+
+
+def test_a_compiled_network_draws_the_same():
+    net, x = torch.nn.Sequential(Coin(4)), torch.ones(8, 4, 5)
+    draws = Draws(seed=1, indices=torch.arange(8))
+    with drawing(net, draws):
+        want = net(x)
+    with drawing(torch.compile(net, backend="eager"), draws):
+        assert torch.equal(net(x), want)
+
+
+def test_a_looker_is_abstract():
+    with pytest.raises(TypeError, match="abstract"):
+        Looker()

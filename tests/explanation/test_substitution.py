@@ -75,9 +75,20 @@ def test_branches_are_permuted_together_so_that_shares_still_sum_to_one():
     assert (other != values).all()
 
 
-def test_a_map_without_channels_and_positions_cannot_be_permuted():
-    with pytest.raises(OptionError, match=r"'t' passes a map of kind 'glimpse'.*leave out the mode 'permuted'"):
-        Permuted({"t": Tap("glimpse")}, Recording(1, 0))
+def test_a_glimpse_goes_to_a_random_place():
+    own = torch.zeros(500, 1, 2)
+    places = permuted(own, "glimpse", 3)
+    assert places.shape == own.shape
+    assert places.abs().max() <= 1
+    assert (places.mean((0, 1)).abs() < 4 / (3 * 500) ** 0.5).all()
+    assert torch.equal(permuted(own, "glimpse", 3), places)
+    assert not torch.equal(permuted(own, "glimpse", 4), places)
+
+
+def test_a_map_without_channels_and_positions_cannot_be_permuted(monkeypatch):
+    monkeypatch.setattr("regard.explanation.substitution.PERMUTED", {})
+    with pytest.raises(OptionError, match=r"'t' passes a map of kind 'gate'.*leave out the mode 'permuted'"):
+        Permuted({"t": Tap("gate")}, Recording(1, 0))
 
 
 @pytest.mark.parametrize(

@@ -7,13 +7,13 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from regard.attention import CATALOGUE, CONTROLS
+from regard.attention import CATALOGUE, CONTROLS, LOOKING
 from regard.cli.main import main
 from regard.core import OptionError, UnknownNameError
 from regard.recipes.catalogue import cite, flow_of, list_mechanisms, show
 from tests.contract.sources import ROOT
 
-EVERYTHING = (*CATALOGUE, *CONTROLS)
+EVERYTHING = (*CATALOGUE, *LOOKING, *CONTROLS)
 
 
 def text_of(page):
@@ -36,7 +36,7 @@ def test_everything_is_listed_once_in_the_catalogue_s_order():
 
 def test_a_list_is_narrowed_by_what_is_weighed():
     kept = {facts.name for facts in list_mechanisms(family="spatial").mechanisms}
-    assert kept == {m.facts.name for m in CATALOGUE if m.facts.family == "spatial"}
+    assert kept == {m.facts.name for m in (*CATALOGUE, *LOOKING) if m.facts.family == "spatial"}
     assert "none of that kind" in text_of(list_mechanisms(family="temporal"))
 
 

@@ -5,11 +5,11 @@ import json
 import pytest
 from rich.console import Console
 
-from regard.attention import CATALOGUE, CONTROLS
+from regard.attention import CATALOGUE, CONTROLS, LOOKING
 from regard.recipes.catalogue import list_mechanisms
 from regard.recipes.listing import JsonListing, Listing, millions
 
-EVERYTHING = (*CATALOGUE, *CONTROLS)
+EVERYTHING = (*CATALOGUE, *LOOKING, *CONTROLS)
 
 
 def lines_of(listing, width):

@@ -17,6 +17,7 @@ from regard.attention.channel.gated_channel import GatedChannel
 from regard.attention.channel.gc import GC
 from regard.attention.channel.ge import GE
 from regard.attention.channel.grn import GRN
+from regard.attention.channel.hard_channel import HardChannel
 from regard.attention.channel.se import SE
 from regard.attention.channel.simple_channel import SimpleChannel
 from regard.attention.channel.srm import SRM
@@ -46,6 +47,8 @@ from regard.attention.spatial.cbam_spatial import CBAMSpatial
 from regard.attention.spatial.criss_cross import CrissCross
 from regard.attention.spatial.double import Double
 from regard.attention.spatial.dual_position import DualPosition
+from regard.attention.spatial.glimpse import Glimpse
+from regard.attention.spatial.hard_spatial import HardSpatial
 from regard.attention.spatial.lka import LKA
 from regard.attention.spatial.lska import LSKA
 from regard.attention.spatial.mil_pool import MILPool
@@ -58,6 +61,7 @@ from regard.attention.spatial.strip import Strip
 from regard.core.errors import OptionError, UnknownNameError, unknown_name
 from regard.core.facts import Family, Kind
 from regard.core.features import Features
+from regard.core.hard import Hard, OnFeatures
 from regard.core.spec import Spec
 
 CATALOGUE: tuple[type[Features], ...] = (
@@ -74,6 +78,7 @@ CATALOGUE: tuple[type[Features], ...] = (
     GRN,
     Transposed,
     DualChannel,
+    HardChannel,
     SSE,
     CBAMSpatial,
     AttentionGate,
@@ -113,7 +118,10 @@ CATALOGUE: tuple[type[Features], ...] = (
     DynamicConv,
     ODConv,
 )
-"""Every published mechanism, by family."""
+"""Every published mechanism that stands inside a network or at its head, by family."""
+
+LOOKING: tuple[type[Features] | type[Hard], ...] = (Glimpse, HardSpatial)
+"""Hard mechanisms that a network is built around, as `regard.models.RAM`; no other network takes them."""
 
 CONTROLS: tuple[type[Features], ...] = (Static,)
 """What a mechanism has to beat; found and made by name like the others, but nobody's invention."""
@@ -175,18 +183,18 @@ ENDINGS = ("attention", "att", "layer", "block", "module", "conv", "gate")
 
 
 def names(*, family: Family | None = None, kind: Kind | None = None) -> tuple[str, ...]:
-    """The names of the catalogue, in its order.
+    """The names of the catalogue in its order, then those that a network is built around.
 
     >>> names(family="mixed")[0]
     'cbam'
     """
-    facts = (m.facts for m in CATALOGUE)
+    facts = (m.facts for m in (*CATALOGUE, *LOOKING))
     return tuple(f.name for f in facts if family in (None, f.family) and kind in (None, f.kind))
 
 
-def find(name: str) -> type[Features]:
+def find(name: str) -> type[Features] | type[Hard]:
     """The class of that name; an unknown name is an error that lists the nearest."""
-    here = {mechanism.facts.name: mechanism for mechanism in (*CATALOGUE, *CONTROLS)}
+    here = {mechanism.facts.name: mechanism for mechanism in (*CATALOGUE, *LOOKING, *CONTROLS)}
     if name in here:
         return here[name]
     meant = _meant(name, (*AMBIGUOUS, *OTHER_NAMES, *here))
@@ -211,7 +219,7 @@ def _fold(name: str) -> str:
     return name.lower().replace("_", "")
 
 
-def create(name: str | Spec, *, channels: int, **options: object) -> Features:
+def create(name: str | Spec, *, channels: int, **options: object) -> OnFeatures:
     """A new module by the mechanism's name or spec.
 
     Args:

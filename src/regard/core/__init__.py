@@ -16,13 +16,13 @@ from regard.core.errors import (
 )
 from regard.core.facts import Facts, Input, Paper
 from regard.core.features import Features, Start
-from regard.core.hard import Hard
+from regard.core.hard import Hard, HardFeatures, Looker, OnFeatures, drawing
 from regard.core.kinds import Axis, MapKind
 from regard.core.layout import Layout, Stored
 from regard.core.mechanism import Mechanism
 from regard.core.precision import widen
 from regard.core.records import Map, Maps
-from regard.core.returns import Answer, Attended, Memory, Sample
+from regard.core.returns import Answer, Attended, Memory, Sample, logits_of
 from regard.core.scores import Score, Scores
 from regard.core.spec import Spec
 from regard.core.tap import Tap, taps
@@ -41,14 +41,17 @@ __all__ = [
     "Facts",
     "Features",
     "Hard",
+    "HardFeatures",
     "ImageBatch",
     "Input",
     "Layout",
+    "Looker",
     "Map",
     "MapKind",
     "Maps",
     "Mechanism",
     "Memory",
+    "OnFeatures",
     "OptionError",
     "Paper",
     "RegardError",
@@ -64,6 +67,8 @@ __all__ = [
     "Temporal",
     "TrainingError",
     "UnknownNameError",
+    "drawing",
+    "logits_of",
     "taps",
     "widen",
 ]

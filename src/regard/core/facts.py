@@ -9,8 +9,8 @@ from torch import Tensor
 Family = Literal["channel", "spatial", "mixed", "branch", "temporal"]
 Kind = Literal["soft", "hard"]
 Act = Literal["weigh", "select", "resample", "aggregate"]
-Place = Literal["residual", "stage", "conv", "kernel", "head"]
-Returns = Literal["features", "vector", "context", "sample"]
+Place = Literal["residual", "stage", "conv", "kernel", "head", "input"]
+Returns = Literal["features", "vector", "patches", "context", "sample"]
 Published = Literal["proceedings", "journal", "preprint"]
 
 
@@ -90,10 +90,11 @@ class Facts:
         dims: numbers of position axes it takes: 1 for sound, 2 for images, 3 for clips.
         at: where it belongs in a network: after the last normalisation of a residual branch, between two stages,
             in place of a convolution with its normalisation and ReLU (`conv`) or of the convolution alone (`kernel`),
-            or in place of the pooling before the classifier (`head`).
+            in place of the pooling before the classifier (`head`), or before everything else, as what a network sees
+            of its image (`input`).
         returns: `features` of the shape of x (in place of a convolution, as the convolution's), so that it can be put
-            into a trained network and start as the identity; a `vector` (b, c); a `context`, see `Attended`; or a
-            `sample`, see `Sample`.
+            into a trained network and start as the identity; a `vector` (b, c); `patches` of x (b, k c, ...) of a size
+            of their own; a `context`, see `Attended`; or a `sample`, see `Sample`.
         inputs: what its forward takes besides x, or besides queries and keys.
         bare: whether it does no more than its act: with layers around it, even a neutral map makes y another than x.
         exported_from: the smallest size of an axis that an exported program takes; PyTorch's symbolic shapes cannot

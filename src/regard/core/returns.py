@@ -1,6 +1,6 @@
 """What mechanisms and networks return when it is more than one tensor of features."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -40,11 +40,14 @@ class Sample(NamedTuple):
         value: (b, ...), the choice: a place, a mask of positions, the index of a branch.
         log_prob: (b,), the logarithm of its probability, with its graph; None for a relaxed form, whose value has one.
         entropy: (b,), of the distribution that it was drawn from; None where it has no closed form.
+        score: (b, p), the gradient of `log_prob` by the p numbers that make the distribution, without a graph; times
+            the reward it is the estimate of the policy gradient, so its variance is logged.
     """
 
     value: Tensor
     log_prob: Tensor | None
     entropy: Tensor | None
+    score: Tensor | None = None
 
 
 class Answer(NamedTuple):
@@ -53,7 +56,19 @@ class Answer(NamedTuple):
     Attributes:
         logits: (b, classes).
         samples: the choices that led to them, in their order; none of a network that chooses nothing.
+        baseline: (b, number of samples), the reward that the network expected before each choice; None where it
+            expects none.
+        looks: (b, t, classes), the logits after each of t looks; None of a network that looks once.
+        used: (b,) int64, how many looks led to `logits`; None where it was all of them.
     """
 
     logits: Tensor
     samples: tuple[Sample, ...]
+    baseline: Tensor | None = None
+    looks: Tensor | None = None
+    used: Tensor | None = None
+
+
+def logits_of(said: Any) -> Any:
+    """The logits of an `Answer`; what any other network returned is left as it is."""
+    return said.logits if isinstance(said, Answer) else said

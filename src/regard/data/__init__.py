@@ -2,6 +2,7 @@
 
 from regard.data.account import Account, LeftOut
 from regard.data.augmentation import AUGMENTS, Augment
+from regard.data.cluttered import ClutteredPictures
 from regard.data.loading import loader
 from regard.data.opening import Reading, open_for_scoring, open_source
 from regard.data.pictures import ArrayPictures, Pictures, Statistics
@@ -18,6 +19,7 @@ __all__ = [
     "Augment",
     "BadPicture",
     "BadPictureError",
+    "ClutteredPictures",
     "Fit",
     "LeftOut",
     "Pictures",

@@ -13,6 +13,7 @@ from regard.core.options import at_least
 from regard.core.seeding import generator, key, seeded
 from regard.core.shared_memory import workers_that_fit
 from regard.data.augmentation import Augment, Shifted
+from regard.data.cluttered import ClutteredPictures
 from regard.data.pictures import Pictures
 from regard.data.preprocessing import Preprocessing
 
@@ -106,7 +107,10 @@ class Prepared(Dataset[ImageBatch]):
 
     def __getitems__(self, keys: Sequence[Key]) -> ImageBatch:
         indices = torch.tensor([key[1] for key in keys])
-        read = self.pictures.gather(indices.tolist())
+        pictures = self.pictures
+        if isinstance(pictures, ClutteredPictures):
+            pictures = pictures.at_epoch(keys[0][0])
+        read = pictures.gather(indices.tolist())
         sized = self._evaluated(read) if self.random is None else self._augmented(self.random, read, keys)
         return ImageBatch(self.normalise(sized), self.pictures.labels[indices], indices)
 

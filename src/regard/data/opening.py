@@ -8,6 +8,7 @@ from typing import Any, Literal
 from regard.core.errors import DataError, OptionError, unknown_name
 from regard.core.options import at_least, one_of
 from regard.data.checking import Progress
+from regard.data.cluttered import CLUTTERED, open_cluttered
 from regard.data.depth import parse_range
 from regard.data.folder import open_folder
 from regard.data.npz import open_npz
@@ -76,7 +77,9 @@ def open_source(
     """Pictures with labels, in three splits.
 
     Args:
-        text: `fashion-mini`, `mnist-mini`, `folder:PATH`, `npz:PATH` or `torchvision:NAME[:root=PATH,download=true]`.
+        text: `fashion-mini`, `mnist-mini`, `folder:PATH`, `npz:PATH` or `torchvision:NAME[:root=PATH,download=true]`;
+            `cluttered:` before any of them that lies in memory puts its images among clutter on a larger canvas, with
+            options at the end, as in `cluttered:mnist-mini:size=60,pieces=4`.
         seed: cuts the splits that the source does not have: the same seed gives the same splits. It is not the seed
             of a training run: runs to be compared need the same splits.
         on_bad: whether an image that cannot be used is left out and listed in `Source.account`, or an error.
@@ -184,6 +187,10 @@ def _held(text: str, opening: Opening) -> Holding:
     shipped = {entry.name: entry for entry in SHIPPED}
     if not colon and scheme in shipped:
         return open_shipped(shipped[scheme])
+    if colon and scheme == CLUTTERED:
+        if not rest.strip():
+            raise DataError(f"{text!r} names no source: write one after the colon, as in cluttered:mnist-mini.")
+        return open_cluttered(rest.strip(), opening.seed, lambda inner: _held(inner, opening))
     if colon and scheme in SCHEMES:
         if not rest.strip():
             raise DataError(f"{text!r} names no source: write the {_operand(scheme)} after the colon.")
@@ -192,7 +199,7 @@ def _held(text: str, opening: Opening) -> Holding:
     if text.strip() and path.exists():
         what, right = ("folder", "folder") if path.is_dir() else ("file", "npz")
         raise DataError(f"{text!r} is a {what}, not the name of a source: write {right}:{text.strip()}.")
-    raise unknown_name("source", scheme if colon else text.strip(), [*shipped, *SCHEMES])
+    raise unknown_name("source", scheme if colon else text.strip(), [*shipped, *SCHEMES, CLUTTERED])
 
 
 def _operand(scheme: str) -> str:

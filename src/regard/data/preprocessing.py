@@ -11,6 +11,7 @@ from torchvision.transforms import v2
 from regard.core.errors import DataError, OptionError
 from regard.core.options import one_of
 from regard.data.augmentation import Augment, augmenting
+from regard.data.cluttered import ClutteredPictures
 from regard.data.depth import ValueRange
 from regard.data.sizing import FITS, Fit, crop_warning, parse_size, sized
 from regard.data.source import Source
@@ -123,7 +124,7 @@ class Normalise(nn.Module):
             images = (
                 v2.functional.grayscale_to_rgb(images) if self.channels == 3 else v2.functional.to_grayscale(images)
             )
-        return images.float() * self.scale - self.shift
+        return images.float() * self.scale.to(images.device) - self.shift.to(images.device)
 
 
 def preprocessing_for(
@@ -137,8 +138,9 @@ def preprocessing_for(
     """The preprocessing that suits a source, with the statistics of its training pictures.
 
     Args:
-        source: pictures that all have one size up to 96 pixels are kept whole, whatever `fit` says; others are brought
-            to a square, of 224 pixels or, where they are smaller, of about their own size.
+        source: pictures that all have one size up to 96 pixels, and cluttered ones of any size, are kept whole,
+            whatever `fit` says; others are brought to a square, of 224 pixels or, where they are smaller, of about
+            their own size.
         size: height and width that the network sees, instead of the source's own: a number of pixels for a square, or
             HEIGHTxWIDTH.
         fit: how pictures of other shapes come to that size: `crop` cuts the middle out, `pad` adds a border, `squeeze`
@@ -154,7 +156,8 @@ def preprocessing_for(
     one_of("preprocessing_for", "fit", fit, FITS)
     train = source.splits["train"]
     sizes = train.sizes()
-    whole = bool((sizes == sizes[0]).all()) and int(sizes.max()) <= SMALL
+    small = int(sizes.max()) <= SMALL or isinstance(train, ClutteredPictures)
+    whole = small and bool((sizes == sizes[0]).all())
     own = (int(sizes[0, 0]), int(sizes[0, 1])) if whole else _square(sizes, fit)
     statistics = train.statistics()
     mean, std = statistics.mean, tuple(max(s, _LEAST_STD) for s in statistics.std)

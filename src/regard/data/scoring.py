@@ -31,14 +31,15 @@ def assemble_for_scoring(holding: Holding, opening: Opening) -> Source:
         bad = next((f" The first because: {entry}." for entry in tally.left_out if entry.bad), "")
         raise DataError(f"{name}: there is no usable image in it.{bad} Name a source with images.")
     own = matched if holding.own_splits else {}
-    splits, value_range, depth = ranged({"all": whole, **own}, opening.value_range)
+    splits, value_range, depth = ranged(holding.finished({"all": whole, **own}), opening.value_range)
+    used = splits["all"]
     return Source(
         name=printable(name),
         classes=opening.known,
         channels=whole.channels,
         multi_label=several,
         splits=splits,
-        fingerprint=fingerprint_of(opening.known, {"all": whole}, {"all": whole.contents()}),
+        fingerprint=fingerprint_of(opening.known, {"all": used}, {"all": used.contents()}),
         account=tally.settled({split: len(part) for split, part in (own or {"all": whole}).items()}),
         value_range=value_range,
         warnings=(*holding.warnings, *depth),

@@ -1,7 +1,7 @@
 """What every source of pictures becomes, and what is said about any of them."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Literal
@@ -100,6 +100,7 @@ class Holding:
         notes: what was decided so far.
         licence: the notice that comes with the pictures.
         mirror: whether a mirrored picture is still one of its class.
+        made: the images that are used instead of those of a split, after missing splits are cut; None for themselves.
     """
 
     name: str
@@ -111,6 +112,11 @@ class Holding:
     notes: tuple[str, ...] = ()
     licence: str = ""
     mirror: bool = True
+    made: Callable[[Split, Pictures], Pictures] | None = None
+
+    def finished(self, splits: Mapping[Split, Pictures]) -> dict[Split, Pictures]:
+        """The images of each split as they are used."""
+        return {split: part if self.made is None else self.made(split, part) for split, part in splits.items()}
 
     def counted(self) -> Tally:
         """Its tally, or that of a source that is used whole."""
@@ -145,7 +151,7 @@ def assemble(holding: Holding, opening: Opening) -> Source:
                 f"{name}: no usable training picture has the class {classes[number]!r} (number {number}). "
                 f"Add some, or remove the class; class numbers must be 0 to k - 1 without a gap."
             )
-    splits, value_range, depth = ranged(splits, opening.value_range)
+    splits, value_range, depth = ranged(holding.finished(splits), opening.value_range)
     contents = {split: pictures.contents() for split, pictures in splits.items()}
     shared = (*_shared(contents, "picture"), *_shared({s: p.groups for s, p in splits.items()}, "group"))
     return Source(

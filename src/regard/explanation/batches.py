@@ -9,6 +9,7 @@ from regard.core.answers import is_right
 from regard.core.batch import ImageBatch
 from regard.core.devices import device_of
 from regard.core.errors import DataError, OptionError, ShapeError
+from regard.core.returns import logits_of
 
 Batches = Iterable[ImageBatch] | Callable[[], Iterable[ImageBatch]]
 """Batches that can be had again and again: a list, a loader that does not shuffle, or a function that makes one."""
@@ -67,7 +68,7 @@ def right_answers(net: nn.Module, batch: ImageBatch) -> Tensor:
     Raises:
         ShapeError: the network's output is not (b, k).
     """
-    outputs = net(batch.images.to(device_of(net)))
+    outputs = logits_of(net(batch.images.to(device_of(net))))
     if not isinstance(outputs, Tensor) or outputs.ndim != 2 or len(outputs) != len(batch.images):
         given = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
         raise ShapeError(

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from regard.core.options import at_least
 from regard.core.records import Maps
+from regard.core.returns import logits_of
 from regard.explanation.activity import ActiveChannels, caught, most_active
 from regard.explanation.observation import observe
 from regard.explanation.places import Paths
@@ -19,13 +20,15 @@ class Looks:
     """What a network did with a batch.
 
     Attributes:
-        answers: what it returned, mostly scores of classes (b, k), where it was computed.
+        answers: mostly scores of classes (b, k), where they were computed; the logits of an `Answer`.
+        said: what it returned.
         maps: the maps that it applied.
         active: by the map's name, in the order of the network, the channels with the largest weights; taps without
             weights of channels are left out.
     """
 
     answers: object
+    said: object
     maps: Maps
     active: Mapping[str, ActiveChannels]
 
@@ -70,5 +73,5 @@ def look(
         caught(net, paths) as outputs,
     ):
         net.eval()
-        answers = net(*given)
-    return Looks(answers=answers, maps=maps, active=most_active(maps, outputs, len(given[0]), k))
+        said = net(*given)
+    return Looks(answers=logits_of(said), said=said, maps=maps, active=most_active(maps, outputs, len(given[0]), k))

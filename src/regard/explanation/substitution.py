@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from regard.core.devices import device_of
+from regard.core.draws import Draws
 from regard.core.errors import DataError, OptionError, ShapeError
 from regard.core.kinds import Axis
-from regard.core.seeding import generator
+from regard.core.seeding import generator, key
 from regard.core.tap import Tap
 from regard.explanation.observation import observe
 from regard.explanation.recording import Call, Recording, RunningMean, by_call
@@ -101,13 +102,14 @@ class Permuted(Substitution):
 
     One order for each tap, in which nothing stays in its place, for all pictures: a gate's channels (the same order
     in all branches), a spatial map's positions, a mixed map's channels and positions; where positions or channels look
-    at others, those that are looked at; a grid's places.
+    at others, those that are looked at; a grid's places. A glimpse's place, which has no others to change with, becomes
+    a random one.
     """
 
     def __init__(self, taps: Mapping[str, Tap], recording: Recording, *seed: int | str) -> None:
         super().__init__(taps)
         for path, tap in taps.items():
-            if PERMUTED.keys().isdisjoint(tap.kind.axes):
+            if PERMUTED.keys().isdisjoint(tap.kind.axes) and not _is_place(tap):
                 raise OptionError(
                     f"The tap {path!r} passes a map of kind {tap.kind.name!r}, which has neither channels nor "
                     "positions to permute: leave out the mode 'permuted', or choose other taps with paths=."
@@ -115,9 +117,11 @@ class Permuted(Substitution):
         self.recording = recording
         self.seed = seed
         self._maps: Mapping[Call, Sequence[Tensor]] = {}
+        self._places: Sequence[int] = ()
 
     def prepare(self, net: nn.Module, images: Tensor, places: Sequence[int]) -> None:
         """Looks the pictures' maps up, or has the network make them once more."""
+        self._places = places
         maps = self.recording.maps(places)
         if maps is None:
             with observe(net, paths=tuple(self.taps)) as seen:
@@ -127,7 +131,10 @@ class Permuted(Substitution):
 
     def map(self, call: Call, own: Tensor) -> Tensor:
         """The pictures' own maps in another order."""
-        path, _ = call
+        path, step = call
+        if _is_place(self.taps[path]):
+            draws = Draws(key("permuted", path, *self.seed), torch.tensor(self._places[: len(own)]), step=step)
+            return 2 * draws.uniform(*own.shape[1:]) - 1
         values = torch.stack(list(self._maps[call][: len(own)])).to(own.device)
         kind = self.taps[path].kind
         for axis in dict.fromkeys(axis for axis in kind.axes if axis in PERMUTED):
@@ -150,6 +157,11 @@ PERMUTED = {
     Axis.FRAME: "frames",
 }
 """The axes that are put into another order, with the name of each."""
+
+
+def _is_place(tap: Tap) -> bool:
+    """Whether its maps are places on the image, one for each glimpse."""
+    return Axis.COORDINATE in tap.kind.axes and Axis.POSITION not in tap.kind.axes
 
 
 def derangement(n: int, random: torch.Generator) -> Tensor:

@@ -19,8 +19,10 @@ MODES: tuple[Mode, ...] = ("trained", "mean", "swapped", "permuted", "neutral")
 - `swapped`: another picture's maps, by a random derangement of the whole set, so that the order of the pictures does
   not matter. A map of positions is resized where the two pictures differ in size.
 - `permuted`: the picture's own maps in another order, one for each tap and draw, in which nothing keeps its place:
-  channels for a gate (the same order in all branches), positions for a spatial map, both for a mixed one.
-- `neutral`: the map that does nothing, `Tap.neutral` (1 for a gate, an equal share for each branch).
+  channels for a gate (the same order in all branches), positions for a spatial map, both for a mixed one. A glimpse's
+  place becomes a random one.
+- `neutral`: the map that does nothing, `Tap.neutral` (1 for a gate, an equal share for each branch, the centre for a
+  glimpse).
 """
 
 DRAWN: tuple[Mode, ...] = ("swapped", "permuted")

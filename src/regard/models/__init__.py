@@ -2,18 +2,23 @@
 
 from regard.models.bag import BagOfPatches, picture_taps
 from regard.models.description import Description, Site, describe
+from regard.models.hard_head import HardHead
 from regard.models.initialisation import initialise
+from regard.models.ram import RAM
 from regard.models.state import load_state
 from regard.models.widening import widened, width_for
-from regard.models.zoo import create, names
+from regard.models.zoo import create, is_looker, names
 
 __all__ = [
+    "RAM",
     "BagOfPatches",
     "Description",
+    "HardHead",
     "Site",
     "create",
     "describe",
     "initialise",
+    "is_looker",
     "load_state",
     "names",
     "picture_taps",

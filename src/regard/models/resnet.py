@@ -92,11 +92,15 @@ class ResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The logits, (b, num_classes)."""
+        return self.fc(torch.flatten(getattr(self, self.pooling)(self.features(x)), 1))
+
+    def features(self, x: Tensor) -> Tensor:
+        """What the pooling takes, (b, c, h, w)."""
         self._expect(x)
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         for name in self.order:
             x = getattr(self, name)(x)
-        return self.fc(torch.flatten(getattr(self, self.pooling)(x), 1))
+        return x
 
     def _expect(self, x: Tensor) -> None:
         if x.ndim != 4 or x.shape[1] != self.in_channels or not x.is_floating_point():

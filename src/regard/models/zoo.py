@@ -1,6 +1,7 @@
 """The networks by name."""
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -13,7 +14,9 @@ from regard.core.spec import Spec
 from regard.models import foreign
 from regard.models.bag import BagOfPatches
 from regard.models.blocks import Shortcut, StrideIn, Style
+from regard.models.hard_head import HardHead
 from regard.models.initialisation import initialise
+from regard.models.ram import RAM
 from regard.models.resnet import Layout, ResNet
 
 SMALL, LARGE = (16, 32, 64), (64, 128, 256, 512)
@@ -28,14 +31,17 @@ LAYOUTS = {
 """The plain networks: of He et al., section 4.2 (small pictures, 6n + 2 layers) and table 1 (large ones)."""
 
 
+RAM_NAME = "ram"
+"""The recurrent attention model, with options on the same line: `ram:glimpses=6,patch=8`."""
+
+
 def names() -> tuple[str, ...]:
-    """The names that `create` knows: the plain networks, then each with each mechanism and control.
+    """The names that `create` knows: the plain networks, then each with each mechanism and control, then `ram`.
 
     >>> names()[:2], "cbam_resnet18" in names()
     (('resnet8', 'resnet20'), True)
     """
-    prefixes = [mechanism.facts.name for mechanism in (*catalogue.CATALOGUE, *catalogue.CONTROLS)]
-    return (*LAYOUTS, *(f"{prefix}_{plain}" for prefix in prefixes for plain in LAYOUTS))
+    return (*LAYOUTS, *(f"{prefix}_{plain}" for prefix in _prefixes() for plain in LAYOUTS), RAM_NAME)
 
 
 def create(
@@ -56,7 +62,7 @@ def create(
 
     Args:
         name: a plain network (`resnet20`), one with a mechanism before it (`se_resnet20`), or a network of another
-            library, `timm:NAME` or `torchvision:NAME`.
+            library, `timm:NAME` or `torchvision:NAME`; or `ram`, with its options after a colon, see `RAM`.
         num_classes: number of outputs.
         in_channels: channels of a picture.
         attention: the mechanism with its options (`cbam:reduction=8`) where the name has none.
@@ -83,25 +89,22 @@ def create(
         2
     """
     seed = int(torch.randint(2**62, ()) if seed is None else seed)
-    if ":" in name:
-        _refuse_ours(
-            name,
-            attention=attention,
-            width=None if width == 1.0 else width,
-            stride_in=None if stride_in == "3x3" else stride_in,
-            shortcut=None if shortcut == "projection" else shortcut,
-        )
+    ours = {
+        "attention": attention,
+        "width": None if width == 1.0 else width,
+        "stride_in": None if stride_in == "3x3" else stride_in,
+        "shortcut": None if shortcut == "projection" else shortcut,
+    }
+    if name.partition(":")[0] == RAM_NAME:
+        _refuse_ours(name, **ours, patch=patch)
+        net: nn.Module = initialise(_ram(name, num_classes, in_channels), seed)
+    elif ":" in name:
+        _refuse_ours(name, **ours)
         net = foreign.build(name, num_classes, in_channels, seed)
     else:
         plain, mechanism = _resolve(name, attention)
-        net = ResNet(
-            plain if mechanism is None else f"{mechanism.name}_{plain}",
-            _widened(plain, width),
-            _style(plain, mechanism, stride_in, shortcut),
-            num_classes=num_classes,
-            in_channels=in_channels,
-        )
-        initialise(net, seed)
+        sizes = {"num_classes": num_classes, "in_channels": in_channels}
+        net = _residual(plain, mechanism, _widened(plain, width), stride_in, shortcut, sizes, seed)
     if patch is None:
         _refuse_without_patch(name, patch_stride=patch_stride, recompute=recompute or None)
         return net
@@ -118,6 +121,18 @@ def create(
     return bag
 
 
+def is_looker(name: str, attention: str | Spec | None = None) -> bool:
+    """Whether the network of that name is a `Looker`, which returns an answer instead of logits.
+
+    >>> is_looker("ram:glimpses=4"), is_looker("resnet20"), is_looker("resnet20", "hard_spatial:form=soft")
+    (True, False, True)
+    """
+    if ":" in name or name == RAM_NAME:
+        return name.partition(":")[0] == RAM_NAME
+    mechanism = _resolve(name, attention)[1]
+    return mechanism is not None and _samples(mechanism)
+
+
 def layout_of(name: str) -> Layout:
     """The layout of a plain network; an unknown name is an error that lists the nearest."""
     if name not in LAYOUTS:
@@ -132,7 +147,7 @@ def layout_of(name: str) -> Layout:
 def _resolve(name: str, attention: str | Spec | None) -> tuple[str, Spec | None]:
     """The plain network's name and the mechanism, from the name or from the option."""
     prefix, _, plain = name.rpartition("_")
-    known = prefix in {mechanism.facts.name for mechanism in (*catalogue.CATALOGUE, *catalogue.CONTROLS)}
+    known = prefix in _prefixes()
     if not prefix or not (known or plain in LAYOUTS):
         layout_of(name)
         return name, None if attention is None else Spec.parse(attention)
@@ -173,13 +188,55 @@ def _widened(plain: str, width: float | Sequence[int]) -> Layout:
     return replace(layout, widths=widths)
 
 
+def _prefixes() -> tuple[str, ...]:
+    """The mechanisms and controls that a residual network can hold."""
+    every = (*catalogue.CATALOGUE, *catalogue.LOOKING, *catalogue.CONTROLS)
+    return tuple(mechanism.facts.name for mechanism in every if mechanism.facts.at != "input")
+
+
+def _residual(
+    plain: str,
+    mechanism: Spec | None,
+    layout: Layout,
+    stride_in: StrideIn,
+    shortcut: Shortcut,
+    sizes: Mapping[str, int],
+    seed: int,
+) -> nn.Module:
+    """A residual network; with a mechanism that samples, the plain one with that at its head."""
+    head = mechanism if mechanism is not None and _samples(mechanism) else None
+    style = _style(plain, mechanism if head is None else None, stride_in, shortcut)
+    resnet = ResNet(plain if mechanism is None else f"{mechanism.name}_{plain}", layout, style, **sizes)
+    initialise(resnet, seed)
+    if head is None:
+        return resnet
+    net = HardHead(resnet, head)
+    initialise(nn.ModuleDict({"head": net.head}), seed)
+    return net
+
+
+def _samples(mechanism: Spec) -> bool:
+    """Whether the mechanism returns a sample, so that the network returns an answer."""
+    return catalogue.find(mechanism.name).facts.returns == "sample"
+
+
+def _ram(name: str, num_classes: int, in_channels: int) -> RAM:
+    """The recurrent attention model with the options on its line."""
+    options = Spec.parse(name).options
+    allowed = tuple(inspect.signature(RAM).parameters)
+    for option in options:
+        if option not in allowed or option in ("num_classes", "in_channels"):
+            raise OptionError(str(unknown_name("option of 'ram'", option, allowed)))
+    return RAM(num_classes=num_classes, in_channels=in_channels, **options)  # type: ignore[arg-type]
+
+
 def _refuse_ours(name: str, **options: object) -> None:
-    """A network of another library takes none of the options of our own."""
+    """A network that is no residual one of our own takes none of their options."""
     for option, value in options.items():
         if value is not None:
             raise OptionError(
-                f"{name}: {option}={value!r} is not allowed, because only regard's own networks have it: leave it "
-                "out, or take one of them, for example resnet50."
+                f"{name}: {option}={value!r} is not allowed, because only regard's own residual networks have it: "
+                "leave it out, or take one of them, for example resnet50."
             )
 
 

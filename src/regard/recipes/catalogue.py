@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
-from regard.attention import CATALOGUE, CONTROLS, create, find
+from regard.attention import CATALOGUE, CONTROLS, LOOKING, create, find
 from regard.attention.exchange import layouts_of
 from regard.core import Facts, Mechanism, OptionError, Paper, Spec
 from regard.core.facts import Act, Family, Kind, Place
@@ -84,7 +84,7 @@ def list_mechanisms(
             and (search is None or search.casefold() in said)
         )
 
-    published = _facts(CATALOGUE, lambda facts: family in (None, facts.family) and wanted(facts))
+    published = _facts((*CATALOGUE, *LOOKING), lambda facts: family in (None, facts.family) and wanted(facts))
     controls = _facts(CONTROLS, wanted) if family is None and search is None else ()
     shapes = {facts.name: USUAL[dims or dims_of(find(facts.name))] for facts in (*published, *controls)}
     listing = Listing(published, controls, {name: size_of(name, shape) for name, shape in shapes.items()})

@@ -103,7 +103,7 @@ def compare(
     Args:
         mechanisms: arms, each NAME[:option=value,...]; `static` (a learned constant map) and `wide` (the plain
             network widened to the parameters of the largest arm) are controls. `none`, the plain network, is always in.
-        data: fashion-mini, mnist-mini, folder:PATH, npz:PATH or torchvision:NAME.
+        data: fashion-mini, mnist-mini, folder:PATH, npz:PATH, torchvision:NAME, or cluttered: before one of them.
         model: the plain network.
         seeds: trials of each arm; 3 can show only large differences.
         pictures: training pictures, a stratified choice, or `all`.

@@ -148,7 +148,7 @@ def evaluate(
     pictures = source.splits[split]
     if split == "test":
         record_look(loaded.path.parent, command="evaluate", what=loaded.path.name, pictures=len(pictures))
-    task = loaded.task()
+    task, classifying = loaded.task(), training.Classification | training.Glimpses
     batches = loader(pictures, loaded.preprocessing, batch_size=batch_size_for(loaded.preprocessing), workers=workers)
     found = training.evaluate(loaded.net, batches, task, device=place)
     evaluated = Evaluated(
@@ -158,7 +158,7 @@ def evaluate(
         split=split,
         n=found.n,
         scores=found.scores,
-        by_class=task.by_class(found.outputs, found.batches) if isinstance(task, training.Classification) else None,
+        by_class=task.by_class(found.outputs, found.batches) if isinstance(task, classifying) else None,
         counts=source.counts()[split],
         account=source.account,
         looks=count_looks(loaded.path.parent),

@@ -19,12 +19,14 @@ from regard.data.account import Tally, printable
 from regard.data.reading import tensor_of
 from regard.explanation import ActiveChannels, look
 from regard.explanation.places import Paths, tapped
+from regard.recipes.glimpse_paths import path_of
 from regard.recipes.image_files import image_files
 from regard.recipes.network import load_network
 from regard.recipes.versions import versions
 from regard.report import Overlay, overlay
 from regard.report.explanation_drawing import SeenMap, Weighed
 from regard.report.explanation_files import Contents, save_explanation
+from regard.report.glimpse_figure import GlimpsePath
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -50,6 +52,7 @@ class Explanation:
         maps: each map of the picture under its name: its tap's path, of the tap's second step `PATH#2`.
         ranges: under the same names the smallest and largest value that the tap can pass.
         active: the channels that are weighed most, for the maps that weigh channels.
+        glimpses: how it looked, of a network that does so through glimpses.
     """
 
     network: str
@@ -60,6 +63,7 @@ class Explanation:
     maps: Mapping[str, Map]
     ranges: Mapping[str, tuple[float, float]]
     active: Mapping[str, ActiveChannels]
+    glimpses: GlimpsePath | None = None
 
     def answers(self, most: int = 5) -> tuple[tuple[str, float], ...]:
         """The likeliest classes with their probabilities; `class 3` where classes have no names."""
@@ -96,6 +100,7 @@ class Explanation:
                     for name, map in self.maps.items()
                 ],
                 versions=versions(),
+                glimpses=self.glimpses,
             ),
             Path(folder),
         )
@@ -268,6 +273,7 @@ def _explained(seer: _Seer, image: Image, top: int, paths: Paths) -> Explanation
         maps=maps,
         ranges={name: (taps[map.path].low, taps[map.path].high) for name, map in maps.items()},
         active=looks.active,
+        glimpses=path_of(seer.net, looks, images, seer.preprocessing, seer.classes),
     )
 
 

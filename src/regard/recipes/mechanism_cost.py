@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from regard import cost
 from regard.attention import create, find
-from regard.core import Features, Spec
+from regard.core import OnFeatures, Sample, Spec
 from regard.core.tap import Tap, taps
 from regard.recipes.shapes import with_dims
 
@@ -126,7 +126,7 @@ def _size_of(spec: Spec, shape: tuple[int, ...]) -> MechanismSize:
     return _built(spec, shape, functools.partial(_counted, shape))
 
 
-def _built(spec: Spec, shape: tuple[int, ...], use: Callable[[Features, tuple[Tensor, ...]], Result]) -> Result:
+def _built(spec: Spec, shape: tuple[int, ...], use: Callable[[OnFeatures, tuple[Tensor, ...]], Result]) -> Result:
     """What `use` makes of the module and its inputs, built without values where that is possible.
 
     Meta tensors know no autocast and no random numbers, so some mechanisms need tensors that claim to be the CPU's.
@@ -152,13 +152,13 @@ def _pretended() -> AbstractContextManager[object]:
     return FakeTensorMode()
 
 
-def _counted(shape: tuple[int, ...], module: Features, inputs: tuple[Tensor, ...]) -> MechanismSize:
+def _counted(shape: tuple[int, ...], module: OnFeatures, inputs: tuple[Tensor, ...]) -> MechanismSize:
     with FlopCounterMode(display=False) as counter:
         module(*inputs)
     return MechanismSize(shape=shape, parameters=cost.parameters(module), macs=counter.get_total_flops() // 2)
 
 
-def _forms(module: Features, inputs: tuple[Tensor, ...]) -> MechanismForms:
+def _forms(module: OnFeatures, inputs: tuple[Tensor, ...]) -> MechanismForms:
     seen: dict[str, list[MapFacts]] = {}
 
     def look(path: str, tap: Tap, map: Tensor) -> None:
@@ -166,7 +166,8 @@ def _forms(module: Features, inputs: tuple[Tensor, ...]) -> MechanismForms:
 
     for path, tap in taps(module).items():
         tap.sink = functools.partial(look, path, tap)
-    y = module(*inputs)
+    said = module(*inputs)
+    y = said.value if isinstance(said, Sample) else said
     names = list(inspect.signature(module.forward).parameters)
     return MechanismForms(
         inputs={name: tuple(given.shape[1:]) for name, given in zip(names, inputs, strict=False)},

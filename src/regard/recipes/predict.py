@@ -14,6 +14,7 @@ from rich.text import Text
 from torch import Tensor, nn
 
 from regard import training
+from regard.core import logits_of
 from regard.core.errors import DataError
 from regard.core.files import write_whole
 from regard.core.options import at_least, one_of
@@ -162,7 +163,7 @@ def _read(
 def _predict(
     net: nn.Module, read: dict[Path, Tensor], loaded: Loaded, top: int, device: torch.device
 ) -> Iterator[Prediction]:
-    logits = net(torch.stack(list(read.values())).to(device)).float().cpu()
+    logits = logits_of(net(torch.stack(list(read.values())).to(device))).float().cpu()
     shares = torch.sigmoid(logits) if loaded.multi_label else torch.softmax(logits, dim=1)
     best = shares.topk(min(top, len(loaded.classes)), dim=1)
     for path, values, places in zip(read, best.values.tolist(), best.indices.tolist(), strict=True):

@@ -23,6 +23,7 @@ PLACES = {
     "conv": "in place of a 3x3 convolution with its normalisation and ReLU",
     "kernel": "in place of a 3x3 convolution",
     "head": "in place of the pooling before the classifier",
+    "input": "before everything else, as what a network sees of its image",
 }
 """Where a mechanism belongs, in words."""
 
@@ -87,7 +88,7 @@ class Profile:
             f'module = regard.create("{self.facts.name}", channels={self.size.shape[0]}{options})',
             "with regard.observe(module.eval()) as maps:",
             f"    y = module({given})",
-            f"print(y.shape)  # torch.Size([{output}])",
+            f"print(y{'.value' if self.facts.returns == 'sample' else ''}.shape)  # torch.Size([{output}])",
         ]
         for seen in self.forms.maps[:1]:
             lines += [
@@ -133,7 +134,8 @@ def facts_of(profile: Profile) -> dict[str, str]:
     if facts.inputs:
         rows["besides x"] = "; ".join(f"{i.name} {i.shape}{', optional' if i.optional else ''}" for i in facts.inputs)
     if facts.returns != "features":
-        rows["returns"] = f"a {facts.returns}, so it cannot start as the identity in a trained network"
+        article = "" if facts.returns == "patches" else "a "
+        rows["returns"] = f"{article}{facts.returns}, so it cannot start as the identity in a trained network"
     if facts.nondeterministic:
         rows["on CUDA"] = f"not deterministic: {facts.nondeterministic}"
     return rows

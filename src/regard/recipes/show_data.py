@@ -107,7 +107,7 @@ def show_data(
     Writes `contact-sheet.png` and `summary.json`.
 
     Args:
-        source: fashion-mini, mnist-mini, folder:PATH, npz:PATH or torchvision:NAME.
+        source: fashion-mini, mnist-mini, folder:PATH, npz:PATH, torchvision:NAME, or cluttered: before one of them.
         out: the folder to write to; runs/data/NAME by default.
         seed: cuts the splits that the source does not have.
         reading: how its images are read and divided.

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as Bar
 from torch import Tensor
 
-from regard import training
+from regard import models, training
 from regard.core.errors import DataError, OptionError, RunError
 from regard.core.run_record import DataRecord, InputRecord, NetworkRecord, RunRecord, TaskRecord
 from regard.data import Preprocessing, Reading, Source, open_for_scoring, open_source
@@ -20,7 +20,7 @@ from regard.recipes.network import Loaded
 from regard.training import Recipe
 
 if TYPE_CHECKING:
-    from regard.training import Classification
+    from regard.training import Classification, Glimpses
 
 _AT_ONCE = 500
 _REASONS = 6
@@ -56,14 +56,28 @@ def open_with_bar(text: str, reading: Reading = Reading(), *, seed: int = 0) -> 
         return open_source(text, seed=seed, progress=progress, **reading.options())
 
 
-def task_of(source: Source, recipe: Recipe | None = None, labels: Tensor | None = None) -> "Classification":
+def task_of(
+    source: Source, recipe: Recipe | None = None, labels: Tensor | None = None, *, looks: bool = False
+) -> "Classification | Glimpses":
     """What a network is to do with the images of a source: to classify them.
 
     Args:
         source: the images with their classes.
         recipe: how it is trained, for the loss in training; None where nothing is trained.
         labels: of all training images, for class weights.
+        looks: whether the network chooses where to look, see `Looker`.
+
+    Raises:
+        OptionError: such a network, and images with several classes.
     """
+    if looks and source.multi_label:
+        raise OptionError(
+            f"{source.name}: its images may have several classes, and a network that chooses where to look is rewarded "
+            "for the right one: take another network, or other data."
+        )
+    if looks:
+        made = training.Glimpses
+        return made(source.classes) if recipe is None else made.trained_by(recipe, source.classes, labels=labels)
     classification = training.Classification
     if recipe is None:
         return classification(source.classes, multi_label=source.multi_label)
@@ -82,7 +96,8 @@ def record_of(
         data: the source as it was asked for.
         reading: how its images are read and divided.
     """
-    task = task_of(source).to_json()
+    looks = models.is_looker(network.name, network.options.get("attention"))
+    task = task_of(source, looks=looks).to_json()
     asked = reading.asked()
     read = DataRecord(name=data, labels=asked.pop("labels", None), reading=asked, fingerprint=source.fingerprint)
     return RunRecord(

@@ -16,11 +16,13 @@ from regard import models, training
 from regard.attention.exchange import layouts_for
 from regard.core.batch import ImageBatch
 from regard.core.errors import OptionError, RunError
+from regard.core.hard import Looker
 from regard.core.options import at_least
 from regard.core.run_record import NetworkRecord, RunRecord
 from regard.data import (
     ArrayPictures,
     Augment,
+    ClutteredPictures,
     Fit,
     Pictures,
     Preprocessing,
@@ -85,7 +87,7 @@ def train(
     TensorBoard events and, at the end of every epoch, a checkpoint. Only training and validation pictures are used.
 
     Args:
-        data: fashion-mini, mnist-mini, folder:PATH, npz:PATH or torchvision:NAME.
+        data: fashion-mini, mnist-mini, folder:PATH, npz:PATH, torchvision:NAME, or cluttered: before one of them.
         model: a network: resnet8 to resnet110 for small pictures, resnet18 to resnet101 for large ones, timm:NAME or
             torchvision:NAME.
         attention: a mechanism, NAME[:option=value,...]; `regard list` shows them.
@@ -247,7 +249,8 @@ def _channels(state: Mapping[str, Tensor] | None) -> int | None:
 def _readers(source: Source, workers: int | None) -> int:
     if workers is not None:
         return at_least("train", "workers", workers, 0)
-    return 0 if isinstance(source.splits["train"], ArrayPictures) else min(_MOST_WORKERS, os.cpu_count() or 1)
+    in_memory = isinstance(source.splits["train"], ArrayPictures | ClutteredPictures)
+    return 0 if in_memory else min(_MOST_WORKERS, os.cpu_count() or 1)
 
 
 def _facts(job: _Job) -> dict[str, Any]:
@@ -266,6 +269,9 @@ def _facts(job: _Job) -> dict[str, Any]:
 def _fit(job: _Job, folder: Path, device: torch.device, workers: int, *, resume: bool) -> "training.Fit":
     settings, recipe = job.settings, job.settings.recipe
     train, val = job.source.splits["train"], job.source.splits["val"]
+    drawn = False
+    if isinstance(train, ClutteredPictures) and device.type == "cuda":
+        train, workers, drawn = train.on(device), 0, True
     batches = loader(
         train,
         job.preprocessing,
@@ -277,14 +283,14 @@ def _fit(job: _Job, folder: Path, device: torch.device, workers: int, *, resume:
         workers=workers,
         # A normalisation cannot learn from a single picture of one pixel, which small pictures are in deep layers.
         drop_last=len(train) % recipe.batch_size == 1 < len(train),
-        pin_memory=device.type == "cuda",
+        pin_memory=device.type == "cuda" and not drawn,
     )
     say(f"Training for {plural(recipe.epochs, 'epoch')} of {len(batches)} steps on {device} in {folder}.")
     try:
         return training.fit(
             job.net,
             recipe,
-            task_of(job.source, recipe, train.labels),
+            task_of(job.source, recipe, train.labels, looks=isinstance(job.net, Looker)),
             batches,
             _judging(job, val),
             folder=folder,
@@ -302,7 +308,8 @@ def _judging(job: _Job, pictures: Pictures) -> DataLoader[ImageBatch]:
 
 
 def _score(job: _Job, folder: Path, device: torch.device, fit: "training.Fit") -> Trained:
-    found = training.evaluate(job.net, _judging(job, job.source.splits["val"]), task_of(job.source), device=device)
+    task = task_of(job.source, looks=isinstance(job.net, Looker))
+    found = training.evaluate(job.net, _judging(job, job.source.splits["val"]), task, device=device)
     return Trained(
         path=folder,
         network=str(job.record.network),

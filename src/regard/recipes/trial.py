@@ -15,6 +15,7 @@ from regard.core.batch import ImageBatch
 from regard.core.coding import decode, encode
 from regard.core.errors import RunError
 from regard.core.files import write_whole
+from regard.core.hard import Looker
 from regard.core.run_record import RunRecord
 from regard.core.tap import taps
 from regard.data import Augment, Fit, Reading
@@ -200,7 +201,7 @@ def _train(job: Job, table: Table, net: nn.Module) -> "training.Fit":
     return training.fit(
         net,
         design.recipe,
-        task_of(source, design.recipe, table.train.labels),
+        task_of(source, design.recipe, table.train.labels, looks=isinstance(net, Looker)),
         loader,
         table.loader(source.splits["val"]),
         folder=None,
@@ -212,7 +213,7 @@ def _train(job: Job, table: Table, net: nn.Module) -> "training.Fit":
 
 
 def _score(job: Job, table: Table, net: nn.Module, pictures: data.Pictures) -> report.Outcome:
-    task = task_of(table.source)
+    task = task_of(table.source, looks=isinstance(net, Looker))
     found = training.evaluate(net, table.loader(pictures), task, device=job.device)
     classes = task.by_class(found.outputs, found.batches)
     return report.Outcome(
@@ -238,7 +239,7 @@ def _look_into(
         draws=job.ablation_draws,
         renormalise=False,
         seed=job.seed,
-        right=judged_by(task_of(table.source)),
+        right=judged_by(task_of(table.source, looks=isinstance(net, Looker))),
     )
     profiles = explanation.gates_by_class(net, evaluation, table.source.classes)
     return (

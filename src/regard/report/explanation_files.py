@@ -20,6 +20,7 @@ from regard.core.files import as_bytes
 from regard.report.explanation_drawing import SeenMap
 from regard.report.explanation_figures import channels_figure, positions_figure
 from regard.report.explanation_sheet import summary_figure
+from regard.report.glimpse_figure import GlimpsePath, glimpses_figure
 from regard.report.overlays import enlarged
 
 MANIFEST = "manifest.json"
@@ -39,6 +40,7 @@ class Contents:
         answers: classes with their probabilities, the likeliest first; may be empty.
         maps: all maps, in the network's order.
         versions: of what made them.
+        glimpses: how it looked at the picture, of a network that does so through glimpses.
     """
 
     network: str
@@ -47,6 +49,7 @@ class Contents:
     answers: Sequence[tuple[str, float]]
     maps: Sequence[SeenMap]
     versions: Mapping[str, str]
+    glimpses: GlimpsePath | None = None
 
 
 def save_explanation(explanation: Contents, folder: Path) -> Path:
@@ -55,6 +58,7 @@ def save_explanation(explanation: Contents, folder: Path) -> Path:
     - `summary.png`: the picture, the answer and all maps on one sheet;
     - `NN_TAP_positions.png` for each map of positions: the picture, the overlay, the map with its scale;
     - `NN_TAP_channels.png` for each map of channels: all weights, and what the most weighed channels show;
+    - `glimpses.png` where the network looks through glimpses: their path, what it saw, the classes after each;
     - `maps.npz`: every map as an array under its name, without the batch axis;
     - `manifest.json`: all files, maps with kind, shape and range, the answer, versions.
 
@@ -93,6 +97,9 @@ def _drawn(explanation: Contents) -> dict[str, bytes]:
             contents[f"{stem}_positions.png"] = positions_figure(sight, picture)
         if sight.active is not None:
             contents[f"{stem}_channels.png"] = channels_figure(sight)
+    if explanation.glimpses is not None:
+        height, width = explanation.picture.shape[1:]
+        contents["glimpses.png"] = glimpses_figure(explanation.glimpses, picture, (height, width))
     arrays = io.BytesIO()
     with zipfile.ZipFile(arrays, "w", zipfile.ZIP_DEFLATED) as archive:
         for sight in explanation.maps:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch.fx import Node
 
-from regard.core import Features
+from regard.core import OnFeatures
 from regard.core.seeding import seeded
 from regard.tracing.drawing import Flow, FlowEdge, FlowNode
 from regard.tracing.operations import FEATURES, LEARNED, MADE, VIEWS, Operations, is_mask, operands, operation, record
@@ -21,7 +21,7 @@ END = "y"
 """The name of the step that is the result."""
 
 
-def trace_flow(make: Callable[[int], Features], *, title: str, dims: int = 2) -> Flow:
+def trace_flow(make: Callable[[int], OnFeatures], *, title: str, dims: int = 2) -> Flow:
     """Traces a module and keeps what a reader cares about: layers, statistics, activations, products, sums, maps.
 
     Args:

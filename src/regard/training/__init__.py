@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from regard.training.fitting import Fit, fit
     from regard.training.tasks import LossParts, Task
     from regard.training.tasks.classification import Classification
+    from regard.training.tasks.glimpses import Glimpses
 
 _HOMES = {
     "Classification": "tasks.classification",
     "Evaluation": "evaluation",
     "Fit": "fitting",
+    "Glimpses": "tasks.glimpses",
     "LossParts": "tasks.task",
     "Task": "tasks.task",
     "evaluate": "evaluation",
@@ -28,6 +30,7 @@ __all__ = [
     "DeviceName",
     "Evaluation",
     "Fit",
+    "Glimpses",
     "LossParts",
     "Recipe",
     "Task",

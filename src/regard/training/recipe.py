@@ -40,6 +40,9 @@ class Recipe:
         attention_lr: the learning rate of attention mechanisms is multiplied by it; above 1 when they were just
             inserted into a trained network.
         class_weights: `balanced` weighs the loss of each class by the inverse of its share of the training pictures.
+        rollouts: how often a network that chooses where to look does so with each training image.
+        policy_weight: of the policy gradient in the loss of such a network.
+        policy_entropy: of the entropy of its choices, which is kept large by it.
         keep: which epoch's weights are the result: the `last`, or the `best` on the validation pictures.
         save_every: epochs between two full checkpoints; the last epoch is always saved.
 
@@ -71,11 +74,14 @@ class Recipe:
     compile: bool = False
     attention_lr: float = 1.0
     class_weights: Literal["none", "balanced"] = "none"
+    rollouts: int = 1
+    policy_weight: float = 0.01
+    policy_entropy: float = 0.0
     keep: Literal["last", "best"] = "last"
     save_every: int = 1
 
     def __post_init__(self) -> None:
-        for option in ("epochs", "batch_size", "save_every"):
+        for option in ("epochs", "batch_size", "save_every", "rollouts"):
             at_least("recipe", option, getattr(self, option), 1)
         one_of("recipe", "optimizer", self.optimizer, ("sgd", "adamw"))
         one_of("recipe", "precision", self.precision, ("float32", "bfloat16", "float16"))
@@ -87,7 +93,7 @@ class Recipe:
             object.__setattr__(self, "weight_decay", USUAL_DECAY[self.optimizer])
         self._check("lr", above=0.0)
         self._check("attention_lr", above=0.0)
-        for option in ("weight_decay", "warmup_epochs", "mixup", "cutmix", "clip"):
+        for option in ("weight_decay", "warmup_epochs", "mixup", "cutmix", "clip", "policy_weight", "policy_entropy"):
             self._check(option)
         for option in ("momentum", "label_smoothing", "ema"):
             self._check(option, below=1.0)

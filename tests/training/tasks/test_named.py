@@ -2,12 +2,15 @@ import pytest
 
 from regard.core import CheckpointError
 from regard.core.run_record import TaskRecord
-from regard.training import Classification
+from regard.training import Classification, Glimpses
 from regard.training.tasks.named import TASKS, named_task
 
 
 def test_every_task_comes_back_from_its_record():
-    assert list(TASKS) == ["classification"]
+    assert list(TASKS) == ["classification", "glimpses"]
+    looking = Glimpses(("a", "b")).to_json()
+    record = TaskRecord(name=looking["name"], options=looking["options"], classes=tuple(looking["classes"]))
+    assert named_task(record, "file").to_json() == looking
     for several in (False, True):
         made = Classification(("a", "b"), multi_label=several).to_json()
         record = TaskRecord(name=made["name"], options=made["options"], classes=tuple(made["classes"]))

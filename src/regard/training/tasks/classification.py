@@ -10,6 +10,7 @@ from regard.core.answers import is_right
 from regard.core.batch import ImageBatch
 from regard.core.draws import Draws
 from regard.core.errors import ShapeError
+from regard.core.hard import drawing
 from regard.core.scores import PERCENT, Score, Scores
 from regard.training.metrics import mean
 from regard.training.objectives import Objective, mixing, objective
@@ -68,11 +69,13 @@ class Classification:
         )
 
     def loss(self, net: nn.Module, batch: ImageBatch, draws: Draws) -> LossParts:
-        """The mean cross-entropy of the batch, its images mixed where the task mixes."""
+        """The mean cross-entropy of the batch, its images mixed where the task mixes, and what a budget costs."""
         images, labels = batch.images, batch.labels
         if self._mix is not None and len(images) > 1:
             images, labels = self._mix(images, labels)
-        return LossParts(self._objective(net(images), labels))
+        with drawing(net, draws) as prices:
+            logits = net(images)
+        return LossParts(self._objective(logits, labels) + sum(prices))
 
     def predict(self, net: nn.Module, batch: ImageBatch) -> Tensor:
         """Logits (b, k) in float32.

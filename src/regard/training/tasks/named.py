@@ -6,10 +6,12 @@ from typing import Any
 from regard.core.errors import CheckpointError
 from regard.core.run_record import TaskRecord
 from regard.training.tasks.classification import Classification
+from regard.training.tasks.glimpses import Glimpses
 from regard.training.tasks.task import Task
 
 TASKS: dict[str, Callable[[TaskRecord], Task[Any, Any]]] = {
-    Classification.name: lambda record: Classification(record.classes, **record.options)
+    Classification.name: lambda record: Classification(record.classes, **record.options),
+    Glimpses.name: lambda record: Glimpses(record.classes, **record.options),
 }
 """How each is made from its record."""
 

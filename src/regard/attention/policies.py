@@ -1,0 +1,150 @@
+"""Policies: distributions over places from which a network that looks draws, greedily where there is no chance.
+
+Places are (b, 2), x before y, from -1 to 1 over the image, as in a map of the kind `glimpse`. The log-probability is
+that of the place as it was drawn, before it is clamped to the image: a clamped one has no density.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import one_hot
+
+from regard.core.draws import Draws
+from regard.core.errors import OptionError
+from regard.core.options import at_least, one_of, positive
+from regard.core.precision import widen
+from regard.core.returns import Sample
+
+Spread = Literal["fixed", "scheduled", "learned"]
+
+
+class GaussianPolicy(nn.Module):
+    """A Gaussian around a mean, with one standard deviation for both coordinates.
+
+    Args:
+        std: the standard deviation, at first where it changes.
+        spread: `fixed`; `scheduled`, from `std` to `last` along half a cosine over `epochs`; or `learned`, a parameter.
+        last: the standard deviation at the end of the schedule.
+        epochs: how many the schedule takes.
+
+    Raises:
+        OptionError: an option out of its range.
+
+    Example:
+        >>> policy = GaussianPolicy(0.1)
+        >>> policy(torch.zeros(3, 2)).value.tolist()
+        [[0.0, 0.0], [0.0, 0.0], [0.0, 0.0]]
+        >>> draws = Draws(0, torch.arange(3))
+        >>> policy(torch.zeros(3, 2), policy.noise(draws, 4)[0], draws.epoch).log_prob.shape
+        torch.Size([3])
+    """
+
+    log_std: nn.Parameter | None
+    inputs = 2
+    """Numbers that it takes for each place."""
+
+    def __init__(self, std: float = 0.1, *, spread: Spread = "fixed", last: float = 0.06, epochs: int = 100) -> None:
+        super().__init__()
+        one_of("policy", "spread", spread, get_args(Spread))
+        self.std, self.spread = positive("policy", "std", std), spread
+        self.last, self.epochs = positive("policy", "last", last), at_least("policy", "epochs", epochs, 1)
+        self.register_parameter("log_std", nn.Parameter(torch.empty(())) if spread == "learned" else None)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """The logarithm of `std`, where it is learned."""
+        if self.log_std is not None:
+            nn.init.constant_(self.log_std, math.log(self.std))
+
+    def noise(self, draws: Draws, steps: int, rollouts: int = 1) -> Tensor:
+        """(steps, b * rollouts, 2) for all choices of a pass at once; the rollouts of one image follow one another."""
+        return rolled(draws, rollouts, lambda one: one.normal(steps, self.inputs))
+
+    def deviation(self, epoch: int) -> float | Tensor:
+        """The standard deviation in an epoch, counted from 0."""
+        if self.log_std is not None:
+            return self.log_std.exp()
+        if self.spread == "fixed":
+            return self.std
+        done = min(1.0, epoch / self.epochs)
+        return self.last + (self.std - self.last) * (1 + math.cos(math.pi * done)) / 2
+
+    def forward(self, mean: Tensor, noise: Tensor | None = None, epoch: int = 0) -> Sample:
+        """A place around `mean` (b, 2): where `noise` puts it, or the mean itself without.
+
+        Args:
+            mean: of each image's place; clamped to the image where it lies outside.
+            noise: (b, 2), of `noise`.
+            epoch: for the schedule.
+        """
+        mean = widen(mean)
+        if noise is None:
+            return Sample(mean.clamp(-1, 1), None, None)
+        std = torch.as_tensor(self.deviation(epoch), dtype=mean.dtype, device=mean.device)
+        drawn = (mean + std * noise.to(mean.dtype)).detach()
+        log_prob = -((drawn - mean) / std).square().sum(1) / 2 - self.inputs * (std.log() + math.log(2 * math.pi) / 2)
+        entropy = self.inputs * (std.log() + (1 + math.log(2 * math.pi)) / 2)
+        score = ((drawn - mean) / std.square()).detach()
+        return Sample(drawn.clamp(-1, 1), log_prob, entropy.expand(mean.shape[0]), score)
+
+
+class GridPolicy(nn.Module):
+    """A choice among the centres of the cells of a grid over the image.
+
+    Args:
+        cells: rows and columns of the grid.
+
+    Raises:
+        OptionError: a grid without cells.
+
+    Example:
+        >>> policy = GridPolicy((2, 2))
+        >>> policy(torch.tensor([[0.0, 3.0, 1.0, 0.0]])).value.tolist()
+        [[0.5, -0.5]]
+    """
+
+    centres: Tensor
+
+    def __init__(self, cells: tuple[int, int] = (7, 7)) -> None:
+        super().__init__()
+        if not isinstance(cells, tuple) or len(cells) != 2:
+            raise OptionError(f"policy: cells={cells!r} is not allowed; it must be (rows, columns), as (7, 7).")
+        rows, columns = (at_least("policy", "cells", n, 1) for n in cells)
+        self.inputs = rows * columns
+        down, right = ((2 * torch.arange(n) + 1) / n - 1 for n in (rows, columns))
+        centres = torch.stack((right.repeat(rows), down.repeat_interleave(columns)), 1)
+        self.register_buffer("centres", centres, persistent=False)
+
+    def noise(self, draws: Draws, steps: int, rollouts: int = 1) -> Tensor:
+        """(steps, b * rollouts, cells) for all choices of a pass at once."""
+        return rolled(draws, rollouts, lambda one: one.gumbel(steps, self.inputs))
+
+    def forward(self, logits: Tensor, noise: Tensor | None = None, epoch: int = 0) -> Sample:
+        """The centre of a cell by its logits (b, cells): where `noise` puts it, or the likeliest without."""
+        log_probs = widen(logits).log_softmax(1)
+        chosen = (log_probs if noise is None else log_probs + noise.to(log_probs.dtype)).argmax(1)
+        # An argmax of NaN is a cell like any other; so is what follows from it, in silence.
+        place = self.centres.to(log_probs.dtype)[chosen] + 0 * log_probs.detach().sum(1, keepdim=True)
+        if noise is None:
+            return Sample(place, None, None)
+        log_prob = log_probs.gather(1, chosen[:, None]).squeeze(1)
+        p = log_probs.exp()
+        score = (one_hot(chosen, self.inputs) - p).detach()
+        return Sample(place, log_prob, -(p * log_probs).sum(1), score)
+
+
+Policy = GaussianPolicy | GridPolicy
+
+
+def rolled(draws: Draws, rollouts: int, drawn: Callable[[Draws], Tensor]) -> Tensor:
+    """(steps, b * rollouts, ...): what `drawn` gives, (b, steps, ...), for each rollout of each image."""
+    each = torch.stack([drawn(one) for one in rolls(draws, rollouts)], 1)
+    return each.flatten(0, 1).transpose(0, 1)
+
+
+def rolls(draws: Draws, rollouts: int) -> tuple[Draws, ...]:
+    """The draws of so many rollouts, the given one first."""
+    return tuple(draws.at(rollout=draws.rollout + rollout) for rollout in range(rollouts))

@@ -1,0 +1,136 @@
+"""Stochastic attention over positions."""
+
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, tanh
+from torch.nn.functional import one_hot
+
+from regard.attention.layers import Linear, softmax
+from regard.core.draws import Draws
+from regard.core.errors import OptionError
+from regard.core.facts import Facts, Paper
+from regard.core.hard import Hard
+from regard.core.options import at_least, positive
+from regard.core.precision import widen
+from regard.core.returns import Sample
+from regard.core.tap import Tap
+
+Form = Literal["reinforce", "gumbel", "soft"]
+Rule = Literal["greedy", "expectation"]
+
+
+class HardSpatial(Hard):
+    """Looks at one position of a feature map, or a few, chosen by chance while it learns.
+
+    p = softmax over positions of w tanh(V x + v); y = the mean of x at n positions drawn from p
+    soft: y = sum over positions of p x, which is deterministic
+
+    Xu et al.: Show, Attend and Tell: Neural Image Caption Generation with Visual Attention, ICML 2015, section 4.1
+    (stochastic "hard" attention; equations 8 to 13). It takes the place of the pooling before a classifier. With
+    `reinforce` the choice has a log-probability and is trained by a policy gradient; with `gumbel` it is relaxed: the
+    choice goes forward, the gradient of softmax((log p + Gumbel noise) / t) goes back (straight-through).
+
+    Args:
+        channels: c.
+        hidden: outputs of V.
+        form: `reinforce`, `gumbel`, or the `soft` twin.
+        positions: n, drawn independently; the n likeliest where nothing is drawn.
+        semi: the share of images that take the expectation instead of a sample while training with `reinforce`.
+        temperature: t.
+        evaluation: where nothing is drawn, the likeliest positions (`greedy`) or the `expectation`.
+
+    Shape:
+        x (b, c, ...) with 1 to 3 position axes. The sample's value is (b, c). The map is (b, 1, ...).
+
+    Raises:
+        OptionError: an option out of its range.
+        ShapeError: an x with another number of channels or axes.
+
+    Example:
+        >>> HardSpatial(64)(torch.randn(2, 64, 7, 5)).value.shape
+        torch.Size([2, 64])
+        >>> HardSpatial(64)(torch.randn(2, 64, 7, 5), Draws(0, torch.arange(2))).log_prob.shape
+        torch.Size([2])
+    """
+
+    facts: ClassVar[Facts] = Facts(
+        name="hard_spatial",
+        family="spatial",
+        kind="hard",
+        act="select",
+        paper=Paper(
+            title="Show, Attend and Tell: Neural Image Caption Generation with Visual Attention",
+            authors=(
+                "Kelvin Xu and Jimmy Ba and Ryan Kiros and Kyunghyun Cho and Aaron Courville and Ruslan Salakhutdinov"
+                " and Richard Zemel and Yoshua Bengio"
+            ),
+            year=2015,
+            venue="ICML",
+            identifier="arXiv:1502.03044",
+        ),
+        authors_code="https://github.com/kelvinxu/arctic-captions",
+        departures=(
+            "The scores depend on the features alone; the paper's depend on a decoder's state too.",
+            "Semi-sampling is decided for each image; the authors decide it for a whole batch.",
+            "There may be several positions, and a relaxed form.",
+        ),
+        at="head",
+        returns="sample",
+        parameters="c*hidden + 2*hidden",
+    )
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        hidden: int = 64,
+        form: Form = "reinforce",
+        positions: int = 1,
+        semi: float = 0.0,
+        temperature: float = 1.0,
+        evaluation: Rule = "greedy",
+    ) -> None:
+        super().__init__(channels)
+        if isinstance(semi, bool) or not isinstance(semi, int | float) or not 0 <= semi < 1:
+            raise OptionError(f"hard_spatial: semi={semi!r} is not allowed; it must be a share from 0 to below 1.")
+        self.form, self.evaluation, self.semi = form, evaluation, semi
+        self.positions = at_least("hard_spatial", "positions", positions, 1)
+        self.temperature = positive("hard_spatial", "temperature", temperature)
+        self.look = Linear(channels, at_least("hard_spatial", "hidden", hidden, 1))
+        self.score = Linear(hidden, 1, bias=False)
+        self.map = Tap("spatial", shares="position")
+
+    def forward(self, x: Tensor, draws: Draws | None = None) -> Sample:
+        """The features at the positions that it chooses; the sample's map is not differentiable with `reinforce`."""
+        self.expect(x)
+        tokens = x.flatten(2).transpose(1, 2)
+        log_p = self.score.logits(tanh(self.look.logits(tokens))).squeeze(2).log_softmax(1)
+        weights, log_prob = self._choose(log_p, draws)
+        map = self.map(weights.reshape(len(x), 1, *x.shape[2:]))
+        value = (map.flatten(2) @ widen(tokens)).squeeze(1).to(x.dtype)
+        # NaN has no argmax: without this a position would be chosen as if nothing had happened.
+        value = value + (0 * log_p.detach().sum(1, keepdim=True)).to(value.dtype)
+        p = log_p.exp()
+        score = None if log_prob is None else self.positions * (weights - p).detach()
+        return Sample(value, log_prob, -(p * log_p).sum(1), score)
+
+    def _choose(self, log_p: Tensor, draws: Draws | None) -> tuple[Tensor, Tensor | None]:
+        """The share (b, n) of each position, and the log-probability of the choice where it has one."""
+        count = log_p.shape[1]
+        if self.form == "soft" or (draws is None and self.evaluation == "expectation"):
+            return log_p.exp(), None
+        if draws is None:
+            likeliest = log_p.topk(min(self.positions, count), 1).indices
+            return one_hot(likeliest, count).to(log_p.dtype).mean(1), None
+        noisy = log_p.unsqueeze(1) + draws.gumbel(self.positions, count).to(log_p.dtype)
+        chosen = noisy.argmax(2)
+        drawn = one_hot(chosen, count).to(log_p.dtype).mean(1)
+        if self.form == "gumbel":
+            relaxed = softmax(noisy / self.temperature, 2).mean(1)
+            return drawn + (relaxed - relaxed.detach()), None
+        log_prob = log_p.gather(1, chosen).sum(1)
+        if not self.semi:
+            return drawn, log_prob
+        expected = draws.of("semi").uniform(1).to(log_p.dtype) < self.semi
+        return torch.where(expected, log_p.exp(), drawn), torch.where(expected.squeeze(1), 0 * log_prob, log_prob)

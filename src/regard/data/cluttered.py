@@ -1,0 +1,225 @@
+"""`cluttered:SOURCE[:size=60,pieces=4,piece=8]`: images of a source put somewhere on a larger canvas, among clutter."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from regard.core.draws import Draws
+from regard.core.errors import DataError, OptionError
+from regard.core.options import at_least
+from regard.core.seeding import key
+from regard.core.spec import Spec
+from regard.data.pictures import ArrayPictures, Pictures, Statistics
+from regard.data.source import Holding, Split
+
+CLUTTERED = "cluttered"
+
+_MEASURED = 2000
+"""So many canvases tell the mean and the standard deviation."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What a canvas holds besides one image.
+
+    Attributes:
+        size: side of the canvas in pixels, at least that of the images.
+        pieces: how many pieces of other images of the same split lie about; 0 only moves the image.
+        piece: side of a piece in pixels.
+    """
+
+    size: int = 60
+    pieces: int = 4
+    piece: int = 8
+
+    def __post_init__(self) -> None:
+        at_least("cluttered", "size", self.size, 1)
+        at_least("cluttered", "pieces", self.pieces, 0)
+        at_least("cluttered", "piece", self.piece, 1)
+
+
+class ClutteredPictures(Pictures):
+    """Canvases, each a function of (seed, split, epoch, index) and of nothing else.
+
+    A canvas holds an image of `base` at a random place and pieces cut from random images of `base` at random places,
+    combined by maximum. They are made in batches, without a loop over images, on the device where `base` lies.
+
+    Args:
+        base: images of one size.
+        scene: what a canvas holds.
+        seed: with the split's name it decides everything that is random.
+        split: the split's name.
+        epoch: whose canvases they are; `at_epoch` gives those of another.
+        numbers: (n,) the images' numbers in `base`; 0 to n - 1 by default.
+
+    Raises:
+        DataError: images larger than the canvas, or pieces larger than the images.
+
+    Example:
+        >>> from regard.data import open_source
+        >>> train = open_source("cluttered:mnist-mini:size=40,pieces=2").splits["train"]
+        >>> train.gather([0, 5]).shape, train.boxes([0]).shape
+        (torch.Size([2, 1, 40, 40]), torch.Size([1, 4]))
+        >>> bool((train.gather([0]) == train.at_epoch(1).gather([0])).all())
+        False
+    """
+
+    def __init__(
+        self,
+        base: ArrayPictures,
+        scene: Scene,
+        *,
+        seed: int,
+        split: str,
+        epoch: int = 0,
+        numbers: Tensor | None = None,
+    ) -> None:
+        height, width = base.images.shape[2:]
+        if max(height, width) > scene.size or scene.piece > min(height, width):
+            raise DataError(
+                f"cluttered: images of {height} x {width} pixels do not go with size={scene.size} and "
+                f"piece={scene.piece}: the size must be at least {max(height, width)}, a piece at most "
+                f"{min(height, width)}."
+            )
+        self.base, self.scene, self.seed, self.split, self.epoch = base, scene, seed, split, epoch
+        self.numbers = torch.arange(len(base)) if numbers is None else numbers
+        self.labels = base.labels[self.numbers]
+        self.channels = base.channels
+
+    def at_epoch(self, epoch: int) -> "ClutteredPictures":
+        """The canvases of another epoch: those of training images are drawn anew each time, the others never."""
+        return self._like(epoch=epoch if self.split == "train" else 0)
+
+    def on(self, device: torch.device) -> "ClutteredPictures":
+        """The same canvases, made on another device."""
+        base = self.base
+        images = base.images.to(device)
+        return self._like(base=ArrayPictures(images, base.labels, base.origin, base.numbers, base.called))
+
+    def read(self, index: int) -> Tensor:
+        """(c, size, size) uint8."""
+        return self.gather([index])[0]
+
+    def gather(self, indices: Sequence[int]) -> Tensor:
+        """(b, c, size, size) uint8, on the device where the images lie."""
+        images, device = self.base.images, self.base.images.device
+        own = self.numbers[torch.as_tensor(indices)]
+        places, cuts = self._drawn(own, device)
+        canvas = images.new_zeros(len(own), self.channels, self.scene.size, self.scene.size)
+        canvas = _put(canvas, images[own.to(device)], places[:, 0])
+        for number in range(self.scene.pieces):
+            other, top, left = cuts[:, number].unbind(1)
+            rows, columns = (start[:, None] + torch.arange(self.scene.piece, device=device) for start in (top, left))
+            piece = images[other[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+            canvas = torch.maximum(canvas, _put(torch.zeros_like(canvas), piece, places[:, 1 + number]))
+        return canvas
+
+    def boxes(self, indices: Sequence[int]) -> Tensor:
+        """(b, 4) int64: left, top, right and bottom of each image on its canvas; right and bottom lie outside it."""
+        own = self.numbers[torch.as_tensor(indices)]
+        top, left = self._drawn(own, torch.device("cpu"))[0][:, 0].unbind(1)
+        height, width = self.base.images.shape[2:]
+        return torch.stack((left, top, left + width, top + height), 1)
+
+    def _drawn(self, own: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+        """(b, 1 + pieces, 2) top and left of image and pieces; (b, pieces, 3) image, top and left of each cut."""
+        height, width = self.base.images.shape[2:]
+        size, piece, count = self.scene.size, self.scene.piece, self.scene.pieces
+        draws = Draws(key(self.seed, "cluttered", self.split), own.to(device), epoch=self.epoch)
+        chance = draws.uniform(1 + count, 5, dtype=torch.float64)
+        free = torch.full((1 + count, 2), size - piece + 1, device=device)
+        free[0] = torch.tensor((size - height + 1, size - width + 1), device=device)
+        cuts = torch.tensor((len(self.base), height - piece + 1, width - piece + 1), device=device)
+        return (chance[..., :2] * free).long(), (chance[:, 1:, 2:] * cuts).long()
+
+    def names(self, index: int) -> str:
+        """For example `x_train[17] among clutter`."""
+        return f"{self.base.names(int(self.numbers[index]))} among clutter"
+
+    def take(self, indices: Tensor) -> "ClutteredPictures":
+        """These canvases, numbered anew from 0; they hold what they held."""
+        return self._like(numbers=self.numbers[indices])
+
+    def joined(self, other: "ClutteredPictures") -> "ClutteredPictures":
+        """Canvases of the images of both, drawn anew, as clutter is then cut from all of them."""
+        numbers = torch.cat((self.numbers, other.numbers + len(self.base)))
+        return self._like(base=self.base.joined(other.base), numbers=numbers)
+
+    def sizes(self) -> Tensor:
+        """(n, 2), all the same."""
+        return torch.tensor((self.scene.size, self.scene.size)).expand(len(self), 2)
+
+    def statistics(self) -> Statistics:
+        """Of the first canvases of the first epoch."""
+        some = self.at_epoch(0).gather(range(min(_MEASURED, len(self)))).cpu()
+        return ArrayPictures(some, self.labels[: len(some)], "").statistics()
+
+    def contents(self) -> tuple[str, ...]:
+        """A hash of each image with its scene and seed; that of an image in two splits is the same in both."""
+        made = repr((self.scene, self.seed))
+        return tuple(f"{content} {made}" for content in self.base.take(self.numbers).contents())
+
+    def _like(self, **changed: object) -> "ClutteredPictures":
+        own = {"base": self.base, "scene": self.scene, "seed": self.seed, "split": self.split, "epoch": self.epoch}
+        return ClutteredPictures(**{**own, "numbers": self.numbers, **changed})  # type: ignore[arg-type]
+
+
+def _put(canvas: Tensor, images: Tensor, corners: Tensor) -> Tensor:
+    """The canvas with each image (b, c, h, w) at its corner (b, 2), top and left."""
+    height, width = images.shape[2:]
+    rows = corners[:, :1] + torch.arange(height, device=canvas.device)
+    columns = corners[:, 1:] + torch.arange(width, device=canvas.device)
+    batch = torch.arange(len(images), device=canvas.device)
+    # Fancy indices beside a slice come first: the channels stand last in what is assigned.
+    canvas[batch[:, None, None], :, rows[:, :, None], columns[:, None, :]] = images.permute(0, 2, 3, 1)
+    return canvas
+
+
+def open_cluttered(text: str, seed: int, open_inner: Callable[[str], Holding]) -> Holding:
+    """What the inner source holds, with canvases made of each split once it is known which images are in it.
+
+    Args:
+        text: the inner source, and after a colon the options of the scene, as `mnist-mini:size=60,pieces=4`.
+        seed: decides what is random.
+        open_inner: opens the inner source.
+
+    Raises:
+        DataError: images that are not all of one size in memory, or that do not fit the canvas.
+        OptionError: no such option, or a value out of its range.
+    """
+    inner, scene = _read(text)
+    holding = open_inner(inner)
+
+    def made(split: Split, pictures: Pictures) -> Pictures:
+        assert isinstance(pictures, ArrayPictures)
+        return ClutteredPictures(pictures, scene, seed=seed, split=split)
+
+    in_memory = all(isinstance(part, ArrayPictures) for part in holding.parts.values())
+    if not in_memory or holding.made is not None:
+        raise DataError(
+            f"{CLUTTERED}:{text}: the images of {inner} do not lie in memory in one size: take a shipped set, "
+            "npz:PATH or a set of torchvision with small images."
+        )
+    return replace(holding, name=f"{CLUTTERED}:{text}", made=made, mirror=False)
+
+
+def _read(text: str) -> tuple[str, Scene]:
+    """The inner source and the scene.
+
+    >>> _read("npz:digits.npz:size=100,pieces=8")
+    ('npz:digits.npz', Scene(size=100, pieces=8, piece=8))
+    >>> _read("mnist-mini")
+    ('mnist-mini', Scene(size=60, pieces=4, piece=8))
+    """
+    inner, _, options = text.rpartition(":")
+    if not inner or not re.fullmatch(r"\w+=[^,]*(,\w+=[^,]*)*", options):
+        return text, Scene()
+    given = Spec.parse(f"cluttered:{options}").options
+    known = list(Scene.__dataclass_fields__)
+    for name in given:
+        if name not in known:
+            raise OptionError(f"{CLUTTERED}:{text}: there is no option {name!r}; there are {', '.join(known)}.")
+    return inner, Scene(**given)  # type: ignore[arg-type]

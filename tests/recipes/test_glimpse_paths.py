@@ -1,0 +1,37 @@
+import torch
+
+from regard import models
+from regard.explanation import look
+from regard.recipes.glimpse_paths import path_of
+
+
+def made(net, images, classes=()):
+    return path_of(net, look(net, images), images, None, classes)
+
+
+def test_the_path_is_that_of_the_network():
+    net = models.create("ram:glimpses=4,patch=5,scales=2", num_classes=3, in_channels=1, seed=0).eval()
+    images = torch.rand(2, 1, 20, 30)
+    path = made(net, images, "abc")
+    with torch.no_grad():
+        answer = net(images)
+    want = torch.stack([sample.value for sample in answer.samples], 1)[0]
+    assert torch.equal(torch.from_numpy(path.places[1:]), want)
+    assert path.sides == (5.0, 10.0)
+    assert path.seen.shape == (4, 2, 5, 5, 3)
+    torch.testing.assert_close(torch.from_numpy(path.probabilities), answer.looks[0].softmax(1))
+    assert path.classes == ("a", "b", "c")
+
+
+def test_the_first_patch_is_the_middle_of_the_image():
+    net = models.create("ram:glimpses=1,patch=4", num_classes=3, in_channels=3, seed=0).eval()
+    images = torch.rand(1, 3, 8, 8)
+    seen = made(net, images).seen[0, 0]
+    middle = images[0, :, 2:6, 2:6].permute(1, 2, 0)
+    stretched = ((middle - middle.min()) / (middle.max() - middle.min()) * 255).round()
+    assert torch.equal(torch.from_numpy(seen).float(), stretched)
+
+
+def test_other_networks_have_no_path():
+    net = models.create("se_resnet8", num_classes=3, in_channels=1, seed=0).eval()
+    assert made(net, torch.rand(1, 1, 16, 16)) is None
