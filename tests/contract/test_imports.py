@@ -31,7 +31,7 @@ def test_the_contracts_of_import_linter_hold():
 
 @pytest.fixture(scope="module")
 def cold_imports():
-    """CPU seconds and new top-level packages of `import regard` and the making of a mechanism, in fresh interpreters."""
+    """CPU seconds and new top-level packages of `import regard` and of making a mechanism, in fresh interpreters."""
     command = [sys.executable, "-c", MEASURE]
     return [
         json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from regard.attention import names
+from regard.attention import CATALOGUE
 from regard.core import DataError, ImageBatch, OptionError, RegardError, ShapeError, taps
 from regard.explanation import MODES, ablate, replaced
 from regard.explanation.recalibration import normalisations
@@ -157,7 +157,7 @@ def test_several_labels_must_all_be_right():
     assert ablation.row("neutral").accuracy == pytest.approx(expected)
 
 
-@pytest.mark.parametrize("mechanism", names())
+@pytest.mark.parametrize("mechanism", [m.facts.name for m in CATALOGUE])
 def test_every_mechanism_can_be_ablated_and_is_put_back(mechanism):
     net = classifier(mechanism)
     net.train()

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from regard.attention import create, names
+from regard.attention import CATALOGUE, create
 from regard.core import Tap, taps
 from regard.explanation import look
 from regard.explanation.observation import observe
@@ -57,7 +57,7 @@ def test_branches_are_named():
         assert shares[1, branch, channel] == weight == shares[1, :, channel].max()
 
 
-@pytest.mark.parametrize("mechanism", names())
+@pytest.mark.parametrize("mechanism", [m.facts.name for m in CATALOGUE])
 def test_every_mechanism_with_channel_weights_is_found_and_put_back(mechanism):
     net = classifier(mechanism).train()
     buffers = [b.clone() for b in net.buffers()]
