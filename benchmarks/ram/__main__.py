@@ -29,21 +29,30 @@ QUICK = {"data": "mnist-mini", "epochs": 4}
 """The two-minute form: the shipped images, few epochs; its figure is compared with nothing."""
 
 
-def settings_of(row: str, mnist: str, *, quick: bool, epochs: int | None) -> dict[str, object]:
-    """What `train` takes: the row's run file with the path of the images in it."""
+def settings_of(
+    row: str, mnist: str, *, quick: bool, epochs: int | None, batch_size: int | None = None
+) -> dict[str, object]:
+    """What `train` takes: the row's run file with the path of the images in it.
+
+    Another batch size changes the learning rate by the root of its ratio.
+    """
     settings = yaml.safe_load((HERE / f"{row}.yaml").read_text(encoding="utf-8"))
     wanted = QUICK["epochs"] if quick else epochs
     if wanted is not None:
         settings["model"] = settings["model"].replace(f"std_epochs={settings['epochs']}", f"std_epochs={wanted}")
         settings["epochs"] = wanted
     settings["data"] = settings["data"].replace("npz:mnist.npz", QUICK["data"] if quick else f"npz:{mnist}")
+    if batch_size is not None:
+        settings["lr"] *= (batch_size / settings["batch_size"]) ** 0.5
+        settings["batch_size"] = batch_size
     own = {name: settings.pop(name) for name in ("data", "model", "augment")}
     return {**own, "recipe": Recipe(**settings)}
 
 
 def run(row: str, arguments: argparse.Namespace) -> None:
     """Trains and tests one row, and appends what came of it."""
-    settings = settings_of(row, arguments.mnist, quick=arguments.quick, epochs=arguments.epochs)
+    asked = {"quick": arguments.quick, "epochs": arguments.epochs, "batch_size": arguments.batch_size}
+    settings = settings_of(row, arguments.mnist, **asked)
     folder = Path(arguments.runs) / (f"{row}-quick" if arguments.quick else f"{row}-seed{arguments.seed}")
     begun = (folder / "settings.yaml").exists()
     kept = {"resume": str(folder)} if begun else {"out": str(folder), "seed": arguments.seed, **settings}
@@ -88,6 +97,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("--mnist", default="mnist.npz", help="the full set as an npz file of Keras' layout")
     parser.add_argument("--quick", action="store_true", help="two minutes on the shipped images")
     parser.add_argument("--epochs", type=int, help="instead of the run file's, its schedule with it")
+    parser.add_argument("--batch-size", type=int, help="instead of the run file's, as 1024 on a GPU")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--threads", type=int)

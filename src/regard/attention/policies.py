@@ -83,12 +83,14 @@ class GaussianPolicy(nn.Module):
         mean = widen(mean)
         if noise is None:
             return Sample(mean.clamp(-1, 1), None, None)
-        std = torch.as_tensor(self.deviation(epoch), dtype=mean.dtype, device=mean.device)
+        std = self.deviation(epoch)
+        # A number stays one: made a tensor, it would be copied to the device in every step.
+        log_std = std.log() if isinstance(std, Tensor) else math.log(std)
         drawn = (mean + std * noise.to(mean.dtype)).detach()
-        log_prob = -((drawn - mean) / std).square().sum(1) / 2 - self.inputs * (std.log() + math.log(2 * math.pi) / 2)
-        entropy = self.inputs * (std.log() + (1 + math.log(2 * math.pi)) / 2)
-        score = ((drawn - mean) / std.square()).detach()
-        return Sample(drawn.clamp(-1, 1), log_prob, entropy.expand(mean.shape[0]), score)
+        log_prob = -((drawn - mean) / std).square().sum(1) / 2 - self.inputs * (log_std + math.log(2 * math.pi) / 2)
+        entropy = mean.new_zeros(mean.shape[0]) + self.inputs * (log_std + (1 + math.log(2 * math.pi)) / 2)
+        score = ((drawn - mean) / std**2).detach()
+        return Sample(drawn.clamp(-1, 1), log_prob, entropy, score)
 
 
 class GridPolicy(nn.Module):

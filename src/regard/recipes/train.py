@@ -83,42 +83,42 @@ def train(
 ) -> Trained:
     """Trains a network on pictures and keeps it with its settings, its classes and its preprocessing.
 
-        The run's folder gets settings.yaml (a run file for --config), weights.safetensors, epochs.csv, steps.csv,
-        TensorBoard events and, at the end of every epoch, a checkpoint. Only training and validation pictures are used.
+    The run's folder gets settings.yaml (a run file for --config), weights.safetensors, epochs.csv, steps.csv,
+    TensorBoard events and, at the end of every epoch, a checkpoint. Only training and validation pictures are used.
 
-        Args:
-                data: fashion-mini, mnist-mini, folder:PATH, npz:PATH, torchvision:NAME, or cluttered: before one of them.
-            model: a network: resnet8 to resnet110 for small pictures, resnet18 to resnet101 for large ones, timm:NAME or
-                    torchvision:NAME.
-            attention: a mechanism, NAME[:option=value,...]; `regard list` shows them.
-            weights: a .safetensors or .pth file to start from; a head of another number of classes, and attention that
-                the file lacks, start anew.
-            out: the run's folder; runs/DATA-MODEL by default.
-            resume: the folder of a run that was stopped: goes on after its last complete epoch, with its own settings,
-                and ends with the weights that it would have had.
-            augment: random changes of the training pictures.
-            size: what the network sees, in pixels, one number for a square or HEIGHTxWIDTH; by default that of the images
-                where all have one size up to 96 pixels, else a square of up to 224.
-            fit: how images of other shapes come to that size: `crop` cuts the middle out, `pad` adds a border, `squeeze`
-                changes their shape.
-            patch: side in pixels of the patches that the network sees of a picture too large for it: attention pooling
-                weighs them, and `regard explain` shows which mattered. The whole picture is brought to `size`, uncropped.
-            patch_stride: pixels from patch to patch; less than `patch` makes them overlap.
-            recompute: with patches, compute features again for the gradient instead of keeping them: less memory, more
-                time, the same result.
-            balanced: draw every class equally often.
-            seed: of the initial weights, the order, the augmentation and every step.
-            device: where to train.
-            threads: processor threads; PyTorch's own choice by default.
-            workers: processes that read pictures; by default none where the pictures are in memory.
-            reading: how its images are read and divided.
-            recipe: how the network is trained.
+    Args:
+            data: fashion-mini, mnist-mini, folder:PATH, npz:PATH, torchvision:NAME, or cluttered: before one of them.
+        model: a network: resnet8 to resnet110 for small pictures, resnet18 to resnet101 for large ones, timm:NAME or
+                torchvision:NAME.
+        attention: a mechanism, NAME[:option=value,...]; `regard list` shows them.
+        weights: a .safetensors or .pth file to start from; a head of another number of classes, and attention that
+            the file lacks, start anew.
+        out: the run's folder; runs/DATA-MODEL by default.
+        resume: the folder of a run that was stopped: goes on after its last complete epoch, with its own settings,
+            and ends with the weights that it would have had.
+        augment: random changes of the training pictures.
+        size: what the network sees, in pixels, one number for a square or HEIGHTxWIDTH; by default that of the images
+            where all have one size up to 96 pixels, else a square of up to 224.
+        fit: how images of other shapes come to that size: `crop` cuts the middle out, `pad` adds a border, `squeeze`
+            changes their shape.
+        patch: side in pixels of the patches that the network sees of a picture too large for it: attention pooling
+            weighs them, and `regard explain` shows which mattered. The whole picture is brought to `size`, uncropped.
+        patch_stride: pixels from patch to patch; less than `patch` makes them overlap.
+        recompute: with patches, compute features again for the gradient instead of keeping them: less memory, more
+            time, the same result.
+        balanced: draw every class equally often.
+        seed: of the initial weights, the order, the augmentation and every step.
+        device: where to train.
+        threads: processor threads; PyTorch's own choice by default.
+        workers: processes that read pictures; by default none where the pictures are in memory.
+        reading: how its images are read and divided.
+        recipe: how the network is trained.
 
-        Returns:
-            The run's folder, and how good the network is on the validation pictures.
+    Returns:
+        The run's folder, and how good the network is on the validation pictures.
 
-        Raises:
-            RegardError: what is asked for cannot be had; the text says what to do.
+    Raises:
+        RegardError: what is asked for cannot be had; the text says what to do.
     """
     asked = Settings(
         data=data or "", model=model, attention=attention, weights=weights, augment=augment, size=size, fit=fit,
