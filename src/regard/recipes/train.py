@@ -89,8 +89,8 @@ def train(
     Args:
         data: fashion-mini, mnist-mini, folder:PATH, npz:PATH or torchvision:NAME; cluttered: before one puts its images
             among clutter on a larger canvas, as in cluttered:mnist-mini:size=60,pieces=4.
-        model: a network: resnet8 to resnet110 for small pictures, resnet18 to resnet101 for large ones; ram, which looks
-            through glimpses, with its options after a colon, as in ram:glimpses=6,patch=8; timm:NAME or
+        model: a network: resnet8 to resnet110 for small pictures, resnet18 to resnet101 for large ones; ram, which
+            looks through glimpses, with its options after a colon, as in ram:glimpses=6,patch=8; timm:NAME or
             torchvision:NAME.
         attention: a mechanism, NAME[:option=value,...]; `regard list` shows them.
         weights: a .safetensors or .pth file to start from; a head of another number of classes, and attention that
