@@ -1,6 +1,7 @@
 """Preprocessing: sizes, values, the way into a file and back."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from PIL import Image
 from torchvision.transforms import v2
 
 from regard.core.errors import DataError, OptionError
-from regard.data import Preprocessing, open_source, preprocessing_for
+from regard.data import Preprocessing, open_source, preprocessing_for, unlike_warnings
 
 GREY = Preprocessing(size=(28, 28), channels=1, mean=(0.25,), std=(0.5,))
 RGB = Preprocessing(size=(64, 64), channels=3, mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4), resize="crop")
@@ -139,3 +140,15 @@ def test_the_range_of_values_goes_into_the_file_and_back():
     assert Preprocessing.from_json(record) == GREY
     with pytest.raises(OptionError, match="value_range None or"):
         Preprocessing(size=(8, 8), channels=1, mean=(0.5,), std=(0.2,), value_range=(3, 3))
+
+
+def test_deep_images_are_named_where_no_range_is_known():
+    known = Preprocessing((8, 8), 1, (0.5,), (0.2,), "crop", mirror=False)
+    sizes = torch.tensor([[8, 8], [8, 8]])
+    assert unlike_warnings(sizes, (), known) == ()
+    (said,) = unlike_warnings(sizes, ["a.png"], known)
+    assert "1 here have more, such as a.png: of them the values 0 to 65535" in said
+    (said,) = unlike_warnings(sizes, ["a.png"], known, (924, 1131))
+    assert "924 to 1131" in said
+    assert "--value-range" in said
+    assert unlike_warnings(sizes, ["a.png"], replace(known, value_range=(0, 4095))) == ()

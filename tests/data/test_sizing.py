@@ -108,3 +108,9 @@ def test_the_size_may_be_any_shape(edges):
     assert preprocessing_for(edges).size == preprocessing_for(edges, fit="squeeze").size == (48, 48)
     with pytest.raises(OptionError, match="fit='stretch'"):
         preprocessing_for(edges, fit="stretch")
+
+
+def test_a_trained_network_cannot_change_its_crop():
+    (said,) = crop_warning(torch.tensor([[48, 200]] * 4), (32, 32), trained=True)
+    assert said.startswith("A crop to 32 x 32 cuts more than a third off 4 of 4 images")
+    assert "The network was trained so" in said

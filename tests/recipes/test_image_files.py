@@ -1,9 +1,12 @@
 """Files and folders become the images in them, each once, and an account of the rest."""
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from regard.core import DataError
-from regard.recipes.image_files import image_files
+from regard.data import Preprocessing
+from regard.recipes.image_files import image_files, warn_of_unlike
 
 
 @pytest.fixture
@@ -36,3 +39,15 @@ def test_refused(folder, tmp_path):
         image_files("explain", [str(tmp_path / "absent")], "skip")
     with pytest.raises(DataError, match="name the pictures"):
         image_files("explain", [], "skip")
+
+
+def test_what_a_network_sees_otherwise_is_said(tmp_path, capsys):
+    Image.fromarray(np.full((8, 40), 1000, np.uint16)).save(tmp_path / "deep.png")
+    (tmp_path / "torn.png").write_bytes(b"no image")
+    known = Preprocessing((8, 8), 1, (0.5,), (0.2,), "crop", mirror=False)
+    warn_of_unlike([tmp_path / "torn.png", tmp_path / "deep.png"], known)
+    said = " ".join(capsys.readouterr().err.split())
+    assert "cuts more than a third off 1 of 1 images" in said
+    assert "deep.png: of them the values 0 to 65535" in said
+    warn_of_unlike([tmp_path / "torn.png"], known)
+    assert capsys.readouterr().err == ""

@@ -9,7 +9,7 @@ from PIL import Image
 from regard.data import ArrayPictures
 from regard.data.source import Holding, Opening, assemble
 from regard.recipes.show_data import sheet_of
-from regard.report.contact_sheet import COLUMNS, ROWS
+from regard.report.contact_sheet import COLUMNS, ROWS, ClassRow, contact_sheet
 
 
 def source(classes, multi_label=False, size=(6, 6)):
@@ -50,3 +50,11 @@ def test_a_sheet_of_many_classes_shows_the_first():
 
 def test_the_same_source_gives_the_same_sheet():
     assert sheet_of(source(3)) == sheet_of(source(3))
+
+
+def test_a_wide_name_ends_before_the_pictures():
+    rows = [ClassRow("W" * 60, (1, 1, 1), [torch.full((3, 6, 6), 90, dtype=torch.uint8)])]
+    pixels = np.asarray(Image.open(io.BytesIO(contact_sheet("x", ("a", "b", "c"), rows, 1))).convert("L"))
+    inside = 256  # px, a little right of where the pictures begin
+    assert np.unique(pixels[80:150, inside : inside + 90]).size == 1
+    assert pixels[80:150, inside - 12 : inside - 5].min() > 200

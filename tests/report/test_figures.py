@@ -44,6 +44,13 @@ def test_arms_of_one_seed_and_one_accuracy_are_drawn_without_a_warning(results, 
     assert not recwarn.list
 
 
+def test_costs_that_differ_little_are_written_whole(results):
+    arms = tuple(replace(arm, macs=6_870_000 + n) for n, arm in enumerate(results.arms))
+    svg = score_against_cost(replace(results, arms=arms))[-1].svg
+    assert ">+6.87<" not in svg
+    assert ">6.87" in svg
+
+
 def test_a_cost_that_was_not_measured_has_no_panel(results):
     arms = (*results.arms[:-1], replace(results.arms[-1], inference=None))
     assert [p.title for p in score_against_cost(replace(results, arms=arms))] == ["Parameters", "Multiply-adds"]

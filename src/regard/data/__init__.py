@@ -6,7 +6,7 @@ from regard.data.cluttered import ClutteredPictures
 from regard.data.loading import loader
 from regard.data.opening import Reading, open_for_scoring, open_source
 from regard.data.pictures import ArrayPictures, Pictures, Statistics
-from regard.data.preprocessing import Preprocessing, fit_warnings, preprocessing_for
+from regard.data.preprocessing import Preprocessing, fit_warnings, preprocessing_for, scoring_warnings, unlike_warnings
 from regard.data.reading import PIXEL_LIMIT, BadPicture, BadPictureError, read_picture
 from regard.data.sizing import Fit
 from regard.data.source import Source
@@ -33,4 +33,6 @@ __all__ = [
     "open_source",
     "preprocessing_for",
     "read_picture",
+    "scoring_warnings",
+    "unlike_warnings",
 ]

@@ -1,6 +1,6 @@
 """What is done to a picture before a network sees it; saved with the weights, so that predicting does the same."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal, Self
 
@@ -12,7 +12,8 @@ from regard.core.errors import DataError, OptionError
 from regard.core.options import one_of
 from regard.data.augmentation import Augment, augmenting
 from regard.data.cluttered import ClutteredPictures
-from regard.data.depth import ValueRange
+from regard.data.depth import SIXTEEN_BITS, ValueRange
+from regard.data.files import FilePictures
 from regard.data.sizing import FITS, Fit, crop_warning, parse_size, sized
 from regard.data.source import Source
 
@@ -182,6 +183,37 @@ def fit_warnings(source: Source, preprocessing: Preprocessing) -> tuple[str, ...
     if preprocessing.resize != "crop":
         return ()
     return crop_warning(source.splits["train"].sizes(), preprocessing.size)
+
+
+def unlike_warnings(
+    sizes: Tensor, deep: Sequence[str], preprocessing: Preprocessing, value_range: ValueRange | None = None
+) -> tuple[str, ...]:
+    """Warnings of images that a trained network sees otherwise than one might think: cut, or on another range.
+
+    Args:
+        sizes: (n, 2), height and width of each image.
+        deep: names of those with more than 8 bits a value.
+        preprocessing: of the network.
+        value_range: the values that become black and white where the preprocessing knows none; all 16 bits if None.
+    """
+    found = crop_warning(sizes, preprocessing.size, trained=True) if preprocessing.resize == "crop" else ()
+    if not deep or preprocessing.value_range is not None:
+        return found
+    low, high = value_range or SIXTEEN_BITS
+    remedy = "--value-range LOW:HIGH chooses others" if value_range else "convert them to 8 bits to choose others"
+    return (
+        *found,
+        f"The network was trained on images with 8 bits, and {len(deep):,} here have more, such as {deep[0]}: of them "
+        f"the values {low:g} to {high:g} become black to white; {remedy}.",
+    )
+
+
+def scoring_warnings(source: Source, preprocessing: Preprocessing) -> tuple[str, ...]:
+    """Warnings of a source that a network is scored on and was not trained on."""
+    whole = source.splits["all"]
+    checked = whole.checked if isinstance(whole, FilePictures) else ()
+    deep = [whole.names(number) for number, one in enumerate(checked) if one.deep is not None]
+    return unlike_warnings(whole.sizes(), deep, preprocessing, source.value_range)
 
 
 def _square(sizes: Tensor, fit: Fit) -> tuple[int, int]:

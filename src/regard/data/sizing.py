@@ -138,16 +138,25 @@ def lost(sizes: Tensor, size: tuple[int, int]) -> Tensor:
     return 1 - scale**2 * size[0] * size[1] / (height * width)
 
 
-def crop_warning(sizes: Tensor, size: tuple[int, int]) -> tuple[str, ...]:
-    """A warning where a crop cuts more than a third off images because of their shape."""
+def crop_warning(sizes: Tensor, size: tuple[int, int], *, trained: bool = False) -> tuple[str, ...]:
+    """A warning where a crop cuts more than a third off images because of their shape.
+
+    Args:
+        sizes: (n, 2), height and width of each image.
+        size: what the crop leaves.
+        trained: whether a network that is trained already sees them, so that how they fit is settled.
+    """
     shares = lost(sizes, size)
     many = int((shares > MUCH + 1e-6).sum())
     if not many:
         return ()
     typical = sizes[shares.argsort()[-(many + 1) // 2]].tolist()
     whole = 1 - (1 - float(shares.sort().values[-(many + 1) // 2])) * CROPPED**2
+    remedy = "Keep them whole with --fit pad or --fit squeeze, or choose a shape with --size HEIGHTxWIDTH."
+    if trained:
+        remedy = "The network was trained so; one trained with --fit pad or --fit squeeze sees them whole."
     return (
-        f"A crop to {size[0]} x {size[1]} cuts more than a third off {many:,} of {len(sizes):,} training images for "
-        f"their shape alone: of one of {typical[0]} x {typical[1]} it leaves {100 * (1 - whole):.0f} %. Keep them "
-        "whole with --fit pad or --fit squeeze, or choose a shape with --size HEIGHTxWIDTH.",
+        f"A crop to {size[0]} x {size[1]} cuts more than a third off {many:,} of {len(sizes):,} "
+        f"{'images' if trained else 'training images'} for their shape alone: of one of {typical[0]} x {typical[1]} it "
+        f"leaves {100 * (1 - whole):.0f} %. {remedy}",
     )

@@ -20,7 +20,7 @@ from regard.data.reading import tensor_of
 from regard.explanation import ActiveChannels, look
 from regard.explanation.places import Paths, tapped
 from regard.recipes.glimpse_paths import path_of
-from regard.recipes.image_files import image_files
+from regard.recipes.image_files import image_files, warn_of_unlike
 from regard.recipes.network import load_network
 from regard.recipes.versions import versions
 from regard.report import Overlay, overlay
@@ -204,6 +204,8 @@ def explain_pictures(
     files, tally = image_files("explain", pictures, on_bad) if pictures else ([], Tally(1))
     seer = _seer(run, (), None)
     seer.net.to(training.resolve_device(device))
+    if seer.preprocessing is not None:
+        warn_of_unlike(files, seer.preprocessing)
     images: list[tuple[str, Image]] = [(printable(path.stem), path) for path in files]
     found: list[Explanation] = []
     folders: list[Path] = []

@@ -4,9 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
+import torch
+
 from regard.core.errors import DataError
-from regard.data.account import Tally
+from regard.data import BadPictureError, Preprocessing, unlike_warnings
+from regard.data.account import Tally, printable
 from regard.data.listing import Walked, find_pictures
+from regard.data.reading import is_deep, opened, our_limit_only, upright_size
+from regard.recipes.console import say
 
 
 def image_files(command: str, images: Sequence[str], on_bad: Literal["skip", "fail"]) -> tuple[list[Path], Tally]:
@@ -41,3 +46,19 @@ def image_files(command: str, images: Sequence[str], on_bad: Literal["skip", "fa
     if on_bad == "fail" and (faults := [entry for entry in tally.left_out if entry.bad]):
         raise DataError(f"{command}: {faults[0]}. Leave it out with --on-bad skip, or remove it.")
     return list(files), tally
+
+
+def warn_of_unlike(files: Sequence[Path], preprocessing: Preprocessing) -> None:
+    """Says where the network sees images otherwise than one might think; those that cannot be read are passed over."""
+    sizes, deep = [], []
+    with our_limit_only():
+        for path in files:
+            try:
+                with opened(path) as image:
+                    sizes.append(upright_size(image))
+                    if is_deep(image):
+                        deep.append(printable(path))
+            except BadPictureError:
+                continue
+    for warning in unlike_warnings(torch.tensor(sizes).reshape(-1, 2), deep, preprocessing):
+        say(f"warning: {warning}", style="yellow")

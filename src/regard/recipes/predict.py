@@ -20,7 +20,7 @@ from regard.core.files import write_whole
 from regard.core.options import at_least, one_of
 from regard.data import PIXEL_LIMIT, Account, BadPictureError, LeftOut, read_picture
 from regard.data.account import Tally, printable
-from regard.recipes.image_files import image_files
+from regard.recipes.image_files import image_files, warn_of_unlike
 from regard.recipes.network import Loaded, batch_size_for, load_network
 from regard.training import DeviceName
 
@@ -118,6 +118,7 @@ def predict(
     files, tally = image_files("predict", images, on_bad)
     loaded = load_network(run)
     loaded.net.to(place)
+    warn_of_unlike(files, loaded.preprocessing)
     predictions: list[Prediction] = []
     size = batch_size_for(loaded.preprocessing)
     for batch in (files[start : start + size] for start in range(0, len(files), size)):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
@@ -12,7 +12,7 @@ from torch import Tensor
 from regard import models, training
 from regard.core.errors import DataError, OptionError, RunError
 from regard.core.run_record import DataRecord, InputRecord, NetworkRecord, RunRecord, TaskRecord
-from regard.data import Preprocessing, Reading, Source, open_for_scoring, open_source
+from regard.data import Preprocessing, Reading, Source, open_for_scoring, open_source, scoring_warnings
 from regard.data.checking import Progress
 from regard.data.source import Split
 from regard.recipes.console import console, say
@@ -221,7 +221,10 @@ def _another(loaded: Loaded, name: str, reading: Reading, known: DataRecord | No
             f"{loaded.path} tells {_list(loaded.classes, loaded.multi_label)} apart, but the classes of {name} are "
             f"{_list(source.classes, source.multi_label)}: name pictures with the same kind of labels."
         )
-    return Judged(source, own="all" not in source.splits)
+    if "all" not in source.splits:
+        return Judged(source, own=True)
+    warnings = (*source.warnings, *scoring_warnings(source, loaded.preprocessing))
+    return Judged(replace(source, warnings=warnings), own=False)
 
 
 def _list(names: Sequence[str], multi_label: bool) -> str:

@@ -3,11 +3,15 @@
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from torch import Tensor
 from torchvision.transforms.v2.functional import resize
 
 from regard.report.fonts import Lettering, lettering_for
+
+if TYPE_CHECKING:
+    from matplotlib.text import Text
 
 ROWS = 24
 """Classes on a sheet."""
@@ -73,9 +77,8 @@ def _drawn(title: str, splits: Sequence[str], rows: Sequence[ClassRow], classes:
     for number, row in enumerate(rows):
         top = _HEADER + number * (_CELL + _GAP)
         middle = top + _CELL / 2
-        axes.text(
-            _GAP * 2, middle - 0.1, _short(lettering.write(row.name)), fontsize=10.5, va="center", parse_math=False
-        )
+        name = axes.text(_GAP * 2, middle - 0.1, "", fontsize=10.5, va="center", parse_math=False)
+        _fill(name, lettering.write(row.name))
         numbers = " / ".join(f"{count:,}" for count in row.counts)
         axes.text(_GAP * 2, middle + 0.14, numbers, fontsize=8.5, color="0.35", va="center")
         for column, picture in enumerate(map(_reduced, row.pictures)):
@@ -107,5 +110,10 @@ def _fitted(picture: Tensor, left: float, top: float) -> tuple[float, float, flo
     return x, x + width * scale, y + height * scale, y
 
 
-def _short(text: str, most: int = 22) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
+def _fill(place: "Text", text: str) -> None:
+    """Writes as much of the text as the caption's width takes."""
+    room = (_CAPTION - 3 * _GAP) * _DPI
+    place.set_text(text)
+    while len(text) > 1 and place.get_window_extent().width > room:
+        text = text[:-1]
+        place.set_text(text + "…")

@@ -159,6 +159,7 @@ def _few_ticks(axes: "Axes") -> None:
     from matplotlib.ticker import MaxNLocator
 
     axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.ticklabel_format(axis="x", useOffset=False)
 
 
 def training_curves(results: Results) -> tuple[Figure, ...]:

@@ -70,6 +70,7 @@ class ProgressBar(L.Callback):
 def line(row: Epoch, epochs: int) -> str:
     """What is said of a finished epoch: the score of choice and the one after it.
 
+    >>> from regard.core import Score, Scores
     >>> scores = (Score(name="accuracy", value=0.8123, unit="%"), Score(name="loss", value=0.4, better="lower"))
     >>> val = Scores(all=scores, choice="accuracy")
     >>> line(Epoch(epoch=3, step=90, lr=0.1, train_loss=0.5, val=val, seconds=12.3), 10)
