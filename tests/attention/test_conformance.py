@@ -54,7 +54,7 @@ HELPERS = {
 }
 """For each file beside the families, a mechanism that uses it and a number of position axes other than its main one."""
 
-NO_HELPERS = ("catalogue", "exchange")
+NO_HELPERS = ("catalogue", "exchange", "policies")
 """Files beside the families that no mechanism uses."""
 
 SMALLER = {"residual_mask": {"poolings": 1}}

@@ -34,7 +34,10 @@ def test_a_larger_comparison_keeps_finished_trials(comparison):
 @pytest.mark.e2e
 def test_every_look_at_the_test_pictures_is_counted_once(comparison):
     trials = len(list(comparison.folder.glob("trials/*/*/trial.json")))
-    assert comparison.end.results.test_looks == count_looks(comparison.folder) == trials >= 4
+    looks = count_looks(comparison.folder)
+    assert comparison.end.results.test_looks == looks
+    # A trial that was stopped after its look, of the two under way, is trained again and looks again.
+    assert 4 <= trials <= looks <= trials + 2
 
 
 @pytest.mark.e2e

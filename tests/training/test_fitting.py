@@ -247,7 +247,7 @@ def test_what_the_loaders_cannot_serve_is_refused(net, loader, classes):
         fit(net(), Recipe(keep="best"), loader(train=True), None, classes=classes, folder=None, seed=0, device="cpu")
     with pytest.raises(OptionError, match="at least one batch"):
         fit(net(), Recipe(), [], None, classes=classes, folder=None, seed=0, device="cpu")
-    with pytest.raises(OptionError, match="labels of all training pictures"):
+    with pytest.raises(OptionError, match="labels of all training images"):
         fit(
             net(),
             Recipe(class_weights="balanced"),
