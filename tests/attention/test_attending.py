@@ -10,7 +10,7 @@ from tests.attention.largest import Largest
 
 
 def formula(q, k, v, scale):
-    """Each query's weighted mean of the values, in a loop over pictures, heads and queries."""
+    """Each query's weighted mean of the values, in a loop over images, heads and queries."""
     y = np.zeros((*q.shape[:3], v.shape[3]))
     for b, n, i in np.ndindex(*q.shape[:3]):
         logits = np.array([scale * (q[b, n, i] @ key) for key in k[b, n]])

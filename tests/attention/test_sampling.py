@@ -25,7 +25,7 @@ def test_it_is_grid_sample_with_its_gradients(size, padding):
 
 
 @pytest.mark.parametrize("padding", ["zeros", "border"])
-def test_one_axis_is_grid_sample_in_the_middle_of_a_picture(padding):
+def test_one_axis_is_grid_sample_in_the_middle_of_an_image(padding):
     x, places = features(2, 3, 6), 1.2 * features(2, 9, 1, seed=2)
     row = torch.cat((places, torch.zeros_like(places)), 2).unsqueeze(1)
     want = functional.grid_sample(x.unsqueeze(2), row, "bilinear", padding, align_corners=False).squeeze(2)

@@ -69,7 +69,7 @@ def test_the_spline_is_the_solution_of_its_linear_system(dims):
     torch.testing.assert_close(spline.solution, _solved(spline.lattice), rtol=1e-9, atol=1e-10)
 
 
-def test_a_similarity_keeps_the_shape_of_cells_in_a_picture_that_is_not_square():
+def test_a_similarity_keeps_the_shape_of_cells_in_an_image_that_is_not_square():
     size, turn = (4, 8), torch.tensor([[2 * math.cos(0.3), 2 * math.sin(0.3), 0.0, 0.0]], dtype=torch.float64)
     grid = Warp("similarity", 2, 4).grid(turn, size)[0]
     cells = grid * torch.tensor([8.0, 4.0], dtype=torch.float64) / 2

@@ -17,7 +17,7 @@ class Settings:
     """How to train.
 
     Attributes:
-        epochs: passes over the pictures.
+        epochs: passes over the images.
         lr: learning rate.
     """
 
@@ -36,8 +36,8 @@ def recipe(
     """Trains.
 
     Args:
-        data: where the pictures are.
-        images: some pictures.
+        data: where the images are.
+        images: some images.
         settings: how.
         device: where it runs.
         threads: how many.
@@ -115,7 +115,7 @@ def test_options_come_in_groups_with_the_docstring_s_words(parser):
     own, settings = parser.sections()
     assert settings.title == "How to train"
     assert [(p.name, text) for p, text in settings.options] == [
-        ("epochs", "passes over the pictures."),
+        ("epochs", "passes over the images."),
         ("lr", "learning rate."),
     ]
     assert [p.name for p, _ in own.options] == ["data", "images", "device", "threads"]

@@ -10,9 +10,9 @@ import numpy as np
 from PIL import Image
 
 TINY = {
-    "compare": "--model resnet8 --size 24 --pictures 100 --epochs 1 --seeds 1",
+    "compare": "--model resnet8 --size 24 --images 100 --epochs 1 --seeds 1",
     "train": "--model resnet8 --size 24 --epochs 1",
-    "ablate": "--pictures 50 --training-pictures 50 --draws 1",
+    "ablate": "--images 50 --training-images 50 --draws 1",
 }
 """What the test sets for a command instead of what the page says, so that it takes seconds."""
 
@@ -78,8 +78,8 @@ def shortened(command: str) -> list[str]:
     return words + tiny
 
 
-def lay_out_pictures(folder: Path) -> None:
-    """What the pages call the reader's own: folders of photographs of two classes, an npz file, a picture."""
+def lay_out_images(folder: Path) -> None:
+    """What the pages call the reader's own: folders of photographs of two classes, an npz file, an image."""
     random = np.random.default_rng(0)
     for number in range(40):
         kind, side = ("cats", "dogs")[number % 2], int(random.integers(24, 40))

@@ -8,7 +8,7 @@ import pytest
 from regard.attention import CATALOGUE, LOOKING
 from regard.cli.commands import COMMANDS
 from regard.cli.main import main
-from tests.contract.examples import NOT_RUN, blocks, commands, lay_out_pictures, shortened, trains
+from tests.contract.examples import NOT_RUN, blocks, commands, lay_out_images, shortened, trains
 from tests.contract.sources import PACKAGE, ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *PACKAGE.rglob("*.md")])
@@ -25,7 +25,7 @@ def parameters():
 @pytest.mark.parametrize("page", list(parameters()))
 def test_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    lay_out_pictures(tmp_path)
+    lay_out_images(tmp_path)
     names = {"__name__": "page"}
     for block in blocks(page):
         where = f"{page.relative_to(ROOT)}:{block.line}"

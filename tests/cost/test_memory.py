@@ -50,10 +50,10 @@ def test_tensors_from_before_count_when_they_are_watched():
 @pytest.mark.parametrize(("b", "d", "k"), [(64, 16, 4), (7, 30, 300)])
 def test_a_linear_classifier_by_hand(b, d, k):
     """Fullest: the log-probabilities and two gradients in the loss, or one and the weight's at the end."""
-    weight_momentum_and_pictures, labels, loss_and_its_gradient = 4 * (2 * d * k + b * d), 8 * b, 8
+    weight_momentum_and_images, labels, loss_and_its_gradient = 4 * (2 * d * k + b * d), 8 * b, 8
     in_the_loss, at_the_end = 3 * 4 * b * k, 4 * (b * k + d * k)
     peak = cost.peak_memory(nn.Linear(d, k, bias=False), torch.randn(b, d))
-    assert peak == weight_momentum_and_pictures + labels + loss_and_its_gradient + max(in_the_loss, at_the_end)
+    assert peak == weight_momentum_and_images + labels + loss_and_its_gradient + max(in_the_loss, at_the_end)
 
 
 class Deep(nn.Module):

@@ -67,7 +67,7 @@ def test_records_are_in_order_and_the_networks_stay_as_they_were(what):
     assert list(timings) == list(networks)
     assert (timings["resnet8"].ratio, timings["resnet8"].ratio_low, timings["resnet8"].ratio_high) == (1, 1, 1)
     for name, measured in timings.items():
-        assert (measured.name, measured.what, measured.pictures, measured.rounds) == (name, what, 2, 3)
+        assert (measured.name, measured.what, measured.images, measured.rounds) == (name, what, 2, 3)
         assert 0 < measured.low <= measured.seconds <= measured.high
     for net, state in zip(networks.values(), states, strict=True):
         assert net.training

@@ -11,7 +11,7 @@ from regard.data.augmentation import AUGMENTS, Shifted, augmenting
 
 
 def ramp(channels=1, size=16):
-    """A picture in which every pixel is another, none of them black."""
+    """An image in which every pixel is another, none of them black."""
     values = torch.arange(channels * size * size).reshape(channels, size, size)
     return (values % 255 + 1).to(torch.uint8)
 

@@ -1,4 +1,4 @@
-"""The check of every picture at opening: what it sees, what it remembers."""
+"""The check of every image at opening: what it sees, what it remembers."""
 
 import os
 
@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from regard.data.checking import check_pictures
+from regard.data.checking import check_images
 from regard.data.reading import PIXEL_LIMIT
 
 
 def check(root, *files, max_pixels=PIXEL_LIMIT, progress=None):
-    return check_pictures(root, files, max_pixels=max_pixels, progress=progress)
+    return check_images(root, files, max_pixels=max_pixels, progress=progress)
 
 
-def test_what_is_seen_of_a_small_picture(tmp_path, noise):
+def test_what_is_seen_of_a_small_image(tmp_path, noise):
     Image.fromarray(noise(0, 30, 20)).save(tmp_path / "a.png")
     (seen,) = check(tmp_path, "a.png")
     values = noise(0, 30, 20).reshape(-1, 3) / 255
@@ -24,7 +24,7 @@ def test_what_is_seen_of_a_small_picture(tmp_path, noise):
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png"])
-def test_a_large_picture_is_measured_reduced(tmp_path, suffix):
+def test_a_large_image_is_measured_reduced(tmp_path, suffix):
     ramp = np.linspace(0, 255, 1600).astype(np.uint8)
     image = np.stack([np.broadcast_to(ramp, (900, 1600)), np.full((900, 1600), 51), np.full((900, 1600), 204)], 2)
     Image.fromarray(image.astype(np.uint8)).save(tmp_path / f"a.{suffix}", quality=95)
@@ -34,7 +34,7 @@ def test_a_large_picture_is_measured_reduced(tmp_path, suffix):
     np.testing.assert_allclose(seen.square[0] - seen.mean[0] ** 2, 1 / 12, atol=0.003)
 
 
-def test_the_size_is_that_of_the_upright_picture(tmp_path, noise):
+def test_the_size_is_that_of_the_upright_image(tmp_path, noise):
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(noise(0, 30, 20)).save(tmp_path / "a.jpg", exif=exif)

@@ -6,7 +6,7 @@ import types
 import pytest
 from PIL import Image
 
-from regard.data import BadPictureError, formats, read_picture
+from regard.data import BadImageError, formats, read_image
 
 
 @pytest.mark.parametrize("name", ["a.JPG", "a.tiff", "a.webp", "a.avif", "a.pcx", "a.qoi", "a.dds", "a.psd", "a.fits"])
@@ -44,8 +44,8 @@ def test_other_images_are_called_by_their_kind(name, said):
 def test_the_content_tells_whatever_the_name_says(tmp_path, start, kind):
     path = tmp_path / "IMG_1.jpg"
     path.write_bytes(start + bytes(100))
-    with pytest.raises(BadPictureError, match=f"it is {kind}, which"):
-        read_picture(path)
+    with pytest.raises(BadImageError, match=f"it is {kind}, which"):
+        read_image(path)
 
 
 def test_a_package_that_reads_heic_is_used(monkeypatch):

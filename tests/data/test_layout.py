@@ -101,6 +101,6 @@ def test_loose_images_are_left_out_and_counted(plant):
 def test_a_split_alone_is_scored_but_not_trained_on(plant):
     root = planted(plant, "test/a", "test/b", count=2)
     source = open_for_scoring(f"folder:{root}", ("a", "b", "c"))
-    assert {split: len(pictures) for split, pictures in source.splits.items()} == {"all": 4, "test": 4}
+    assert {split: len(images) for split, images in source.splits.items()} == {"all": 4, "test": 4}
     with pytest.raises(DataError, match="no folder train"):
         opened(root)

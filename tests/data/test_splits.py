@@ -1,4 +1,4 @@
-"""Cutting and picking: every class keeps its share, equal pictures stay together, the seed decides."""
+"""Cutting and picking: every class keeps its share, equal images stay together, the seed decides."""
 
 import pytest
 import torch
@@ -35,7 +35,7 @@ def test_the_seed_decides():
     assert once == again != other
 
 
-def test_equal_pictures_stay_together():
+def test_equal_images_stay_together():
     labels = torch.arange(300) % 3
     contents = [str(i // 2) for i in range(300)]
     places = cut(labels, SHARES, seed=0, contents=contents)
@@ -46,7 +46,7 @@ def test_equal_pictures_stay_together():
     assert sum(map(len, places.values())) == 300
 
 
-def test_cut_with_several_classes_a_picture():
+def test_cut_with_several_classes_an_image():
     labels = (
         torch.rand(400, 4, generator=torch.Generator().manual_seed(0)) < torch.tensor([0.5, 0.3, 0.1, 0.05])
     ).float()

@@ -24,11 +24,11 @@ def test_the_largest_weights_come_first_with_their_weighed_features(mechanism):
     with observe(net) as maps:
         features = net[:4](images())
     weights = maps.one("3.gate").channels()
-    for picture in range(3):
-        order = sorted(range(8), key=lambda c: -weights[picture, c].item())[:3]
-        assert found.channels[picture].tolist() == order
-        torch.testing.assert_close(found.weights[picture], weights[picture, order])
-        torch.testing.assert_close(found.features[picture], features[picture, order])
+    for image in range(3):
+        order = sorted(range(8), key=lambda c: -weights[image, c].item())[:3]
+        assert found.channels[image].tolist() == order
+        torch.testing.assert_close(found.weights[image], weights[image, order])
+        torch.testing.assert_close(found.features[image], features[image, order])
     assert found.branches is None
 
 

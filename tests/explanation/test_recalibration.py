@@ -4,9 +4,9 @@ import pytest
 import torch
 from torch import nn
 
-from regard.explanation.batches import PictureSet
+from regard.explanation.batches import ImageSet
 from regard.explanation.recalibration import carrying, normalisations, recalibrated, restoring
-from tests.explanation.nets import classifier, pictures
+from tests.explanation.nets import classifier, invent
 
 
 def state(net):
@@ -21,11 +21,11 @@ def same(one, other):
     return all(map(torch.equal, one[0], other[0])) and one[1:] == other[1:]
 
 
-def test_a_pass_gives_the_average_of_the_batches_statistics_by_their_pictures():
+def test_a_pass_gives_the_average_of_the_batches_statistics_by_their_images():
     net = nn.Sequential(nn.BatchNorm2d(4), nn.ReLU(), nn.BatchNorm2d(4)).eval()
-    batches = pictures(20, batch=8)
+    batches = invent(20, batch=8)
     before = state(net)
-    statistics = recalibrated(net, PictureSet(batches, "training"), lambda batch, places: nullcontext())
+    statistics = recalibrated(net, ImageSet(batches, "training"), lambda batch, places: nullcontext())
     assert same(state(net), before)
     share = [8 / 20, 8 / 20, 4 / 20]
     mean = sum(s * b.images.mean((0, 2, 3)) for s, b in zip(share, batches, strict=True))
@@ -39,15 +39,15 @@ def test_a_pass_gives_the_average_of_the_batches_statistics_by_their_pictures():
 
 def test_one_batch_of_everything_normalises_exactly_as_in_training():
     net = classifier("cbam", channels=4)
-    (batch,) = pictures(64, batch=64)
-    statistics = recalibrated(net, PictureSet([batch], "training"), lambda batch, places: nullcontext())
+    (batch,) = invent(64, batch=64)
+    statistics = recalibrated(net, ImageSet([batch], "training"), lambda batch, places: nullcontext())
     with restoring(net):
         expected = net.train()(batch.images)
     with carrying(normalisations(net), statistics):
         torch.testing.assert_close(net(batch.images), expected, rtol=1e-2, atol=1e-2)  # unbiased against biased
 
 
-def test_only_normalisations_are_in_training_mode_and_a_last_single_picture_is_left_out():
+def test_only_normalisations_are_in_training_mode_and_a_last_single_image_is_left_out():
     modes, sizes = [], []
 
     class Spy(nn.Dropout):
@@ -57,7 +57,7 @@ def test_only_normalisations_are_in_training_mode_and_a_last_single_picture_is_l
             return x
 
     net = nn.Sequential(nn.AdaptiveAvgPool2d(1), Spy(), nn.Flatten(), nn.BatchNorm1d(4)).eval()
-    recalibrated(net, PictureSet(pictures(9, batch=4), "training"), lambda batch, places: nullcontext())
+    recalibrated(net, ImageSet(invent(9, batch=4), "training"), lambda batch, places: nullcontext())
     assert (modes, sizes) == ([False, False], [4, 4])
 
 
@@ -94,7 +94,7 @@ def test_a_gates_normalisation_that_saw_one_value_keeps_its_statistics():
     net = classifier("cbam", channels=4)
     net[1] = nn.Identity()  # PyTorch's own normalisation refuses single values
     before = state(net)
-    statistics = recalibrated(net, PictureSet(pictures(1, (1, 1)), "training"), lambda batch, places: nullcontext())
+    statistics = recalibrated(net, ImageSet(invent(1, (1, 1)), "training"), lambda batch, places: nullcontext())
     assert all(map(torch.equal, statistics, before[0]))
     assert same(state(net), before)
 
@@ -103,5 +103,5 @@ def test_a_pass_that_fails_leaves_everything_as_it_was():
     net = classifier("cbam", channels=4)
     before = state(net)
     with pytest.raises(ValueError, match="more than 1 value"):
-        recalibrated(net, PictureSet(pictures(1, (1, 1)), "training"), lambda batch, places: nullcontext())
+        recalibrated(net, ImageSet(invent(1, (1, 1)), "training"), lambda batch, places: nullcontext())
     assert same(state(net), before)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from regard.explanation.recording import Recording, RunningMean
-from tests.explanation.nets import Identity, Twice, classifier, pictures
+from tests.explanation.nets import Identity, Twice, classifier, invent
 
 
 def record(net, batches, memory=2**30, seed=0):
@@ -20,10 +20,10 @@ def record(net, batches, memory=2**30, seed=0):
 
 def numbered(n):
     images = torch.arange(n, dtype=torch.float32)[:, None, None, None]
-    return [replace(b, images=images[b.indices]) for b in pictures(n, batch=7)]
+    return [replace(b, images=images[b.indices]) for b in invent(n, batch=7)]
 
 
-def test_each_picture_has_its_own_maps():
+def test_each_image_has_its_own_maps():
     recording = record(Identity(), numbered(20))
     (rows,) = recording.maps([3, 17, 3]).values()
     assert [row.item() for row in rows] == [3, 17, 3]
@@ -31,7 +31,7 @@ def test_each_picture_has_its_own_maps():
 
 
 def test_calls_of_one_tap_in_a_pass_are_told_apart():
-    recording = record(Twice(), pictures(5))
+    recording = record(Twice(), invent(5))
     assert {call: rows[0].item() for call, rows in recording.maps([4]).items()} == {
         ("tap", 0): pytest.approx(0.2),
         ("tap", 1): pytest.approx(0.9),
@@ -47,7 +47,7 @@ def test_too_many_maps_leave_a_random_sample_within_the_memory():
     assert record(Identity(), numbered(1000), room).maps([999, *set(range(1000)) - set(kept[0])][:1]) is None
 
 
-def test_two_pictures_stay_however_little_memory_there_is():
+def test_two_images_stay_however_little_memory_there_is():
     assert len(record(Identity(), numbered(20), 1).places) == 2
 
 
@@ -83,7 +83,7 @@ def test_the_mean_of_equal_maps_is_exactly_that_map():
     assert torch.equal(mean.like(("t", 0), value).float(), value)
 
 
-def test_one_map_for_all_pictures_counts_for_each():
+def test_one_map_for_all_images_counts_for_each():
     mean = RunningMean()
     mean.add({("t", 0): torch.full((1, 2, 1, 1), 1.0)}, 3)
     mean.add({("t", 0): torch.full((1, 2, 1, 1), 5.0)}, 1)
@@ -92,7 +92,7 @@ def test_one_map_for_all_pictures_counts_for_each():
 
 def test_recording_does_not_change_the_network():
     net = classifier("cbam")
-    x = pictures(4)[0].images
+    x = invent(4)[0].images
     before = net(x)
-    record(net, pictures(12))
+    record(net, invent(12))
     assert torch.equal(net(x), before)

@@ -42,7 +42,7 @@ def test_derangements_are_uniform():
     assert max(abs(count - 1000) for count in counts.values()) < 5 * 1000**0.5
 
 
-def test_a_gate_keeps_its_values_in_other_channels_the_same_for_all_pictures():
+def test_a_gate_keeps_its_values_in_other_channels_the_same_for_all_images():
     values = torch.rand(5, 6, 1, 1)
     other = permuted(values, "gate", 3)
     order = [values[0].flatten().tolist().index(v) for v in other[0].flatten().tolist()]
@@ -121,7 +121,7 @@ def test_a_map_is_replaced_by_what_its_tap_says_does_nothing():
     assert torch.equal(Neutral({"t": tap}).map(("t", 0), own), torch.full((1, 2, 2, 3, 2, 3), 1 / 6))
 
 
-def test_every_picture_gives_its_maps_to_exactly_one_other():
+def test_every_image_gives_its_maps_to_exactly_one_other():
     values = torch.arange(30.0)[:, None, None, None]
     substitution = Swapped({"t": Tap("gate")}, remembered(values), 30, "evaluation", 0)
     substitution.prepare(nn.Identity(), values, range(30))
@@ -152,7 +152,7 @@ def test_a_spatial_map_of_another_size_is_resized():
     recording = remembered([ramp, torch.zeros(1, 3, 5)])
     substitution = Swapped({"t": Tap("spatial")}, recording, 2, 0)
     substitution.prepare(nn.Identity(), torch.zeros(2), range(2))
-    substitution._maps = {("t", 0): substitution._maps[("t", 0)][1:]}  # the picture of 3 x 5 takes the ramp
+    substitution._maps = {("t", 0): substitution._maps[("t", 0)][1:]}  # the image of 3 x 5 takes the ramp
     taken = substitution.map(("t", 0), torch.zeros(1, 1, 3, 5))
     assert taken.shape == (1, 1, 3, 5)
     assert (taken.diff(dim=3) > 0).all()
@@ -161,12 +161,12 @@ def test_a_spatial_map_of_another_size_is_resized():
 def test_maps_that_cannot_be_resized_are_an_error():
     substitution = Swapped({"t": Tap("gate")}, remembered([torch.zeros(2, 1, 1), torch.zeros(3, 1, 1)]), 2, 0)
     substitution.prepare(nn.Identity(), torch.zeros(2), range(2))
-    with pytest.raises(ShapeError, match="pictures of one size"):
+    with pytest.raises(ShapeError, match="images of one size"):
         substitution.map(("t", 0), torch.zeros(2, 2, 1, 1))
 
 
-def test_a_single_picture_has_nothing_to_swap_with():
-    with pytest.raises(DataError, match="one picture only"):
+def test_a_single_image_has_nothing_to_swap_with():
+    with pytest.raises(DataError, match="one image only"):
         Swapped({"t": Tap("gate")}, SimpleNamespace(places=(0,)), 1, 0)
 
 

@@ -14,7 +14,7 @@ from regard.recipes.compare import Compared, compare
 from regard.training import Recipe
 
 RECIPE = Recipe(epochs=1, batch_size=16, optimizer="adamw", lr=0.01, channels_last=True)
-FLAGS = "--epochs 1 --batch-size 16 --optimizer adamw --lr 0.01 --size 8 --pictures all --device cpu --workers 2"
+FLAGS = "--epochs 1 --batch-size 16 --optimizer adamw --lr 0.01 --size 8 --images all --device cpu --workers 2"
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def tiny_npz(folder):
 
 
 def run(source, out, *arms, seeds=1, recipe=RECIPE, **options):
-    fixed = {"pictures": "all", "size": 8, "device": "cpu", "workers": 2}
+    fixed = {"images": "all", "size": 8, "device": "cpu", "workers": 2}
     return compare(arms, data=source, seeds=seeds, out=str(out), recipe=recipe, **fixed, **options)
 
 

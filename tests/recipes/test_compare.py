@@ -32,7 +32,7 @@ def test_a_larger_comparison_keeps_finished_trials(comparison):
 
 
 @pytest.mark.e2e
-def test_every_look_at_the_test_pictures_is_counted_once(comparison):
+def test_every_look_at_the_test_images_is_counted_once(comparison):
     trials = len(list(comparison.folder.glob("trials/*/*/trial.json")))
     looks = count_looks(comparison.folder)
     assert comparison.end.results.test_looks == looks
@@ -99,7 +99,7 @@ def test_trials_of_another_device_or_pytorch_are_not_mixed_with_these(comparison
         run(comparison.source, copy, "se")
 
 
-def test_pictures_that_changed_within_one_program_are_refused(tmp_path, monkeypatch):
+def test_images_that_changed_within_one_program_are_refused(tmp_path, monkeypatch):
     class Claimed(Exception):
         """Raised instead of training, when the folder holds the comparison's settings."""
 

@@ -20,7 +20,7 @@ def jobs(folder, *arms):
         fingerprint=open_data("mnist-mini", Reading()).fingerprint,
         model="resnet8",
         size=16,
-        pictures=64,
+        images=64,
         augment="auto",
         balanced=False,
         recipe=replace(QUICK, epochs=1, batch_size=4),
@@ -37,7 +37,7 @@ def jobs(folder, *arms):
             device="cpu",
             reference_parameters=90_000,
             ablation_draws=0,
-            ablation_pictures=0,
+            ablation_images=0,
         )
         for arm in arms
     ]

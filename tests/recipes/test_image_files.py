@@ -33,11 +33,11 @@ def test_refused(folder, tmp_path):
         image_files("explain", [str(folder)], "fail")
     (tmp_path / "phone").mkdir()
     (folder / "c.heic").rename(tmp_path / "phone/c.heic")
-    with pytest.raises(DataError, match=r"no picture in it that can be read; the first: .*it is HEIC"):
+    with pytest.raises(DataError, match=r"no image in it that can be read; the first: .*it is HEIC"):
         image_files("explain", [str(tmp_path / "phone")], "skip")
     with pytest.raises(DataError, match="there is no file or folder"):
         image_files("explain", [str(tmp_path / "absent")], "skip")
-    with pytest.raises(DataError, match="name the pictures"):
+    with pytest.raises(DataError, match="name the images"):
         image_files("explain", [], "skip")
 
 

@@ -103,7 +103,7 @@ def test_folders_without_weights(tmp_path):
         load_network(tmp_path / "weights.safetensors")
 
 
-def test_large_pictures_are_run_few_at_a_time(tmp_path, net):
+def test_large_images_are_run_few_at_a_time(tmp_path, net):
     training.save_weights(tmp_path / "weights.safetensors", net, METADATA)
     small = load_network(tmp_path).preprocessing
     assert batch_size_for(small) == 256

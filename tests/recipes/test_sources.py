@@ -73,15 +73,15 @@ def trained(folder, tmp_path):
     return load
 
 
-def test_a_network_is_judged_by_the_pictures_that_it_was_trained_on_a_part_of(folder, trained):
+def test_a_network_is_judged_by_the_images_that_it_was_trained_on_a_part_of(folder, trained):
     assert open_for_network(trained(), None).source.fingerprint == open_source(folder).fingerprint
 
 
-def test_pictures_that_changed_since_the_training_are_refused(folder, trained, tmp_path):
+def test_images_that_changed_since_the_training_are_refused(folder, trained, tmp_path):
     loaded = trained()
     Image.new("RGB", (4, 4), "red").save(tmp_path / "set" / "a" / "new.bmp")
     for data in (None, folder):
-        with pytest.raises(RunError, match=r"holds other pictures than when .* was trained.*--data"):
+        with pytest.raises(RunError, match=r"holds other images than when .* was trained.*--data"):
             open_for_network(loaded, data)
     (tmp_path / "set").rename(tmp_path / "elsewhere")
     assert len(open_for_network(loaded, f"folder:{tmp_path / 'elsewhere'}").source.classes) == 2
@@ -95,8 +95,8 @@ def test_a_place_that_the_user_did_not_name_is_explained(trained):
     assert "was trained on" not in str(caught.value)
 
 
-def test_other_classes_and_a_file_that_names_no_pictures_are_refused(trained):
+def test_other_classes_and_a_file_that_names_no_images_are_refused(trained):
     with pytest.raises(DataError, match=r"does not know: 'T-shirt/top'.*tells a, b apart"):
         open_for_network(trained(), "fashion-mini")
-    with pytest.raises(OptionError, match="name the pictures with --data"):
+    with pytest.raises(OptionError, match="name the images with --data"):
         open_for_network(trained(name=None), None)

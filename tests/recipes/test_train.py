@@ -1,4 +1,4 @@
-"""From pictures to a run's folder; a run that was stopped ends as if it never had been."""
+"""From images to a run's folder; a run that was stopped ends as if it never had been."""
 
 import csv
 import json
@@ -92,7 +92,7 @@ def test_what_cannot_be_had_leaves_no_folder(tmp_path, bar_source):
     assert not Path(out).exists()
 
 
-def test_a_wrong_name_is_told_before_pictures_are_looked_at(tmp_path):
+def test_a_wrong_name_is_told_before_images_are_looked_at(tmp_path):
     nowhere = f"folder:{tmp_path / 'nowhere'}"
     with pytest.raises(LookupError, match="Did you mean 'resnet8'"):
         train(data=nowhere, model="resnet9", out=str(tmp_path / "run"))
@@ -141,7 +141,7 @@ def test_ctrl_c_and_resume(tmp_path, bar_source, capsys):
     assert "was finished already" in " ".join(capsys.readouterr().err.split())
 
 
-def test_other_pictures_under_the_same_name_are_no_resumption(tmp_path, bar_source):
+def test_other_images_under_the_same_name_are_no_resumption(tmp_path, bar_source):
     import shutil
 
     import numpy as np
@@ -154,7 +154,7 @@ def test_other_pictures_under_the_same_name_are_no_resumption(tmp_path, bar_sour
         changed = dict(arrays)
     changed["x_train"] = changed["x_train"] // 2
     np.savez(source, **changed)
-    with pytest.raises(RunError, match="holds other pictures now"):
+    with pytest.raises(RunError, match="holds other images now"):
         train(resume=str(tmp_path / "run"), device="cpu")
 
 
@@ -206,7 +206,7 @@ def test_mechanisms_of_another_library_are_read_from_weights(tmp_path, bar_sourc
 
 @pytest.fixture
 def photographs(tmp_path, bar_files):
-    """A folder of RGB pictures with a table of their labels; one of them cannot be read."""
+    """A folder of RGB images with a table of their labels; one of them cannot be read."""
     paths = bar_files(36)
     rows = ["file,split,left,middle,right,any"]
     for number, path in enumerate(paths):
@@ -260,7 +260,7 @@ def test_a_folder_of_photographs_read_by_other_processes(tmp_path, bar_files):
 
 @pytest.fixture(scope="session")
 def in_patches(bar_source, tmp_path_factory):
-    """A resnet8 with squeeze-and-excitation that sees pictures of 24 pixels in overlapping patches of 12."""
+    """A resnet8 with squeeze-and-excitation that sees images of 24 pixels in overlapping patches of 12."""
     out = tmp_path_factory.mktemp("runs") / "patches"
     return train(
         data=bar_source, model="resnet8", attention="se", size=24, patch=12, patch_stride=6, out=str(out), recipe=QUICK,
@@ -358,5 +358,5 @@ def test_a_narrow_range_of_16_bits_is_learnt_and_kept(tmp_path):
     low, high = load_network(run.path).preprocessing.value_range
     assert 800 < low < 1000 < 1100 < high < 1250
     found = predict([str(tmp_path / "set")], run=str(run.path), top=1, device="cpu").predictions
-    right = [prediction.classes[0][0] == prediction.picture.parent.name for prediction in found]
+    right = [prediction.classes[0][0] == prediction.image.parent.name for prediction in found]
     assert sum(right) > 0.8 * len(right)

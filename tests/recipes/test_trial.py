@@ -30,7 +30,7 @@ DESIGN = Design(
     fingerprint=open_data("mnist-mini", Reading()).fingerprint,
     model="resnet8",
     size=None,
-    pictures=64,
+    images=64,
     augment="light",
     balanced=False,
     recipe=replace(QUICK, epochs=1),
@@ -49,7 +49,7 @@ def job(folder, arm="se", seed=0, draws=1):
         device="cpu",
         reference_parameters=80_000,
         ablation_draws=draws,
-        ablation_pictures=50,
+        ablation_images=50,
     )
 
 
@@ -130,9 +130,9 @@ def _trunk():
     return trunk_of(DESIGN, open_table(DESIGN).source)
 
 
-def test_a_trial_refuses_other_pictures_than_the_comparison_began_with():
-    with pytest.raises(RunError, match="other pictures"):
-        open_table(replace(DESIGN, fingerprint="of other pictures"))
+def test_a_trial_refuses_other_images_than_the_comparison_began_with():
+    with pytest.raises(RunError, match="other images"):
+        open_table(replace(DESIGN, fingerprint="of other images"))
 
 
 def test_arms_with_options_have_folders_of_their_own(tmp_path):
@@ -141,7 +141,7 @@ def test_arms_with_options_have_folders_of_their_own(tmp_path):
     assert all(folder.parent.parent == tmp_path / "trials" for folder in folders)
 
 
-def test_large_pictures_are_scored_in_small_batches():
+def test_large_images_are_scored_in_small_batches():
     table = open_table(replace(DESIGN, fingerprint=open_table(DESIGN).source.fingerprint, size=512, model="resnet18"))
     sizes = {len(batch.images) for batch in table.loader(table.source.splits["val"].subset(30, seed=0))}
     assert max(sizes) * 512 * 512 <= 3_000_000

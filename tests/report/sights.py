@@ -11,7 +11,7 @@ from regard.core.kinds import find_kind
 from regard.report import overlay
 from regard.report.explanation_drawing import SeenMap, Weighed
 
-PICTURE = torch.rand(3, 24, 32)
+IMAGE = torch.rand(3, 24, 32)
 
 
 def pixels(png):
@@ -37,5 +37,5 @@ def gate(values, *, name="layer1.gate", low=0.0, high=1.0, k=2, features=True):
 
 def spatial(weights, name="layer1.spatial", high=1.0):
     return SeenMap(
-        name, Map(name, find_kind("spatial"), weights[None, None], 1.0), 0.0, high, None, overlay(PICTURE, weights)
+        name, Map(name, find_kind("spatial"), weights[None, None], 1.0), 0.0, high, None, overlay(IMAGE, weights)
     )

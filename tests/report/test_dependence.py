@@ -66,7 +66,7 @@ def test_ablate_and_a_report_of_many_arms_agree(mean, swapped, others):
         Row(mode=mode, renormalised=False, draws=(0.9,), drop=None, lost=lost, gained=gained)
         for mode, (lost, gained) in counted.items()
     ]
-    alone = Ablation(rows=tuple(own), pictures=1000, training_pictures=0, taps=(), seed=0)
+    alone = Ablation(rows=tuple(own), images=1000, training_images=0, taps=(), seed=0)
     rows = [row(mode, 0.9, lost=lost, gained=gained) for mode, (lost, gained) in counted.items()]
     rows += [r for i in range(others) for r in three(0, 0, arm=f"other{i}")]
     assert depends_on_input(rows)[0].shown is alone.depends_on_input

@@ -45,7 +45,7 @@ def test_text_stands_at_its_place():
 
 
 @pytest.mark.parametrize(("size", "expected"), [((10, 20), (100, 50)), ((20, 10), (50, 100)), ((7, 7), (100, 100))])
-def test_a_picture_keeps_its_proportions(size, expected):
+def test_an_image_keeps_its_proportions(size, expected):
     assert inside(np.zeros((*size, 3)), 100) == expected
 
 

@@ -9,7 +9,7 @@ from regard.report.drawing import ACCENT, GREY
 from regard.report.explanation_drawing import SeenMap, Weighed
 from regard.report.explanation_figures import channels_figure, positions_figure
 from regard.report.overlays import enlarged
-from tests.report.sights import PICTURE, gate, share_of, spatial
+from tests.report.sights import IMAGE, gate, share_of, spatial
 
 
 def test_the_bars_show_the_weights():
@@ -42,8 +42,8 @@ def test_branches_are_drawn_as_shares():
     assert share_of(GREY, png) > 0.002  # the others
 
 
-def test_a_map_over_the_picture_has_its_colours_in_the_figure():
-    bright = positions_figure(spatial(torch.eye(6)), enlarged(PICTURE))
+def test_a_map_over_the_image_has_its_colours_in_the_figure():
+    bright = positions_figure(spatial(torch.eye(6)), enlarged(IMAGE))
     assert share_of("#fde725", bright) > 0.01  # the largest weight's colour
     assert share_of("#440154", bright) > 0.05  # the smallest one's
-    assert positions_figure(spatial(torch.full((6, 6), 0.5)), enlarged(PICTURE))
+    assert positions_figure(spatial(torch.full((6, 6), 0.5)), enlarged(IMAGE))

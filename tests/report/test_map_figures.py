@@ -54,7 +54,7 @@ def test_the_drawing_stays_small_whatever_the_counts(results, classes, channels)
     assert len(figure.svg) < 100_000
 
 
-def test_a_class_without_pictures_does_not_break_the_drawing(results):
+def test_a_class_without_images_does_not_break_the_drawing(results):
     rows = np.random.default_rng(0).random((10, 4))
     rows[3] = np.nan
     found = profile(rows, overall=(0.4, 0.5, 0.6, 0.7))
@@ -66,10 +66,10 @@ def test_a_class_without_pictures_does_not_break_the_drawing(results):
 def test_the_ablation_of_each_arm_has_a_panel_with_every_mode(results):
     panels = ablation_panels(results)
     assert [p.title for p in panels] == ["SE", "ECA", "CBAM", "BAM", "SK", "static"]
-    for mode in ("as trained", "frozen at the mean", "another picture's", "shuffled", "neutral"):
+    for mode in ("as trained", "frozen at the mean", "another image's", "shuffled", "neutral"):
         assert f">{mode}</text>" in panels[0].svg
     cbam = {r.mode: r.accuracies[0] for r in results.ablations if r.arm == "cbam"}
-    assert f"another picture's {100 * cbam['swapped']:.1f} %" in panels[2].description
+    assert f"another image's {100 * cbam['swapped']:.1f} %" in panels[2].description
 
 
 def test_no_ablation_is_no_panel(results):

@@ -21,15 +21,15 @@ def test_the_weights_are_resized_as_skimage_does():
     assert (laid.smallest, laid.largest) == (weights.min().item(), weights.max().item())
 
 
-def test_small_pictures_are_enlarged_by_repeating_pixels():
-    picture = torch.arange(12, dtype=torch.uint8).reshape(1, 3, 4)
-    pixels = enlarged(picture, 10)
+def test_small_images_are_enlarged_by_repeating_pixels():
+    image = torch.arange(12, dtype=torch.uint8).reshape(1, 3, 4)
+    pixels = enlarged(image, 10)
     assert pixels.shape == (9, 12, 3)
-    assert (pixels[::3, ::3, 0] == picture[0].numpy()).all()
-    assert (pixels[2, 5] == picture[0, 0, 1].item()).all()
+    assert (pixels[::3, ::3, 0] == image[0].numpy()).all()
+    assert (pixels[2, 5] == image[0, 0, 1].item()).all()
 
 
-def test_a_large_picture_keeps_its_size():
+def test_a_large_image_keeps_its_size():
     assert overlay(torch.rand(3, 300, 260), torch.rand(4, 4)).pixels.shape == (300, 260, 3)
 
 
@@ -41,16 +41,16 @@ def test_the_brightest_place_is_where_the_weight_is_largest():
     assert (row // 16, column // 16) == (1, 2)
 
 
-def test_no_colour_leaves_the_grey_picture_and_full_colour_the_map():
-    picture, weights = torch.rand(3, 8, 8), torch.rand(8, 8)
-    plain = overlay(picture, weights, opacity=0, side=8).pixels
-    expected = np.asarray(Image.fromarray(enlarged(picture, 8)).convert("L"))
+def test_no_colour_leaves_the_grey_image_and_full_colour_the_map():
+    image, weights = torch.rand(3, 8, 8), torch.rand(8, 8)
+    plain = overlay(image, weights, opacity=0, side=8).pixels
+    expected = np.asarray(Image.fromarray(enlarged(image, 8)).convert("L"))
     assert np.abs(plain.astype(int) - expected[..., None]).max() <= 1
-    full = overlay(picture, weights, opacity=1, side=8)
+    full = overlay(image, weights, opacity=1, side=8)
     assert (full.pixels == colours(weights.numpy(), full.low, full.high)).all()
 
 
-def test_a_stated_range_makes_pictures_comparable():
+def test_a_stated_range_makes_images_comparable():
     half, whole = (overlay(torch.zeros(1, 8, 8), torch.full((2, 2), v), low=0.0, high=1.0) for v in (0.5, 1.0))
     assert (half.low, half.high) == (0.0, 1.0)
     assert half.pixels[0, 0].tolist() != whole.pixels[0, 0].tolist()
@@ -77,11 +77,11 @@ def test_the_png_holds_the_pixels():
 
 @pytest.mark.parametrize("shape", [(2, 3, 8, 8), (8, 8), (4, 8, 8), (1, 0, 8)])
 def test_a_batch_or_another_shape_is_refused(shape):
-    with pytest.raises(ShapeError, match="one picture"):
+    with pytest.raises(ShapeError, match="one image"):
         overlay(torch.zeros(*shape), torch.rand(2, 2))
 
 
-def test_a_map_that_is_not_one_pictures_is_refused():
+def test_a_map_that_is_not_one_images_is_refused():
     with pytest.raises(ShapeError, match=r"weights have shape \(1, 2, 2\)"):
         overlay(torch.zeros(1, 8, 8), torch.rand(1, 2, 2))
 

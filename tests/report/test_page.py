@@ -55,8 +55,8 @@ class Reader(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def text(results, pictures):
-    return render(results, pictures)
+def text(results, images):
+    return render(results, images)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_every_name_is_used_once_and_every_anchor_leads_somewhere(read):
             assert attributes["href"][1:] in names
 
 
-def test_every_picture_has_a_text_and_every_head_a_scope(read):
+def test_every_image_has_a_text_and_every_head_a_scope(read):
     assert len(read.all("img")) > 8 * 7
     assert all(a.get("alt") for a in read.all("img"))
     assert all(a.get("aria-label") for _, a in read.elements if a.get("role") == "img")
@@ -105,7 +105,7 @@ def test_headings_do_not_skip_a_level(read):
 def test_the_first_paragraph_is_the_finding_with_the_command_of_a_real_run(text, results):
     first = re.search(r"<p.*?</p>", text, re.DOTALL)[0]
     words = html.unescape(re.sub(r"<.*?>", "", first))
-    assert words.startswith("After only 3 epochs on 3,000 pictures of fashion-mini, so with barely trained networks")
+    assert words.startswith("After only 3 epochs on 3,000 images of fashion-mini, so with barely trained networks")
     assert results.settings.real_run in words
 
 
@@ -125,7 +125,7 @@ def test_the_page_has_all_its_parts(read, results):
         "What the maps are worth",
         "Do the maps depend on the input?",
         "looked at 2 times",
-        "highest mean accuracy on validation pictures",
+        "highest mean accuracy on validation images",
         "fashion-mini",
         "b2:4f1e09a7c3d5",
         "Against the control static",
@@ -138,18 +138,18 @@ def test_the_page_has_all_its_parts(read, results):
         assert version in read.text
 
 
-def test_every_overlay_is_shown(results, pictures, read):
+def test_every_overlay_is_shown(results, images, read):
     shown = [a["alt"] for a in read.all("img")]
-    for picture in pictures:
-        for overlay in picture.overlays:
+    for image in images:
+        for overlay in image.overlays:
             label = results.arm(overlay.arm).name
-            assert f"{label}, {overlay.tap}: map over {picture.label}, weights {overlay.caption}" in shown
+            assert f"{label}, {overlay.tap}: map over {image.label}, weights {overlay.caption}" in shown
 
 
 HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)>\'"&'
 
 
-def test_a_hostile_name_is_words_wherever_it_stands(results, pictures):
+def test_a_hostile_name_is_words_wherever_it_stands(results, images):
     run = results.settings.run
     run = replace(
         run,
@@ -173,7 +173,7 @@ def test_a_hostile_name_is_words_wherever_it_stands(results, pictures):
             predictions=tuple(replace(q, answer=HOSTILE, right=False) for q in p.predictions),
             overlays=tuple(replace(o, tap=o.tap + HOSTILE, caption=HOSTILE) for o in p.overlays),
         )
-        for p in pictures
+        for p in images
     )
     text = render(replace(results, settings=settings, arms=arms, gate_profiles=profiles), seen)
     assert "<script" not in text
@@ -204,7 +204,7 @@ def test_parts_that_were_not_asked_for_are_left_out(results):
         assert words not in read.text
 
 
-def test_a_deep_network_on_large_pictures_stays_under_six_megabytes(results, pictures):
+def test_a_deep_network_on_large_images_stays_under_six_megabytes(results, images):
     draw = np.random.default_rng(0)
 
     def photograph():
@@ -213,21 +213,21 @@ def test_a_deep_network_on_large_pictures_stays_under_six_megabytes(results, pic
         small.resize((300, 300), Image.Resampling.BICUBIC).save(file, "PNG", compress_level=1)
         return file.getvalue()
 
-    overlay = pictures[0].overlays[0]
+    overlay = images[0].overlays[0]
     seen = tuple(
         replace(
             p,
             png=photograph(),
             overlays=tuple(replace(overlay, tap=f"layer{i}.map", png=photograph()) for i in range(8)),
         )
-        for p in pictures
+        for p in images
     )
     assert sum(len(o.png) for p in seen for o in p.overlays) > 6_000_000
     assert len(render(results, seen).encode()) < 6_000_000
 
 
-def test_the_file_is_written_whole_and_reads_as_utf8(results, pictures, tmp_path, text):
-    path = write_page(results, pictures, tmp_path / "run" / "report.html")
+def test_the_file_is_written_whole_and_reads_as_utf8(results, images, tmp_path, text):
+    path = write_page(results, images, tmp_path / "run" / "report.html")
     assert path.read_text(encoding="utf-8") == text
     assert [p.name for p in path.parent.iterdir()] == ["report.html"]
 

@@ -210,7 +210,7 @@ def test_only_seeds_that_both_have_are_paired():
     assert se.seeds == 2
 
 
-def test_validation_counts_where_the_test_pictures_were_not_looked_at_everywhere():
+def test_validation_counts_where_the_test_images_were_not_looked_at_everywhere():
     trials = [trial("none", 0, 0.7, 0.8), trial("se", 0, 0.75, None)]
     none, se = compare_arms(arms("none", "se"), trials)
     assert (none.split, none.score.value, se.score.value) == ("val", 0.7, 0.75)

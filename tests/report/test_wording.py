@@ -14,9 +14,9 @@ def among(results, **verdicts):
     return replace(results, comparisons=changed)
 
 
-def test_the_first_sentence_says_epochs_pictures_finding_and_that_little_was_trained(results):
+def test_the_first_sentence_says_epochs_images_finding_and_that_little_was_trained(results):
     told = opening(among(results, eca="better", sk="worse"))
-    assert told.startswith("After only 3 epochs on 3,000 pictures of fashion-mini, so with barely trained networks, ")
+    assert told.startswith("After only 3 epochs on 3,000 images of fashion-mini, so with barely trained networks, ")
     assert "ECA (+0.6 points) was better than the plain resnet8" in told
     assert "SK (+1.8 points) was worse than the plain resnet8" in told
     assert "SE, CBAM and BAM stayed within noise" in told
@@ -25,7 +25,7 @@ def test_the_first_sentence_says_epochs_pictures_finding_and_that_little_was_tra
 
 def test_a_proper_run_is_not_called_barely_trained(results):
     told = opening(replace(results, settings=replace(results.settings, real_run="", epochs=200)))
-    assert told.startswith("After 200 epochs on 3,000 pictures of fashion-mini, ")
+    assert told.startswith("After 200 epochs on 3,000 images of fashion-mini, ")
     assert "barely" not in told
     assert "run" not in told.split("fashion-mini")[1]
 
@@ -68,11 +68,11 @@ def test_seeds_that_differ_by_the_same_or_are_missing_are_told_apart(results):
     assert "no seed in common" in blind_spot(replace(one, seeds=0))
 
 
-def test_the_notes_name_the_pictures_that_were_scored(results):
-    assert "2,000 test pictures" in statistics_notes(results)[0]
+def test_the_notes_name_the_images_that_were_scored(results):
+    assert "2,000 test images" in statistics_notes(results)[0]
     trials = tuple(replace(t, test=None) for t in results.trials)
     on_val = replace(results, trials=trials, comparisons=compare_arms(results.arms, trials))
-    assert "1,000 validation pictures" in statistics_notes(on_val)[0]
+    assert "1,000 validation images" in statistics_notes(on_val)[0]
 
 
 def test_the_notes_say_which_weights_were_scored(results):
@@ -84,7 +84,7 @@ def test_the_notes_say_which_weights_were_scored(results):
 
 
 @pytest.mark.parametrize(("looks", "told"), [(0, "never"), (1, "once"), (2, "2 times"), (1234, "1,234 times")])
-def test_looks_at_the_test_pictures_are_counted(results, looks, told):
+def test_looks_at_the_test_images_are_counted(results, looks, told):
     assert told in looks_sentence(replace(results, test_looks=looks))
 
 
@@ -93,7 +93,7 @@ def test_errors_are_spoken_of_in_their_unit(errors):
     one = next(c for c in errors.against() if c.arm == "sk")
     assert f"SK (\u2212{abs(one.difference):.3f} px) was better than the plain resnet8" in told
     notes = " ".join(statistics_notes(errors))
-    assert notes.startswith("Mean absolute error is that of the last epoch’s weights on 2,000 test pictures")
+    assert notes.startswith("Mean absolute error is that of the last epoch’s weights on 2,000 test images")
     assert "Lower is better." in notes
     assert "points" not in notes
     noise = next(c for c in errors.against() if c.verdict == "within noise")

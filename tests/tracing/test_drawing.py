@@ -67,7 +67,7 @@ def test_a_file_of_its_own_has_colours_for_light_and_dark():
     assert "prefers-color-scheme:dark" in style.text
 
 
-def test_everything_lies_within_the_picture():
+def test_everything_lies_within_the_image():
     tree = parsed(draw_flow(gate()))
     left, top, width, height = map(float, tree.attrib["viewBox"].split())
     for text in tree.iter(f"{SVG}text"):

@@ -1,4 +1,4 @@
-"""The convolution of every picture with a kernel of its own, as dynamic convolutions mix one."""
+"""The convolution of every image with a kernel of its own, as dynamic convolutions mix one."""
 
 import math
 from itertools import product
@@ -12,7 +12,7 @@ from regard.core.errors import OptionError
 
 
 def convolve_each(x: Tensor, kernels: Tensor, *, stride: int = 1, groups: int = 1) -> Tensor:
-    """x (b, c, ...) convolved picture by picture, padded with zeros so that a stride of 1 keeps the size.
+    """x (b, c, ...) convolved image by image, padded with zeros so that a stride of 1 keeps the size.
 
     It is one convolution of b times `groups` groups, which needs no more memory than an ordinary one. A graph, compiled
     or exported, cannot hold a number of groups that follows the batch: there it is the product of the kernels with the
@@ -22,7 +22,7 @@ def convolve_each(x: Tensor, kernels: Tensor, *, stride: int = 1, groups: int = 
         x: features (b, c, ...), in the kernels' dtype.
         kernels: (b, out, c / groups, ...), with an odd size for each position axis of x.
         stride: of every axis.
-        groups: of each picture's convolution; divides c and out.
+        groups: of each image's convolution; divides c and out.
 
     Returns:
         (b, out, ...), each size divided by the stride, rounded up.
@@ -38,7 +38,7 @@ def convolve_each(x: Tensor, kernels: Tensor, *, stride: int = 1, groups: int = 
 
 
 def mix_kernels(shares: Tensor, kernels: Tensor) -> Tensor:
-    """(b, ...): for each picture the sum of k kernels (k, ...), weighed by its shares (b, k, 1, ...).
+    """(b, ...): for each image the sum of k kernels (k, ...), weighed by its shares (b, k, 1, ...).
 
     >>> mix_kernels(torch.tensor([[0.5, 0.5], [1.0, 0.0]]), torch.tensor([[1.0], [3.0]])).tolist()
     [[2.0], [1.0]]

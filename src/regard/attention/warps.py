@@ -25,7 +25,7 @@ class Warp:
 
     Args:
         transform: `affine`: a d x (d + 1) matrix; `translation`: a shift; `similarity`: a number, a complex number
-            or a quaternion that scales and turns, by the sides of the cells and not of the picture, then a shift;
+            or a quaternion that scales and turns, by the sides of the cells and not of the image, then a shift;
             `thin_plate`: where the control points of a regular lattice of `control` points an axis are read, the
             smoothest grid between them.
         dims: d.
@@ -90,7 +90,7 @@ def _over(places: Tensor, values: Tensor) -> Tensor:
 
 
 def _apply(matrix: Tensor, places: Tensor) -> Tensor:
-    """(b, *size, d): each place times the matrix (b, d, d) of its picture."""
+    """(b, *size, d): each place times the matrix (b, d, d) of its image."""
     return (_over(places, matrix) * places.unsqueeze(-2)).sum(-1)
 
 

@@ -50,6 +50,6 @@ COMMANDS = (
     Command("ablate", "regard.recipes.ablate:ablate", words="run"),
     Command("evaluate", "regard.recipes.evaluate:evaluate", words="run"),
     Command("predict", "regard.recipes.predict:predict", words="images"),
-    Command("explain", "regard.recipes.explain:explain_pictures", words="pictures"),
+    Command("explain", "regard.recipes.explain:explain_images", words="images"),
     Command("doctor", "regard.recipes.doctor:examine"),
 )

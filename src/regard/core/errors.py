@@ -25,7 +25,7 @@ class ShapeError(RegardError, ValueError):
 
 
 class DataError(RegardError, ValueError):
-    """A picture, folder or file of data that cannot be used."""
+    """An image, folder or file of data that cannot be used."""
 
 
 class CheckpointError(RegardError, ValueError):

@@ -24,7 +24,7 @@ class Timing:
     Attributes:
         name: the network's, as given.
         what: `inference` (a forward pass) or `training` (a whole step).
-        pictures: number of pictures in a pass.
+        images: number of images in a pass.
         rounds: number of rounds.
         seconds: of a pass, the median over rounds.
         low: the lower quartile of these seconds.
@@ -36,7 +36,7 @@ class Timing:
 
     name: str
     what: What
-    pictures: int
+    images: int
     rounds: int
     seconds: float
     low: float
@@ -47,8 +47,8 @@ class Timing:
 
     @property
     def images_per_second(self) -> float:
-        """Pictures in a second, at the median."""
-        return self.pictures / self.seconds
+        """Images in a second, at the median."""
+        return self.images / self.seconds
 
 
 def time_in_turns(
@@ -66,7 +66,7 @@ def time_in_turns(
 
     Args:
         networks: by name; each is copied, never changed. The first is what the others are compared with.
-        example: pictures (b, c, h, w) on the networks' device, in the memory format that is to be measured.
+        example: images (b, c, h, w) on the networks' device, in the memory format that is to be measured.
         what: `inference` is a forward pass without gradients in evaluation mode; `training` is forward, cross-entropy,
             backward and a step of SGD with momentum.
         rounds: number of rounds.
@@ -136,13 +136,13 @@ def _wait(example: Tensor) -> None:
         torch.accelerator.synchronize(example.device)
 
 
-def _timing(name: str, what: What, pictures: int, seconds: list[float], reference: list[float]) -> Timing:
+def _timing(name: str, what: What, images: int, seconds: list[float], reference: list[float]) -> Timing:
     low, median, high = _quartiles(seconds)
     ratio_low, ratio, ratio_high = _quartiles([own / other for own, other in zip(seconds, reference, strict=True)])
     return Timing(
         name=name,
         what=what,
-        pictures=pictures,
+        images=images,
         rounds=len(seconds),
         seconds=median,
         low=low,

@@ -1,4 +1,4 @@
-"""Random changes of training pictures, and the fixed ones of evaluation, all on uint8."""
+"""Random changes of training images, and the fixed ones of evaluation, all on uint8."""
 
 from typing import Literal
 
@@ -12,20 +12,20 @@ from regard.data.sizing import Exactly, larger, sized
 Augment = Literal["auto", "none", "light", "standard", "strong"]
 AUGMENTS: tuple[Augment, ...] = ("auto", "none", "light", "standard", "strong")
 """`none` as in evaluation; `light` shifts by up to an eighth; `standard` cuts out between a quarter and all of the
-picture, and changes its colours; `strong` makes one of fourteen changes of shape or colour instead and erases a part.
-All but `none` mirror, where that is allowed. `auto` is `light` for pictures kept whole, `standard` for crops."""
+image, and changes its colours; `strong` makes one of fourteen changes of shape or colour instead and erases a part.
+All but `none` mirror, where that is allowed. `auto` is `light` for images kept whole, `standard` for crops."""
 
 
 def augmenting(
     augment: Augment, size: tuple[int, int], resize: str, *, mirror: bool, fill: tuple[float, ...]
 ) -> nn.Module:
-    """A random transform of one uint8 picture (c, h, w) to `size`.
+    """A random transform of one uint8 image (c, h, w) to `size`.
 
     Args:
         augment: how much is changed.
         size: (h, w) of the result.
         resize: `exact`, `pad` or `crop`, see `Preprocessing`.
-        mirror: whether the picture may be mirrored.
+        mirror: whether the image may be mirrored.
         fill: of each channel from 0 to 1, what an erased part and the border of `pad` are filled with.
     """
     one_of("train", "augment", augment, AUGMENTS)
@@ -48,10 +48,10 @@ def augmenting(
 
 
 class Shifted(nn.Module):
-    """Shifts a picture by up to an eighth of its size, black coming in, and mirrors every second one.
+    """Shifts an image by up to an eighth of its size, black coming in, and mirrors every second one.
 
-    `draw` and `apply` are apart so that a loader can draw for each picture under its own seed and then change a whole
-    batch at once: torchvision's transforms cost a quarter of a millisecond a picture, more than a small network.
+    `draw` and `apply` are apart so that a loader can draw for each image under its own seed and then change a whole
+    batch at once: torchvision's transforms cost a quarter of a millisecond an image, more than a small network.
     """
 
     def __init__(self, size: tuple[int, int], *, mirror: bool, before: nn.Module | None = None) -> None:
@@ -80,14 +80,12 @@ class Shifted(nn.Module):
         if self.mirror:
             columns = torch.where(draws[:, 2:] < 0.5, columns.flip(1), columns)
         columns = right[:, None] + columns
-        picture = torch.arange(len(images))[:, None, None]
-        return (
-            padded.permute(0, 2, 3, 1)[picture, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).contiguous()
-        )
+        row = torch.arange(len(images))[:, None, None]
+        return padded.permute(0, 2, 3, 1)[row, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).contiguous()
 
 
 class Erased(nn.Module):
-    """Fills a random rectangle with a colour, in one of four pictures."""
+    """Fills a random rectangle with a colour, in one of four images."""
 
     def __init__(self, colour: list[int]) -> None:
         super().__init__()

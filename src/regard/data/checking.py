@@ -1,7 +1,7 @@
-"""Looks at every picture of a folder once, before training, and remembers what it saw.
+"""Looks at every image of a folder once, before training, and remembers what it saw.
 
 A file that turns out to be broken in the middle of an epoch would either stop a long run or change its batches
-silently. So every picture is decoded when its source is opened: bad ones are known, listed and left out from the
+silently. So every image is decoded when its source is opened: bad ones are known, listed and left out from the
 start, and sizes, statistics and content hashes come out of the same pass. JPEG files are decoded at an eighth of
 their resolution where that is enough (all bytes are still read), and what was seen is remembered by each file's
 size and time of change, so that the pass is made once and not at each start.
@@ -26,7 +26,7 @@ from regard.core.files import write_whole
 from regard.data.cache import cache_folder
 from regard.data.depth import SIXTEEN_BITS, Deep, measure
 from regard.data.reading import (
-    BadPictureError,
+    BadImageError,
     flat,
     is_deep,
     opened,
@@ -36,24 +36,24 @@ from regard.data.reading import (
 )
 
 REDUCED = 128
-"""Statistics are taken from pictures reduced to about this many pixels on the shorter side."""
+"""Statistics are taken from images reduced to about this many pixels on the shorter side."""
 
 _FORMAT = 2
 
 Progress = Callable[[int, int], None]
-"""Is told how many pictures of how many have been looked at."""
+"""Is told how many images of how many have been looked at."""
 
 
 class Checked(NamedTuple):
-    """What was seen of one picture file.
+    """What was seen of one image file.
 
     Attributes:
         bytes: its size on disk.
         modified: when it changed last, in nanoseconds.
         reason: why it cannot be used, or None; the rest means nothing where there is a reason.
         digest: a hash of the file's content.
-        height: of the upright picture.
-        width: of the upright picture.
+        height: of the upright image.
+        width: of the upright image.
         grey: whether it has one channel.
         mean: of each of the channels R, G, B, from 0 to 1.
         square: the mean of the squared values, of each channel.
@@ -72,7 +72,7 @@ class Checked(NamedTuple):
     deep: Deep | None = None
 
 
-def check_pictures(
+def check_images(
     root: Path, files: Sequence[str], *, max_pixels: int, progress: Progress | None = None
 ) -> list[Checked]:
     """What is to be known of each of the `files` below `root`: from memory where one was good and has not changed."""
@@ -113,8 +113,8 @@ def _look(path: Path, size: int, modified: int, max_pixels: int) -> Checked:
             pixels = np.asarray(small.convert("RGB"), np.float64).reshape(-1, 3) / 255
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-    except BadPictureError as error:
-        return Checked(size, modified, error.picture.reason if error.picture else str(error))
+    except BadImageError as error:
+        return Checked(size, modified, error.image.reason if error.image else str(error))
     return Checked(
         size,
         modified,

@@ -12,7 +12,7 @@ from regard.core.errors import DataError, OptionError
 from regard.core.options import at_least
 from regard.core.seeding import key
 from regard.core.spec import Spec
-from regard.data.pictures import ArrayPictures, Pictures, Statistics
+from regard.data.images import ArrayImages, Images, Statistics
 from regard.data.source import Holding, Split
 
 CLUTTERED = "cluttered"
@@ -41,7 +41,7 @@ class Scene:
         at_least("cluttered", "piece", self.piece, 1)
 
 
-class ClutteredPictures(Pictures):
+class ClutteredImages(Images):
     """Canvases, each a function of (seed, split, epoch, index) and of nothing else.
 
     A canvas holds an image of `base` at a random place and pieces cut from random images of `base` at random places,
@@ -69,7 +69,7 @@ class ClutteredPictures(Pictures):
 
     def __init__(
         self,
-        base: ArrayPictures,
+        base: ArrayImages,
         scene: Scene,
         *,
         seed: int,
@@ -89,15 +89,15 @@ class ClutteredPictures(Pictures):
         self.labels = base.labels[self.numbers]
         self.channels = base.channels
 
-    def at_epoch(self, epoch: int) -> "ClutteredPictures":
+    def at_epoch(self, epoch: int) -> "ClutteredImages":
         """The canvases of another epoch: those of training images are drawn anew each time, the others never."""
         return self._like(epoch=epoch if self.split == "train" else 0)
 
-    def on(self, device: torch.device) -> "ClutteredPictures":
+    def on(self, device: torch.device) -> "ClutteredImages":
         """The same canvases, made on another device."""
         base = self.base
         images = base.images.to(device)
-        return self._like(base=ArrayPictures(images, base.labels, base.origin, base.numbers, base.called))
+        return self._like(base=ArrayImages(images, base.labels, base.origin, base.numbers, base.called))
 
     def read(self, index: int) -> Tensor:
         """(c, size, size) uint8."""
@@ -139,11 +139,11 @@ class ClutteredPictures(Pictures):
         """For example `x_train[17] among clutter`."""
         return f"{self.base.names(int(self.numbers[index]))} among clutter"
 
-    def take(self, indices: Tensor) -> "ClutteredPictures":
+    def take(self, indices: Tensor) -> "ClutteredImages":
         """These canvases, numbered anew from 0; they hold what they held."""
         return self._like(numbers=self.numbers[indices])
 
-    def joined(self, other: "ClutteredPictures") -> "ClutteredPictures":
+    def joined(self, other: "ClutteredImages") -> "ClutteredImages":
         """Canvases of the images of both, drawn anew, as clutter is then cut from all of them."""
         numbers = torch.cat((self.numbers, other.numbers + len(self.base)))
         return self._like(base=self.base.joined(other.base), numbers=numbers)
@@ -155,16 +155,16 @@ class ClutteredPictures(Pictures):
     def statistics(self) -> Statistics:
         """Of the first canvases of the first epoch."""
         some = self.at_epoch(0).gather(range(min(_MEASURED, len(self)))).cpu()
-        return ArrayPictures(some, self.labels[: len(some)], "").statistics()
+        return ArrayImages(some, self.labels[: len(some)], "").statistics()
 
     def contents(self) -> tuple[str, ...]:
         """A hash of each image with its scene and seed; that of an image in two splits is the same in both."""
         made = repr((self.scene, self.seed))
         return tuple(f"{content} {made}" for content in self.base.take(self.numbers).contents())
 
-    def _like(self, **changed: object) -> "ClutteredPictures":
+    def _like(self, **changed: object) -> "ClutteredImages":
         own = {"base": self.base, "scene": self.scene, "seed": self.seed, "split": self.split, "epoch": self.epoch}
-        return ClutteredPictures(**{**own, "numbers": self.numbers, **changed})  # type: ignore[arg-type]
+        return ClutteredImages(**{**own, "numbers": self.numbers, **changed})  # type: ignore[arg-type]
 
 
 def _put(canvas: Tensor, images: Tensor, corners: Tensor) -> Tensor:
@@ -193,11 +193,11 @@ def open_cluttered(text: str, seed: int, open_inner: Callable[[str], Holding]) -
     inner, scene = _read(text)
     holding = open_inner(inner)
 
-    def made(split: Split, pictures: Pictures) -> Pictures:
-        assert isinstance(pictures, ArrayPictures)
-        return ClutteredPictures(pictures, scene, seed=seed, split=split)
+    def made(split: Split, images: Images) -> Images:
+        assert isinstance(images, ArrayImages)
+        return ClutteredImages(images, scene, seed=seed, split=split)
 
-    in_memory = all(isinstance(part, ArrayPictures) for part in holding.parts.values())
+    in_memory = all(isinstance(part, ArrayImages) for part in holding.parts.values())
     if not in_memory or holding.made is not None:
         raise DataError(
             f"{CLUTTERED}:{text}: the images of {inner} do not lie in memory in one size: take a shipped set, "

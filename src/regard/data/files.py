@@ -1,4 +1,4 @@
-"""Pictures that lie in files and are decoded when they are needed."""
+"""Images that lie in files and are decoded when they are needed."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,14 +9,14 @@ from torch import Tensor
 from regard.data.account import printable
 from regard.data.checking import Checked
 from regard.data.depth import SIXTEEN_BITS, ValueRange, scaled_moments
-from regard.data.pictures import Pictures, Statistics
-from regard.data.reading import PIXEL_LIMIT, read_picture
+from regard.data.images import Images, Statistics
+from regard.data.reading import PIXEL_LIMIT, read_image
 
 
-class FilePictures(Pictures):
-    """Picture files below one folder, all of which could be decoded when they were checked.
+class FileImages(Images):
+    """Image files below one folder, all of which could be decoded when they were checked.
 
-    A file that has become unreadable since then is a `BadPictureError` that names it: data that change under a run
+    A file that has become unreadable since then is a `BadImageError` that names it: data that change under a run
     are not passed over.
 
     Args:
@@ -25,9 +25,9 @@ class FilePictures(Pictures):
         labels: (n,) int64 or (n, k) float32.
         checked: what was seen of each file.
         channels: 3 for RGB, 1 for grey.
-        max_pixels: see `read_picture`.
+        max_pixels: see `read_image`.
         groups: what each file is not to be parted from.
-        value_range: see `read_picture`.
+        value_range: see `read_image`.
     """
 
     def __init__(
@@ -53,22 +53,22 @@ class FilePictures(Pictures):
 
     def read(self, index: int) -> Tensor:
         """(c, h, w) uint8, decoded now."""
-        return read_picture(
+        return read_image(
             self.root / self.files[index], self.channels, max_pixels=self.max_pixels, value_range=self.value_range
         )
 
     def gather(self, indices: Sequence[int]) -> list[Tensor]:
-        """One tensor a picture, decoded now."""
+        """One tensor an image, decoded now."""
         return [self.read(i) for i in indices]
 
     def names(self, index: int) -> str:
         """The path below the folder."""
         return printable(self.files[index])
 
-    def take(self, indices: Tensor) -> "FilePictures":
-        """These pictures."""
+    def take(self, indices: Tensor) -> "FileImages":
+        """These images."""
         chosen = indices.tolist()
-        return FilePictures(
+        return FileImages(
             self.root,
             [self.files[i] for i in chosen],
             self.labels[indices],
@@ -79,10 +79,10 @@ class FilePictures(Pictures):
             value_range=self.value_range,
         )
 
-    def joined(self, other: "FilePictures") -> "FilePictures":
+    def joined(self, other: "FileImages") -> "FileImages":
         """Both, which lie below one folder."""
         together = (self.groups, other.groups)
-        return FilePictures(
+        return FileImages(
             self.root,
             (*self.files, *other.files),
             torch.cat((self.labels, other.labels)),
@@ -93,7 +93,7 @@ class FilePictures(Pictures):
             value_range=self.value_range,
         )
 
-    def ranged(self, value_range: ValueRange | None) -> "FilePictures":
+    def ranged(self, value_range: ValueRange | None) -> "FileImages":
         """The same, with values of more than 8 bits scaled from this range."""
         changed = self.take(torch.arange(len(self)))
         changed.value_range = value_range
@@ -104,7 +104,7 @@ class FilePictures(Pictures):
         return torch.tensor([(c.height, c.width) for c in self.checked])
 
     def statistics(self) -> Statistics:
-        """Of all pictures, each reduced to about 128 pixels on its shorter side."""
+        """Of all images, each reduced to about 128 pixels on its shorter side."""
         mean, square = (
             torch.tensor(
                 [m[which][: self.channels] for m in map(self._moments, self.checked)], dtype=torch.float64

@@ -12,7 +12,7 @@ from regard.data.account import Tally, printable
 from regard.data.groups import group_by_folder
 from regard.data.labels import open_table
 from regard.data.layout import Branch, Layout, decide
-from regard.data.listing import checked_pictures, files_of, ignored, label_of, picture_folder, subfolders
+from regard.data.listing import checked_images, files_of, ignored, image_folder, label_of, subfolders
 from regard.data.source import SPLITS, Holding, Opening, Split
 
 _NO_CLASS = "it lies in no class folder"
@@ -24,15 +24,15 @@ def open_folder(text: str, opening: Opening) -> Holding:
 
     Either it has the folders train and, where you like, val and test (or training, valid, validation, dev, eval,
     testing), each with one folder a class; or it has one folder a class, and 15 % of every class become the validation
-    and 15 % the test pictures. Classes are numbered in the order of their names. Pictures may lie at any depth in their
+    and 15 % the test images. Classes are numbered in the order of their names. Images may lie at any depth in their
     class's folder, also behind links; subfolders are groups that no split parts where every class has five or more.
     With `opening.labels` the classes come from a table instead, see `open_table`.
 
     Raises:
         DataError: the folder, a split or a class is missing or empty.
-        BadPictureError: a picture cannot be used, and `opening.on_bad` is `fail`.
+        BadImageError: an image cannot be used, and `opening.on_bad` is `fail`.
     """
-    root, name = picture_folder(text), f"folder:{text}"
+    root, name = image_folder(text), f"folder:{text}"
     if opening.labels is not None:
         return open_table(name, root, opening)
     if opening.groups not in ("auto", "folder", "none"):
@@ -44,16 +44,16 @@ def open_folder(text: str, opening: Opening) -> Holding:
     listed = _listed(root, layout, opening)
     classes = _classes(root, layout, listed, opening)
     if not opening.scoring:
-        _each_has_pictures(root, listed)
+        _each_has_images(root, listed)
     labels = torch.tensor([classes.index(entry.label) for entry in listed.entries], dtype=torch.int64)
     files = [entry.path.relative_to(root).as_posix() for entry in listed.entries]
-    checked = checked_pictures(root, files, labels, opening, listed.tally)
+    checked = checked_images(root, files, labels, opening, listed.tally)
     kept = [listed.entries[i] for i in checked.kept]
-    pictures = checked.pictures
+    images = checked.images
     cut = not opening.scoring and not {"val", "test"} <= set(layout.splits)
     inner = [entry.below for entry in kept]
-    grouping = group_by_folder(name, inner, pictures.labels, choice=opening.groups, cut=cut)
-    pictures.groups = grouping.groups
+    grouping = group_by_folder(name, inner, images.labels, choice=opening.groups, cut=cut)
+    images.groups = grouping.groups
     parts: dict[Split, torch.Tensor] = {
         split or "train": torch.tensor([i for i, entry in enumerate(kept) if entry.split == split]).long()
         for split in layout.splits
@@ -61,7 +61,7 @@ def open_folder(text: str, opening: Opening) -> Holding:
     return Holding(
         name,
         classes,
-        {split: pictures.take(chosen) for split, chosen in parts.items()},
+        {split: images.take(chosen) for split, chosen in parts.items()},
         tally=listed.tally,
         own_splits=None not in layout.splits,
         warnings=(*ignored(listed.tally.unknown, root), *grouping.warnings),
@@ -100,10 +100,10 @@ def _listed(root: Path, layout: Layout, opening: Opening) -> Listed:
     listed = Listed()
     loose = files_of(root)
     listed.tally.add(loose.tally)
-    listed.tally.leave_out([printable(p) for p in loose.pictures], _NO_CLASS)
+    listed.tally.leave_out([printable(p) for p in loose.images], _NO_CLASS)
     for branch, reason in layout.beside:
         listed.tally.add(branch.walked.tally)
-        listed.tally.leave_out([printable(p) for p in branch.walked.pictures], reason)
+        listed.tally.leave_out([printable(p) for p in branch.walked.images], reason)
     wanted = None if opening.classes is None else {label_of(label) for label in opening.classes}
     for split, branches in layout.splits.items():
         for branch in branches:
@@ -127,7 +127,7 @@ def _listed(root: Path, layout: Layout, opening: Opening) -> Listed:
 
 def _placed(branch: Branch, split: Split | None) -> Iterator[tuple[Path, str | None, tuple[str, ...]]]:
     """Each image of a folder with its class, if it has one, and the folders below that of the class."""
-    for path in branch.walked.pictures:
+    for path in branch.walked.images:
         *folders, _ = path.relative_to(branch.path).parts
         if split is None:
             yield path, branch.name, tuple(folders)
@@ -151,7 +151,7 @@ def _classes(root: Path, layout: Layout, listed: Listed, opening: Opening) -> tu
         loose = any(p.is_file() and not p.name.startswith(".") for p in where.iterdir())
         raise DataError(
             f"{where} has {'files' if loose else 'nothing'} but no class folders: make one folder a class and "
-            "put the pictures of the class into it, or name the classes in a table (--labels); where the folders above "
+            "put the images of the class into it, or name the classes in a table (--labels); where the folders above "
             "are the classes write --splits none."
         )
     if opening.classes is not None:
@@ -162,7 +162,7 @@ def _classes(root: Path, layout: Layout, listed: Listed, opening: Opening) -> tu
         for label, folders in listed.labels[split].items():
             if label not in classes:
                 raise DataError(
-                    f"{printable(folders[0])} is the folder of a class that no training picture has. "
+                    f"{printable(folders[0])} is the folder of a class that no training image has. "
                     f"{unknown_name('training class', label, classes)} Rename it, remove it or add it to train."
                 )
     return classes
@@ -173,8 +173,8 @@ def _order(listed: Listed, label: str) -> str:
     return min(own[label][0].name for own in listed.labels.values() if label in own)
 
 
-def _each_has_pictures(root: Path, listed: Listed) -> None:
-    """Raises unless every class folder has a picture."""
+def _each_has_images(root: Path, listed: Listed) -> None:
+    """Raises unless every class folder has an image."""
     full = {(entry.split, entry.label) for entry in listed.entries}
     empty = [
         folders[0]
@@ -188,10 +188,8 @@ def _each_has_pictures(root: Path, listed: Listed) -> None:
     inside = [os.path.basename(p) for p in files if any(p.startswith(f"{printable(e)}{os.sep}") for e in empty)]
     hint = f" (only files such as {inside[0]})" if inside else ""
     names = ", ".join(printable(folder) for folder in empty[:20]) + (", ..." if len(empty) > 20 else "")
-    what = (
-        "The class folder {} has no picture" if len(empty) == 1 else f"{len(empty)} class folders have no picture: {{}}"
-    )
+    what = "The class folder {} has no image" if len(empty) == 1 else f"{len(empty)} class folders have no image: {{}}"
     raise DataError(
-        f"{what.format(names)}{hint}: add pictures in a usual format such as JPEG or PNG, or remove the "
+        f"{what.format(names)}{hint}: add images in a usual format such as JPEG or PNG, or remove the "
         f"folder{'s' * (len(empty) > 1)}."
     )

@@ -1,4 +1,4 @@
-"""Pictures that may have several classes: a table names the classes of each."""
+"""Images that may have several classes: a table names the classes of each."""
 
 import csv
 from collections import Counter
@@ -9,10 +9,10 @@ import torch
 
 from regard.core.errors import DataError, OptionError
 from regard.data.account import printable
-from regard.data.files import FilePictures
+from regard.data.files import FileImages
 from regard.data.groups import group_by_folder
 from regard.data.layout import usual_split
-from regard.data.listing import Walked, checked_pictures, find_pictures
+from regard.data.listing import Walked, checked_images, find_images
 from regard.data.resolving import Resolver
 from regard.data.source import SPLITS, Holding, Opening, Split
 
@@ -45,12 +45,12 @@ class Table:
 
 
 def open_table(name: str, root: Path, opening: Opening) -> Holding:
-    """The pictures of the table `opening.labels`, which lie in the folder `root`.
+    """The images of the table `opening.labels`, which lie in the folder `root`.
 
     The table is a CSV file (comma, semicolon or tab) whose first line names its columns: `file`, a path below the
-    folder; `split` (train, val or test), where you like; and one column a class, with 1 where the picture has the
-    class, else 0. Splits that it does not name are cut from the training pictures. A column named by `opening.groups`
-    says what each picture is not to be parted from.
+    folder; `split` (train, val or test), where you like; and one column a class, with 1 where the image has the
+    class, else 0. Splits that it does not name are cut from the training images. A column named by `opening.groups`
+    says what each image is not to be parted from.
 
         file,split,cat,dog
         a.jpg,train,1,0
@@ -68,34 +68,34 @@ def open_table(name: str, root: Path, opening: Opening) -> Holding:
     column = opening.groups if opening.groups not in ("auto", "folder", "none") else None
     path = Path(str(opening.labels)).expanduser()
     table = read_table(path, column, whole=not opening.scoring)
-    walked = find_pictures(root)
-    resolver = Resolver(root, walked.pictures)
+    walked = find_images(root)
+    resolver = Resolver(root, walked.images)
     files = _resolved(path, table, resolver)
     tally = walked.tally
     _account_for(root, path, files, walked)
     rows = torch.tensor(table.rows, dtype=torch.float32)
-    checked = checked_pictures(root, files, rows, opening, tally)
-    pictures, notes, warnings = checked.pictures, list(resolver.notes()), []
+    checked = checked_images(root, files, rows, opening, tally)
+    images, notes, warnings = checked.images, list(resolver.notes()), []
     if table.groups is not None:
-        pictures.groups = tuple(table.groups[i] or f"/{i}" for i in checked.kept)
-        notes.append(f"Images of one {column!r} stay in one split: {len(set(pictures.groups)):,} groups.")
+        images.groups = tuple(table.groups[i] or f"/{i}" for i in checked.kept)
+        notes.append(f"Images of one {column!r} stay in one split: {len(set(images.groups)):,} groups.")
     elif opening.groups == "folder":
         below = [Path(files[i]).parts[:-1] for i in checked.kept]
         together = torch.zeros(len(below), dtype=torch.int64)
         grouping = group_by_folder(name, below, together, choice="folder", cut=True)
-        pictures.groups = grouping.groups
+        images.groups = grouping.groups
         notes += grouping.notes
     if table.blanks:
         notes.append(f"{table.blanks:,} empty cells of the table count as 0.")
     splits = [table.splits[i] if table.splits else "train" for i in checked.kept]
-    parts: dict[Split, FilePictures] = {
-        split: pictures.take(torch.tensor([i for i, s in enumerate(splits) if s == split]).long())
+    parts: dict[Split, FileImages] = {
+        split: images.take(torch.tensor([i for i, s in enumerate(splits) if s == split]).long())
         for split in SPLITS
         if split in (table.splits or ("train",))
     }
     unnamed = sum(entry.reason == _NOT_NAMED for entry in tally.left_out)
     if unnamed:
-        warnings.append(f"{unnamed} pictures below {root} are not in the table {opening.labels} and were left out.")
+        warnings.append(f"{unnamed} images below {root} are not in the table {opening.labels} and were left out.")
     return Holding(
         name,
         table.classes,
@@ -121,7 +121,7 @@ def _resolved(path: Path, table: Table, resolver: Resolver) -> list[str]:
 def _account_for(root: Path, path: Path, files: list[str], walked: Walked) -> None:
     """Counts the files that the table names and no others as images of the source."""
     named, tally = set(files), walked.tally
-    known = {picture.relative_to(root).as_posix() for picture in walked.pictures}
+    known = {image.relative_to(root).as_posix() for image in walked.images}
     here = {printable(root / file) for file in named - known}
     # What the table names is an image whatever its name looks like, and the table itself is not an unknown file.
     table = path.absolute()
@@ -137,7 +137,7 @@ def read_table(path: Path, groups: str | None = None, *, whole: bool = True) -> 
     Args:
         path: the file.
         groups: the column that names groups.
-        whole: whether there must be training pictures.
+        whole: whether there must be training images.
     """
     rows, header = _lines(path)
     own = ("file", "split") if groups is None else ("file", "split", groups)
@@ -170,9 +170,9 @@ def read_table(path: Path, groups: str | None = None, *, whole: bool = True) -> 
         if groups is not None:
             grouped.append(cells[groups])
     if not files:
-        raise DataError(f"The table {path} names no file: write a line for each picture below its first line.")
+        raise DataError(f"The table {path} names no file: write a line for each image below its first line.")
     if whole and splits and "train" not in splits:
-        raise DataError(f"The table {path} puts no picture into the split train: there must be some to learn from.")
+        raise DataError(f"The table {path} puts no image into the split train: there must be some to learn from.")
     known = tuple(grouped) if groups is not None else None
     return Table(classes, tuple(files), tuple(files.values()), tuple(splits) or None, known, blanks)
 
@@ -193,7 +193,7 @@ def _lines(path: Path):  # type: ignore[no-untyped-def]  # csv has no public nam
 def _zero_or_one(line: str, column: str, value: str) -> int:
     if value.lower() not in _TRUTH:
         raise DataError(
-            f"{line}: the column {column!r} has {value!r}; write 1 where the picture has the class, else 0. A column "
+            f"{line}: the column {column!r} has {value!r}; write 1 where the image has the class, else 0. A column "
             f"that says what images belong together, such as their patient, is named by --groups {column}."
         )
     return _TRUTH[value.lower()]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from regard.core.errors import DataError, OptionError
 from regard.data.account import Tally, printable
-from regard.data.listing import Walked, find_pictures, label_of, subfolders
+from regard.data.listing import Walked, find_images, label_of, subfolders
 from regard.data.source import SPLITS, Split
 
 _USUAL: dict[str, Split] = {
@@ -47,9 +47,9 @@ class Branch:
     @classmethod
     def of(cls, path: Path, root: Path) -> "Branch":
         """The folder at `path`, walked."""
-        walked = find_pictures(path, above=root)
-        direct = sum(picture.parent == path for picture in walked.pictures)
-        return cls(path, walked, direct, len(walked.pictures) - direct)
+        walked = find_images(path, above=root)
+        direct = sum(image.parent == path for image in walked.images)
+        return cls(path, walked, direct, len(walked.images) - direct)
 
     @property
     def name(self) -> str:
@@ -168,7 +168,7 @@ def _by_split(root: Path, branches: Sequence[Branch]) -> dict[Split, Branch]:
         if split is not None and split in found:
             first, second = sorted((found[split].path.name, branch.path.name))
             raise DataError(
-                f"{root} has two folders for the split {split!r}, {first} and {second}: put the pictures into one of "
+                f"{root} has two folders for the split {split!r}, {first} and {second}: put the images into one of "
                 f"them, or name the one that counts: --splits train=FOLDER,{split}={first}."
             )
         if split is not None:

@@ -10,22 +10,22 @@ from torch import Tensor
 
 from regard.core.errors import DataError
 from regard.data.account import HIDDEN, LeftOut, Tally, printable
-from regard.data.checking import Checked, check_pictures
-from regard.data.files import FilePictures
+from regard.data.checking import Checked, check_images
+from regard.data.files import FileImages
 from regard.data.formats import foreign, is_image
-from regard.data.reading import BadPicture, BadPictureError
+from regard.data.reading import BadImage, BadImageError
 from regard.data.source import Opening
 
 _READ_ALREADY = "it leads to a folder that is read already"
 
 
-def picture_folder(text: str) -> Path:
+def image_folder(text: str) -> Path:
     """The folder at `text`, which must be one and have something in it."""
     path = Path(text).expanduser()
     if path.is_file():
         hint = f" An npz file is opened as npz:{text}." if path.suffix == ".npz" else ""
         archive = " Unpack the archive first." if path.suffix in (".zip", ".tar", ".gz", ".tgz") else ""
-        raise DataError(f"{path} is a file, not a folder of pictures.{hint}{archive}")
+        raise DataError(f"{path} is a file, not a folder of images.{hint}{archive}")
     if not path.exists():
         raise DataError(f"There is no folder {path}: write folder: and the path of a folder with one folder a class.")
     try:
@@ -33,7 +33,7 @@ def picture_folder(text: str) -> Path:
     except OSError as error:
         raise DataError(f"The folder {path} cannot be read: {error}. Give yourself the right to read it.") from error
     if empty:
-        raise DataError(f"The folder {path} is empty: put one folder a class into it, with the pictures of the class.")
+        raise DataError(f"The folder {path} is empty: put one folder a class into it, with the images of the class.")
     return path
 
 
@@ -54,11 +54,11 @@ def label_of(name: str) -> str:
 class Walked:
     """What lies below a folder: image files, sorted, and an account of all files."""
 
-    pictures: list[Path] = field(default_factory=list)
+    images: list[Path] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
 
 
-def find_pictures(folder: Path, *, above: Path | None = None) -> Walked:
+def find_images(folder: Path, *, above: Path | None = None) -> Walked:
     """Files that are named as images, at any depth below `folder`; links are followed, but never twice to one folder.
 
     Args:
@@ -89,7 +89,7 @@ def find_pictures(folder: Path, *, above: Path | None = None) -> Walked:
                 _sort(Path(entry.path), entry.is_dir(), walked)
             else:
                 (links if entry.is_symlink() else folders).append(Path(entry.path))
-    walked.pictures.sort()
+    walked.images.sort()
     return walked
 
 
@@ -108,7 +108,7 @@ def _sort(path: Path, is_folder: bool, walked: Walked) -> None:
     if _hidden(path.name):
         walked.tally.leave_out([printable(path) + "/" * is_folder], HIDDEN)
     elif is_image(path.name):
-        walked.pictures.append(path)
+        walked.images.append(path)
     elif (kind := foreign(path.name)) is not None:
         walked.tally.left_out.append(LeftOut(printable(path), kind))
     else:
@@ -126,35 +126,35 @@ def ignored(others: Sequence[str], root: Path) -> tuple[str, ...]:
         return ()
     names = ", ".join(os.path.relpath(p, root) for p in others[:3]) + (", ..." if len(others) > 3 else "")
     if len(others) == 1:
-        return (f"1 file is ignored, as its name is not that of a picture: {names}.",)
-    return (f"{len(others)} files are ignored, as their names are not those of pictures: {names}.",)
+        return (f"1 file is ignored, as its name is not that of an image: {names}.",)
+    return (f"{len(others)} files are ignored, as their names are not those of images: {names}.",)
 
 
 @dataclass(frozen=True)
 class Found:
     """The usable ones of the files that were asked for, as one sequence; `kept` numbers them among those."""
 
-    pictures: FilePictures
+    images: FileImages
     kept: list[int]
 
 
-def checked_pictures(root: Path, files: Sequence[str], labels: Tensor, opening: Opening, tally: Tally) -> Found:
+def checked_images(root: Path, files: Sequence[str], labels: Tensor, opening: Opening, tally: Tally) -> Found:
     """Decodes every file once; bad ones go into `tally`, or are an error where `opening.on_bad` is `fail`."""
-    seen = check_pictures(root, files, max_pixels=opening.max_pixels, progress=opening.progress)
+    seen = check_images(root, files, max_pixels=opening.max_pixels, progress=opening.progress)
     tally.left_out += _bad(root, files, seen)
     bad = [entry for entry in tally.left_out if entry.bad]
     if bad and opening.on_bad == "fail":
         usable = sum(checked.reason is None for checked in seen)
         more = "\n".join(f"  {entry}" for entry in bad[:20])
-        raise BadPictureError(
-            f"{len(bad)} of {usable + len(bad)} pictures below {printable(root)} cannot be used. Repair or remove "
+        raise BadImageError(
+            f"{len(bad)} of {usable + len(bad)} images below {printable(root)} cannot be used. Repair or remove "
             f"them, or let them be left out with --on-bad skip (on_bad='skip'):\n{more}"
             + (f"\n  and {len(bad) - 20} more" if len(bad) > 20 else ""),
-            BadPicture(bad[0].path, bad[0].reason),
+            BadImage(bad[0].path, bad[0].reason),
         )
     kept = [i for i, checked in enumerate(seen) if checked.reason is None]
     good: list[Checked] = [seen[i] for i in kept]
-    pictures = FilePictures(
+    images = FileImages(
         root,
         [files[i] for i in kept],
         labels[kept],
@@ -162,7 +162,7 @@ def checked_pictures(root: Path, files: Sequence[str], labels: Tensor, opening: 
         channels=1 if good and all(c.grey for c in good) else 3,
         max_pixels=opening.max_pixels,
     )
-    return Found(pictures, kept)
+    return Found(images, kept)
 
 
 def _bad(root: Path, files: Sequence[str], seen: Sequence[Checked]) -> Iterator[LeftOut]:

@@ -13,16 +13,16 @@ from regard.core.options import at_least
 from regard.core.seeding import generator, key, seeded
 from regard.core.shared_memory import workers_that_fit
 from regard.data.augmentation import Augment, Shifted
-from regard.data.cluttered import ClutteredPictures
-from regard.data.pictures import Pictures
+from regard.data.cluttered import ClutteredImages
+from regard.data.images import Images
 from regard.data.preprocessing import Preprocessing
 
 Key = tuple[int, ...]
-"""(epoch, index), and where balanced sampling takes a picture again in one epoch (epoch, index, how often before)."""
+"""(epoch, index), and where balanced sampling takes an image again in one epoch (epoch, index, how often before)."""
 
 
 def loader(
-    pictures: Pictures,
+    images: Images,
     preprocessing: Preprocessing,
     *,
     batch_size: int,
@@ -34,18 +34,18 @@ def loader(
     drop_last: bool = False,
     pin_memory: bool = False,
 ) -> DataLoader[ImageBatch]:
-    """Batches of the pictures, the same bit for bit for any number of workers.
+    """Batches of the images, the same bit for bit for any number of workers.
 
     Call `loader.sampler.set_epoch(epoch)` before each epoch, as Lightning does.
 
     Args:
-        pictures: one split of a source.
+        images: one split of a source.
         preprocessing: what the network is to see.
-        batch_size: pictures a batch; the last one may be smaller.
+        batch_size: images a batch; the last one may be smaller.
         augment: random changes; None and `none` are those of evaluation.
-        seed: with the epoch it decides the order, with epoch and index how a picture is augmented.
+        seed: with the epoch it decides the order, with epoch and index how an image is augmented.
         shuffle: whether the order is random.
-        balanced: whether every class comes equally often, small ones again and again; an epoch has as many pictures
+        balanced: whether every class comes equally often, small ones again and again; an epoch has as many images
             as without.
         workers: processes that decode and augment; 0 does it in this one, as does any number whose batches do not fit
             into the shared memory, with a warning.
@@ -54,7 +54,7 @@ def loader(
 
     Raises:
         DataError: there would be no batch.
-        OptionError: an option out of its range; `balanced` where pictures may have several classes.
+        OptionError: an option out of its range; `balanced` where images may have several classes.
 
     Example:
         >>> from regard.data import open_source, preprocessing_for
@@ -65,19 +65,19 @@ def loader(
     """
     at_least("loader", "batch_size", batch_size, 1)
     at_least("loader", "workers", workers, 0)
-    if not len(pictures) or (drop_last and len(pictures) < batch_size):
+    if not len(images) or (drop_last and len(images) < batch_size):
         raise DataError(
-            f"{len(pictures)} pictures make no batch of {batch_size}: choose a smaller batch size or more pictures."
+            f"{len(images)} images make no batch of {batch_size}: choose a smaller batch size or more images."
         )
-    if balanced and pictures.labels.ndim == 2:
+    if balanced and images.labels.ndim == 2:
         raise OptionError(
-            "loader: balanced=True is not allowed where a picture may have several classes; use class weights."
+            "loader: balanced=True is not allowed where an image may have several classes; use class weights."
         )
-    values = min(batch_size, len(pictures)) * preprocessing.channels * preprocessing.size[0] * preprocessing.size[1]
+    values = min(batch_size, len(images)) * preprocessing.channels * preprocessing.size[0] * preprocessing.size[1]
     workers = workers_that_fit(workers, 4 * values)
-    sampler = Balanced(pictures.labels, seed) if balanced else Ordered(len(pictures), seed, shuffle)
+    sampler = Balanced(images.labels, seed) if balanced else Ordered(len(images), seed, shuffle)
     return DataLoader(
-        Prepared(pictures, preprocessing, augment or "none", seed),
+        Prepared(images, preprocessing, augment or "none", seed),
         batch_size=batch_size,
         sampler=sampler,
         num_workers=workers,
@@ -92,47 +92,47 @@ def loader(
 class Prepared(Dataset[ImageBatch]):
     """Whole batches by their keys: gathered, augmented each under its own seed, then normalised together."""
 
-    def __init__(self, pictures: Pictures, preprocessing: Preprocessing, augment: Augment, seed: int) -> None:
-        self.pictures = pictures
+    def __init__(self, images: Images, preprocessing: Preprocessing, augment: Augment, seed: int) -> None:
+        self.images = images
         self.random: nn.Module | None = None if augment == "none" else preprocessing.augmented(augment)
         self.fixed = preprocessing.augmented("none")
         self.normalise = preprocessing.normalise()
         self.seed = seed
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.images)
 
     def __getitem__(self, key: Key) -> ImageBatch:
         return self.__getitems__([key])
 
     def __getitems__(self, keys: Sequence[Key]) -> ImageBatch:
         indices = torch.tensor([key[1] for key in keys])
-        pictures = self.pictures
-        if isinstance(pictures, ClutteredPictures):
-            pictures = pictures.at_epoch(keys[0][0])
-        read = pictures.gather(indices.tolist())
+        images = self.images
+        if isinstance(images, ClutteredImages):
+            images = images.at_epoch(keys[0][0])
+        read = images.gather(indices.tolist())
         sized = self._evaluated(read) if self.random is None else self._augmented(self.random, read, keys)
-        return ImageBatch(self.normalise(sized), self.pictures.labels[indices], indices)
+        return ImageBatch(self.normalise(sized), self.images.labels[indices], indices)
 
     def _evaluated(self, read: Tensor | list[Tensor]) -> Tensor:
         if isinstance(read, Tensor):
             sized: Tensor = self.fixed(read)
             return sized
-        return torch.stack([self.fixed(picture) for picture in read])
+        return torch.stack([self.fixed(image) for image in read])
 
     def _augmented(self, random: nn.Module, read: Tensor | list[Tensor], keys: Sequence[Key]) -> Tensor:
         drawn = []
         with seeded(self.seed):
-            for picture, parts in zip(read, keys, strict=True):
+            for image, parts in zip(read, keys, strict=True):
                 torch.default_generator.manual_seed(key(self.seed, *parts))
-                drawn.append(random.draw() if isinstance(random, Shifted) else random(picture))
+                drawn.append(random.draw() if isinstance(random, Shifted) else random(image))
         if isinstance(random, Shifted):
             return random.apply_draws(self._evaluated(read), torch.stack(drawn))
         return torch.stack(drawn)
 
 
 class Ordered(Sampler[Key]):
-    """Every picture once, in an order that `seed` and the epoch decide, or as they are numbered."""
+    """Every image once, in an order that `seed` and the epoch decide, or as they are numbered."""
 
     def __init__(self, count: int, seed: int, shuffle: bool) -> None:
         self.count = count
@@ -157,7 +157,7 @@ class Ordered(Sampler[Key]):
 
 
 class Balanced(Sampler[Key]):
-    """As many keys as pictures, every class equally often (but for one), each going through its pictures in turn."""
+    """As many keys as images, every class equally often (but for one), each going through its images in turn."""
 
     def __init__(self, labels: Tensor, seed: int) -> None:
         self.labels = labels

@@ -74,7 +74,7 @@ def open_source(
     max_pixels: int = PIXEL_LIMIT,
     progress: Progress | None = None,
 ) -> Source:
-    """Pictures with labels, in three splits.
+    """Images with labels, in three splits.
 
     Args:
         text: `fashion-mini`, `mnist-mini`, `folder:PATH`, `npz:PATH` or `torchvision:NAME[:root=PATH,download=true]`;
@@ -83,7 +83,7 @@ def open_source(
         seed: cuts the splits that the source does not have: the same seed gives the same splits. It is not the seed
             of a training run: runs to be compared need the same splits.
         on_bad: whether an image that cannot be used is left out and listed in `Source.account`, or an error.
-        labels: with folder: only, a CSV file that names the classes of each picture, which may have several.
+        labels: with folder: only, a CSV file that names the classes of each image, which may have several.
         groups: with folder: only, what a cut must not part: `folder` for the subfolders inside the classes, `none`, or
             a column of `labels`; `auto` takes subfolders where every class has five or more.
         splits: with folder: only, `none` where every folder is a class, or `train=FOLDER,test=FOLDER`; `auto` takes
@@ -91,8 +91,8 @@ def open_source(
         classes: with folder: only, the only classes; other folders are left out.
         value_range: of images with more than 8 bits, the values that become 0 and 255, as `LOW:HIGH`; by default the
             range of the training images.
-        max_pixels: a picture with more pixels cannot be used.
-        progress: is told how many pictures of how many have been looked at, where they lie in files.
+        max_pixels: an image with more pixels cannot be used.
+        progress: is told how many images of how many have been looked at, where they lie in files.
 
     Raises:
         UnknownNameError: there is no such source.
@@ -100,7 +100,7 @@ def open_source(
 
     Example:
         >>> source = open_source("fashion-mini")
-        >>> {split: len(pictures) for split, pictures in source.splits.items()}
+        >>> {split: len(images) for split, images in source.splits.items()}
         {'train': 6000, 'val': 1000, 'test': 2000}
     """
     one_of("open_source", "on_bad", on_bad, ("skip", "fail"))
@@ -133,9 +133,9 @@ def open_for_scoring(
     max_pixels: int = PIXEL_LIMIT,
     progress: Progress | None = None,
 ) -> Source:
-    """All pictures of a source, for a network that was trained on another one: nothing is cut into splits.
+    """All images of a source, for a network that was trained on another one: nothing is cut into splits.
 
-    A folder with `test` alone, with a class missing or with few pictures is fine.
+    A folder with `test` alone, with a class missing or with few images is fine.
 
     Args:
         text: as for `open_source`.

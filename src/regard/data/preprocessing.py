@@ -1,4 +1,4 @@
-"""What is done to a picture before a network sees it; saved with the weights, so that predicting does the same."""
+"""What is done to an image before a network sees it; saved with the weights, so that predicting does the same."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -11,9 +11,9 @@ from torchvision.transforms import v2
 from regard.core.errors import DataError, OptionError
 from regard.core.options import one_of
 from regard.data.augmentation import Augment, augmenting
-from regard.data.cluttered import ClutteredPictures
+from regard.data.cluttered import ClutteredImages
 from regard.data.depth import SIXTEEN_BITS, ValueRange
-from regard.data.files import FilePictures
+from regard.data.files import FileImages
 from regard.data.sizing import FITS, Fit, crop_warning, parse_size, sized
 from regard.data.source import Source
 
@@ -21,7 +21,7 @@ LARGEST = 224
 """The size that photographs are brought to unless the user chooses another."""
 
 SMALL = 96
-"""Pictures that all have one size up to this keep it, whole."""
+"""Images that all have one size up to this keep it, whole."""
 
 _LEAST_STD = 1 / 255
 _LUMA = (0.299, 0.587, 0.114)
@@ -29,19 +29,19 @@ _LUMA = (0.299, 0.587, 0.114)
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Brings a picture to one size and its values to zero mean and unit deviation.
+    """Brings an image to one size and its values to zero mean and unit deviation.
 
     Attributes:
         size: (h, w) that the network sees.
-        channels: 1 for grey or 3 for RGB; a picture of the other kind is converted.
+        channels: 1 for grey or 3 for RGB; an image of the other kind is converted.
         mean: of each channel, of values from 0 to 1.
         std: of each channel.
-        resize: `exact` brings the whole picture to `size`; `crop` brings the shorter side to 8/7 of `size` and cuts
-            the middle out, as is usual with photographs; `pad` brings the whole picture into `size` with its shape
+        resize: `exact` brings the whole image to `size`; `crop` brings the shorter side to 8/7 of `size` and cuts
+            the middle out, as is usual with photographs; `pad` brings the whole image into `size` with its shape
             kept and a border of the mean colour.
-        mirror: whether augmentation may mirror a picture.
+        mirror: whether augmentation may mirror an image.
         value_range: of images with more than 8 bits, the values that became 0 and 255 when they were read; see
-            `read_picture`.
+            `read_image`.
     """
 
     size: tuple[int, int]
@@ -69,23 +69,23 @@ class Preprocessing:
             )
 
     def eval(self) -> nn.Module:
-        """A transform of uint8 (c, h, w), or of several pictures of one size (b, c, h, w), to what the network sees."""
+        """A transform of uint8 (c, h, w), or of several images of one size (b, c, h, w), to what the network sees."""
         return v2.Compose([sized(self.size, self.resize, self.mean), self.normalise()])
 
     def train(self, augment: Augment = "auto") -> nn.Module:
-        """The same for one picture in training; draws from PyTorch's generator."""
+        """The same for one image in training; draws from PyTorch's generator."""
         return v2.Compose([self.augmented(augment), self.normalise()])
 
     def augmented(self, augment: Augment) -> nn.Module:
-        """The part of `train` that works on one uint8 picture and draws: uint8 (c, h, w) of `size`."""
+        """The part of `train` that works on one uint8 image and draws: uint8 (c, h, w) of `size`."""
         return augmenting(augment, self.size, self.resize, mirror=self.mirror, fill=self.mean)
 
     def normalise(self) -> nn.Module:
-        """The rest, for one picture or many: channels converted, float32, zero mean and unit deviation."""
+        """The rest, for one image or many: channels converted, float32, zero mean and unit deviation."""
         return Normalise(self.channels, self.mean, self.std)
 
     def restore(self, images: Tensor) -> Tensor:
-        """What the network sees as a picture for people: (..., c, h, w) uint8."""
+        """What the network sees as an image for people: (..., c, h, w) uint8."""
         mean, std = (torch.tensor(v, device=images.device)[:, None, None] for v in (self.mean, self.std))
         return ((images.float() * std + mean).clamp(0, 1) * 255).round().to(torch.uint8)
 
@@ -110,7 +110,7 @@ class Preprocessing:
 
 
 class Normalise(nn.Module):
-    """uint8 pictures (..., c, h, w) as float32 with zero mean and unit deviation, in `channels` channels."""
+    """uint8 images (..., c, h, w) as float32 with zero mean and unit deviation, in `channels` channels."""
 
     def __init__(self, channels: int, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
         super().__init__()
@@ -136,15 +136,15 @@ def preprocessing_for(
     channels: int | None = None,
     mirror: bool | None = None,
 ) -> Preprocessing:
-    """The preprocessing that suits a source, with the statistics of its training pictures.
+    """The preprocessing that suits a source, with the statistics of its training images.
 
     Args:
-        source: pictures that all have one size up to 96 pixels, and cluttered ones of any size, are kept whole,
+        source: images that all have one size up to 96 pixels, and cluttered ones of any size, are kept whole,
             whatever `fit` says; others are brought to a square, of 224 pixels or, where they are smaller, of about
             their own size.
         size: height and width that the network sees, instead of the source's own: a number of pixels for a square, or
             HEIGHTxWIDTH.
-        fit: how pictures of other shapes come to that size: `crop` cuts the middle out, `pad` adds a border, `squeeze`
+        fit: how images of other shapes come to that size: `crop` cuts the middle out, `pad` adds a border, `squeeze`
             changes their shape.
         channels: 3 for a network that wants RGB, 1 for one that wants grey; the source's own by default.
         mirror: whether augmentation may mirror; by default not for digits and traffic signs.
@@ -157,7 +157,7 @@ def preprocessing_for(
     one_of("preprocessing_for", "fit", fit, FITS)
     train = source.splits["train"]
     sizes = train.sizes()
-    small = int(sizes.max()) <= SMALL or isinstance(train, ClutteredPictures)
+    small = int(sizes.max()) <= SMALL or isinstance(train, ClutteredImages)
     whole = small and bool((sizes == sizes[0]).all())
     own = (int(sizes[0, 0]), int(sizes[0, 1])) if whole else _square(sizes, fit)
     statistics = train.statistics()
@@ -211,13 +211,13 @@ def unlike_warnings(
 def scoring_warnings(source: Source, preprocessing: Preprocessing) -> tuple[str, ...]:
     """Warnings of a source that a network is scored on and was not trained on."""
     whole = source.splits["all"]
-    checked = whole.checked if isinstance(whole, FilePictures) else ()
+    checked = whole.checked if isinstance(whole, FileImages) else ()
     deep = [whole.names(number) for number, one in enumerate(checked) if one.deep is not None]
     return unlike_warnings(whole.sizes(), deep, preprocessing, source.value_range)
 
 
 def _square(sizes: Tensor, fit: Fit) -> tuple[int, int]:
-    """The largest usual size that the pictures fill: the middle one's shorter side, or with a border its longer one,
+    """The largest usual size that the images fill: the middle one's shorter side, or with a border its longer one,
     in steps of 8."""
     sides = sizes.max(1) if fit == "pad" else sizes.min(1)
     side = min(LARGEST, max(16, int(sides.values.median()) // 8 * 8))

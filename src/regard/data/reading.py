@@ -1,4 +1,4 @@
-"""Reads one picture file into a tensor: the only place that decodes pictures."""
+"""Reads one image file into a tensor: the only place that decodes images."""
 
 import warnings
 from collections.abc import Iterator
@@ -19,10 +19,10 @@ from regard.data.depth import SIXTEEN_BITS, ValueRange, scale
 from regard.data.formats import beginning, extensions, foreign_content
 
 PIXEL_LIMIT = 100_000_000
-"""A picture with more pixels is refused, unless `max_pixels` says otherwise."""
+"""An image with more pixels is refused, unless `max_pixels` says otherwise."""
 
 PILLOW_LIMIT = 178_956_970
-"""Pillow itself opens no picture with more pixels."""
+"""Pillow itself opens no image with more pixels."""
 
 _BITS, _SAMPLE_FORMAT = 258, 339
 """Tags of TIFF: bits a value, and 1 where values are unsigned."""
@@ -31,8 +31,8 @@ _GREY = ("1", "L", "LA", "La")
 
 
 @dataclass(frozen=True)
-class BadPicture:
-    """A picture that cannot be used: the file (or the picture's name in its set) and why."""
+class BadImage:
+    """An image that cannot be used: the file (or the image's name in its set) and why."""
 
     path: str
     reason: str
@@ -41,36 +41,34 @@ class BadPicture:
         return f"{self.path}: {self.reason}"
 
 
-class BadPictureError(DataError):
-    """A picture that cannot be used; `picture` says which and why.
+class BadImageError(DataError):
+    """An image that cannot be used; `image` says which and why.
 
     A loader's worker process hands an error over as the text of its traceback: only our sentence is kept of it.
     """
 
-    def __init__(self, text: str, picture: BadPicture | None = None) -> None:
-        super().__init__(text.rpartition("BadPictureError: ")[2].strip())
-        self.picture = picture
+    def __init__(self, text: str, image: BadImage | None = None) -> None:
+        super().__init__(text.rpartition("BadImageError: ")[2].strip())
+        self.image = image
 
     @classmethod
-    def of(cls, path: str, reason: str) -> "BadPictureError":
-        """The error for the picture at `path`."""
-        return cls(
-            f"The picture {path} cannot be used: {reason}. Repair, replace or remove it.", BadPicture(path, reason)
-        )
+    def of(cls, path: str, reason: str) -> "BadImageError":
+        """The error for the image at `path`."""
+        return cls(f"The image {path} cannot be used: {reason}. Repair, replace or remove it.", BadImage(path, reason))
 
 
 class _Unusable(Exception):  # noqa: N818 (carries a reason from deep inside to `opened`, never further)
-    """Why a picture that Pillow opened cannot be used."""
+    """Why an image that Pillow opened cannot be used."""
 
 
-def read_picture(
+def read_image(
     path: str | Path,
     channels: int = 3,
     *,
     max_pixels: int = PIXEL_LIMIT,
     value_range: tuple[float, float] | None = None,
 ) -> Tensor:
-    """The picture in a file, upright, opaque, with 8 bits a channel.
+    """The image in a file, upright, opaque, with 8 bits a channel.
 
     CMYK, palette and other modes become RGB (or grey); 16-bit values are scaled to 8 bits, not clipped;
     signed, 32-bit and floating-point values need a `value_range`; transparent pixels are laid on
@@ -79,7 +77,7 @@ def read_picture(
     Args:
         path: a file in any format that Pillow reads.
         channels: 3 for RGB, 1 for grey.
-        max_pixels: a picture with more pixels is refused before it is decoded.
+        max_pixels: an image with more pixels is refused before it is decoded.
         value_range: of values with more than 8 bits, those that become 0 and 255; others are clipped to them. By
             default 0 and 65535. It does not touch images with 8 bits.
 
@@ -87,32 +85,32 @@ def read_picture(
         (channels, h, w) uint8.
 
     Raises:
-        BadPictureError: the file is missing, empty, truncated, over the limit, or no picture.
+        BadImageError: the file is missing, empty, truncated, over the limit, or no image.
 
     Example:
         >>> import tempfile
         >>> from PIL import Image
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     Image.new("CMYK", (4, 2)).save(f"{folder}/white.jpg")
-        ...     read_picture(f"{folder}/white.jpg").shape
+        ...     read_image(f"{folder}/white.jpg").shape
         torch.Size([3, 2, 4])
     """
-    one_of("read_picture", "channels", channels, (1, 3))
+    one_of("read_image", "channels", channels, (1, 3))
     with our_limit_only(), opened(path, pixel_limit(max_pixels)) as image:
         return tensor_of(image, channels, value_range)
 
 
 def pixel_limit(max_pixels: int) -> int:
     """`max_pixels` where it is a limit that Pillow lets us choose."""
-    at_least("read_picture", "max_pixels", max_pixels, 1)
+    at_least("read_image", "max_pixels", max_pixels, 1)
     return min(max_pixels, PILLOW_LIMIT)
 
 
 @contextmanager
 def our_limit_only() -> Iterator[None]:
-    """Inside, Pillow does not warn of pictures that are large but under `PILLOW_LIMIT`: ours is the limit that counts.
+    """Inside, Pillow does not warn of images that are large but under `PILLOW_LIMIT`: ours is the limit that counts.
 
-    The filters of warnings belong to the whole process, so threads that read pictures enter it once, together.
+    The filters of warnings belong to the whole process, so threads that read images enter it once, together.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -121,10 +119,10 @@ def our_limit_only() -> Iterator[None]:
 
 @contextmanager
 def opened(path: str | Path, max_pixels: int = PIXEL_LIMIT) -> Iterator[Image.Image]:
-    """The picture file as Pillow opens it; whatever goes wrong inside is a `BadPictureError`.
+    """The image file as Pillow opens it; whatever goes wrong inside is a `BadImageError`.
 
     Decoders meet hostile bytes and raise almost anything (OSError, SyntaxError, ValueError, struct.error, ...),
-    so every exception inside counts as the picture's fault.
+    so every exception inside counts as the image's fault.
     """
     try:
         if Path(path).stat().st_size == 0:
@@ -139,18 +137,18 @@ def opened(path: str | Path, max_pixels: int = PIXEL_LIMIT) -> Iterator[Image.Im
             yield image
     except Exception as error:
         reason = foreign_content(beginning(Path(path))) if isinstance(error, UnidentifiedImageError) else None
-        raise BadPictureError.of(printable(path), reason or _reason(error)) from error
+        raise BadImageError.of(printable(path), reason or _reason(error)) from error
 
 
 def tensor_of(image: Image.Image, channels: int, value_range: ValueRange | None = None) -> Tensor:
-    """(channels, h, w) uint8: the picture as `flat` makes it, as RGB or grey."""
-    pixels = np.array(_as(flat(image, value_range), "RGB" if channels == 3 else "L"))
-    picture = torch.from_numpy(pixels)
-    return picture.permute(2, 0, 1).contiguous() if channels == 3 else picture[None]
+    """(channels, h, w) uint8: the image as `flat` makes it, as RGB or grey."""
+    values = np.array(_as(flat(image, value_range), "RGB" if channels == 3 else "L"))
+    pixels = torch.from_numpy(values)
+    return pixels.permute(2, 0, 1).contiguous() if channels == 3 else pixels[None]
 
 
 def flat(image: Image.Image, value_range: ValueRange | None = None) -> Image.Image:
-    """The picture upright and opaque, in mode L where it is grey, else in mode RGB."""
+    """The image upright and opaque, in mode L where it is grey, else in mode RGB."""
     image.load()
     image = _upright(image)
     if is_deep(image):
@@ -183,7 +181,7 @@ def _as(image: Image.Image, mode: str) -> Image.Image:
 
 
 def upright_size(image: Image.Image) -> tuple[int, int]:
-    """(h, w) of the picture once it stands as its EXIF block says."""
+    """(h, w) of the image once it stands as its EXIF block says."""
     try:
         sideways = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
     except Exception:  # as in `_upright`
@@ -222,7 +220,7 @@ def _reason(error: Exception) -> str:
         case PermissionError():
             return "the file may not be read (permission denied)"
         case UnidentifiedImageError():
-            return "it is no picture in a format that Pillow reads"
+            return "it is no image in a format that Pillow reads"
         case Image.DecompressionBombError() | Image.DecompressionBombWarning():
             return f"it is over Pillow's own limit of {PILLOW_LIMIT:,} pixels"
         case MemoryError():

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from regard.core.errors import DataError, unknown_name
 from regard.data.account import printable
-from regard.data.pictures import Pictures
+from regard.data.images import Images
 from regard.data.source import Holding, Opening, Source, assemble, fingerprint_of, ranged
 
 
@@ -80,7 +80,7 @@ def _matched(name: str, classes: tuple[str, ...], known: tuple[str, ...], severa
     return [known.index(label) for label in classes]
 
 
-def _with_labels(part: Pictures, numbers: list[int], count: int) -> Pictures:
+def _with_labels(part: Images, numbers: list[int], count: int) -> Images:
     """The same images with the network's class numbers."""
     changed = part.take(torch.arange(len(part)))
     changed.labels = _translated(part.labels, numbers, count)

@@ -9,7 +9,7 @@ from regard.data.source import Holding
 
 @dataclass(frozen=True)
 class Shipped:
-    """A set that ships with the package: 6,000 training, 1,000 validation and 2,000 test pictures of 28 x 28."""
+    """A set that ships with the package: 6,000 training, 1,000 validation and 2,000 test images of 28 x 28."""
 
     name: str
     licence: str

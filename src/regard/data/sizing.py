@@ -18,7 +18,7 @@ CROPPED = 7 / 8
 """Of the shorter side of a photograph, what evaluation cuts out of the middle."""
 
 LONGEST = 8
-"""A picture longer than so many times its shorter side loses its ends: resized by the shorter side it would be huge."""
+"""An image longer than so many times its shorter side loses its ends: resized by the shorter side it would be huge."""
 
 MUCH = 1 / 3
 """Warned of where the shape of images alone costs a crop more than this share of them."""
@@ -47,7 +47,7 @@ def parse_size(size: int | str | tuple[int, int] | None) -> tuple[int, int] | No
 
 
 def sized(size: tuple[int, int], resize: str, fill: tuple[float, ...] = (0.0,)) -> nn.Module:
-    """A transform of (..., c, h, w) to `size`, the same for every picture.
+    """A transform of (..., c, h, w) to `size`, the same for every image.
 
     Args:
         size: (h, w) of the result.
@@ -62,14 +62,14 @@ def sized(size: tuple[int, int], resize: str, fill: tuple[float, ...] = (0.0,)) 
 
 
 def larger(size: tuple[int, int]) -> list[nn.Module]:
-    """Transforms to a picture that is a little larger than `size`, which a crop is then taken from."""
+    """Transforms to an image that is a little larger than `size`, which a crop is then taken from."""
     if size[0] == size[1]:
         return [Shortened(), v2.Resize(round(size[0] / CROPPED), antialias=True)]
     return [Shaped(size), Exactly((round(size[0] / CROPPED), round(size[1] / CROPPED)))]
 
 
 class Exactly(nn.Module):
-    """Brings pictures (..., c, h, w) to a size, and leaves those alone that have it."""
+    """Brings images (..., c, h, w) to a size, and leaves those alone that have it."""
 
     def __init__(self, size: tuple[int, int]) -> None:
         super().__init__()
@@ -105,7 +105,7 @@ class Padded(nn.Module):
 
 
 class Shortened(nn.Module):
-    """Cuts the ends off pictures that are very long or very high."""
+    """Cuts the ends off images that are very long or very high."""
 
     def forward(self, images: Tensor) -> Tensor:
         """(..., c, h, w) with neither side over `LONGEST` times the other."""

@@ -10,9 +10,9 @@ from regard.core.seeding import generator
 
 
 def strata(labels: Tensor) -> Tensor:
-    """(n,) int64: what each picture counts as when classes keep their shares.
+    """(n,) int64: what each image counts as when classes keep their shares.
 
-    Its class; where pictures may have several classes (n, k), the rarest of its classes, or k where it has none.
+    Its class; where images may have several classes (n, k), the rarest of its classes, or k where it has none.
 
     >>> strata(torch.tensor([[1.0, 1.0], [1.0, 0.0], [0.0, 0.0]]))
     tensor([1, 0, 2])
@@ -32,15 +32,15 @@ def cut(
     contents: Sequence[str] | None = None,
     groups: Sequence[str] | None = None,
 ) -> dict[str, Tensor]:
-    """Numbers of the pictures of each new split, ascending, and under `rest` those of no split.
+    """Numbers of the images of each new split, ascending, and under `rest` those of no split.
 
-    A class with more pictures than there are new splits has at least one picture in each, and in the rest.
+    A class with more images than there are new splits has at least one image in each, and in the rest.
 
     Args:
         labels: (n,) classes or (n, k) of 0 and 1.
         shares: for each new split its share of every class.
-        seed: decides which pictures.
-        contents: a hash of each picture; equal pictures stay together, so that no split has another's picture.
+        seed: decides which images.
+        contents: a hash of each image; equal images stay together, so that no split has another's image.
         groups: what each image belongs to, a patient for example; images of one group stay together, and every class
             keeps its share of the groups.
     """
@@ -62,16 +62,16 @@ def cut(
 
 
 def pick(labels: Tensor, count: int, *, seed: int) -> Tensor:
-    """Numbers of `count` pictures, ascending, every class with its share and at least one picture.
+    """Numbers of `count` images, ascending, every class with its share and at least one image.
 
     Raises:
-        DataError: there are fewer pictures, or more classes, than `count`.
+        DataError: there are fewer images, or more classes, than `count`.
     """
     kind = strata(labels)
     kinds, sizes = kind.unique(return_counts=True)
     if not len(kinds) <= count <= len(labels):
         raise DataError(
-            f"A subset of {count} pictures cannot be taken from {len(labels)} pictures of {len(kinds)} classes: "
+            f"A subset of {count} images cannot be taken from {len(labels)} images of {len(kinds)} classes: "
             f"choose a number from {len(kinds)} to {len(labels)}."
         )
     shares = sizes.double() * count / len(labels)

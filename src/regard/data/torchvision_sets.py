@@ -12,8 +12,8 @@ from regard.core.errors import DataError, OptionError, unknown_name
 from regard.core.spec import Spec, Value
 from regard.data.account import Tally
 from regard.data.cache import cache_folder
-from regard.data.listing import checked_pictures
-from regard.data.pictures import ArrayPictures, Pictures
+from regard.data.images import ArrayImages, Images
+from regard.data.listing import checked_images
 from regard.data.reading import tensor_of
 from regard.data.source import Holding, Opening, Split
 
@@ -24,29 +24,29 @@ _SPLIT_THREE: Mapping[Split, dict[str, Any]] = {split: {"split": split} for spli
 
 @dataclass(frozen=True)
 class TorchvisionSet:
-    """One set: which of its parts are our splits, and where its object keeps pictures and labels.
+    """One set: which of its parts are our splits, and where its object keeps images and labels.
 
     Attributes:
         name: the class in `torchvision.datasets`.
         splits: constructor arguments of each split.
-        pictures: the attribute with an array of all pictures, or with their files, or with (file, label) pairs;
+        images: the attribute with an array of all images, or with their files, or with (file, label) pairs;
             empty where they are made on demand.
-        labels: the attribute with the labels; empty where `pictures` has pairs.
-        mirror: whether a mirrored picture is still of its class.
+        labels: the attribute with the labels; empty where `images` has pairs.
+        mirror: whether a mirrored image is still of its class.
         options: what may be given after the name.
     """
 
     name: str
     splits: Mapping[Split, dict[str, Any]] = field(default_factory=lambda: _TRAIN_TEST)
-    pictures: str = "data"
+    images: str = "data"
     labels: str = "targets"
     mirror: bool = True
     options: tuple[str, ...] = ("root", "download")
 
     @property
     def in_files(self) -> bool:
-        """Whether the pictures lie in files rather than in memory."""
-        return self.pictures not in ("", "data")
+        """Whether the images lie in files rather than in memory."""
+        return self.images not in ("", "data")
 
 
 TORCHVISION_SETS = (
@@ -79,11 +79,11 @@ TORCHVISION_SETS = (
 
 
 def open_torchvision(text: str, opening: Opening) -> Holding:
-    """The set `NAME[:root=FOLDER,download=true]`, with torchvision's own training, validation and test pictures.
+    """The set `NAME[:root=FOLDER,download=true]`, with torchvision's own training, validation and test images.
 
-    Splits that it does not have are cut from its training pictures. Where a set has labelled validation pictures but
-    keeps the labels of its test pictures back (ImageNet, Imagenette), the former are the test pictures. FakeData makes
-    random pictures: `torchvision:FakeData:size=100,image_size=(3,32,32),num_classes=4`.
+    Splits that it does not have are cut from its training images. Where a set has labelled validation images but
+    keeps the labels of its test images back (ImageNet, Imagenette), the former are the test images. FakeData makes
+    random images: `torchvision:FakeData:size=100,image_size=(3,32,32),num_classes=4`.
 
     Raises:
         UnknownNameError: no such set.
@@ -131,28 +131,28 @@ def _construct(name: str, entry: TorchvisionSet, arguments: dict[str, Any], opti
         ) from error
 
 
-def _arrays(entry: TorchvisionSet, sets: Mapping[Split, Any]) -> dict[Split, Pictures]:
-    """The pictures of each split in memory."""
-    parts: dict[Split, Pictures] = {}
+def _arrays(entry: TorchvisionSet, sets: Mapping[Split, Any]) -> dict[Split, Images]:
+    """The images of each split in memory."""
+    parts: dict[Split, Images] = {}
     for split, dataset in sets.items():
-        if entry.pictures:
-            images = torch.as_tensor(getattr(dataset, entry.pictures))
+        if entry.images:
+            images = torch.as_tensor(getattr(dataset, entry.images))
             labels = torch.as_tensor(getattr(dataset, entry.labels)).long()
         else:
             made = [dataset[i] for i in range(len(dataset))]
             images = torch.stack([tensor_of(image, 1 if image.mode == "L" else 3) for image, _ in made])
             labels = torch.tensor([label for _, label in made])
-        parts[split] = ArrayPictures(_channels_first(images), labels, split)
+        parts[split] = ArrayImages(_channels_first(images), labels, split)
     return parts
 
 
-def _files(entry: TorchvisionSet, sets: Mapping[Split, Any], opening: Opening) -> tuple[dict[Split, Pictures], Tally]:
-    """The pictures of each split as files, checked."""
+def _files(entry: TorchvisionSet, sets: Mapping[Split, Any], opening: Opening) -> tuple[dict[Split, Images], Tally]:
+    """The images of each split as files, checked."""
     files: list[Path] = []
     labels: list[int] = []
     owners: list[Split] = []
     for split, dataset in sets.items():
-        held = getattr(dataset, entry.pictures)
+        held = getattr(dataset, entry.images)
         for file, label in zip(held, getattr(dataset, entry.labels), strict=True) if entry.labels else held:
             files.append(Path(file).absolute())
             labels.append(int(label))
@@ -160,10 +160,10 @@ def _files(entry: TorchvisionSet, sets: Mapping[Split, Any], opening: Opening) -
     root = Path(os.path.commonpath([file.parent for file in files]))
     names = [file.relative_to(root).as_posix() for file in files]
     tally = Tally(len(names))
-    found = checked_pictures(root, names, torch.tensor(labels), opening, tally)
+    found = checked_images(root, names, torch.tensor(labels), opening, tally)
     places = [owners[i] for i in found.kept]
     numbers = {split: torch.tensor([i for i, place in enumerate(places) if place == split]).long() for split in sets}
-    return {split: found.pictures.take(chosen) for split, chosen in numbers.items()}, tally
+    return {split: found.images.take(chosen) for split, chosen in numbers.items()}, tally
 
 
 def _channels_first(images: torch.Tensor) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Whether a trained network needs its maps, and whether it needs them to follow the picture."""
+"""Whether a trained network needs its maps, and whether it needs them to follow the image."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -11,7 +11,7 @@ from regard.core.batch import ImageBatch
 from regard.core.errors import OptionError
 from regard.core.options import at_least, one_of
 from regard.core.seeding import seeded
-from regard.explanation.batches import Batches, PictureSet, right_answers
+from regard.explanation.batches import Batches, ImageSet, right_answers
 from regard.explanation.evidence import paired_drop
 from regard.explanation.places import Paths, tapped
 from regard.explanation.recalibration import carrying, normalisations, recalibrated, restoring
@@ -45,11 +45,11 @@ def ablate(
 
     Args:
         net: a network with taps.
-        evaluation: the pictures that are judged, in the same order in every pass.
-        training: training pictures, without augmentation; needed for the mode `mean` and to renormalise.
+        evaluation: the images that are judged, in the same order in every pass.
+        training: training images, without augmentation; needed for the mode `mean` and to renormalise.
         modes: what is put in the maps' place, see `MODES`; `trained` is always measured too.
         draws: repetitions of the modes `swapped` and `permuted`.
-        renormalise: whether the statistics of batch normalisation are first recomputed on the training pictures with
+        renormalise: whether the statistics of batch normalisation are first recomputed on the training images with
             the same maps in place (their average over one pass), so that a loss is not one of scale alone; or both.
             Such rows are compared with the trained maps renormalised alike. A network without has no such rows.
         seed: of derangements and permutations.
@@ -57,13 +57,13 @@ def ablate(
         right: which answers of `net` to a batch are right, (b,) of 0 and 1; by default as of a classifier that gives
             scores (b, k), see `core.answers.is_right`.
         memory: bytes for remembered maps, for each of the two sets. Where they need more, `swapped` takes maps of a
-            random sample of the pictures, and `permuted` has them computed again.
+            random sample of the images, and `permuted` has them computed again.
         announce: is told what is being done.
 
     Raises:
         RegardError: the network has no taps.
-        OptionError: training pictures that are missing, an unknown mode, a map with nothing to permute.
-        DataError: no pictures, or another order in a second pass.
+        OptionError: training images that are missing, an unknown mode, a map with nothing to permute.
+        DataError: no images, or another order in a second pass.
         ShapeError: outputs that are not (b, k), with the default of `right`.
     """
     flags = _flags(net, renormalise)
@@ -87,7 +87,7 @@ def _wanted(modes: Sequence[Mode], trainable: bool, renormalise: bool) -> tuple[
         one_of("ablate", "modes", mode, MODES)
     if not trainable and ("mean" in modes or renormalise):
         raise OptionError(
-            "ablate: the mode 'mean' and renormalise=True need training pictures: pass training=, or choose other "
+            "ablate: the mode 'mean' and renormalise=True need training images: pass training=, or choose other "
             "modes and renormalise=False."
         )
     return tuple(mode for mode in MODES if mode in modes or mode == "trained")
@@ -126,8 +126,8 @@ class _Trial:
         self.seed = seed
         self.right = right
         self.announce = announce
-        self.evaluation = PictureSet(evaluation, "evaluation")
-        self.training = PictureSet(() if training is None else training, "training")
+        self.evaluation = ImageSet(evaluation, "evaluation")
+        self.training = ImageSet(() if training is None else training, "training")
         self.recordings: dict[str, Recording] = {}
 
     def run(self, modes: Sequence[Mode], flags: Sequence[bool], draws: int, memory: int) -> Ablation:
@@ -145,24 +145,24 @@ class _Trial:
                 rows.append(_row(mode, renormalised, right, before))
         return Ablation(
             rows=tuple(rows),
-            pictures=len(trained),
-            training_pictures=len(self.training),
+            images=len(trained),
+            training_images=len(self.training),
             taps=tuple((path, tap.kind.name) for path, tap in self.taps.items()),
             seed=self.seed,
         )
 
-    def _record(self, pictures: PictureSet, memory: int) -> Tensor:
-        """Runs the network as trained, remembers its maps, and returns how right each picture was."""
-        self.announce(f"maps of the {pictures.name} pictures")
-        recording = self.recordings[pictures.name] = Recording(memory, self.seed)
+    def _record(self, images: ImageSet, memory: int) -> Tensor:
+        """Runs the network as trained, remembers its maps, and returns how right each image was."""
+        self.announce(f"maps of the {images.name} images")
+        recording = self.recordings[images.name] = Recording(memory, self.seed)
         right = []
-        for places, batch in pictures:
+        for places, batch in images:
             with recording.listening(self.net, tuple(self.taps), places):
                 right.append(self.right(self.net, batch))
         return torch.cat(right)
 
     def _judge(self, mode: Mode, renormalised: bool, draw: int) -> Tensor:
-        """How right each evaluated picture is with the maps of this mode."""
+        """How right each evaluated image is with the maps of this mode."""
         self.announce(f"maps {mode}{f', draw {draw + 1}' * (mode in DRAWN)}{', renormalised' * renormalised}")
         statistics = None
         if renormalised:
@@ -175,8 +175,8 @@ class _Trial:
                 right.append(self.right(self.net, batch))
         return torch.cat(right)
 
-    def _substitution(self, mode: Mode, pictures: PictureSet, draw: int) -> Substitution | None:
-        recording = self.recordings[pictures.name]
+    def _substitution(self, mode: Mode, images: ImageSet, draw: int) -> Substitution | None:
+        recording = self.recordings[images.name]
         if mode == "trained":
             return None
         if mode == "neutral":
@@ -184,7 +184,7 @@ class _Trial:
         if mode == "mean":
             return Mean(self.taps, self.recordings["training"].mean)
         if mode == "swapped":
-            return Swapped(self.taps, recording, len(pictures), pictures.name, self.seed, draw)
+            return Swapped(self.taps, recording, len(images), images.name, self.seed, draw)
         return Permuted(self.taps, recording, self.seed, draw)
 
     def _around(self, substitution: Substitution | None, statistics: Sequence[Tensor] | None = None) -> Around:

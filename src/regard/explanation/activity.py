@@ -1,4 +1,4 @@
-"""The channels that a network weighs most in a picture, and what they show."""
+"""The channels that a network weighs most in an image, and what they show."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ Outputs = dict[str, list[Tensor]]
 
 @dataclass(frozen=True, eq=False)
 class ActiveChannels:
-    """The k channels with the largest weights at one tap, for each picture of a batch.
+    """The k channels with the largest weights at one tap, for each image of a batch.
 
     Attributes:
         path: the tap's path.

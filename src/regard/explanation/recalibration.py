@@ -9,7 +9,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from regard.core.batch import ImageBatch
 from regard.core.devices import device_of
-from regard.explanation.batches import PictureSet
+from regard.explanation.batches import ImageSet
 
 
 def normalisations(net: nn.Module) -> list[_BatchNorm]:
@@ -55,24 +55,24 @@ def carrying(norms: Sequence[_BatchNorm], statistics: Sequence[Tensor]) -> Itera
 
 @torch.no_grad()
 def recalibrated(
-    net: nn.Module, pictures: PictureSet, perturbed: Callable[[ImageBatch, range], AbstractContextManager[None]]
+    net: nn.Module, images: ImageSet, perturbed: Callable[[ImageBatch, range], AbstractContextManager[None]]
 ) -> list[Tensor]:
     """The running statistics that the network would have if it always ran perturbed: their average over one pass.
 
-    Each batch counts by its number of pictures. A batch of a single picture after the first is left out: a loader's
+    Each batch counts by its number of images. A batch of a single image after the first is left out: a loader's
     last batch may be one, and the variance of its pooled features is 0.
 
     Args:
         net: in evaluation mode; only normalisations look at their batch, and all is put back.
-        pictures: what the network should see.
-        perturbed: the context in which it runs a batch, from the batch and its pictures' places.
+        images: what the network should see.
+        perturbed: the context in which it runs a batch, from the batch and its images' places.
 
     Returns:
         The values of all buffers of `normalisations(net)`, in order, for `carrying`.
     """
     norms, device, seen = normalisations(net), device_of(net), 0
     average = [buffer.clone() for buffer in _buffers(norms)]
-    for places, batch in pictures:
+    for places, batch in images:
         if len(places) == 1 and seen:
             continue
         seen += len(places)

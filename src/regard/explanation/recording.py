@@ -1,4 +1,4 @@
-"""The maps of a trained network for a whole set of pictures: each picture's own, and their mean."""
+"""The maps of a trained network for a whole set of images: each image's own, and their mean."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,13 +16,13 @@ Call = tuple[str, int]
 
 
 class Recording:
-    """Remembers the maps of single pictures, as many as fit into the memory, and the mean over all pictures.
+    """Remembers the maps of single images, as many as fit into the memory, and the mean over all images.
 
-    Where they do not all fit, a random sample of pictures is remembered: each picture draws a number, and those above
-    a threshold, which falls as pictures come, are forgotten.
+    Where they do not all fit, a random sample of images is remembered: each image draws a number, and those above
+    a threshold, which falls as images come, are forgotten.
 
     Args:
-        memory: bytes for the maps of single pictures; 0 to keep the mean only.
+        memory: bytes for the maps of single images; 0 to keep the mean only.
         seed: of the sample.
     """
 
@@ -37,7 +37,7 @@ class Recording:
 
     @contextmanager
     def listening(self, net: nn.Module, paths: Paths, places: Sequence[int]) -> Iterator[None]:
-        """Remembers the maps of the pass inside, which is of the pictures at `places`."""
+        """Remembers the maps of the pass inside, which is of the images at `places`."""
         with observe(net, paths=paths, device="cpu") as maps:
             yield
         values = by_call(maps)
@@ -47,11 +47,11 @@ class Recording:
 
     @property
     def places(self) -> tuple[int, ...]:
-        """The pictures that are remembered, in the order of the set."""
+        """The images that are remembered, in the order of the set."""
         return tuple(sorted(self._rows))
 
     def maps(self, places: Sequence[int]) -> dict[Call, list[Tensor]] | None:
-        """For each call the maps of those pictures, without the batch axis; None if one of them was forgotten."""
+        """For each call the maps of those images, without the batch axis; None if one of them was forgotten."""
         if any(place not in self._rows for place in places):
             return None
         return {call: [self._rows[place][call] for place in places] for call in self._rows[places[0]]}
@@ -70,20 +70,20 @@ class Recording:
 
 
 class RunningMean:
-    """The mean map over pictures, for each call and each size that its map had."""
+    """The mean map over images, for each call and each size that its map had."""
 
     def __init__(self) -> None:
         self._sums: dict[Call, dict[torch.Size, tuple[Tensor, int]]] = {}
 
-    def add(self, values: dict[Call, Tensor], pictures: int) -> None:
-        """Takes in the maps (b, c, ...) of a batch of `pictures`; a map with b = 1 is all pictures'."""
+    def add(self, values: dict[Call, Tensor], images: int) -> None:
+        """Takes in the maps (b, c, ...) of a batch of `images`; a map with b = 1 is all images'."""
         for call, value in values.items():
             sums = self._sums.setdefault(call, {})
             total, seen = sums.get(value.shape[1:], (0.0, 0))
-            sums[value.shape[1:]] = (total + value.double().mean(0) * pictures, seen + pictures)
+            sums[value.shape[1:]] = (total + value.double().mean(0) * images, seen + images)
 
     def like(self, call: Call, map: Tensor) -> Tensor:
-        """The mean map (1, c, ...) for a map of this size; the mean over positions too, if no picture had the size."""
+        """The mean map (1, c, ...) for a map of this size; the mean over positions too, if no image had the size."""
         sums = self._sums[call]
         if map.shape[1:] in sums:
             total, seen = sums[map.shape[1:]]

@@ -22,7 +22,7 @@ from regard.explanation.replacement import replaced
 
 
 class Substitution(ABC):
-    """Other maps for the pictures of a batch.
+    """Other maps for the images of a batch.
 
     Args:
         taps: where the maps are replaced.
@@ -39,7 +39,7 @@ class Substitution(ABC):
 
     @abstractmethod
     def prepare(self, net: nn.Module, images: Tensor, places: Sequence[int]) -> None:
-        """Gets ready for a batch, of the pictures at `places`, while `net` is still as it was trained."""
+        """Gets ready for a batch, of the images at `places`, while `net` is still as it was trained."""
 
     @abstractmethod
     def map(self, call: Call, own: Tensor) -> Tensor:
@@ -53,7 +53,7 @@ class Neutral(Substitution):
     """The map that does nothing."""
 
     def prepare(self, net: nn.Module, images: Tensor, places: Sequence[int]) -> None:
-        """Nothing: the map is the same for every picture."""
+        """Nothing: the map is the same for every image."""
 
     def map(self, call: Call, own: Tensor) -> Tensor:
         """What the tap says does nothing."""
@@ -61,14 +61,14 @@ class Neutral(Substitution):
 
 
 class Mean(Substitution):
-    """The mean map over pictures: the same for every picture."""
+    """The mean map over images: the same for every image."""
 
     def __init__(self, taps: Mapping[str, Tap], mean: RunningMean) -> None:
         super().__init__(taps)
         self.mean = mean
 
     def prepare(self, net: nn.Module, images: Tensor, places: Sequence[int]) -> None:
-        """Nothing: the map is the same for every picture of one size."""
+        """Nothing: the map is the same for every image of one size."""
 
     def map(self, call: Call, own: Tensor) -> Tensor:
         """The mean map of `own`'s size."""
@@ -76,16 +76,16 @@ class Mean(Substitution):
 
 
 class Swapped(Substitution):
-    """The maps that another picture got in an unperturbed pass.
+    """The maps that another image got in an unperturbed pass.
 
-    Where all pictures' maps are remembered, every picture gives its maps to exactly one other (a random derangement
-    of the whole set); else each picture takes those of a random other one that is remembered.
+    Where all images' maps are remembered, every image gives its maps to exactly one other (a random derangement
+    of the whole set); else each image takes those of a random other one that is remembered.
     """
 
-    def __init__(self, taps: Mapping[str, Tap], recording: Recording, pictures: int, *seed: int | str) -> None:
+    def __init__(self, taps: Mapping[str, Tap], recording: Recording, images: int, *seed: int | str) -> None:
         super().__init__(taps)
         self.recording = recording
-        self.donors = _donors(pictures, recording.places, generator("swapped", *seed))
+        self.donors = _donors(images, recording.places, generator("swapped", *seed))
         self._maps: Mapping[Call, Sequence[Tensor]] = {}
 
     def prepare(self, net: nn.Module, images: Tensor, places: Sequence[int]) -> None:
@@ -98,9 +98,9 @@ class Swapped(Substitution):
 
 
 class Permuted(Substitution):
-    """The picture's own maps of an unperturbed pass with channels, positions or both in another order.
+    """The image's own maps of an unperturbed pass with channels, positions or both in another order.
 
-    One order for each tap, in which nothing stays in its place, for all pictures: a gate's channels (the same order
+    One order for each tap, in which nothing stays in its place, for all images: a gate's channels (the same order
     in all branches), a spatial map's positions, a mixed map's channels and positions; where positions or channels look
     at others, those that are looked at; a grid's places. A glimpse's place, which has no others to change with, becomes
     a random one.
@@ -120,7 +120,7 @@ class Permuted(Substitution):
         self._places: Sequence[int] = ()
 
     def prepare(self, net: nn.Module, images: Tensor, places: Sequence[int]) -> None:
-        """Looks the pictures' maps up, or has the network make them once more."""
+        """Looks the images' maps up, or has the network make them once more."""
         self._places = places
         maps = self.recording.maps(places)
         if maps is None:
@@ -130,7 +130,7 @@ class Permuted(Substitution):
         self._maps = maps
 
     def map(self, call: Call, own: Tensor) -> Tensor:
-        """The pictures' own maps in another order."""
+        """The images' own maps in another order."""
         path, step = call
         if _is_place(self.taps[path]):
             draws = Draws(key("permuted", path, *self.seed), torch.tensor(self._places[: len(own)]), step=step)
@@ -176,28 +176,28 @@ def derangement(n: int, random: torch.Generator) -> Tensor:
             return order
 
 
-def _donors(pictures: int, remembered: Sequence[int], random: torch.Generator) -> list[int]:
-    """For each picture of the set another one whose maps are remembered."""
-    if pictures < 2:
-        raise DataError("There is one picture only, so it cannot take another picture's maps: give two or more.")
-    if len(remembered) == pictures:
-        return derangement(pictures, random).tolist()
+def _donors(images: int, remembered: Sequence[int], random: torch.Generator) -> list[int]:
+    """For each image of the set another one whose maps are remembered."""
+    if images < 2:
+        raise DataError("There is one image only, so it cannot take another image's maps: give two or more.")
+    if len(remembered) == images:
+        return derangement(images, random).tolist()
     place_of = {place: number for number, place in enumerate(remembered)}
     donors = []
-    for place in range(pictures):
+    for place in range(images):
         number = int(torch.randint(len(remembered) - (place in place_of), (), generator=random))
         donors.append(remembered[number + (number >= place_of.get(place, len(remembered)))])
     return donors
 
 
 def _resized(row: Tensor, own: Tensor) -> Tensor:
-    """One picture's map (c, ...) in the size of `own` (b, c, ...), by linear interpolation over positions."""
+    """One image's map (c, ...) in the size of `own` (b, c, ...), by linear interpolation over positions."""
     if row.shape == own.shape[1:]:
         return row
     if row.ndim != own.ndim - 1 or row.shape[0] != own.shape[1] or not 2 <= row.ndim <= 4:
         raise ShapeError(
-            f"Two pictures' maps have shapes {tuple(row.shape)} and {tuple(own.shape[1:])}, which no resizing makes "
-            "equal: give pictures of one size."
+            f"Two images' maps have shapes {tuple(row.shape)} and {tuple(own.shape[1:])}, which no resizing makes "
+            "equal: give images of one size."
         )
     mode = {2: "linear", 3: "bilinear", 4: "trilinear"}[row.ndim]
     return functional.interpolate(row.unsqueeze(0), size=own.shape[2:], mode=mode, align_corners=False)[0]

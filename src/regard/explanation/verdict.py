@@ -14,11 +14,11 @@ MODES: tuple[Mode, ...] = ("trained", "mean", "swapped", "permuted", "neutral")
 """What stands in for the maps.
 
 - `trained`: nothing; the maps as they are.
-- `mean`: each map frozen at its mean over the training pictures. A map of positions whose size no training picture
+- `mean`: each map frozen at its mean over the training images. A map of positions whose size no training image
   had is frozen at its mean over positions too.
-- `swapped`: another picture's maps, by a random derangement of the whole set, so that the order of the pictures does
-  not matter. A map of positions is resized where the two pictures differ in size.
-- `permuted`: the picture's own maps in another order, one for each tap and draw, in which nothing keeps its place:
+- `swapped`: another image's maps, by a random derangement of the whole set, so that the order of the images does
+  not matter. A map of positions is resized where the two images differ in size.
+- `permuted`: the image's own maps in another order, one for each tap and draw, in which nothing keeps its place:
   channels for a gate (the same order in all branches), positions for a spatial map, both for a mixed one. A glimpse's
   place becomes a random one.
 - `neutral`: the map that does nothing, `Tap.neutral` (1 for a gate, an equal share for each branch, the centre for a
@@ -38,9 +38,9 @@ class Row:
         renormalised: whether the statistics of batch normalisation were recomputed.
         draws: accuracy of each draw, from 0 to 1.
         drop: what was lost against the maps as trained (with the same `renormalised`), averaged over draws, with
-            its 95 % interval over pictures; None for the maps as trained.
-        lost: for each draw the pictures that got worse against the same; empty for the maps as trained.
-        gained: for each draw the pictures that got better.
+            its 95 % interval over images; None for the maps as trained.
+        lost: for each draw the images that got worse against the same; empty for the maps as trained.
+        gained: for each draw the images that got better.
     """
 
     mode: Mode
@@ -57,7 +57,7 @@ class Row:
 
     @property
     def loses(self) -> bool:
-        """Whether accuracy is lost in every draw, each significantly: McNemar's exact test over pictures, 5 %."""
+        """Whether accuracy is lost in every draw, each significantly: McNemar's exact test over images, 5 %."""
         return bool(is_shown(loss_p(self)))
 
 
@@ -67,15 +67,15 @@ class Ablation:
 
     Attributes:
         rows: first those without renormalisation, each in the order of `MODES`.
-        pictures: number of evaluated pictures.
-        training_pictures: number of training pictures that were used.
+        images: number of evaluated images.
+        training_images: number of training images that were used.
         taps: path and kind of each map that was replaced; all at once.
         seed: of the draws.
     """
 
     rows: tuple[Row, ...]
-    pictures: int
-    training_pictures: int
+    images: int
+    training_images: int
     taps: tuple[tuple[str, str], ...]
     seed: int
 
@@ -102,18 +102,18 @@ class Ablation:
         """`depends_on_input` as a sentence with its numbers."""
         shown = self.depends_on_input
         if shown is None:
-            return "Whether the maps must follow the picture was not examined: that takes the modes mean and swapped."
+            return "Whether the maps must follow the image was not examined: that takes the modes mean and swapped."
         evidence = [row for row in self.rows if row.mode in EVIDENCE]
-        names = {"mean": "frozen at their mean", "swapped": "taken from another picture"}
+        names = {"mean": "frozen at their mean", "swapped": "taken from another image"}
         losses = "; ".join(f"{names[r.mode]}{' and renormalised' * r.renormalised} {r.drop}" for r in evidence)
         claim = "The accuracy depends" if shown else "It is not shown that the accuracy depends"
         losing = {row.mode for row in evidence if row.loses}
         hint = (
-            " Another picture's maps lose accuracy, but no loss is shown with maps frozen at their mean: constants may "
+            " Another image's maps lose accuracy, but no loss is shown with maps frozen at their mean: constants may "
             "do as well."
         )
         return (
-            f"{claim} on the maps following the picture (points lost on {self.pictures:,} pictures, 95\u00a0% "
+            f"{claim} on the maps following the image (points lost on {self.images:,} images, 95\u00a0% "
             f"intervals: {losses}).{hint if losing == {'swapped'} else ''}"
         )
 
@@ -131,8 +131,8 @@ class Ablation:
         )
         return cls(
             rows=tuple(Row(**row) for row in rows),
-            pictures=data["pictures"],
-            training_pictures=data["training_pictures"],
+            images=data["images"],
+            training_images=data["training_images"],
             taps=tuple((path, kind) for path, kind in data["taps"]),
             seed=data["seed"],
         )

@@ -66,7 +66,7 @@ def _take_channels(net: nn.Module, name: str, in_channels: int) -> None:
     if module.in_channels != 3 or module.groups != 1:
         raise OptionError(
             f"{name}: in_channels={in_channels} is not allowed, because its first convolution, {path}, does not read "
-            "the three channels of a picture: use pictures of three channels."
+            "the three channels of an image: use images of three channels."
         )
     new = nn.Conv2d(
         in_channels,

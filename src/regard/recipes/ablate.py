@@ -1,4 +1,4 @@
-"""The story of `regard ablate`: whether a trained network needs its maps, and needs them to follow the picture."""
+"""The story of `regard ablate`: whether a trained network needs its maps, and needs them to follow the image."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +16,7 @@ from regard import explanation, models, training
 from regard.core.dependence import EVIDENCE
 from regard.core.files import as_bytes, write_whole
 from regard.core.options import at_least, one_of
-from regard.data import Pictures, Reading, loader
+from regard.data import Images, Reading, loader
 from regard.explanation import MODES, Ablation, Mode, Row
 from regard.explanation.ablation import Renormalise
 from regard.explanation.places import tapped
@@ -34,7 +34,7 @@ FLAGS: dict[str, Renormalise] = {"no": False, "yes": True, "both": "both"}
 MEANINGS: dict[Mode, str] = {
     "trained": "as trained",
     "mean": "frozen at their mean",
-    "swapped": "from another picture",
+    "swapped": "from another image",
     "permuted": "in another order",
     "neutral": "neutral (no effect)",
 }
@@ -47,7 +47,7 @@ class Ablated:
     Attributes:
         network: its name with its attention.
         weights: its file.
-        data: the source of the pictures.
+        data: the source of the images.
         ablation: what was measured.
         path: the JSON file that it was written to.
     """
@@ -77,7 +77,7 @@ class Ablated:
             table.add_row(*_cells(row))
         kinds = ", ".join(dict.fromkeys(kind for _, kind in found.taps))
         places = "one place" if len(found.taps) == 1 else f"{len(found.taps)} places at once"
-        title = f"{self.network} on {found.pictures:,} validation pictures of {self.data}"
+        title = f"{self.network} on {found.images:,} validation images of {self.data}"
         return Group(
             Text(title, style="bold"),
             Text(f"maps ({kinds}) replaced in {places}\n", style="dim"),
@@ -91,8 +91,8 @@ def ablate(
     run: str,
     *,
     data: str | None = None,
-    pictures: int | None = None,
-    training_pictures: int | None = 2000,
+    images: int | None = None,
+    training_images: int | None = 2000,
     draws: int = 5,
     renormalise: Literal["no", "yes", "both"] = "both",
     taps: Sequence[str] = (),
@@ -102,18 +102,18 @@ def ablate(
     threads: int | None = None,
     reading: Reading = Reading(),  # noqa: B008 (frozen)
 ) -> Ablated:
-    """Scores a trained network with its attention maps frozen, swapped between pictures, shuffled and neutral.
+    """Scores a trained network with its attention maps frozen, swapped between images, shuffled and neutral.
 
-    It uses validation pictures; means and normalisation are taken from training pictures. Test pictures are not
-    looked at. A picture is right as for `regard evaluate`: where it may have several classes, all of its labels must
+    It uses validation images; means and normalisation are taken from training images. Test images are not
+    looked at. An image is right as for `regard evaluate`: where it may have several classes, all of its labels must
     be. The conclusion is about this network alone: both frozen and swapped maps must lose in every draw, by McNemar's
     exact test at 5 %, as in the report of a comparison.
 
     Args:
         run: the folder of a training run or of a comparison's trial, or a weights file.
-        data: the pictures; those that the network was trained on by default.
-        pictures: how many validation pictures, a stratified choice; all by default.
-        training_pictures: how many training pictures for means and normalisation; `none` for all.
+        data: the images; those that the network was trained on by default.
+        images: how many validation images, a stratified choice; all by default.
+        training_images: how many training images for means and normalisation; `none` for all.
         draws: how often maps are swapped and shuffled.
         renormalise: whether the statistics of batch normalisation are recomputed under the same replacement, which
             shows how much of a loss is one of scale alone.
@@ -127,13 +127,13 @@ def ablate(
         The accuracies, what was lost, and whether the maps are shown to depend on the input.
 
     Raises:
-        RegardError: there is no such run, it has no attention, or its classes are not those of the pictures.
+        RegardError: there is no such run, it has no attention, or its classes are not those of the images.
     """
     one_of("ablate", "renormalise", renormalise, FLAGS)
     place = training.resolve_device(device)
     training.set_threads(threads)
     loaded = load_network(run)
-    paths = tuple(tapped(loaded.net, tuple(taps) or models.picture_taps(loaded.net)))
+    paths = tuple(tapped(loaded.net, tuple(taps) or models.image_taps(loaded.net)))
     judged = open_for_network(loaded, data, reading)
     source = judged.source
     report_source(source)
@@ -141,8 +141,8 @@ def ablate(
     val = splits["val" if "val" in splits else "all"]
     train = splits["train" if "train" in splits else "all"]
     chosen = (
-        _some(val, pictures, "pictures", seed),
-        _some(train, training_pictures, "training_pictures", seed),
+        _some(val, images, "images", seed),
+        _some(train, training_images, "training_images", seed),
     )
     loaded.net.to(place)
     with _announcing(draws, FLAGS[renormalise]) as announce:
@@ -162,15 +162,15 @@ def ablate(
     return ablated
 
 
-def _some(pictures: Pictures, count: int | None, option: str, seed: int) -> Pictures:
-    if count is None or at_least("ablate", option, count, 2) >= len(pictures):
-        return pictures
-    return pictures.subset(count, seed)
+def _some(images: Images, count: int | None, option: str, seed: int) -> Images:
+    if count is None or at_least("ablate", option, count, 2) >= len(images):
+        return images
+    return images.subset(count, seed)
 
 
 @contextmanager
 def _announcing(draws: int, renormalise: Renormalise) -> Iterator[Callable[[str], None]]:
-    """Shows a bar of the passes over the evaluated pictures."""
+    """Shows a bar of the passes over the evaluated images."""
     rounds = 2 if renormalise == "both" else 1
     total = 1 + 1 + rounds * (len(MODES) - len(DRAWN) - 1 + len(DRAWN) * draws) + (renormalise is not False)
     columns = (BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())

@@ -45,7 +45,7 @@ def list_mechanisms(
 ) -> Listing | JsonListing:
     """Lists the attention mechanisms, with what they cost and their papers.
 
-    Parameters and multiply-adds are counted for 256 channels and, where a mechanism takes pictures, 56 x 56 positions.
+    Parameters and multiply-adds are counted for 256 channels and, where a mechanism takes images, 56 x 56 positions.
 
     Args:
         family: only those that weigh this.
@@ -157,7 +157,7 @@ def flow_of(mechanism: str | Spec, *, dims: int | None = None) -> "Flow":
 
     Args:
         mechanism: its name, with options as in cbam:reduction=8.
-        dims: position axes of the features; None takes pictures where it takes them.
+        dims: position axes of the features; None takes images where it takes them.
 
     Raises:
         UnknownNameError: no such mechanism.

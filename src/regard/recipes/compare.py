@@ -21,7 +21,7 @@ from regard.data import fit_warnings
 from regard.recipes.arms import PLAIN, WIDE, arm_network, build_arm, parse_arms
 from regard.recipes.console import console, say
 from regard.recipes.costs import measure_arms
-from regard.recipes.gallery import show_pictures
+from regard.recipes.gallery import show_images
 from regard.recipes.ledger import count_looks
 from regard.recipes.sources import record_of, report_source
 from regard.recipes.trial import (
@@ -82,7 +82,7 @@ def compare(
     data: str = "fashion-mini",
     model: str = "resnet8",
     seeds: int = 3,
-    pictures: int | Literal["all"] = 3000,
+    images: int | Literal["all"] = 3000,
     out: str = "runs/compare",
     recipe: training.Recipe = QUICK,
     augment: data.Augment = "auto",
@@ -96,7 +96,7 @@ def compare(
 ) -> Compared:
     """Trains a network with each mechanism and without, and reports its score, its cost and what each looks at.
 
-    Every arm gets the same pictures, recipe, schedule and seeds; arms of one seed share the initial values of all
+    Every arm gets the same images, recipe, schedule and seeds; arms of one seed share the initial values of all
     parameters they have in common, and their batches. Finished trials are kept: the same command again, with more
     mechanisms or seeds for example, runs only what is missing.
 
@@ -106,10 +106,10 @@ def compare(
         data: fashion-mini, mnist-mini, folder:PATH, npz:PATH, torchvision:NAME, or cluttered: before one of them.
         model: the plain network.
         seeds: trials of each arm; 3 can show only large differences.
-        pictures: training pictures, a stratified choice, or `all`.
+        images: training images, a stratified choice, or `all`.
         out: folder of the comparison.
         recipe: how each network is trained.
-        augment: augmentation of training pictures.
+        augment: augmentation of training images.
         balanced: draw every class equally often.
         size: what the network sees, in pixels, one number for a square or HEIGHTxWIDTH; by default that of the images
             where all have one size up to 96 pixels, else a square of up to 224.
@@ -127,13 +127,13 @@ def compare(
         RegardError: bad data, an unknown name, or a folder that holds another comparison.
     """
     started = datetime.now(UTC)
-    # A program that compares twice may have changed its pictures in between.
+    # A program that compares twice may have changed its images in between.
     open_data.cache_clear()
     arms = parse_arms(tuple(mechanisms))
     folder = Path(out)
     budget = training.set_threads(threads)
     place = training.resolve_device(device)
-    design = _design(data, model, size, fit, pictures, augment, balanced, recipe, reading)
+    design = _design(data, model, size, fit, images, augment, balanced, recipe, reading)
     report_source(open_table(design).source)
     for warning in fit_warnings(open_table(design).source, open_table(design).preprocessing):
         say(f"warning: {warning}", style="yellow")
@@ -143,12 +143,12 @@ def compare(
     _claim(folder, design, place.type)
     finished = _run(jobs, at_once, budget)
     built = measure_arms(jobs[: len(arms)], place)
-    say("Drawing the pictures and the report ...")
+    say("Drawing the images and the report ...")
     results = _results(
         design, built, finished, folder, started, Hardware(str(place), max(1, budget // at_once), at_once)
     )
     report.write_results(results, folder)
-    return Compared(results, write_page(results, show_pictures(jobs[: len(arms)]), folder / "report.html"))
+    return Compared(results, write_page(results, show_images(jobs[: len(arms)]), folder / "report.html"))
 
 
 def _design(
@@ -156,14 +156,14 @@ def _design(
     model: str,
     size: int | str | None,
     fit: data.Fit,
-    pictures: int | Literal["all"],
+    images: int | Literal["all"],
     augment: data.Augment,
     balanced: bool,
     recipe: training.Recipe,
     reading: data.Reading,
 ) -> Design:
-    if pictures != "all":
-        at_least("compare", "pictures", pictures, 1)
+    if images != "all":
+        at_least("compare", "images", images, 1)
     opened = open_data(source, reading)
     return Design(
         data=source,
@@ -171,7 +171,7 @@ def _design(
         model=model,
         size=size,
         fit=fit,
-        pictures=None if pictures == "all" else pictures,
+        images=None if images == "all" else images,
         augment=augment,
         balanced=balanced,
         recipe=recipe,
@@ -229,7 +229,7 @@ def _jobs(arms: tuple[str, ...], seeds: int, folder: Path, design: Design, devic
             device=device,
             reference_parameters=largest,
             ablation_draws=1 if seed == 0 else 0,
-            ablation_pictures=1000,
+            ablation_images=1000,
         )
         for seed in range(seeds)
         for arm in arms
@@ -316,7 +316,7 @@ def _results(
 def _data_record(design: Design) -> report.Data:
     table = open_table(design)
     source = table.source
-    available = {str(split): len(pictures) for split, pictures in source.splits.items()}
+    available = {str(split): len(images) for split, images in source.splits.items()}
     return report.Data(
         available=available,
         used=available | {"train": len(table.train)},
@@ -336,7 +336,7 @@ def _real_run(design: Design, arms: tuple[report.Arm, ...], folder: Path) -> str
     """The line that compares the same arms with properly trained networks."""
     model = "resnet20" if design.model == "resnet8" else design.model
     words = ["regard", "compare", *(arm.spec for arm in arms if not arm.is_plain), "--data", design.data]
-    words += ["--model", model, "--pictures", "all", "--epochs", "60", "--seeds", "5", "--out", f"{folder}-real"]
+    words += ["--model", model, "--images", "all", "--epochs", "60", "--seeds", "5", "--out", f"{folder}-real"]
     given = design.reading.asked()
     given |= {"size": design.size} if design.size is not None else {}
     given |= {"fit": design.fit} if design.fit != "crop" else {}
@@ -347,11 +347,11 @@ def _real_run(design: Design, arms: tuple[report.Arm, ...], folder: Path) -> str
 
 
 def _choices(arms: tuple[report.Arm, ...], trials: tuple[report.Trial, ...]) -> tuple[report.Choice, ...]:
-    """The mechanism to look at first, chosen on validation pictures."""
+    """The mechanism to look at first, chosen on validation images."""
     best = best_arm([arm for arm in arms if not arm.is_plain and not arm.is_control], trials)
     if best is None:
         return ()
     score = trials[0].val.scores.chosen
     most = "highest" if score.better == "higher" else "lowest"
-    rule = f"the {most} {score.title} on the validation pictures, averaged over seeds; controls left out"
+    rule = f"the {most} {score.title} on the validation images, averaged over seeds; controls left out"
     return (report.Choice(what="mechanism", value=best, rule=rule),)

@@ -92,5 +92,5 @@ def _timing(measured: cost.Timing) -> report.Timing:
         quartiles=(1000 * measured.low, 1000 * measured.high),
         ratio=measured.ratio,
         ratio_quartiles=(measured.ratio_low, measured.ratio_high),
-        batch=measured.pictures,
+        batch=measured.images,
     )

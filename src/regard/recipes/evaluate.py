@@ -1,4 +1,4 @@
-"""The story of `regard evaluate`: how good a trained network is, class by class, on pictures it has not seen."""
+"""The story of `regard evaluate`: how good a trained network is, class by class, on images it has not seen."""
 
 import json
 from collections.abc import Sequence
@@ -41,13 +41,13 @@ class Evaluated:
         weights: the network's file.
         network: its name with its attention.
         data: the source.
-        split: which of its pictures.
-        n: how many pictures.
+        split: which of its images.
+        n: how many images.
         scores: of all of them.
         by_class: how each class fares; None where the task knows no classes.
-        counts: pictures of each class.
+        counts: images of each class.
         account: what became of every file of the source.
-        looks: how often networks of this run were scored on test pictures, this time included.
+        looks: how often networks of this run were scored on test images, this time included.
         out: the file that all of it was written to, or None.
     """
 
@@ -64,7 +64,7 @@ class Evaluated:
     out: Path | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Everything but the answers picture by picture."""
+        """Everything but the answers image by image."""
         own = {"weights": str(self.weights), "network": self.network, "data": self.data, "split": self.split}
         found = {
             "n": self.n,
@@ -77,17 +77,17 @@ class Evaluated:
     def __rich__(self) -> RenderableType:
         """Tables and a summary."""
         parts: list[RenderableType] = [
-            Text(f"{self.network} on {self.n:,} {_WORDS[self.split]}pictures of {self.data}", style="bold"),
+            Text(f"{self.network} on {self.n:,} {_WORDS[self.split]}images of {self.data}", style="bold"),
             Text(),
         ]
         if self.by_class is not None:
             parts += [_classes(self.by_class, self.counts), Text()]
         parts.append(self._summary())
         if self.by_class is not None and self.by_class.confusion and len(self.by_class.classes) <= _WIDEST:
-            parts += [Text("\nWhat pictures of each class (rows) were taken for (columns)"), _confusion(self.by_class)]
+            parts += [Text("\nWhat images of each class (rows) were taken for (columns)"), _confusion(self.by_class)]
         if self.split == "test":
             times = "once" if self.looks == 1 else f"{self.looks} times"
-            parts.append(Text(f"\nTest pictures were looked at {times} in this run: {_ADVICE}.", style="dim"))
+            parts.append(Text(f"\nTest images were looked at {times} in this run: {_ADVICE}.", style="dim"))
         if self.out is not None:
             parts.append(Text(f"\nWritten to {self.out}", style="dim"))
         return Group(*parts)
@@ -97,7 +97,7 @@ class Evaluated:
         for score in self.scores:
             said = _EXPLAINED.get(score.name, "")
             if score.name == "accuracy" and self.by_class is not None and self.by_class.multi_label:
-                said = " (all labels of a picture)"
+                said = " (all labels of an image)"
             grid.add_row(Text(score.title, style="bold"), Text(f"{amount(score.value, score.unit)}{said}"))
         return grid
 
@@ -115,27 +115,27 @@ def evaluate(
 ) -> Evaluated:
     """Scores a trained network: accuracy, each class, what is taken for what, and whether its confidence is right.
 
-    A picture is right if its class is the one with the largest output; where it may have several classes, if all of
+    An image is right if its class is the one with the largest output; where it may have several classes, if all of
     its labels are right: those with a positive output are exactly its classes. `regard ablate` counts alike.
-    Every look at test pictures is written to test_ledger.jsonl beside the weights before it happens.
+    Every look at test images is written to test_ledger.jsonl beside the weights before it happens.
 
     Args:
         run: the folder of a training run, or a weights file.
-        data: the pictures; those that the network was trained on the training part of, by default. All of another
+        data: the images; those that the network was trained on the training part of, by default. All of another
             source are scored; its classes are matched by name, and it may lack some.
         split: train, val or test; choose with val (the default), and look at test when nothing is left to choose. Of
             another source all images, or one of the splits that it has of its own.
         out: a JSON file for all that is measured.
         device: where to compute.
         threads: processor threads; PyTorch's own choice by default.
-        workers: processes that read pictures.
+        workers: processes that read images.
         reading: how its images are read and divided.
 
     Returns:
         The scores.
 
     Raises:
-        RegardError: there is no such run, its classes are not those of the pictures, or the pictures are bad.
+        RegardError: there is no such run, its classes are not those of the images, or the images are bad.
     """
     one_of("evaluate", "split", split, (None, "train", "val", "test", "all"))
     at_least("evaluate", "workers", workers, 0)
@@ -145,11 +145,11 @@ def evaluate(
     judged = open_for_network(loaded, data, reading)
     source, split = judged.source, judged.split(split)
     report_source(source)
-    pictures = source.splits[split]
+    images = source.splits[split]
     if split == "test":
-        record_look(loaded.path.parent, command="evaluate", what=loaded.path.name, pictures=len(pictures))
+        record_look(loaded.path.parent, command="evaluate", what=loaded.path.name, images=len(images))
     task, classifying = loaded.task(), training.Classification | training.Glimpses
-    batches = loader(pictures, loaded.preprocessing, batch_size=batch_size_for(loaded.preprocessing), workers=workers)
+    batches = loader(images, loaded.preprocessing, batch_size=batch_size_for(loaded.preprocessing), workers=workers)
     found = training.evaluate(loaded.net, batches, task, device=place)
     evaluated = Evaluated(
         weights=loaded.path,
@@ -192,7 +192,7 @@ def _short(name: str) -> str:
 
 def _classes(found: "ByClass", counts: Sequence[int]) -> RenderableType:
     several = found.multi_label
-    columns = ("class", "pictures", "found") + (("avg. precision", "F1") if several else ("most often taken for",))
+    columns = ("class", "images", "found") + (("avg. precision", "F1") if several else ("most often taken for",))
     table = _table(columns, left=("class", "most often taken for"))
     for k, name in enumerate(found.classes):
         last = (_share(found.average_precision[k]), _share(found.f1[k])) if several else (_mistake(found, k),)
@@ -201,7 +201,7 @@ def _classes(found: "ByClass", counts: Sequence[int]) -> RenderableType:
 
 
 def _mistake(found: "ByClass", k: int) -> str:
-    """The class that pictures of class `k` are most often wrongly taken for."""
+    """The class that images of class `k` are most often wrongly taken for."""
     row = [n if i != k else 0 for i, n in enumerate(found.confusion[k])]
     most = max(row)
     return f"{found.classes[row.index(most)]} ({most})" if most else ""

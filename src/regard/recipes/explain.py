@@ -1,4 +1,4 @@
-"""What a trained network looks at in a picture: maps, overlays, channel weights, and a folder to keep them in."""
+"""What a trained network looks at in an image: maps, overlays, channel weights, and a folder to keep them in."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -40,23 +40,23 @@ Image: TypeAlias = "Tensor | PIL.Image.Image | str | Path"
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Explanation:
-    """What one network did with one picture.
+    """What one network did with one image.
 
     Attributes:
         network: the network's name.
-        picture: (c, h, w) uint8, what the network saw.
-        source: the picture's file, or what it was given as.
+        image: (c, h, w) uint8, what the network saw.
+        source: the image's file, or what it was given as.
         classes: names of the classes; empty where they are not known.
         probabilities: of each class; empty where the network returned no scores of classes. Independent of one
-            another where a picture may have several classes.
-        maps: each map of the picture under its name: its tap's path, of the tap's second step `PATH#2`.
+            another where an image may have several classes.
+        maps: each map of the image under its name: its tap's path, of the tap's second step `PATH#2`.
         ranges: under the same names the smallest and largest value that the tap can pass.
         active: the channels that are weighed most, for the maps that weigh channels.
         glimpses: how it looked, of a network that does so through glimpses.
     """
 
     network: str
-    picture: Tensor
+    image: Tensor
     source: str
     classes: tuple[str, ...]
     probabilities: tuple[float, ...]
@@ -71,12 +71,12 @@ class Explanation:
         return tuple((self.classes[k] if self.classes else f"class {k}", self.probabilities[k]) for k in order)
 
     def overlays(self) -> dict[str, Overlay]:
-        """Every map of positions over the picture, on its own scale."""
+        """Every map of positions over the image, on its own scale."""
         found = {}
         for name, map in self.maps.items():
             positions = map.positions()
             if positions is not None and positions.ndim == 3:
-                found[name] = overlay(self.picture, positions[0])
+                found[name] = overlay(self.image, positions[0])
         return found
 
     def save(self, folder: str | Path) -> Path:
@@ -93,7 +93,7 @@ class Explanation:
             Contents(
                 network=self.network,
                 source=self.source,
-                picture=self.picture,
+                image=self.image,
                 answers=self.answers(len(self.classes) or 5),
                 maps=[
                     SeenMap(name, map, *self.ranges[name], _weighed(self.active.get(name)), laid.get(name))
@@ -116,7 +116,7 @@ class Explanation:
 
 
 def _weighed(active: ActiveChannels | None) -> Weighed | None:
-    """The channels of the first picture."""
+    """The channels of the first image."""
     if active is None:
         return None
     return Weighed(
@@ -129,7 +129,7 @@ def _weighed(active: ActiveChannels | None) -> Weighed | None:
 
 @dataclass(frozen=True)
 class Explained:
-    """What `explain_pictures` made: each picture's explanation, the folder it is in, and what became of every file."""
+    """What `explain_images` made: each image's explanation, the folder it is in, and what became of every file."""
 
     explanations: tuple[Explanation, ...]
     folders: tuple[Path, ...]
@@ -150,7 +150,7 @@ def explain(
     top: int = 8,
     paths: Paths = None,
 ) -> Explanation:
-    """Runs a network on one picture and keeps what its attention did.
+    """Runs a network on one image and keeps what its attention did.
 
     Args:
         net: a network with taps, the path of a run or weights file, or None for the small trained network that comes
@@ -158,22 +158,22 @@ def explain(
         image: a file, a PIL image, a uint8 tensor (c, h, w), or a floating-point tensor (c, h, w) exactly as the
             network takes it.
         classes: names of the classes; a run or weights file knows its own.
-        preprocessing: how a picture becomes what the network takes; a run or weights file knows its own. For a bare
-            network without: the picture's own size, values from 0 to 1.
+        preprocessing: how an image becomes what the network takes; a run or weights file knows its own. For a bare
+            network without: the image's own size, values from 0 to 1.
         top: how many of the most weighed channels to keep with their features.
-        paths: which taps; if None all of them, in a bag of patches those that look at whole pictures.
+        paths: which taps; if None all of them, in a bag of patches those that look at whole images.
 
     Returns:
         A frozen record; `.save(folder)` draws it.
 
     Raises:
-        RegardError: no taps, a picture that cannot be read, a file that is no network's.
+        RegardError: no taps, an image that cannot be read, a file that is no network's.
     """
     return _explained(_seer(net, tuple(classes), preprocessing), image, top, paths)
 
 
-def explain_pictures(
-    pictures: Sequence[str] = (),
+def explain_images(
+    images: Sequence[str] = (),
     *,
     run: str | None = None,
     out: str = "runs/explanation",
@@ -182,12 +182,12 @@ def explain_pictures(
     device: training.DeviceName = "auto",
     threads: int | None = None,
 ) -> Explained:
-    """Shows what a trained network's attention does with pictures: overlays, channel weights, and a sheet of all.
+    """Shows what a trained network's attention does with images: overlays, channel weights, and a sheet of all.
 
     Args:
-        pictures: files and folders; without any, one validation picture of fashion-mini.
+        images: files and folders; without any, one validation image of fashion-mini.
         run: folder of a run, or a weights file; without, the small trained network that comes with regard.
-        out: the folder that gets a folder for each picture.
+        out: the folder that gets a folder for each image.
         top: how many of the most weighed channels are shown with their features.
         on_bad: whether an image that cannot be read is left out and named, or an error.
         device: where the network runs.
@@ -197,25 +197,25 @@ def explain_pictures(
         The explanations and their folders.
 
     Raises:
-        RegardError: a picture or network that cannot be used, or a folder that cannot be written to.
+        RegardError: an image or network that cannot be used, or a folder that cannot be written to.
     """
     training.set_threads(threads)
     one_of("explain", "on_bad", on_bad, ("skip", "fail"))
-    files, tally = image_files("explain", pictures, on_bad) if pictures else ([], Tally(1))
+    files, tally = image_files("explain", images, on_bad) if images else ([], Tally(1))
     seer = _seer(run, (), None)
     seer.net.to(training.resolve_device(device))
     if seer.preprocessing is not None:
         warn_of_unlike(files, seer.preprocessing)
-    images: list[tuple[str, Image]] = [(printable(path.stem), path) for path in files]
+    named: list[tuple[str, Image]] = [(printable(path.stem), path) for path in files]
     found: list[Explanation] = []
     folders: list[Path] = []
-    for name, image in images or [_own_picture()]:
+    for name, image in named or [_own_image()]:
         try:
             found.append(_explained(seer, image, top, None))
-        except data.BadPictureError as error:
-            if on_bad == "fail" or error.picture is None:
+        except data.BadImageError as error:
+            if on_bad == "fail" or error.image is None:
                 raise
-            tally.left_out.append(data.LeftOut(error.picture.path, error.picture.reason))
+            tally.left_out.append(data.LeftOut(error.image.path, error.image.reason))
             continue
         folders.append(found[-1].save(_unused(Path(out) / name, folders)))
     account = tally.settled({"explained": len(found)})
@@ -224,12 +224,12 @@ def explain_pictures(
     return Explained(tuple(found), tuple(folders), account)
 
 
-def _own_picture() -> tuple[str, Tensor]:
+def _own_image() -> tuple[str, Tensor]:
     return "fashion-mini", data.open_source("fashion-mini").splits["val"].read(0)
 
 
 def _unused(folder: Path, taken: Sequence[Path]) -> Path:
-    """`folder`, numbered where another picture of the same name has it already."""
+    """`folder`, numbered where another image of the same name has it already."""
     number = 2
     while folder in taken:
         folder = folder.with_name(f"{folder.name}-{number}")
@@ -262,20 +262,20 @@ def _seer(net: Network, classes: tuple[str, ...], preprocessing: data.Preprocess
 
 def _explained(seer: _Seer, image: Image, top: int, paths: Paths) -> Explanation:
     at_least("explain", "top", top, 1)
-    paths = models.picture_taps(seer.net) if paths is None else paths
-    images, picture = _prepared(image, seer)
-    looks = look(seer.net, images.to(device_of(seer.net)), k=top, paths=paths, device="cpu")
+    paths = models.image_taps(seer.net) if paths is None else paths
+    inputs, shown = _prepared(image, seer)
+    looks = look(seer.net, inputs.to(device_of(seer.net)), k=top, paths=paths, device="cpu")
     maps, taps = looks.maps.by_name(), tapped(seer.net, paths)
     return Explanation(
         network=seer.name,
-        picture=picture,
-        source=printable(image) if isinstance(image, str | Path) else getattr(image, "filename", "") or "a picture",
+        image=shown,
+        source=printable(image) if isinstance(image, str | Path) else getattr(image, "filename", "") or "an image",
         classes=seer.classes,
         probabilities=_probabilities(looks.answers, seer),
         maps=maps,
         ranges={name: (taps[map.path].low, taps[map.path].high) for name, map in maps.items()},
         active=looks.active,
-        glimpses=path_of(seer.net, looks, images, seer.preprocessing, seer.classes),
+        glimpses=path_of(seer.net, looks, inputs, seer.preprocessing, seer.classes),
     )
 
 
@@ -284,13 +284,13 @@ def _prepared(image: Image, seer: _Seer) -> tuple[Tensor, Tensor]:
     channels = seer.preprocessing.channels if seer.preprocessing else _channels(seer.net)
     if isinstance(image, str | Path):
         known = seer.preprocessing.value_range if seer.preprocessing else None
-        image = data.read_picture(image, channels, value_range=known)
+        image = data.read_image(image, channels, value_range=known)
     elif not isinstance(image, Tensor):
         image = _pixels(image, channels)
     if image.ndim == 4 and len(image) == 1:
         image = image[0]
     if image.ndim != 3 or not image.numel():
-        raise ShapeError(f"explain: the image has shape {tuple(image.shape)}; it must be one picture, (c, h, w).")
+        raise ShapeError(f"explain: the image has shape {tuple(image.shape)}; it must be one image, (c, h, w).")
     if image.is_floating_point():
         return image[None], _for_people(image, seer.preprocessing)
     if seer.preprocessing is None:
@@ -314,7 +314,7 @@ def _pixels(image: "PIL.Image.Image", channels: int) -> Tensor:
 
 
 def _for_people(image: Tensor, preprocessing: data.Preprocessing | None) -> Tensor:
-    """The picture behind what the network takes; without preprocessing, values outside 0 to 1 are stretched to it."""
+    """The image behind what the network takes; without preprocessing, values outside 0 to 1 are stretched to it."""
     if preprocessing is not None:
         return preprocessing.restore(image.detach().cpu())
     image = image.detach().float().cpu()

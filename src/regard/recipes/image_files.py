@@ -7,9 +7,9 @@ from typing import Literal
 import torch
 
 from regard.core.errors import DataError
-from regard.data import BadPictureError, Preprocessing, unlike_warnings
+from regard.data import BadImageError, Preprocessing, unlike_warnings
 from regard.data.account import Tally, printable
-from regard.data.listing import Walked, find_pictures
+from regard.data.listing import Walked, find_images
 from regard.data.reading import is_deep, opened, our_limit_only, upright_size
 from regard.recipes.console import say
 
@@ -31,18 +31,18 @@ def image_files(command: str, images: Sequence[str], on_bad: Literal["skip", "fa
         path = Path(text).expanduser()
         if not path.exists():
             raise DataError(f"{command}: there is no file or folder {text}.")
-        walked = find_pictures(path) if path.is_dir() else Walked([path], Tally(1))
+        walked = find_images(path) if path.is_dir() else Walked([path], Tally(1))
         bad = next((entry for entry in walked.tally.left_out if entry.bad), None)
-        if not walked.pictures:
+        if not walked.images:
             reason = f" that can be read; the first: {bad}" if bad else ""
             raise DataError(
-                f"{command}: the folder {text} has no picture in it{reason}: name picture files, or another folder."
+                f"{command}: the folder {text} has no image in it{reason}: name image files, or another folder."
             )
         tally.add(walked.tally)
-        tally.found -= len(files.keys() & set(walked.pictures))
-        files |= dict.fromkeys(walked.pictures)
+        tally.found -= len(files.keys() & set(walked.images))
+        files |= dict.fromkeys(walked.images)
     if not files:
-        raise DataError(f"{command}: name the pictures: files, or folders of them.")
+        raise DataError(f"{command}: name the images: files, or folders of them.")
     if on_bad == "fail" and (faults := [entry for entry in tally.left_out if entry.bad]):
         raise DataError(f"{command}: {faults[0]}. Leave it out with --on-bad skip, or remove it.")
     return list(files), tally
@@ -58,7 +58,7 @@ def warn_of_unlike(files: Sequence[Path], preprocessing: Preprocessing) -> None:
                     sizes.append(upright_size(image))
                     if is_deep(image):
                         deep.append(printable(path))
-            except BadPictureError:
+            except BadImageError:
                 continue
     for warning in unlike_warnings(torch.tensor(sizes).reshape(-1, 2), deep, preprocessing):
         say(f"warning: {warning}", style="yellow")

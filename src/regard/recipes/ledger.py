@@ -1,4 +1,4 @@
-"""The ledger of looks at the test pictures: every one is written down before it happens, and counted in the report."""
+"""The ledger of looks at the test images: every one is written down before it happens, and counted in the report."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from regard.core.errors import RunError
 LEDGER = "test_ledger.jsonl"
 
 
-def record_look(folder: Path, *, command: str, what: str, pictures: int) -> None:
+def record_look(folder: Path, *, command: str, what: str, images: int) -> None:
     """Appends one look to the ledger in `folder`.
 
     One line is one write, so that several processes may append at once. The ledger is only ever appended to.
@@ -19,13 +19,13 @@ def record_look(folder: Path, *, command: str, what: str, pictures: int) -> None
         folder: of the run; made where it does not exist.
         command: what looks, for example `evaluate`.
         what: the network that is scored.
-        pictures: how many test pictures it is scored on.
+        images: how many test images it is scored on.
 
     Raises:
-        RunError: the line could not be written; then the test pictures must not be looked at.
+        RunError: the line could not be written; then the test images must not be looked at.
     """
     look = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "command": command, "what": what}
-    line = json.dumps(look | {"pictures": pictures}) + "\n"
+    line = json.dumps(look | {"images": images}) + "\n"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = os.open(folder / LEDGER, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
@@ -35,13 +35,13 @@ def record_look(folder: Path, *, command: str, what: str, pictures: int) -> None
             os.close(file)
     except OSError as error:
         raise RunError(
-            f"{folder / LEDGER} could not be written ({error.strerror or error}), so the test pictures were not "
+            f"{folder / LEDGER} could not be written ({error.strerror or error}), so the test images were not "
             "looked at: make room or choose another folder, then run the same command again."
         ) from error
 
 
 def count_looks(folder: Path) -> int:
-    """How often a network of this run was scored on the test pictures, those of a comparison's trials included.
+    """How often a network of this run was scored on the test images, those of a comparison's trials included.
 
     >>> count_looks(Path("nowhere"))
     0

@@ -29,7 +29,7 @@ class MechanismSize:
     Attributes:
         shape: channels and sizes of x.
         parameters: how many it has.
-        macs: multiply-adds of one forward pass over one picture, counted as `regard.cost.macs` counts them.
+        macs: multiply-adds of one forward pass over one image, counted as `regard.cost.macs` counts them.
     """
 
     shape: tuple[int, ...]

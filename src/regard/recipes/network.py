@@ -125,6 +125,6 @@ def weights_path(run: str | Path) -> Path:
 
 
 def batch_size_for(preprocessing: Preprocessing) -> int:
-    """How many pictures to run through a network at once when none is trained: few large ones, at most 256."""
+    """How many images to run through a network at once when none is trained: few large ones, at most 256."""
     height, width = preprocessing.size
     return max(1, min(256, _PIXELS // (height * width * preprocessing.channels)))

@@ -1,4 +1,4 @@
-"""The story of `regard predict`: picture files in, the most likely classes out."""
+"""The story of `regard predict`: image files in, the most likely classes out."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ from regard.core import logits_of
 from regard.core.errors import DataError
 from regard.core.files import write_whole
 from regard.core.options import at_least, one_of
-from regard.data import PIXEL_LIMIT, Account, BadPictureError, LeftOut, read_picture
+from regard.data import PIXEL_LIMIT, Account, BadImageError, LeftOut, read_image
 from regard.data.account import Tally, printable
 from regard.recipes.image_files import image_files, warn_of_unlike
 from regard.recipes.network import Loaded, batch_size_for, load_network
@@ -27,26 +27,26 @@ from regard.training import DeviceName
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a network says of one picture.
+    """What a network says of one image.
 
     Attributes:
-        picture: its file.
-        classes: the most likely classes with their probabilities, the likeliest first; where a picture may have
+        image: its file.
+        classes: the most likely classes with their probabilities, the likeliest first; where an image may have
             several classes, each probability is that of the class alone.
     """
 
-    picture: Path
+    image: Path
     classes: tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Predicted:
-    """What a network says of pictures.
+    """What a network says of images.
 
     Attributes:
         network: its name with its attention.
-        multi_label: whether a picture may have several classes, or none.
-        predictions: one for each picture that could be read.
+        multi_label: whether an image may have several classes, or none.
+        predictions: one for each image that could be read.
         account: what became of every file.
         out: the CSV file that they were written to, or None.
     """
@@ -58,12 +58,12 @@ class Predicted:
     out: Path | None = None
 
     def __rich__(self) -> RenderableType:
-        """A row for each picture."""
+        """A row for each image."""
         table = Table(box=None, show_header=False, pad_edge=False)
         for prediction in self.predictions:
             named = (f"{name} {100 * p:.1f} %" for name, p in prediction.classes)
             first, *rest = (Text(text, style="bold" if n == 0 else "") for n, text in enumerate(named))
-            table.add_row(Text(printable(prediction.picture)), first, *rest)
+            table.add_row(Text(printable(prediction.image)), first, *rest)
         parts: list[RenderableType] = [table] if self.predictions else []
         if not self.account.complete:
             parts += [Text(line, style="yellow") for line in ("", *self.account.lines())]
@@ -72,13 +72,13 @@ class Predicted:
         return Group(*parts)
 
     def to_csv(self) -> str:
-        """A row for each picture and class: picture, rank, class, probability."""
+        """A row for each image and class: image, rank, class, probability."""
         text = io.StringIO(newline="")
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(("picture", "rank", "class", "probability"))
+        writer.writerow(("image", "rank", "class", "probability"))
         for prediction in self.predictions:
             for rank, (name, p) in enumerate(prediction.classes, 1):
-                writer.writerow((printable(prediction.picture), rank, name, f"{p:.6f}"))
+                writer.writerow((printable(prediction.image), rank, name, f"{p:.6f}"))
         return text.getvalue()
 
 
@@ -93,23 +93,23 @@ def predict(
     device: DeviceName = "auto",
     threads: int | None = None,
 ) -> Predicted:
-    """Says what is in pictures, with a trained network's own classes and preprocessing.
+    """Says what is in images, with a trained network's own classes and preprocessing.
 
     Args:
-        images: picture files, and folders whose pictures are all taken.
+        images: image files, and folders whose images are all taken.
         run: the folder of a training run, or a weights file.
-        top: how many classes to name for each picture.
+        top: how many classes to name for each image.
         on_bad: whether an image that cannot be read is left out and named, or an error.
-        max_pixels: a picture with more pixels is not read.
+        max_pixels: an image with more pixels is not read.
         out: a CSV file for the predictions.
         device: where to compute.
         threads: processor threads; PyTorch's own choice by default.
 
     Returns:
-        The most likely classes of each picture.
+        The most likely classes of each image.
 
     Raises:
-        RegardError: there is no such run or picture, or none could be read.
+        RegardError: there is no such run or image, or none could be read.
     """
     at_least("predict", "top", top, 1)
     one_of("predict", "on_bad", on_bad, ("skip", "fail"))
@@ -127,7 +127,7 @@ def predict(
             predictions += _predict(loaded.net, read, loaded, top, place)
     account = tally.settled({"predicted": len(predictions)})
     if not predictions:
-        raise DataError(f"predict: no picture of {len(account.bad)} could be read; the first: {account.bad[0]}.")
+        raise DataError(f"predict: no image of {len(account.bad)} could be read; the first: {account.bad[0]}.")
     made = Predicted(
         network=loaded.name,
         multi_label=loaded.multi_label,
@@ -152,12 +152,12 @@ def _read(
     for path in files:
         try:
             known = loaded.preprocessing
-            image = read_picture(path, known.channels, max_pixels=max_pixels, value_range=known.value_range)
+            image = read_image(path, known.channels, max_pixels=max_pixels, value_range=known.value_range)
             yield path, transform(image)
-        except BadPictureError as error:
+        except BadImageError as error:
             if on_bad == "fail":
                 raise
-            tally.left_out.append(LeftOut(printable(path), error.picture.reason if error.picture else str(error)))
+            tally.left_out.append(LeftOut(printable(path), error.image.reason if error.image else str(error)))
 
 
 @torch.no_grad()

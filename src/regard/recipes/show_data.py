@@ -14,7 +14,7 @@ from torch import Tensor
 
 from regard.core.files import as_bytes, write_whole
 from regard.core.seeding import generator
-from regard.data import Account, Pictures, Reading, Source, fit_warnings, preprocessing_for
+from regard.data import Account, Images, Reading, Source, fit_warnings, preprocessing_for
 from regard.recipes.sources import open_with_bar
 from regard.report.contact_sheet import COLUMNS, ROWS, ClassRow, contact_sheet
 
@@ -28,18 +28,18 @@ class DataSummary:
     Attributes:
         name: what it was opened as.
         classes: names in the order of their numbers.
-        counts: pictures of each class, a split.
-        pictures: pictures a split.
+        counts: images of each class, a split.
+        images: images a split.
         channels: 1 for grey, 3 for RGB.
-        multi_label: whether a picture may have several classes.
-        sizes: height and width of the smallest, the middle and the largest training picture, by area.
-        mean: of each channel of the training pictures, of values from 0 to 1.
+        multi_label: whether an image may have several classes.
+        sizes: height and width of the smallest, the middle and the largest training image, by area.
+        mean: of each channel of the training images, of values from 0 to 1.
         std: the standard deviation.
         account: what became of every file.
         value_range: of images with more than 8 bits, the values that become black and white.
         warnings: what may spoil a result.
         notes: what was decided in opening it.
-        licence: the notice that comes with the pictures.
+        licence: the notice that comes with the images.
         fingerprint: the same where classes, splits and contents are the same.
         sheet: the contact sheet.
     """
@@ -47,7 +47,7 @@ class DataSummary:
     name: str
     classes: tuple[str, ...]
     counts: Mapping[str, tuple[int, ...]]
-    pictures: Mapping[str, int]
+    images: Mapping[str, int]
     channels: int
     multi_label: bool
     sizes: dict[str, tuple[int, int]]
@@ -70,7 +70,7 @@ class DataSummary:
             table.add_row(Text(label), *(f"{counts[number]:,}" for counts in self.counts.values()))
         if len(self.classes) > _LISTED:
             table.add_row(f"... and {len(self.classes) - _LISTED} more")
-        table.add_row("[bold]pictures", *(f"[bold]{count:,}" for count in self.pictures.values()))
+        table.add_row("[bold]images", *(f"[bold]{count:,}" for count in self.images.values()))
         facts = Table.grid(padding=(0, 2))
         for label, text in self._facts().items():
             facts.add_row(Text(label, style="bold"), Text(text))
@@ -82,12 +82,12 @@ class DataSummary:
         sizes = {label: f"{h} x {w}" for label, (h, w) in self.sizes.items()}
         one = len(set(sizes.values())) == 1
         facts = {
-            "values": f"{kind}; training pictures have mean {_numbers(self.mean)}, deviation {_numbers(self.std)}",
+            "values": f"{kind}; training images have mean {_numbers(self.mean)}, deviation {_numbers(self.std)}",
             "size": f"all {sizes['median']}" if one else ", ".join(f"{label} {size}" for label, size in sizes.items()),
             **({"range": "{:g} to {:g}".format(*self.value_range)} if self.value_range else {}),
-            "classes": f"{len(self.classes)}, " + ("several a picture" if self.multi_label else "one a picture"),
+            "classes": f"{len(self.classes)}, " + ("several an image" if self.multi_label else "one an image"),
             "splits": " ".join(self.notes) or "as they come with the source",
-            "licence": self.licence or "not known: look before you pass pictures on",
+            "licence": self.licence or "not known: look before you pass images on",
             "fingerprint": self.fingerprint,
             "contact sheet": str(self.sheet),
         }
@@ -102,7 +102,7 @@ def show_data(
     seed: int = 0,
     reading: Reading = Reading(),  # noqa: B008 (frozen)
 ) -> DataSummary:
-    """Shows what a source of pictures holds: classes, counts, sizes, statistics, and a contact sheet.
+    """Shows what a source of images holds: classes, counts, sizes, statistics, and a contact sheet.
 
     Writes `contact-sheet.png` and `summary.json`.
 
@@ -122,7 +122,7 @@ def show_data(
 
 
 def sheet_of(source: Source) -> bytes:
-    """A PNG picture: a row for each class (the first 24) with its name and counts, and ten training pictures of it."""
+    """A PNG image: a row for each class (the first 24) with its name and counts, and ten training images of it."""
     counts = source.counts()
     rows = [
         ClassRow(label, [split[number] for split in counts.values()], _examples(source.splits["train"], number))
@@ -131,12 +131,12 @@ def sheet_of(source: Source) -> bytes:
     return contact_sheet(source.name, list(counts), rows, len(source.classes))
 
 
-def _examples(pictures: Pictures, label: int) -> list[Tensor]:
-    """Up to ten pictures of a class, always the same ones."""
-    labels = pictures.labels
+def _examples(images: Images, label: int) -> list[Tensor]:
+    """Up to ten images of a class, always the same ones."""
+    labels = images.labels
     members = (labels == label if labels.ndim == 1 else labels[:, label] > 0).nonzero()[:, 0]
     order = torch.randperm(len(members), generator=generator("contact sheet", label))
-    return [pictures.read(int(i)) for i in members[order[:COLUMNS]]]
+    return [images.read(int(i)) for i in members[order[:COLUMNS]]]
 
 
 def _summary(source: Source, sheet: Path) -> DataSummary:
@@ -148,7 +148,7 @@ def _summary(source: Source, sheet: Path) -> DataSummary:
         name=source.name,
         classes=source.classes,
         counts={str(split): counts for split, counts in source.counts().items()},
-        pictures={split: len(pictures) for split, pictures in source.splits.items()},
+        images={split: len(images) for split, images in source.splits.items()},
         channels=source.channels,
         multi_label=source.multi_label,
         sizes={

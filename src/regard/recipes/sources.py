@@ -1,4 +1,4 @@
-"""Opens a source for a command: with a bar where its pictures are looked at for the first time, or for a network."""
+"""Opens a source for a command: with a bar where its images are looked at for the first time, or for a network."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -168,13 +168,13 @@ def open_for_network(loaded: Loaded, data: str | None, reading: Reading = Readin
     Raises:
         OptionError: no `data`, and the network's file names none.
         DataError: the source cannot be opened.
-        RunError: it has other classes, or is the network's own and holds other pictures by now, so that pictures which
+        RunError: it has other classes, or is the network's own and holds other images by now, so that images which
             the network was trained on may have come into the other splits.
     """
     known = loaded.record.data
     name = data or (known.name if known else None)
     if not name:
-        raise OptionError(f"{loaded.path} does not say what it was trained on: name the pictures with --data.")
+        raise OptionError(f"{loaded.path} does not say what it was trained on: name the images with --data.")
     own = known if known and name == known.name else None
     if own is None:
         return _another(loaded, name, reading, known)
@@ -189,12 +189,12 @@ def open_for_network(loaded: Loaded, data: str | None, reading: Reading = Readin
     if (source.classes, source.multi_label) != (loaded.classes, loaded.multi_label):
         raise RunError(
             f"{loaded.path} tells {_list(loaded.classes, loaded.multi_label)} apart, but the classes of {name} are "
-            f"{_list(source.classes, source.multi_label)}: name pictures with the same classes."
+            f"{_list(source.classes, source.multi_label)}: name images with the same classes."
         )
     if own.fingerprint not in (None, source.fingerprint):
         raise RunError(
-            f"{name} holds other pictures than when {loaded.path} was trained, so its splits may have been cut anew "
-            "and pictures that the network was trained on may be among those to judge it by: put new pictures into a "
+            f"{name} holds other images than when {loaded.path} was trained, so its splits may have been cut anew "
+            "and images that the network was trained on may be among those to judge it by: put new images into a "
             "folder of their own and name it with --data, or bring the old ones back."
         )
     return Judged(source, own=True)
@@ -219,7 +219,7 @@ def _another(loaded: Loaded, name: str, reading: Reading, known: DataRecord | No
     if source.multi_label != loaded.multi_label:
         raise RunError(
             f"{loaded.path} tells {_list(loaded.classes, loaded.multi_label)} apart, but the classes of {name} are "
-            f"{_list(source.classes, source.multi_label)}: name pictures with the same kind of labels."
+            f"{_list(source.classes, source.multi_label)}: name images with the same kind of labels."
         )
     if "all" not in source.splits:
         return Judged(source, own=True)
@@ -229,4 +229,4 @@ def _another(loaded: Loaded, name: str, reading: Reading, known: DataRecord | No
 
 def _list(names: Sequence[str], multi_label: bool) -> str:
     more = f" and {len(names) - 6} more" if len(names) > 6 else ""
-    return ", ".join(names[:6]) + more + " (several a picture)" * multi_label
+    return ", ".join(names[:6]) + more + " (several an image)" * multi_label

@@ -1,4 +1,4 @@
-"""The story of `regard train`: pictures in, a run's folder with a trained network out."""
+"""The story of `regard train`: images in, a run's folder with a trained network out."""
 
 import math
 import os
@@ -20,11 +20,11 @@ from regard.core.hard import Looker
 from regard.core.options import at_least
 from regard.core.run_record import NetworkRecord, RunRecord
 from regard.data import (
-    ArrayPictures,
+    ArrayImages,
     Augment,
-    ClutteredPictures,
+    ClutteredImages,
     Fit,
-    Pictures,
+    Images,
     Preprocessing,
     Reading,
     Source,
@@ -81,15 +81,15 @@ def train(
     reading: Reading = Reading(),  # noqa: B008 (frozen)
     recipe: Recipe = Recipe(),  # noqa: B008 (frozen)
 ) -> Trained:
-    """Trains a network on pictures and keeps it with its settings, its classes and its preprocessing.
+    """Trains a network on images and keeps it with its settings, its classes and its preprocessing.
 
     The run's folder gets settings.yaml (a run file for --config), weights.safetensors, epochs.csv, steps.csv,
-    TensorBoard events and, at the end of every epoch, a checkpoint. Only training and validation pictures are used.
+    TensorBoard events and, at the end of every epoch, a checkpoint. Only training and validation images are used.
 
     Args:
         data: fashion-mini, mnist-mini, folder:PATH, npz:PATH or torchvision:NAME; cluttered: before one puts its images
             among clutter on a larger canvas, as in cluttered:mnist-mini:size=60,pieces=4.
-        model: a network: resnet8 to resnet110 for small pictures, resnet18 to resnet101 for large ones; ram, which
+        model: a network: resnet8 to resnet110 for small images, resnet18 to resnet101 for large ones; ram, which
             looks through glimpses, with its options after a colon, as in ram:glimpses=6,patch=8; timm:NAME or
             torchvision:NAME.
         attention: a mechanism, NAME[:option=value,...]; `regard list` shows them.
@@ -98,13 +98,13 @@ def train(
         out: the run's folder; runs/DATA-MODEL by default.
         resume: the folder of a run that was stopped: goes on after its last complete epoch, with its own settings,
             and ends with the weights that it would have had.
-        augment: random changes of the training pictures.
+        augment: random changes of the training images.
         size: what the network sees, in pixels, one number for a square or HEIGHTxWIDTH; by default that of the images
             where all have one size up to 96 pixels, else a square of up to 224.
         fit: how images of other shapes come to that size: `crop` cuts the middle out, `pad` adds a border, `squeeze`
             changes their shape.
-        patch: side in pixels of the patches that the network sees of a picture too large for it: attention pooling
-            weighs them, and `regard explain` shows which mattered. The whole picture is brought to `size`, uncropped.
+        patch: side in pixels of the patches that the network sees of an image too large for it: attention pooling
+            weighs them, and `regard explain` shows which mattered. The whole image is brought to `size`, uncropped.
         patch_stride: pixels from patch to patch; less than `patch` makes them overlap.
         recompute: with patches, compute features again for the gradient instead of keeping them: less memory, more
             time, the same result.
@@ -112,12 +112,12 @@ def train(
         seed: of the initial weights, the order, the augmentation and every step.
         device: where to train.
         threads: processor threads; PyTorch's own choice by default.
-        workers: processes that read pictures; by default none where the pictures are in memory.
+        workers: processes that read images; by default none where the images are in memory.
         reading: how its images are read and divided.
         recipe: how the network is trained.
 
     Returns:
-        The run's folder, and how good the network is on the validation pictures.
+        The run's folder, and how good the network is on the validation images.
 
     Raises:
         RegardError: what is asked for cannot be had; the text says what to do.
@@ -140,7 +140,7 @@ def train(
     if not resume:
         begin(folder, settings, _facts(job))
     elif ((facts.get("run") or {}).get("data") or {}).get("fingerprint") != job.source.fingerprint:
-        raise RunError(f"{folder} cannot be resumed, as {settings.data} holds other pictures now: begin a new run.")
+        raise RunError(f"{folder} cannot be resumed, as {settings.data} holds other images now: begin a new run.")
     with noting_the_end(folder):
         done = _fit(job, folder, place, _readers(job.source, workers), resume=bool(resume))
         trained = _score(job, folder, place, done)
@@ -183,7 +183,7 @@ def _network(settings: Settings) -> NetworkRecord:
 
 def _new(asked: Settings, out: str | None) -> Path:
     if not asked.data:
-        raise OptionError("train: name the pictures, for example --data fashion-mini or --data folder:PATH.")
+        raise OptionError("train: name the images, for example --data fashion-mini or --data folder:PATH.")
     patches = f"-patch{asked.patch}" if asked.patch else ""
     name = f"{asked.data}-{asked.attention or ''}-{asked.model}{patches}" + (f"-seed{asked.seed}" if asked.seed else "")
     named = Path("runs") / re.sub(r"[^A-Za-z0-9_.=]+", "-", name).strip("-")
@@ -202,8 +202,8 @@ def _begun(asked: Settings, resume: str, out: str | None) -> tuple[Settings, Pat
 
 
 def _prepare(settings: Settings, folder: Path, *, resumed: bool, recompute: bool) -> _Job:
-    """Opens the pictures and builds the network as it was, or is to be, when the run began."""
-    if not resumed:  # a wrong name is told now, not after every picture of a large folder has been looked at
+    """Opens the images and builds the network as it was, or is to be, when the run began."""
+    if not resumed:  # a wrong name is told now, not after every image of a large folder has been looked at
         network = _network(settings)
         models.create(network.name, **network.options, num_classes=2, seed=settings.seed, recompute=recompute)
     state = None
@@ -233,17 +233,17 @@ def _prepare(settings: Settings, folder: Path, *, resumed: bool, recompute: bool
 
 def _open(settings: Settings) -> Source:
     source = open_with_bar(settings.data, settings.reading)
-    counts = {split: f"{len(pictures):,}" for split, pictures in source.splits.items()}
+    counts = {split: f"{len(images):,}" for split, images in source.splits.items()}
     say(
         f"{source.name}: {len(source.classes)} classes; {counts['train']} training, {counts['val']} validation and "
-        f"{counts['test']} test pictures."
+        f"{counts['test']} test images."
     )
     report_source(source)
     return source
 
 
 def _channels(state: Mapping[str, Tensor] | None) -> int | None:
-    """The channels of the pictures that trained weights were made for, where they tell."""
+    """The channels of the images that trained weights were made for, where they tell."""
     kernels = [tensor.shape[1] for tensor in (state or {}).values() if tensor.ndim == 4]
     return kernels[0] if kernels and kernels[0] in (1, 3) else None
 
@@ -251,7 +251,7 @@ def _channels(state: Mapping[str, Tensor] | None) -> int | None:
 def _readers(source: Source, workers: int | None) -> int:
     if workers is not None:
         return at_least("train", "workers", workers, 0)
-    in_memory = isinstance(source.splits["train"], ArrayPictures | ClutteredPictures)
+    in_memory = isinstance(source.splits["train"], ArrayImages | ClutteredImages)
     return 0 if in_memory else min(_MOST_WORKERS, os.cpu_count() or 1)
 
 
@@ -260,7 +260,7 @@ def _facts(job: _Job) -> dict[str, Any]:
     source = job.source
     return {
         "run": job.record.to_json(),
-        "pictures": {split: len(pictures) for split, pictures in source.splits.items()},
+        "images": {split: len(images) for split, images in source.splits.items()},
         "account": source.account.to_json(),
         "warnings": list(source.warnings),
         "versions": versions(),
@@ -272,7 +272,7 @@ def _fit(job: _Job, folder: Path, device: torch.device, workers: int, *, resume:
     settings, recipe = job.settings, job.settings.recipe
     train, val = job.source.splits["train"], job.source.splits["val"]
     drawn = False
-    if isinstance(train, ClutteredPictures) and device.type == "cuda":
+    if isinstance(train, ClutteredImages) and device.type == "cuda":
         train, workers, drawn = train.on(device), 0, True
     batches = loader(
         train,
@@ -283,7 +283,7 @@ def _fit(job: _Job, folder: Path, device: torch.device, workers: int, *, resume:
         shuffle=True,
         balanced=settings.balanced,
         workers=workers,
-        # A normalisation cannot learn from a single picture of one pixel, which small pictures are in deep layers.
+        # A normalisation cannot learn from a single image of one pixel, which small images are in deep layers.
         drop_last=len(train) % recipe.batch_size == 1 < len(train),
         pin_memory=device.type == "cuda" and not drawn,
     )
@@ -305,8 +305,8 @@ def _fit(job: _Job, folder: Path, device: torch.device, workers: int, *, resume:
         raise KeyboardInterrupt(f"{stopped} Go on with: regard train --resume {folder}") from stopped
 
 
-def _judging(job: _Job, pictures: Pictures) -> DataLoader[ImageBatch]:
-    return loader(pictures, job.preprocessing, batch_size=batch_size_for(job.preprocessing))
+def _judging(job: _Job, images: Images) -> DataLoader[ImageBatch]:
+    return loader(images, job.preprocessing, batch_size=batch_size_for(job.preprocessing))
 
 
 def _score(job: _Job, folder: Path, device: torch.device, fit: "training.Fit") -> Trained:
@@ -318,6 +318,6 @@ def _score(job: _Job, folder: Path, device: torch.device, fit: "training.Fit") -
         epochs=fit.epochs,
         kept_epoch=fit.kept_epoch,
         seconds=fit.seconds,
-        pictures=found.n,
+        images=found.n,
         scores=found.scores,
     )

@@ -20,7 +20,7 @@ class Trained:
         epochs: how many it trained.
         kept_epoch: the one whose weights are in `weights.safetensors`.
         seconds: of all epochs.
-        pictures: validation pictures.
+        images: validation images.
         scores: of the network on them.
     """
 
@@ -29,7 +29,7 @@ class Trained:
     epochs: int
     kept_epoch: int
     seconds: float
-    pictures: int
+    images: int
     scores: Scores
 
     def to_json(self) -> dict[str, Any]:
@@ -45,9 +45,9 @@ class Trained:
         kept = "" if self.kept_epoch == self.epochs else f", epoch {self.kept_epoch} kept"
         return (
             f"{self.network}, {plural(self.epochs, 'epoch')} in {_duration(self.seconds)}{kept}\n"
-            f"{self.pictures:,} validation pictures: {self.scores}\n"
+            f"{self.images:,} validation images: {self.scores}\n"
             f"weights: {self.path / WEIGHTS}\n"
-            f"next: regard evaluate {self.path}   or   regard predict PICTURES --run {self.path}"
+            f"next: regard evaluate {self.path}   or   regard predict IMAGES --run {self.path}"
         )
 
 

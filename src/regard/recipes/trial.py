@@ -36,12 +36,12 @@ class Design:
 
     Attributes:
         data: the source, as `data.open_source` takes it.
-        fingerprint: of the source's pictures and splits.
+        fingerprint: of the source's images and splits.
         model: the plain network's name.
-        size: what the network sees, in pixels, or HEIGHTxWIDTH; None for the pictures' own.
+        size: what the network sees, in pixels, or HEIGHTxWIDTH; None for the images' own.
         fit: how images of other shapes come to that size.
-        pictures: how many training pictures, a stratified choice; None for all.
-        augment: the augmentation of training pictures.
+        images: how many training images, a stratified choice; None for all.
+        augment: the augmentation of training images.
         balanced: whether each class is drawn equally often.
         recipe: how each network is trained.
         reading: how the images of the source are read and divided.
@@ -52,7 +52,7 @@ class Design:
     model: str
     size: int | str | None
     fit: Fit
-    pictures: int | None
+    images: int | None
     augment: Augment
     balanced: bool
     recipe: training.Recipe
@@ -71,8 +71,8 @@ class Job:
         design: what all trials share.
         device: `auto`, `cpu`, `cuda` or `mps`.
         reference_parameters: what `wide` is widened to.
-        ablation_draws: draws of each random ablation on validation pictures; 0 for no ablation.
-        ablation_pictures: the most validation pictures that an ablation uses.
+        ablation_draws: draws of each random ablation on validation images; 0 for no ablation.
+        ablation_images: the most validation images that an ablation uses.
     """
 
     arm: str
@@ -83,7 +83,7 @@ class Job:
     device: str
     reference_parameters: int
     ablation_draws: int
-    ablation_pictures: int
+    ablation_images: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,15 +97,15 @@ class Finished:
 
 @dataclass(frozen=True)
 class Table:
-    """The opened data of a design: its source, the training pictures that it uses and how pictures are prepared."""
+    """The opened data of a design: its source, the training images that it uses and how images are prepared."""
 
     source: data.Source
-    train: data.Pictures
+    train: data.Images
     preprocessing: data.Preprocessing
 
-    def loader(self, pictures: data.Pictures) -> DataLoader[ImageBatch]:
+    def loader(self, images: data.Images) -> DataLoader[ImageBatch]:
         """Batches in the order of the split, without augmentation."""
-        return data.loader(pictures, self.preprocessing, batch_size=batch_size_for(self.preprocessing))
+        return data.loader(images, self.preprocessing, batch_size=batch_size_for(self.preprocessing))
 
 
 @lru_cache(maxsize=1)
@@ -116,20 +116,20 @@ def open_data(text: str, reading: data.Reading) -> data.Source:
 
 @lru_cache(maxsize=1)
 def open_table(design: Design) -> Table:
-    """The design's data, opened, with the training pictures that it uses.
+    """The design's data, opened, with the training images that it uses.
 
     Raises:
-        RunError: the pictures are no longer those that the comparison was begun with.
+        RunError: the images are no longer those that the comparison was begun with.
     """
     source = open_data(design.data, design.reading)
     if source.fingerprint != design.fingerprint:
         raise RunError(
-            f"{design.data} holds other pictures than when the comparison was begun, so its trials would not be "
+            f"{design.data} holds other images than when the comparison was begun, so its trials would not be "
             "comparable: put them back, or choose another --out."
         )
     train = source.splits["train"]
-    if design.pictures is not None and design.pictures < len(train):
-        train = train.subset(design.pictures, seed=0)
+    if design.images is not None and design.images < len(train):
+        train = train.subset(design.images, seed=0)
     return Table(source, train, data.preprocessing_for(source, design.size, fit=design.fit))
 
 
@@ -148,7 +148,7 @@ def run_trial(job: Job) -> Finished:
     )
     fit = _train(job, table, net)
     val = _score(job, table, net, splits["val"])
-    record_look(job.folder, command="compare", what=f"{job.arm}, seed {job.seed}", pictures=len(splits["test"]))
+    record_look(job.folder, command="compare", what=f"{job.arm}, seed {job.seed}", images=len(splits["test"]))
     test = _score(job, table, net, splits["test"])
     ablations, profiles = _look_into(job, table, net)
     weights = job.trial_folder / WEIGHTS
@@ -212,9 +212,9 @@ def _train(job: Job, table: Table, net: nn.Module) -> "training.Fit":
     )
 
 
-def _score(job: Job, table: Table, net: nn.Module, pictures: data.Pictures) -> report.Outcome:
+def _score(job: Job, table: Table, net: nn.Module, images: data.Images) -> report.Outcome:
     task = task_of(table.source, looks=isinstance(net, Looker))
-    found = training.evaluate(net, table.loader(pictures), task, device=job.device)
+    found = training.evaluate(net, table.loader(images), task, device=job.device)
     classes = task.by_class(found.outputs, found.batches)
     return report.Outcome(
         n=found.n,
@@ -227,11 +227,11 @@ def _score(job: Job, table: Table, net: nn.Module, pictures: data.Pictures) -> r
 def _look_into(
     job: Job, table: Table, net: nn.Module
 ) -> tuple[tuple[report.AblationRow, ...], tuple[report.GateProfile, ...]]:
-    """What the first seed's network does with other maps, and its channel weights by class, on validation pictures."""
+    """What the first seed's network does with other maps, and its channel weights by class, on validation images."""
     if not job.ablation_draws or not taps(net):
         return (), ()
     val = table.source.splits["val"]
-    evaluation = table.loader(val.subset(job.ablation_pictures, seed=0) if job.ablation_pictures < len(val) else val)
+    evaluation = table.loader(val.subset(job.ablation_images, seed=0) if job.ablation_images < len(val) else val)
     found = explanation.ablate(
         net,
         evaluation,
@@ -266,7 +266,7 @@ def ablation_rows(found: explanation.Ablation, arm: str, seed: int) -> tuple[rep
             mode=row.mode,
             renormalised=row.renormalised,
             accuracies=row.draws,
-            n=found.pictures,
+            n=found.images,
             lost=row.lost,
             gained=row.gained,
         )

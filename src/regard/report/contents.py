@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from regard.core.scores import PERCENT, Score
 from regard.report.dependence import depends_on_input
 from regard.report.figures import arm_labels
+from regard.report.gallery import ActiveChannels, ArmOverlay, GalleryImage
 from regard.report.map_figures import MODES
 from regard.report.numerals import (
     change,
@@ -23,7 +24,6 @@ from regard.report.numerals import (
     unit_of_change,
     with_unit,
 )
-from regard.report.pictures import ActiveChannels, ArmOverlay, Picture
 from regard.report.results import PLAIN, AblationRow, Arm, Comparison, Interval, Results, Timing
 from regard.report.wording import blind_spot, dependence_sentence
 
@@ -50,7 +50,7 @@ class Row:
 
 @dataclass(frozen=True, kw_only=True)
 class Sight:
-    """What one arm saw in every picture: rows (tap, one entry a picture), entries None where there is no map."""
+    """What one arm saw in every image: rows (tap, one entry an image), entries None where there is no map."""
 
     label: str
     maps: tuple[tuple[str, tuple[ArmOverlay | None, ...]], ...]
@@ -183,14 +183,14 @@ def recalls(results: Results) -> tuple[str, tuple[str, ...], tuple[Row, ...]]:
     return split, tuple(labels[spec] for spec in means), rows
 
 
-def sights(results: Results, pictures: Sequence[Picture]) -> tuple[Sight, ...]:
+def sights(results: Results, images: Sequence[GalleryImage]) -> tuple[Sight, ...]:
     """What each arm with maps saw, in the order of the arms."""
     labels = arm_labels(results)
     found = []
     for arm in results.arms:
-        maps = {(i, o.tap): o for i, p in enumerate(pictures) for o in p.overlays if o.arm == arm.spec}
-        channels = {(i, a.tap): a for i, p in enumerate(pictures) for a in p.channels if a.arm == arm.spec}
-        columns = range(len(pictures))
+        maps = {(i, o.tap): o for i, p in enumerate(images) for o in p.overlays if o.arm == arm.spec}
+        channels = {(i, a.tap): a for i, p in enumerate(images) for a in p.channels if a.arm == arm.spec}
+        columns = range(len(images))
         sight = Sight(
             label=labels[arm.spec],
             maps=tuple((tap, tuple(maps.get((i, tap)) for i in columns)) for tap in _taps(maps)),
@@ -241,16 +241,16 @@ def facts(results: Results) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ..
     s = results.settings
     size = s.run.input.options.get("size", ())
     splits = ", ".join(f"{count(s.data.used.get(k, 0))} of {count(n)} {k}" for k, n in s.data.available.items())
-    pictures = [
+    images = [
         ("Source", s.source),
-        ("Pictures used", splits),
+        ("Images used", splits),
         *[("Classes", count(len(s.classes)))] * bool(s.classes),
         *[("Size", " × ".join(map(str, size)) + " px")] * bool(size),
         ("Fingerprint", (s.run.data.fingerprint if s.run.data else None) or "–"),
         (f"{s.data.unit.capitalize()}s found", count(s.data.found)),
         ("Left out", count(sum(entry.count for entry in s.data.left_out))),
     ]
-    pictures += [("Licence", s.data.licence)] * bool(s.data.licence)
+    images += [("Licence", s.data.licence)] * bool(s.data.licence)
     work = [
         ("Network", s.run.network.name),
         ("Seeds", ", ".join(str(seed) for seed in s.seeds)),
@@ -262,7 +262,7 @@ def facts(results: Results) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ..
     ]
     recipe = [(name.replace("_", " "), _plainly(value)) for name, value in s.recipe.items()]
     return (
-        ("Pictures", tuple(pictures)),
+        ("Images", tuple(images)),
         ("Run", tuple(work)),
         ("Recipe", tuple(recipe)),
         ("Versions", tuple(s.versions.items())),

@@ -1,4 +1,4 @@
-"""What the figures of an explanation have in common: places in units of 1/72 inch, weights of channels, pictures.
+"""What the figures of an explanation have in common: places in units of 1/72 inch, weights of channels, images.
 
 Every figure is laid out from its upper left corner and saved as a PNG of two dots a unit.
 """
@@ -26,7 +26,7 @@ MOST_BARS = 80
 
 @dataclass(frozen=True, eq=False)
 class Weighed:
-    """The channels that a map weighs most in one picture.
+    """The channels that a map weighs most in one image.
 
     Attributes:
         channels: (k,) their numbers, the largest weight first.
@@ -43,7 +43,7 @@ class Weighed:
 
 @dataclass(frozen=True, eq=False)
 class SeenMap:
-    """What there is to draw of one map, of one picture.
+    """What there is to draw of one map, of one image.
 
     Attributes:
         name: the tap's path, with the call's number where a tap is called several times.
@@ -51,7 +51,7 @@ class SeenMap:
         low: the smallest value that the tap can pass.
         high: the largest; may be infinite.
         active: the channels that are weighed most, if it weighs channels.
-        laid: the map over the picture, if it weighs positions.
+        laid: the map over the image, if it weighs positions.
     """
 
     name: str
@@ -63,7 +63,7 @@ class SeenMap:
 
 
 def channel_weights(map: Map) -> NDArray[np.float32]:
-    """(k, c) weights of the channels of one picture: k branches, 1 where the map is not over branches."""
+    """(k, c) weights of the channels of one image: k branches, 1 where the map is not over branches."""
     if (branches := map.branches()) is not None:
         return branches[0].numpy()
     weights = map.channels()
@@ -122,7 +122,7 @@ def place(canvas: "Figure", x: float, y: float, w: float, h: float) -> "Axes":
 
 
 def show(axes: "Axes", pixels: Pixels) -> None:
-    """A picture that fills the axes."""
+    """An image that fills the axes."""
     axes.imshow(pixels, aspect="auto", interpolation="antialiased")
     bare(axes)
 
@@ -136,9 +136,9 @@ def bare(axes: "Axes") -> None:
         spine.set_color(FAINT)
 
 
-def inside(picture: NDArray[Any], side: float) -> tuple[float, float]:
-    """Width and height of a picture (h, w, ...) when its longer side is `side`."""
-    height, width = picture.shape[:2]
+def inside(image: NDArray[Any], side: float) -> tuple[float, float]:
+    """Width and height of an image (h, w, ...) when its longer side is `side`."""
+    height, width = image.shape[:2]
     return side * width / max(width, height), side * height / max(width, height)
 
 

@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def positions_figure(sight: SeenMap, picture: Pixels) -> bytes:
-    """PNG: the picture, the map over it, and the map by itself with its scale."""
+def positions_figure(sight: SeenMap, image: Pixels) -> bytes:
+    """PNG: the image, the map over it, and the map by itself with its scale."""
     laid, values = sight.laid, sight.map.positions()
     assert laid is not None
     assert values is not None
     weights = values[0].numpy()
-    side, tall = inside(picture, 220)
+    side, tall = inside(image, 220)
     with panel(3 * (side + MARGIN) + 80, tall + 110) as canvas:
         averaged = ", averaged over channels" if sight.map.channels() is not None else ""
         _heading(
@@ -43,10 +43,10 @@ def positions_figure(sight: SeenMap, picture: Pixels) -> bytes:
             f"Weights of {weights.shape[0]} × {weights.shape[1]} positions{averaged}: "
             f"{laid.caption}{evenness(sight)}, mean {weights.mean():.2f}; {sight.map.neutral:g} would change nothing.",
         )
-        for i, title in enumerate(("Picture", "Weights over the picture", "Weights")):
+        for i, title in enumerate(("Image", "Weights over the image", "Weights")):
             axes = place(canvas, MARGIN + i * (side + MARGIN), 84, side, tall)
             axes.set_title(title, fontsize=10, color=GREY, loc="left", pad=5)
-            show(axes, (picture, laid.pixels)[i]) if i < 2 else None
+            show(axes, (image, laid.pixels)[i]) if i < 2 else None
         shown = axes.imshow(weights, cmap=COLOURS, vmin=laid.low, vmax=laid.high, aspect="auto")
         bare(axes)
         bar = canvas.colorbar(shown, cax=place(canvas, 3 * (side + MARGIN) + 8, 84, 10, tall))

@@ -31,21 +31,21 @@ MOST_ANSWERS = 5
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Contents:
-    """What there is to draw and to keep of one picture in one network.
+    """What there is to draw and to keep of one image in one network.
 
     Attributes:
         network: the network's name.
-        source: the picture's file, or what it was given as.
-        picture: (c, h, w) uint8, what the network saw.
+        source: the image's file, or what it was given as.
+        image: (c, h, w) uint8, what the network saw.
         answers: classes with their probabilities, the likeliest first; may be empty.
         maps: all maps, in the network's order.
         versions: of what made them.
-        glimpses: how it looked at the picture, of a network that does so through glimpses.
+        glimpses: how it looked at the image, of a network that does so through glimpses.
     """
 
     network: str
     source: str
-    picture: Tensor
+    image: Tensor
     answers: Sequence[tuple[str, float]]
     maps: Sequence[SeenMap]
     versions: Mapping[str, str]
@@ -55,8 +55,8 @@ class Contents:
 def save_explanation(explanation: Contents, folder: Path) -> Path:
     """Writes into `folder`:
 
-    - `summary.png`: the picture, the answer and all maps on one sheet;
-    - `NN_TAP_positions.png` for each map of positions: the picture, the overlay, the map with its scale;
+    - `summary.png`: the image, the answer and all maps on one sheet;
+    - `NN_TAP_positions.png` for each map of positions: the image, the overlay, the map with its scale;
     - `NN_TAP_channels.png` for each map of channels: all weights, and what the most weighed channels show;
     - `glimpses.png` where the network looks through glimpses: their path, what it saw, the classes after each;
     - `maps.npz`: every map as an array under its name, without the batch axis;
@@ -88,18 +88,18 @@ def save_explanation(explanation: Contents, folder: Path) -> Path:
 
 
 def _drawn(explanation: Contents) -> dict[str, bytes]:
-    picture = enlarged(explanation.picture)
+    image = enlarged(explanation.image)
     title = f"{explanation.network} on {Path(explanation.source).name}"
-    contents = {"summary.png": summary_figure(title, picture, explanation.answers[:MOST_ANSWERS], explanation.maps)}
+    contents = {"summary.png": summary_figure(title, image, explanation.answers[:MOST_ANSWERS], explanation.maps)}
     for number, sight in enumerate(explanation.maps, 1):
         stem = f"{number:02d}_{re.sub(r'[^A-Za-z0-9._#-]+', '_', sight.name)}"
         if sight.laid is not None:
-            contents[f"{stem}_positions.png"] = positions_figure(sight, picture)
+            contents[f"{stem}_positions.png"] = positions_figure(sight, image)
         if sight.active is not None:
             contents[f"{stem}_channels.png"] = channels_figure(sight)
     if explanation.glimpses is not None:
-        height, width = explanation.picture.shape[1:]
-        contents["glimpses.png"] = glimpses_figure(explanation.glimpses, picture, (height, width))
+        height, width = explanation.image.shape[1:]
+        contents["glimpses.png"] = glimpses_figure(explanation.glimpses, image, (height, width))
     arrays = io.BytesIO()
     with zipfile.ZipFile(arrays, "w", zipfile.ZIP_DEFLATED) as archive:
         for sight in explanation.maps:
@@ -130,8 +130,8 @@ def _manifest(explanation: Contents, contents: dict[str, bytes]) -> dict[str, An
     return {
         "format": FORMAT,
         "network": explanation.network,
-        "picture": explanation.source,
-        "size": list(explanation.picture.shape[1:]),
+        "image": explanation.source,
+        "size": list(explanation.image.shape[1:]),
         "answers": [{"class": name, "probability": p} for name, p in explanation.answers],
         "maps": maps,
         "files": [*contents, MANIFEST],

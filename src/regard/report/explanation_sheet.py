@@ -1,4 +1,4 @@
-"""The sheet of an explanation: the picture, the answer, and all that the network's attention did, layer by layer."""
+"""The sheet of an explanation: the image, the answer, and all that the network's attention did, layer by layer."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -34,14 +34,12 @@ TILES = 4
 """Of so many of the most weighed channels the sheet shows the features."""
 
 
-def summary_figure(
-    title: str, picture: Pixels, answers: Sequence[tuple[str, float]], sights: Sequence[SeenMap]
-) -> bytes:
-    """PNG: the picture, the answer, every map over the picture, and every channel's weight, in the network's order.
+def summary_figure(title: str, image: Pixels, answers: Sequence[tuple[str, float]], sights: Sequence[SeenMap]) -> bytes:
+    """PNG: the image, the answer, every map over the image, and every channel's weight, in the network's order.
 
     Args:
         title: what was explained.
-        picture: what the network saw.
+        image: what the network saw.
         answers: the likeliest classes with their probabilities; may be empty.
         sights: all maps.
     """
@@ -51,7 +49,7 @@ def summary_figure(
     weighed = _evenly([s for s in sights if s.active is not None])
     columns = _columns(max(len(seen), len(weighed)))
     cell = (WIDTH - MARGIN) / columns - MARGIN
-    large, small = inside(picture, 220), inside(picture, cell)
+    large, small = inside(image, 220), inside(image, cell)
     head = max(large[1], 26 + 30 * len(answers))
     strips = {s.name: _strip(s, cell) for s in weighed}
     top, where, profile = 60.0, small[1] + 42, 0.42 * cell + 52 + max((h for _, _, h in strips.values()), default=0.0)
@@ -61,7 +59,7 @@ def summary_figure(
     ]
     with panel(WIDTH, round(top + head + 20 + sum(tall) + 4), lettering.families) as canvas:
         write(canvas, MARGIN, 34, shortened(lettering.write(title), 70), fontsize=15)
-        show(place(canvas, MARGIN, top, *large), picture)
+        show(place(canvas, MARGIN, top, *large), image)
         _answers(canvas, answers, MARGIN + large[0] + 40, top)
         y = top + head + 20
         corners = [(MARGIN + i % columns * (cell + MARGIN), i // columns) for i in range(MOST_PANELS)]
@@ -109,7 +107,7 @@ def _evenly(sights: Sequence[SeenMap]) -> list[SeenMap]:
 
 def _positions_title(canvas: "Figure", y: float) -> None:
     """The heading of the overlays, with a legend of the scale that each has for itself."""
-    note = "weights of positions over the picture, each map on its own scale"
+    note = "weights of positions over the image, each map on its own scale"
     write(canvas, MARGIN, y, "Where it looks", fontsize=12)
     write(canvas, MARGIN + 98, y, note, fontsize=9, color=GREY)
     write(canvas, WIDTH - MARGIN - 122, y, "smallest", fontsize=9, color=GREY, ha="right")

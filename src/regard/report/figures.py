@@ -88,7 +88,7 @@ def _time_ratio(arm: Arm) -> float | None:
 COSTS: tuple[tuple[str, str, Callable[[Arm], float | None]], ...] = (
     ("Inference time", "time of one batch, relative to plain", _time_ratio),
     ("Parameters", "parameters, thousands", lambda arm: arm.parameters / 1000),
-    ("Multiply-adds", "multiply-adds of one picture, millions", lambda arm: arm.macs / 1e6),
+    ("Multiply-adds", "multiply-adds of one image, millions", lambda arm: arm.macs / 1e6),
 )
 
 

@@ -40,15 +40,15 @@ class GlimpsePath:
     classes: Sequence[str] = ()
 
 
-def glimpses_figure(path: GlimpsePath, picture: Pixels, size: tuple[int, int]) -> bytes:
+def glimpses_figure(path: GlimpsePath, image: Pixels, size: tuple[int, int]) -> bytes:
     """PNG: the image with numbered glimpses, the patches of each, and the classes' probabilities after each.
 
     Args:
         path: how the network looked.
-        picture: (h, w, 3), the image, enlarged.
+        image: (h, w, 3), the image, enlarged.
         size: height and width of the image as the network saw it.
     """
-    wide, tall = inside(picture, _TALL)
+    wide, tall = inside(image, _TALL)
     looks, scales = path.seen.shape[:2]
     table = 0 if path.probabilities is None else looks * (_CELL + _GAP) + 90
     grid = looks * (_CELL + _GAP)
@@ -59,8 +59,8 @@ def glimpses_figure(path: GlimpsePath, picture: Pixels, size: tuple[int, int]) -
         write(canvas, MARGIN, 28, f"Where it looked, in {looks} glimpses", fontsize=13)
         write(canvas, MARGIN, 48, _moves(path), fontsize=10, color=GREY)
         axes = place(canvas, MARGIN, _TOP, wide, tall)
-        show(axes, picture)
-        _path(axes, path, picture.shape[:2], size)
+        show(axes, image)
+        _path(axes, path, image.shape[:2], size)
         left = MARGIN + wide + 2 * MARGIN
         for look in range(looks):
             x = left + 60 + look * (_CELL + _GAP)

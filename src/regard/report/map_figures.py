@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 MODES = {
     "trained": "as trained",
     "mean": "frozen at the mean",
-    "swapped": "another picture's",
+    "swapped": "another image's",
     "permuted": "shuffled",
     "neutral": "neutral",
 }

@@ -152,8 +152,8 @@ def listed(words: list[str]) -> str:
 def plural(number: int, word: str) -> str:
     """A count with its noun.
 
-    >>> plural(1, "seed"), plural(3000, "picture")
-    ('1 seed', '3,000 pictures')
+    >>> plural(1, "seed"), plural(3000, "image")
+    ('1 seed', '3,000 images')
     """
     return f"{count(number)} {word}" if number == 1 else f"{count(number)} {word}s"
 

@@ -7,18 +7,18 @@ from typing import Any
 from regard.core.files import as_bytes, write_whole
 from regard.report import contents, figures, map_figures, wording
 from regard.report.contents import Sight
+from regard.report.gallery import GalleryImage
 from regard.report.numerals import count, listed, percent, plural
-from regard.report.pictures import Picture
 from regard.report.results import Results
 from regard.report.thumbnails import thumbnails
 
 
-def write_page(results: Results, pictures: Sequence[Picture], path: Path | str) -> Path:
+def write_page(results: Results, images: Sequence[GalleryImage], path: Path | str) -> Path:
     """Writes the report of a comparison as one self-contained HTML file.
 
     Args:
         results: what the comparison found.
-        pictures: test pictures with what each network saw in them; about eight, may be none.
+        images: test images with what each network saw in them; about eight, may be none.
         path: the file, for example `runs/NAME/report.html`.
 
     Returns:
@@ -27,10 +27,10 @@ def write_page(results: Results, pictures: Sequence[Picture], path: Path | str) 
     Raises:
         RunError: the file could not be written; one that was there before is untouched.
     """
-    return write_whole(Path(path), as_bytes(render(results, pictures)))
+    return write_whole(Path(path), as_bytes(render(results, images)))
 
 
-def render(results: Results, pictures: Sequence[Picture] = ()) -> str:
+def render(results: Results, images: Sequence[GalleryImage] = ()) -> str:
     """The report's HTML; see `write_page`."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup, escape
@@ -45,7 +45,7 @@ def render(results: Results, pictures: Sequence[Picture] = ()) -> str:
     environment.filters.update(percent=percent, count=count, plural=plural, drawn=Markup)
     environment.filters["breakable"] = lambda path: escape(path).replace(".", Markup(".<wbr>"))
     environment.filters["command"] = _unbroken
-    return environment.get_template("page.html.jinja").render(_parts(results, pictures))
+    return environment.get_template("page.html.jinja").render(_parts(results, images))
 
 
 def _unbroken(command: str) -> str:
@@ -56,9 +56,9 @@ def _unbroken(command: str) -> str:
     return Markup(" ").join(token.format(word) if len(word) <= 34 else word for word in command.split(" "))
 
 
-def _parts(results: Results, pictures: Sequence[Picture]) -> dict[str, Any]:
+def _parts(results: Results, images: Sequence[GalleryImage]) -> dict[str, Any]:
     """What the template names, by section."""
-    sights = contents.sights(results, pictures)
+    sights = contents.sights(results, images)
     split, recall_arms, recall_rows = contents.recalls(results)
     modes, ablation_rows, dependences = contents.ablation_table(results)
     return {
@@ -73,24 +73,24 @@ def _parts(results: Results, pictures: Sequence[Picture]) -> dict[str, Any]:
         "costs": figures.score_against_cost(results),
         "curves": figures.training_curves(results),
         "recall": {"split": split, "arms": recall_arms, "rows": recall_rows},
-        "pictures": pictures,
+        "images": images,
         "sights": sights,
-        "uris": thumbnails(_shown(pictures, sights)),
+        "uris": thumbnails(_shown(images, sights)),
         "gates": _gates(results),
         "ablation": {"modes": modes, "rows": ablation_rows, "said": dependences, "texts": wording.MODE_TEXTS},
         "ablation_panels": map_figures.ablation_panels(results),
         "ablation_seeds": listed([str(seed) for seed in sorted({row.seed for row in results.ablations})]),
-        "ablation_pictures": max((row.n for row in results.ablations), default=0),
+        "ablation_images": max((row.n for row in results.ablations), default=0),
         "choices": results.choices,
         "looks": wording.looks_sentence(results),
         "facts": contents.facts(results),
     }
 
 
-def _shown(pictures: Sequence[Picture], sights: Sequence[Sight]) -> list[bytes]:
-    """Every image as often as the page shows it: each picture once, and once more above each arm's maps."""
-    originals = [p.png for p in pictures] * (1 + sum(bool(s.maps) for s in sights))
-    return originals + [o.png for p in pictures for o in p.overlays]
+def _shown(images: Sequence[GalleryImage], sights: Sequence[Sight]) -> list[bytes]:
+    """Every image as often as the page shows it: each image once, and once more above each arm's maps."""
+    originals = [p.png for p in images] * (1 + sum(bool(s.maps) for s in sights))
+    return originals + [o.png for p in images for o in p.overlays]
 
 
 def _gates(results: Results) -> list[dict[str, Any]]:

@@ -43,8 +43,8 @@ class Data:
     """How much there was of the data that the run's record names, and what is to be said of them.
 
     Attributes:
-        available: pictures in each split of the source (`train`, `val`, `test`).
-        used: pictures of each split that this comparison used.
+        available: images in each split of the source (`train`, `val`, `test`).
+        used: images of each split that this comparison used.
         licence: the notice of the source; may be empty.
         warnings: what the source warned of.
         notes: what was decided in opening the source.
@@ -69,9 +69,9 @@ class Settings:
 
     Attributes:
         run: the plain network, its input, its task and its data.
-        data: how many pictures there were.
+        data: how many images there were.
         recipe: every field of the training recipe.
-        epochs: passes over the training pictures in each trial.
+        epochs: passes over the training images in each trial.
         seeds: one trial of every arm for each.
         device: as PyTorch names it, with the hardware's name where known.
         threads: threads of one worker.
@@ -124,7 +124,7 @@ class Timing:
         quartiles: of the milliseconds.
         ratio: median over the rounds of this arm's time divided by the plain network's.
         ratio_quartiles: of the ratios.
-        batch: pictures in a batch.
+        batch: images in a batch.
     """
 
     milliseconds: float
@@ -156,7 +156,7 @@ class Arm:
         name: what people call it, for example `CBAM`.
         is_control: whether it is there to explain a gain away (`static`, `wide`), not to win.
         parameters: of the whole network.
-        macs: multiply-adds of one picture.
+        macs: multiply-adds of one image.
         sites: attention modules in the network.
         inference: a forward pass; None where it was not measured.
         training: a training step; None where it was not measured.
@@ -258,18 +258,18 @@ class Comparison:
 
 @dataclass(frozen=True, kw_only=True)
 class AblationRow:
-    """What one trained network scores when something is done to its maps, always on validation pictures.
+    """What one trained network scores when something is done to its maps, always on validation images.
 
     Attributes:
         arm: its spec.
         seed: of the trial.
-        mode: `trained` (as it is), `mean` (frozen at the mean over training pictures), `swapped` (from another
-            picture), `permuted` (shuffled over channels or positions), `neutral` (the value that does nothing).
-        renormalised: whether BatchNorm statistics were recomputed on training pictures afterwards.
+        mode: `trained` (as it is), `mean` (frozen at the mean over training images), `swapped` (from another
+            image), `permuted` (shuffled over channels or positions), `neutral` (the value that does nothing).
+        renormalised: whether BatchNorm statistics were recomputed on training images afterwards.
         accuracies: one for each draw; modes that draw nothing have one.
-        n: pictures.
-        lost: for each draw, pictures that were right as trained and are wrong now; empty if not counted.
-        gained: for each draw, pictures that were wrong as trained and are right now; empty if not counted.
+        n: images.
+        lost: for each draw, images that were right as trained and are wrong now; empty if not counted.
+        gained: for each draw, images that were wrong as trained and are right now; empty if not counted.
     """
 
     arm: str
@@ -284,7 +284,7 @@ class AblationRow:
 
 @dataclass(frozen=True, kw_only=True)
 class GateProfile:
-    """A channel map averaged over pictures: `by_class` k rows of c means, in the order of the classes; `overall` c."""
+    """A channel map averaged over images: `by_class` k rows of c means, in the order of the classes; `overall` c."""
 
     arm: str
     seed: int
@@ -295,7 +295,7 @@ class GateProfile:
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """Something that was chosen: `what`, which `value`, by which `rule`. Rules look at validation pictures only."""
+    """Something that was chosen: `what`, which `value`, by which `rule`. Rules look at validation images only."""
 
     what: str
     value: str
@@ -313,8 +313,8 @@ class Results:
         comparisons: each arm with the plain network (`statistics.compare_arms`), and with other references if asked.
         ablations: may be empty.
         gate_profiles: may be empty.
-        choices: what was chosen on validation pictures.
-        test_looks: how often any network was scored on the test pictures, this comparison included.
+        choices: what was chosen on validation images.
+        test_looks: how often any network was scored on the test images, this comparison included.
         schema: the version of this layout.
     """
 

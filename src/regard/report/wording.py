@@ -10,17 +10,17 @@ MODE_TEXTS = {
     "trained": ("As trained", "the network as it is."),
     "mean": (
         "Frozen at the mean",
-        "every map is replaced by its mean over training pictures. What is lost is what the map gained from looking "
-        "at each picture.",
+        "every map is replaced by its mean over training images. What is lost is what the map gained from looking "
+        "at each image.",
     ),
     "swapped": (
-        "Another picture’s",
-        "every picture gets the maps of another one. The maps are real ones, but belong to the wrong picture.",
+        "Another image’s",
+        "every image gets the maps of another one. The maps are real ones, but belong to the wrong image.",
     ),
     "permuted": (
         "Shuffled",
         "the weights of a map are shuffled over channels or positions. The network has never met such maps, so a loss "
-        "here says that it relies on the pattern, not that the pattern follows the picture.",
+        "here says that it relies on the pattern, not that the pattern follows the image.",
     ),
     "neutral": (
         "Neutral",
@@ -36,7 +36,7 @@ def opening(results: Results) -> str:
     used = settings.data.used.get("train", 0)
     start = (
         f"After {'only ' if settings.barely_trained else ''}{plural(settings.epochs, 'epoch')} on "
-        f"{plural(used, 'picture')} of {settings.source}"
+        f"{plural(used, 'image')} of {settings.source}"
     )
     barely = ", so with barely trained networks, " if settings.barely_trained else ", "
     found = [c for c in results.against() if c.verdict is not None and not results.arm(c.arm).is_control]
@@ -108,7 +108,7 @@ def statistics_notes(results: Results) -> tuple[str, ...]:
     seeds = len({t.seed for t in results.trials})
     best = results.settings.recipe.get("keep") == "best"
     kept = "best epoch’s weights, by validation," if best else "last epoch’s weights"
-    made = f"{title} is that of the {kept} on {count(n)} {'test' if split == 'test' else 'validation'} pictures"
+    made = f"{title} is that of the {kept} on {count(n)} {'test' if split == 'test' else 'validation'} images"
     made += f": the mean over {count(seeds)} seeds, under it its 95 % t interval." if seeds > 1 else "."
     made += " Lower is better." * (score is not None and score.better == "lower")
     if not tested:
@@ -122,7 +122,7 @@ def statistics_notes(results: Results) -> tuple[str, ...]:
         "“Within noise” does not mean as good as plain. Under it stand the smallest true difference that this design "
         f"would show four times out of five, and the seeds that {_worthwhile(tested[0])} would need; both are rough, "
         f"since they rest on the spread of {plural(min(c.seeds for c in tested), 'seed')}. All of it is about other "
-        "seeds with these pictures, not about other pictures."
+        "seeds with these images, not about other images."
     )
     return made + paired, noise
 
@@ -132,7 +132,7 @@ def dependence_sentence(one: Dependence, name: str) -> str:
     if one.p is None:
         return f"{name}: not judged, because a mode is missing."
     losses = (
-        f"frozen maps cost {percent(one.frozen_loss)} points, another picture’s {percent(one.swapped_loss)} "
+        f"frozen maps cost {percent(one.frozen_loss)} points, another image’s {percent(one.swapped_loss)} "
         f"(p\u00a0{probability(one.p)})."
     )
     return (
@@ -141,12 +141,12 @@ def dependence_sentence(one: Dependence, name: str) -> str:
 
 
 def looks_sentence(results: Results) -> str:
-    """How often the test pictures were looked at."""
+    """How often the test images were looked at."""
     times = results.test_looks
     if times == 0:
-        return "The test pictures were never looked at."
+        return "The test images were never looked at."
     return (
-        f"The test pictures were looked at {'once' if times == 1 else f'{count(times)} times'} in all; every look is "
+        f"The test images were looked at {'once' if times == 1 else f'{count(times)} times'} in all; every look is "
         "in test_ledger.jsonl. The more often, the less a small test gain means."
     )
 

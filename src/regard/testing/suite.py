@@ -102,7 +102,7 @@ def check_attention(
         >>> print(check_attention(Mine, checks=("shapes", "batch_independence"), raise_on_failure=False))
         Mine: 1 passed, 1 failed, 0 skipped
         passed  shapes
-        failed  batch_independence  beside two other pictures in the batch a value of y is ...
+        failed  batch_independence  beside two other images in the batch a value of y is ...
     """
     chosen, where = _chosen(checks), resolve_device(device)
     with warnings.catch_warnings(), seeded("regard.testing"), torch.enable_grad(), _full_float32(where):

@@ -20,8 +20,8 @@ class Recipe:
     """The settings of a training run; a value that makes no sense is refused when the recipe is made.
 
     Args:
-        epochs: how often every training picture is seen.
-        batch_size: pictures a step.
+        epochs: how often every training image is seen.
+        batch_size: images a step.
         optimizer: `sgd` (with Nesterov momentum) or `adamw`.
         lr: the highest learning rate; None takes the optimizer's usual one (sgd 0.1, adamw 0.001).
         momentum: of SGD; AdamW's first beta is 0.9 whatever stands here.
@@ -35,15 +35,15 @@ class Recipe:
         precision: `float32`, or mixed precision in `bfloat16` (CPU, CUDA) or `float16` (CUDA).
         ema: decay of an exponential moving average of the weights, 0 for none; the average is what is validated and
             kept. The decay is lower in the first steps (at most (1 + n) / (10 + n) after n steps).
-        channels_last: whether pictures and weights lie channels-last in memory (faster on GPUs and recent CPUs).
+        channels_last: whether images and weights lie channels-last in memory (faster on GPUs and recent CPUs).
         compile: whether the network runs through `torch.compile` (a minute's wait, then faster; needs a compiler).
         attention_lr: the learning rate of attention mechanisms is multiplied by it; above 1 when they were just
             inserted into a trained network.
-        class_weights: `balanced` weighs the loss of each class by the inverse of its share of the training pictures.
+        class_weights: `balanced` weighs the loss of each class by the inverse of its share of the training images.
         rollouts: how often a network that chooses where to look does so with each training image.
         policy_weight: of the policy gradient in the loss of such a network.
         policy_entropy: of the entropy of its choices, which is kept large by it.
-        keep: which epoch's weights are the result: the `last`, or the `best` on the validation pictures.
+        keep: which epoch's weights are the result: the `last`, or the `best` on the validation images.
         save_every: epochs between two full checkpoints; the last epoch is always saved.
 
     Raises:

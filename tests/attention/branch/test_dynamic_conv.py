@@ -18,11 +18,11 @@ def formula(x, p, *, temperature=30.0, stride=1, groups=1):
     kernels = [p[f"kernels.{i}.weight"] for i in range(shares.shape[1])]
     biases = [p[f"kernels.{i}.bias"] for i in range(shares.shape[1])] if "kernels.0.bias" in p else None
     y = []
-    for picture, share in zip(x, shares, strict=True):
+    for image, share in zip(x, shares, strict=True):
         kernel = sum(a * k for a, k in zip(share, kernels, strict=True))
         bias = None if biases is None else sum(a * d for a, d in zip(share, biases, strict=True))
         size = kernel.shape[-1]
-        y.append(convolve(picture[None], kernel, bias, stride=stride, padding=size // 2, groups=groups))
+        y.append(convolve(image[None], kernel, bias, stride=stride, padding=size // 2, groups=groups))
     return np.concatenate(y)
 
 

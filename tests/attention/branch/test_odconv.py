@@ -12,7 +12,7 @@ from tests.attention.formulas import convolve, normalise, positions_mean, relu, 
 
 
 def formula(x, p, *, temperature=1.0, stride=1, groups=1):
-    """The four attentions, multiplied into each picture's kernel place by place; `p` in the names of the authors' code.
+    """The four attentions, multiplied into each image's kernel place by place; `p` in the names of the authors' code.
 
     What a kernel has not (places, several kernels, filters of its own) has no layer there.
     """
@@ -37,7 +37,7 @@ def formula(x, p, *, temperature=1.0, stride=1, groups=1):
     if "attention.kernel_fc.weight" in p:
         shares = softmax(layer("kernel_fc", hidden) / temperature, 1)
     y = []
-    for b, picture in enumerate(x):
+    for b, image in enumerate(x):
         kernel = np.zeros(kernels.shape[1:])
         per_group, out_of_group = kernels.shape[2], kernels.shape[1] // groups
         for out in range(kernels.shape[1]):
@@ -45,7 +45,7 @@ def formula(x, p, *, temperature=1.0, stride=1, groups=1):
                 before = out // out_of_group * per_group + c
                 mixed = sum(a * k[out, c] for a, k in zip(shares[b], kernels, strict=True))
                 kernel[out, c] = outputs[b, out] * inputs[b, before] * places[b].reshape(size) * mixed
-        y.append(convolve(picture[None], kernel, stride=stride, padding=size[0] // 2, groups=groups))
+        y.append(convolve(image[None], kernel, stride=stride, padding=size[0] // 2, groups=groups))
     return np.concatenate(y)
 
 
@@ -183,7 +183,7 @@ def test_a_wrong_option_is_said(options, says):
         ODConv(8, **options)
 
 
-def test_one_picture_trains_with_a_warning_or_is_refused():
+def test_one_image_trains_with_a_warning_or_is_refused():
     with pytest.warns(UserWarning, match="one value per channel"):
         ODConv(8)(torch.randn(1, 8, 4, 4))
     with pytest.raises(ShapeError, match="batches of two or more"):

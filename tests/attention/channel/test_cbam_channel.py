@@ -16,7 +16,7 @@ from tests.attention.twins import assert_twins
 
 def of_each_channel(x, statistic):
     """(b, c): the statistic of each channel's positions."""
-    return np.array([[statistic(channel.ravel()) for channel in picture] for picture in x])
+    return np.array([[statistic(channel.ravel()) for channel in image] for image in x])
 
 
 POOLS = {

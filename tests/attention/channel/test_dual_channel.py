@@ -12,13 +12,13 @@ from tests.attention.twins import assert_twins
 
 
 def formula(x, p, energy):
-    """Equations 3 and 4 of the paper, in a loop over pictures and channels; the authors' energy with its maximum."""
+    """Equations 3 and 4 of the paper, in a loop over images and channels; the authors' energy with its maximum."""
     y = np.empty_like(x)
-    for b, picture in enumerate(x):
-        for j, channel in enumerate(picture):
-            products = np.array([(channel * other).sum() for other in picture])
+    for b, image in enumerate(x):
+        for j, channel in enumerate(image):
+            products = np.array([(channel * other).sum() for other in image])
             shares = softmax(products.max() - products if energy == "difference" else products, 0)
-            y[b, j] = channel + p["gamma"] * sum(s * other for s, other in zip(shares, picture, strict=True))
+            y[b, j] = channel + p["gamma"] * sum(s * other for s, other in zip(shares, image, strict=True))
     return y
 
 

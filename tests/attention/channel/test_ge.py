@@ -140,7 +140,7 @@ def test_a_wrong_option_is_said(options, says):
         GE(8, **options)
 
 
-def test_one_picture_trains_with_a_warning_or_is_refused():
+def test_one_image_trains_with_a_warning_or_is_refused():
     with pytest.warns(UserWarning, match="one value per channel"):
         GE(8, form="theta")(torch.randn(1, 8, 4, 4))
     with pytest.raises(ShapeError, match="batches of two or more"):

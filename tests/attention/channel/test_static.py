@@ -13,7 +13,7 @@ INTERPOLATION = {1: "linear", 2: "bilinear", 3: "trilinear"}
 
 
 @pytest.mark.parametrize("shape", [(3, 6, 7, 5), (2, 6, 9), (2, 6, 3, 5, 2), (1, 6, 1, 1)])
-def test_every_picture_gets_the_same_gate(shape):
+def test_every_image_gets_the_same_gate(shape):
     module, x = drawn(Static(6)), features(*shape)
     gate = sigmoid(arrays(module)["logits"])
     assert_equal(module(x), x.numpy() * over_positions(gate[None], x))

@@ -111,7 +111,7 @@ def test_a_case_computed_by_hand():
     assert module(torch.tensor([[[[4.0, -8.0]]]])).flatten().tolist() == pytest.approx([7.0, -14.0])
 
 
-def test_the_branch_sees_every_column_of_a_wide_picture():
+def test_the_branch_sees_every_column_of_a_wide_image():
     module, x = drawn(BAM(6, reduction=1)), features(1, 6, 2, 40)
     changed = x.clone()
     changed[..., -1] += 1
@@ -176,7 +176,7 @@ def test_a_wrong_option_is_said(options, says):
         BAM(8, **options)
 
 
-def test_one_picture_trains_with_a_warning_or_is_refused():
+def test_one_image_trains_with_a_warning_or_is_refused():
     with pytest.warns(UserWarning, match="one value per channel"):
         BAM(8)(torch.randn(1, 8, 4, 4))
     with pytest.raises(ShapeError, match="batches of two or more"):

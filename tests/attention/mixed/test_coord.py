@@ -21,13 +21,13 @@ def formula(x, p, statistics=None):
     axes = range(2, x.ndim)
     means = [x.mean(tuple(a for a in axes if a != axis)) for axis in axes]
     z = np.concatenate(means, 2)
-    f = np.stack([p["reduce.weight"][..., 0] @ picture for picture in z])
+    f = np.stack([p["reduce.weight"][..., 0] @ image for image in z])
     f = f + p["reduce.bias"][:, None] if "reduce.bias" in p else f
     mean, variance = statistics(f) if statistics else (p["norm.running_mean"], p["norm.running_var"])
     f = hardswish(normalise(f, mean, variance, p["norm.weight"], p["norm.bias"]))
     parts = np.split(f, np.cumsum(x.shape[2:])[:-1], 2)
     for axis, part in zip(axes, parts, strict=True):
-        logits = np.stack([p[f"expand.{axis - 2}.weight"][..., 0] @ picture for picture in part])
+        logits = np.stack([p[f"expand.{axis - 2}.weight"][..., 0] @ image for image in part])
         logits = logits + p[f"expand.{axis - 2}.bias"][:, None] if f"expand.{axis - 2}.bias" in p else logits
         shape = [size if a in (0, 1, axis) else 1 for a, size in enumerate(x.shape)]
         x = x * sigmoid(logits).reshape(shape)

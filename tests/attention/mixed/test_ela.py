@@ -16,8 +16,8 @@ from tests.attention.twins import assert_twins
 
 def group_normalise(z, groups, weight, bias):
     y = np.empty_like(z)
-    for n, picture in enumerate(z):
-        parts = [(part - part.mean()) / np.sqrt(part.var() + 1e-5) for part in np.split(picture, groups)]
+    for n, image in enumerate(z):
+        parts = [(part - part.mean()) / np.sqrt(part.var() + 1e-5) for part in np.split(image, groups)]
         y[n] = weight[:, None] * np.concatenate(parts) + bias[:, None]
     return y
 

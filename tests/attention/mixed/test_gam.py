@@ -107,7 +107,7 @@ def test_a_wrong_option_is_said(options, says):
         GAM(8, **options)
 
 
-def test_one_picture_of_one_position_trains_with_a_warning_or_is_refused():
+def test_one_image_of_one_position_trains_with_a_warning_or_is_refused():
     with pytest.warns(UserWarning, match="one value per channel"):
         GAM(8)(torch.randn(1, 8, 1, 1))
     with pytest.raises(ShapeError, match="batches of two or more"):

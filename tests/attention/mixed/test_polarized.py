@@ -38,7 +38,7 @@ def channel_map(x, p):
 
 
 def spatial_map(x, p, arrangement, form):
-    """(1, n): each position's fit to the means of the picture."""
+    """(1, n): each position's fit to the means of the image."""
     mean, key = project(p, "query", x).mean(1, keepdims=True), project(p, "key", x)
     if form == "paper":
         return sigmoid(softmax(mean, 0).T @ key)
@@ -47,14 +47,14 @@ def spatial_map(x, p, arrangement, form):
 
 def formula(x, p, arrangement, form):
     y = []
-    for picture in x:
-        flat = picture.reshape(len(picture), -1)
+    for image in x:
+        flat = image.reshape(len(image), -1)
         if arrangement == "parallel":
             z = flat * channel_map(flat, p) + flat * spatial_map(flat, p, arrangement, form)
         else:
             z = flat * channel_map(flat, p)
             z = z * spatial_map(z, p, arrangement, form)
-        y.append(z.reshape(picture.shape))
+        y.append(z.reshape(image.shape))
     return np.stack(y)
 
 

@@ -25,9 +25,9 @@ def channel_map(x, p, state=None):
 def spatial_map(x, p, state=None):
     """n times the softmax over the n positions, each scored by its own channels and by the state."""
     scores = []
-    for n, picture in enumerate(x):
+    for n, image in enumerate(x):
         steered = 0 if state is None else p["spatial_state.weight"] @ state[n]
-        vectors = picture.reshape(picture.shape[0], -1).T
+        vectors = image.reshape(image.shape[0], -1).T
         hidden = np.tanh(affine(p["spatial_embed.weight"][..., 0], vectors, p["spatial_embed.bias"]) + steered)
         scores.append(affine(p["spatial_score.weight"][..., 0], hidden, p["spatial_score.bias"])[:, 0])
     scores = np.array(scores)

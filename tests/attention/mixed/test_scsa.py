@@ -39,14 +39,14 @@ def windows(x, window):
 
 
 def formula(x, p, sizes, heads=1, window=7):
-    """The paper's two halves, picture by picture."""
+    """The paper's two halves, image by image."""
     y = []
-    for picture in x:
-        u = picture.copy()
+    for image in x:
+        u = image.copy()
         for axis in range(x.ndim - 2):
-            means = picture.mean(tuple(a + 1 for a in range(x.ndim - 2) if a != axis))
-            shape = [len(picture)] + [1] * (x.ndim - 2)
-            shape[axis + 1] = picture.shape[axis + 1]
+            means = image.mean(tuple(a + 1 for a in range(x.ndim - 2) if a != axis))
+            shape = [len(image)] + [1] * (x.ndim - 2)
+            shape[axis + 1] = image.shape[axis + 1]
             u = u * strip_map(means, p, axis, sizes).reshape(shape)
         z = normalised(windows(u, window), p["norm.weight"], p["norm.bias"])
         q, k, v = (z * p[f"{name}.weight"].reshape(-1, 1) for name in ("query", "key", "value"))

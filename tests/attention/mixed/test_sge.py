@@ -14,8 +14,8 @@ from tests.attention.formulas import sigmoid
 def formula(x, p, groups, unbiased=True):
     """Equations 1 to 6 of the paper: each vector of a group against the group's mean vector."""
     y = x.copy()
-    for n, picture in enumerate(x):
-        for g, group in enumerate(np.split(picture, groups)):
+    for n, image in enumerate(x):
+        for g, group in enumerate(np.split(image, groups)):
             vectors = group.reshape(len(group), -1).T
             similarity = np.array([vectors.mean(0) @ vector for vector in vectors])
             deviation = similarity.std(ddof=1 if unbiased else 0)

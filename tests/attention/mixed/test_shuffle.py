@@ -15,9 +15,9 @@ from tests.attention.formulas import sigmoid
 def formula(x, p, groups):
     """Equations 1 to 5 of the paper, and the shuffle of the two halves of all channels."""
     y = []
-    for picture in x:
+    for image in x:
         channels = []
-        for group in np.split(picture, groups):
+        for group in np.split(image, groups):
             whole = -(-len(group) // 2)
             for i, u in enumerate(group[:whole]):
                 channels.append(u * sigmoid(p["channel_weight"][i] * u.mean() + p["channel_bias"][i]))

@@ -12,8 +12,8 @@ from tests.attention.formulas import sigmoid
 def formula(x, regularisation=1e-4, unbiased=True):
     """Equations 5 and 6 of the paper, value by value: the energy of each neuron among those of its channel."""
     y = x.copy()
-    for n, picture in enumerate(x):
-        for c, channel in enumerate(picture):
+    for n, image in enumerate(x):
+        for c, channel in enumerate(image):
             t, mean = channel, channel.mean()
             count = channel.size - 1 if unbiased else channel.size
             variance = ((t - mean) ** 2).sum() / count

@@ -13,10 +13,10 @@ from tests.attention.twins import assert_twins
 
 
 def formula(x, p, form, heads):
-    """One query's mean of the values, in a loop over pictures, heads and tokens."""
+    """One query's mean of the values, in a loop over images, heads and tokens."""
     y = []
-    for picture in x:
-        tokens = list(picture.reshape(len(picture), -1).T)
+    for image in x:
+        tokens = list(image.reshape(len(image), -1).T)
         tokens = [np.mean(tokens, 0), *tokens] if form == "mean" else tokens
         if "position" in p:
             tokens = [token + place for token, place in zip(tokens, p["position"], strict=True)]

@@ -139,6 +139,6 @@ def test_a_wrong_option_is_said(options, says):
         CAA(8, **options)
 
 
-def test_one_picture_of_one_position_can_be_refused():
+def test_one_image_of_one_position_can_be_refused():
     with pytest.raises(ShapeError, match="batches of two or more"):
         CAA(8, norm=True, strict=True)(torch.randn(1, 8, 1, 1))

@@ -16,18 +16,18 @@ def cross(i, j, height, width):
 
 
 def one_pass(x, p):
-    """Equations 1 and 2 of the paper, in a loop over pictures and places."""
+    """Equations 1 and 2 of the paper, in a loop over images and places."""
     y = np.empty_like(x)
-    for b, picture in enumerate(x):
+    for b, image in enumerate(x):
         queries, keys, values = (
-            np.einsum("oc,chw->ohw", p[f"{name}.weight"], picture) + p[f"{name}.bias"][:, None, None]
+            np.einsum("oc,chw->ohw", p[f"{name}.weight"], image) + p[f"{name}.bias"][:, None, None]
             for name in ("query", "key", "value")
         )
         for i, j in np.ndindex(*x.shape[2:]):
             places = cross(i, j, *x.shape[2:])
             shares = softmax(np.array([queries[:, i, j] @ keys[:, a, c] for a, c in places]), 0)
             gathered = sum(s * values[:, a, c] for s, (a, c) in zip(shares, places, strict=True))
-            y[b, :, i, j] = picture[:, i, j] + p["gamma"] * gathered
+            y[b, :, i, j] = image[:, i, j] + p["gamma"] * gathered
     return y
 
 

@@ -12,15 +12,15 @@ from tests.attention.largest import largest_of_a_step
 def formula(x, p):
     """Gathering and distribution as the paper's text has them, in loops over maps and positions."""
     flat, y = x.reshape(*x.shape[:2], -1), np.empty_like(x).reshape(*x.shape[:2], -1)
-    for b, picture in enumerate(flat):
+    for b, image in enumerate(flat):
         reduced, places, choices = (
-            p[f"{name}.weight"] @ picture + p[f"{name}.bias"][:, None]
+            p[f"{name}.weight"] @ image + p[f"{name}.bias"][:, None]
             for name in ("reduce", "gather_score", "distribute_score")
         )
         descriptors = [sum(s * z for s, z in zip(softmax(map, 0), reduced.T, strict=True)) for map in places]
-        for i in range(picture.shape[1]):
+        for i in range(image.shape[1]):
             mixture = sum(s * g for s, g in zip(softmax(choices[:, i], 0), descriptors, strict=True))
-            y[b, :, i] = picture[:, i] + p["expand.weight"] @ mixture + p["expand.bias"]
+            y[b, :, i] = image[:, i] + p["expand.weight"] @ mixture + p["expand.bias"]
     return y.reshape(x.shape)
 
 

@@ -13,15 +13,15 @@ from tests.attention.twins import assert_twins
 
 
 def formula(x, p):
-    """Equations 1 and 2 of the paper, in a loop over pictures and positions."""
+    """Equations 1 and 2 of the paper, in a loop over images and positions."""
     flat, y = x.reshape(*x.shape[:2], -1), np.empty_like(x).reshape(*x.shape[:2], -1)
-    for b, picture in enumerate(flat):
+    for b, image in enumerate(flat):
         queries, keys, values = (
-            p[f"{name}.weight"] @ picture + p[f"{name}.bias"][:, None] for name in ("query", "key", "value")
+            p[f"{name}.weight"] @ image + p[f"{name}.bias"][:, None] for name in ("query", "key", "value")
         )
-        for j in range(picture.shape[1]):
-            shares = softmax(np.array([queries[:, j] @ keys[:, i] for i in range(picture.shape[1])]), 0)
-            y[b, :, j] = picture[:, j] + p["gamma"] * sum(s * values[:, i] for i, s in enumerate(shares))
+        for j in range(image.shape[1]):
+            shares = softmax(np.array([queries[:, j] @ keys[:, i] for i in range(image.shape[1])]), 0)
+            y[b, :, j] = image[:, j] + p["gamma"] * sum(s * values[:, i] for i, s in enumerate(shares))
     return y.reshape(x.shape)
 
 

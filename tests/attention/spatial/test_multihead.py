@@ -15,11 +15,11 @@ from tests.attention.twins import assert_twins
 
 
 def gathered(x, p, heads, window=None):
-    """Equation 1 in a loop over pictures, positions and heads; with a `window`, Bello's relative logits."""
+    """Equation 1 in a loop over images, positions and heads; with a `window`, Bello's relative logits."""
     flat, places = x.reshape(*x.shape[:2], -1), list(itertools.product(*map(range, x.shape[2:])))
     y, width = np.empty_like(flat), x.shape[1] // heads
-    for b, picture in enumerate(flat):
-        qkv = p["qkv.weight"] @ picture + p.get("qkv.bias", np.zeros(3 * x.shape[1]))[:, None]
+    for b, image in enumerate(flat):
+        qkv = p["qkv.weight"] @ image + p.get("qkv.bias", np.zeros(3 * x.shape[1]))[:, None]
         q, k, v = qkv.reshape(3, heads, width, -1)
         for i, here in enumerate(places):
             parts = []

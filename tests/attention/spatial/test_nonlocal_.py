@@ -29,7 +29,7 @@ def halved(x):
 
 
 def added(x, p, form, scale, subsample):
-    """Equations 1 to 5 and W of equation 6, in a loop over pictures and positions."""
+    """Equations 1 to 5 and W of equation 6, in a loop over images and positions."""
     seen = halved(x) if subsample == 2 else x
     flat, others = x.reshape(*x.shape[:2], -1), seen.reshape(*x.shape[:2], -1)
     y = np.empty_like(flat)

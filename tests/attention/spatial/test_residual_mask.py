@@ -159,7 +159,7 @@ def test_the_map_lies_in_the_range_of_its_form():
         assert low <= seen[0].min() <= seen[0].max() <= high
 
 
-def test_the_mask_sees_the_whole_picture_from_a_corner():
+def test_the_mask_sees_the_whole_image_from_a_corner():
     module, x = drawn(ResidualMask(4, poolings=3)), features(1, 4, 16, 16)
     changed = x.clone()
     changed[..., -1, -1] += 9

@@ -14,7 +14,7 @@ from tests.attention.formulas import affine, convolve, relu
 
 
 def averaged(z, cells):
-    """The means of a fixed number of cells an axis, flattened as pictures are."""
+    """The means of a fixed number of cells an axis, flattened as images are."""
     sizes = z.shape[2:]
     y = np.empty((*z.shape[:2], *(cells,) * len(sizes)))
     for place in np.ndindex(*y.shape[2:]):
@@ -89,7 +89,7 @@ def test_torch_agrees_with_its_gradients(size, padding):
 
 
 def told(module, parameters):
-    """The module with those parameters for every picture."""
+    """The module with those parameters for every image."""
     module.double()
     with torch.no_grad():
         module.place.weight.zero_()
@@ -97,10 +97,10 @@ def told(module, parameters):
     return module
 
 
-def test_a_shift_by_one_position_shifts_the_picture():
+def test_a_shift_by_one_position_shifts_the_image():
     x = features(2, 3, 4, 5)
     y = told(STN(3, transform="translation"), [2 / 5, -2 / 4])(x)
-    # Each position reads its right neighbour above: the picture moves left and down.
+    # Each position reads its right neighbour above: the image moves left and down.
     torch.testing.assert_close(y[..., 1:, :-1], x[..., :-1, 1:])
     assert y[..., 0, :].abs().max() < 1e-12
     assert y[..., -1].abs().max() < 1e-12
@@ -108,7 +108,7 @@ def test_a_shift_by_one_position_shifts_the_picture():
     torch.testing.assert_close(edge[..., -1], x[..., -1])
 
 
-def test_a_right_angle_turns_a_square_picture():
+def test_a_right_angle_turns_a_square_image():
     x = features(2, 3, 5, 5)
     turned = told(STN(3, transform="similarity"), [0.0, 1.0, 0.0, 0.0])(x)
     torch.testing.assert_close(turned, torch.rot90(x, 1, (2, 3)))
@@ -162,7 +162,7 @@ def test_the_grid_is_the_map():
     torch.testing.assert_close(module(x), x)
 
 
-def test_a_picture_in_the_corner_is_found_by_training():
+def test_an_image_in_the_corner_is_found_by_training():
     """One bright spot off the centre; the target is the spot in the middle."""
     torch.manual_seed(0)
     places = torch.linspace(-1, 1, 12)

@@ -57,7 +57,7 @@ class Unpools(Gate):
 def test_a_softmax_over_the_batch_fails_batch_independence():
     found = failures(OverTheBatch)
     assert found.keys() == {"batch_independence"}
-    assert "beside two other pictures in the batch" in found["batch_independence"]
+    assert "beside two other images in the batch" in found["batch_independence"]
 
 
 def test_dropout_in_evaluation_fails_determinism():

@@ -7,7 +7,7 @@ from tests.testing.gates import Gate, failures
 
 
 class SquareOnly(Gate):
-    """The authors' BAM: a pooling window as wide as the picture is high."""
+    """The authors' BAM: a pooling window as wide as the image is high."""
 
     def forward(self, x):
         mean = functional.avg_pool2d(x, x.shape[2]).flatten(1)
@@ -15,7 +15,7 @@ class SquareOnly(Gate):
 
 
 class NeedsRoom(Gate):
-    """A window that does not fit into small pictures."""
+    """A window that does not fit into small images."""
 
     def forward(self, x):
         return x * torch.sigmoid(functional.avg_pool2d(x, 3, stride=1)).mean((2, 3), keepdim=True) * self.gate(x)
@@ -28,7 +28,7 @@ class Narrower(Gate):
         return functional.pad(super().forward(x), (0, -(x.shape[3] > 6)))
 
 
-class NormsOnePicture(Gate):
+class NormsOneImage(Gate):
     """A plain batch normalisation of the means."""
 
     def __init__(self, channels):
@@ -40,7 +40,7 @@ class NormsOnePicture(Gate):
 
 
 class Squeezes(Gate):
-    """Squeezes the batch axis of one picture away."""
+    """Squeezes the batch axis of one image away."""
 
     def gate(self, x):
         return torch.sigmoid(self.score(x.mean((2, 3)).squeeze(0)))[:, :, None, None]
@@ -87,7 +87,7 @@ def test_another_number_of_axes_is_checked_where_it_is_promised():
 
 
 def test_plain_batch_normalisation_of_one_vector_fails_a_batch_of_one():
-    found = failures(NormsOnePicture)
+    found = failures(NormsOneImage)
     assert found.keys() == {"batch_of_one"}
     assert "in training raised ValueError: Expected more than 1 value per channel" in found["batch_of_one"]
 

@@ -152,7 +152,7 @@ class ODConv(Features):
         return self.blend(x, y)
 
     def _kernels(self, hidden: Tensor) -> Tensor:
-        """Each picture's kernel (b, out, c / groups, ...)."""
+        """Each image's kernel (b, out, c / groups, ...)."""
         weights = torch.stack([kernel.get_parameter("weight") for kernel in self.kernels])
         size = weights.shape[3:]
         if self.score_kernels is not None and self.select is not None:

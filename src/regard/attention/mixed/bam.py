@@ -63,7 +63,7 @@ class BAM(Rescaling):
         authors_code="https://github.com/Jongchan/attention-module",
         departures=(
             "The default multiplies the branches, as the authors' code and weights do; the paper adds them.",
-            "The channel branch takes the mean over all positions; the authors' code drops columns of wide pictures "
+            "The channel branch takes the mean over all positions; the authors' code drops columns of wide images "
             "and fails on tall ones.",
             "The hidden width is never under 1, so that a narrow layer still sees its input.",
         ),

@@ -10,7 +10,7 @@ from regard.core.options import at_least, odd
 
 
 class MLCA(Rescaling):
-    """Weighs each channel in each part of the picture by its nearest channels there and in the whole picture.
+    """Weighs each channel in each part of the image by its nearest channels there and in the whole image.
 
     l = the means of x in the cells of a grid, 5x5 for images; g = the mean of l over the cells
     y = x * up(w sigmoid(conv_k(l)) + (1 - w) sigmoid(conv_k'(g))), up to the size of x

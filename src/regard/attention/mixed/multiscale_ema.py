@@ -15,7 +15,7 @@ class MultiscaleEMA(Rescaling):
     The channels are divided into g groups, which share all layers; for each group x, and each of its position axes i:
     s_i = sigmoid(W m_i + b), m_i the means over all other axes; u = norm(x * s_1 * s_2 ...); v = conv3x3(x)
     y = x * sigmoid(softmax(mean(u)) . v + softmax(mean(v)) . u), the means taken over positions, the softmax and the
-    products (.) over the group's channels; the norm takes each channel of each picture alone.
+    products (.) over the group's channels; the norm takes each channel of each image alone.
 
     Ouyang, He, Zhang, Luo, Guo, Zhan, Huang: Efficient Multi-Scale Attention Module with Cross-Spatial Learning,
     ICASSP 2023, section 3. Here it is called multi-scale, because EMA also stands for other things.

@@ -15,7 +15,7 @@ Form = Literal["released", "paper"]
 
 
 class Polarized(Rescaling):
-    """Weighs channels by what a softmax over positions reads, and positions by how they fit the picture's means.
+    """Weighs channels by what a softmax over positions reads, and positions by how they fit the image's means.
 
     r = softmax over positions of q'x;  g = sigmoid(up(W x r)), a weight for each channel, W of c / 2 outputs
     m = the means of Q x;  s = sigmoid(softmax(m . V x)), a weight for each position, Q and V of c / 2 outputs,

@@ -67,7 +67,7 @@ class SCSA(Rescaling):
         authors_code="https://github.com/HZAI-ZJNU/SCSA",
         departures=(
             "Channels that 4 does not divide are divided as evenly as possible; the authors' code fails on them.",
-            "A picture smaller than a window is one window; the authors' code fails on it.",
+            "An image smaller than a window is one window; the authors' code fails on it.",
         ),
         parameters=("c + sum((2*i + 3)*(c // 4 + (i < c % 4)) for i in range(4)) + 2*c*dims + 2*c + 3*c"),
     )
@@ -124,7 +124,7 @@ def _windows(x: Tensor, window: int) -> tuple[Tensor, Tensor]:
     """The means of the windows that fit into x, (b, c, ...), and 1 for each, (...).
 
     Along each axis there is a number of windows beyond those, of mean 0 and mark 0: an export would take a single one,
-    as a small picture has, for the only number that there can be.
+    as a small image has, for the only number that there can be.
     """
     marks = x.new_ones(())
     for axis in range(2, x.ndim):

@@ -15,7 +15,7 @@ class MILPool(Features):
     with `gated=False` without the sigmoid
 
     Ilse, Tomczak, Welling: Attention-based Deep Multiple Instance Learning, ICML 2018, equations 7 to 9. The positions
-    of x are the instances: patches of a picture, or any bag (b, c, n). It takes the place of the pooling before a
+    of x are the instances: patches of an image, or any bag (b, c, n). It takes the place of the pooling before a
     classifier. Bags of different sizes are filled up and marked by `mask`: what is not there has the weight 0, whatever
     it holds, and a bag without any instance gives zeros.
 

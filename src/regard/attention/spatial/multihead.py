@@ -21,7 +21,7 @@ class MultiHead(Features):
     R_ij = sum over position axes of Q_i . r[j - i], with position="relative"
     Q, K, V and O are linear layers at every position
 
-    Vaswani et al.: Attention Is All You Need, NeurIPS 2017, equation 1 and section 3.2.2. For pictures, with one
+    Vaswani et al.: Attention Is All You Need, NeurIPS 2017, equation 1 and section 3.2.2. For images, with one
     table r of offsets for each axis that all heads share: Bello, Zoph, Vaswani, Le, Shlens: Attention Augmented
     Convolutional Networks, ICCV 2019, equations 3 and 4. While nobody looks, a fused kernel makes no map of all pairs:
     R is a product too, of Q_i . r for every row and column with a one at the row and the column of j.
@@ -67,7 +67,7 @@ class MultiHead(Features):
         ),
         authors_code="https://github.com/tensorflow/tensor2tensor",
         departures=(
-            "Positions of a picture take the place of words, and none is encoded by default.",
+            "Positions of an image take the place of words, and none is encoded by default.",
             "All linear layers have biases, as in most code; the paper's equations have none.",
             "Offsets beyond the window share the outermost vector, so that any size works; attention augmented "
             "convolution fixes the size.",

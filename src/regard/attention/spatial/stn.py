@@ -26,7 +26,7 @@ class STN(Features):
     lie at -1 and 1.
 
     Jaderberg, Simonyan, Zisserman, Kavukcuoglu: Spatial Transformer Networks, NIPS 2015, equations 1 and 3 to 5. The
-    last layer has zero weights and the identity in its bias at first, so that every picture starts as it is; with
+    last layer has zero weights and the identity in its bias at first, so that every image starts as it is; with
     `start="identity"` y is x + strength (x sampled at the grid - x sampled at its own places), and the last layer's
     weights are drawn.
 

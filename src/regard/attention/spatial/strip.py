@@ -61,7 +61,7 @@ class Strip(Rescaling):
         authors_code="https://github.com/houqb/SPNet",
         departures=(
             "A profile is normalised as in the authors' code; the paper's text has no normalisation.",
-            "In training a profile is normalised before it is spread over the picture, as in the authors' code.",
+            "In training a profile is normalised before it is spread over the image, as in the authors' code.",
             "It stands behind the last normalisation of a residual branch; the authors put it before the last 1x1 "
             "convolution.",
             "The module always keeps the number of channels; the authors' block can change it.",

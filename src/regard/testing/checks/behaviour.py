@@ -1,4 +1,4 @@
-"""Pictures that do not see one another, runs that repeat, parameters that all take part."""
+"""Images that do not see one another, runs that repeat, parameters that all take part."""
 
 import warnings
 from collections.abc import Iterator
@@ -36,15 +36,15 @@ VARYING_ON_CUDA = {
 
 
 def batch_independence(subject: Subject) -> None:
-    """In evaluation a picture's y does not depend on the pictures beside it."""
+    """In evaluation an image's y does not depend on the images beside it."""
     module = subject.stirred().eval()
     inputs = subject.inputs(batch=4)
     allowed = allowed_difference(torch.float32, longest_sum(module, inputs))
-    with during("a batch of four pictures"), torch.no_grad():
+    with during("a batch of four images"), torch.no_grad():
         together = run(module, inputs)
         for i in (0, 2):
             pair = run(module, tuple(x[i : i + 2] for x in inputs))
-            agree(together[i : i + 2], pair, allowed, "beside two other pictures in the batch a value of y")
+            agree(together[i : i + 2], pair, allowed, "beside two other images in the batch a value of y")
 
 
 def determinism(subject: Subject) -> None:

@@ -26,7 +26,7 @@ OTHERS: Sizes = {1: ((9,), (1,)), 2: ((5, 9), (9, 9), (1, 1)), 3: ((3, 6, 2), (1
 """Sizes to run it at afterwards."""
 
 BATCHES = (8, 5)
-"""Batches to train with: a normalisation over two pictures would turn roundings into differences."""
+"""Batches to train with: a normalisation over two images would turn roundings into differences."""
 
 REFEREED = 16
 """How many times as far from float64 as the module itself its compiled form may be."""

@@ -24,7 +24,7 @@ def shapes(subject: Subject) -> None:
 
 
 def batch_of_one(subject: Subject) -> None:
-    """Takes a batch of one picture, down to one position, in evaluation and in training with its gradient."""
+    """Takes a batch of one image, down to one position, in evaluation and in training with its gradient."""
     for dims in subject.dims:
         for size in ((1,) * dims, PLAIN[dims]):
             for training in (False, True):

@@ -13,7 +13,7 @@ SHAPES = [(3, 4, 7, 5), (1, 2, 9), (2, 3, 2, 3, 5), (1, 1, 1, 1), (2, 1, 1, 6)]
 def test_numpy_agrees(shape, statistic):
     x = torch.randn(shape, dtype=torch.float64)
     (result,) = squeeze_positions(x, (statistic,))
-    expected = [[NUMPY[statistic](channel) for channel in picture] for picture in x.numpy()]
+    expected = [[NUMPY[statistic](channel) for channel in image] for image in x.numpy()]
     np.testing.assert_allclose(result, expected, rtol=1e-12, atol=1e-14)
 
 

@@ -1,4 +1,4 @@
-"""Pictures with labels, one split of a source: what they all can do, and those that lie in memory."""
+"""Images with labels, one split of a source: what they all can do, and those that lie in memory."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -26,11 +26,11 @@ class Statistics:
         return cls(*(tuple(round(v, 6) for v in x.tolist()) for x in (mean, std)))
 
 
-class Pictures(ABC):
-    """One split: pictures, each known by its number, with their labels.
+class Images(ABC):
+    """One split: images, each known by its number, with their labels.
 
     Attributes:
-        labels: (n,) class numbers, int64; or (n, k) of 0 and 1, float32, where a picture may have several classes.
+        labels: (n,) class numbers, int64; or (n, k) of 0 and 1, float32, where an image may have several classes.
         channels: 1 for grey, 3 for RGB.
         groups: what each belongs to and is not to be parted from, a patient for example; None where nothing is known.
     """
@@ -42,8 +42,8 @@ class Pictures(ABC):
     def __len__(self) -> int:
         return len(self.labels)
 
-    def subset(self, count: int, seed: int) -> "Pictures":
-        """`count` of the pictures, every class with its share; they are numbered anew from 0."""
+    def subset(self, count: int, seed: int) -> "Images":
+        """`count` of the images, every class with its share; they are numbered anew from 0."""
         return self if count == len(self) else self.take(pick(self.labels, count, seed=seed))
 
     @abstractmethod
@@ -52,15 +52,15 @@ class Pictures(ABC):
 
     @abstractmethod
     def gather(self, indices: Sequence[int]) -> Tensor | list[Tensor]:
-        """Several pictures: one tensor (b, c, h, w) where that is cheap, else one tensor a picture."""
+        """Several images: one tensor (b, c, h, w) where that is cheap, else one tensor an image."""
 
     @abstractmethod
     def names(self, index: int) -> str:
-        """What the picture is called where it comes from: a file, or a number in an array."""
+        """What the image is called where it comes from: a file, or a number in an array."""
 
     @abstractmethod
-    def take(self, indices: Tensor) -> "Pictures":
-        """These pictures, numbered anew from 0."""
+    def take(self, indices: Tensor) -> "Images":
+        """These images, numbered anew from 0."""
 
     @abstractmethod
     def joined(self, other: Self) -> Self:
@@ -68,25 +68,25 @@ class Pictures(ABC):
 
     @abstractmethod
     def sizes(self) -> Tensor:
-        """(m, 2) int64: height and width of every picture, or of some where that would mean to decode all."""
+        """(m, 2) int64: height and width of every image, or of some where that would mean to decode all."""
 
     @abstractmethod
     def statistics(self) -> Statistics:
-        """Of the channels, every picture counting the same."""
+        """Of the channels, every image counting the same."""
 
     @abstractmethod
     def contents(self) -> tuple[str, ...] | None:
-        """A hash of each picture's content, or None where that would mean to decode all."""
+        """A hash of each image's content, or None where that would mean to decode all."""
 
 
-class ArrayPictures(Pictures):
-    """Pictures of one size that lie in memory.
+class ArrayImages(Images):
+    """Images of one size that lie in memory.
 
     Args:
         images: (n, c, h, w) uint8.
         labels: (n,) int64 or (n, k) float32.
         origin: what they are called: `origin[number]`.
-        numbers: (n,) the pictures' numbers there; 0 to n - 1 by default.
+        numbers: (n,) the images' numbers there; 0 to n - 1 by default.
         called: the name of each, instead of those of `origin` and `numbers`.
     """
 
@@ -117,23 +117,23 @@ class ArrayPictures(Pictures):
         """For example `x_train[17]`."""
         return f"{self.origin}[{int(self.numbers[index])}]" if self.called is None else self.called[index]
 
-    def take(self, indices: Tensor) -> "ArrayPictures":
-        """These pictures, copied."""
+    def take(self, indices: Tensor) -> "ArrayImages":
+        """These images, copied."""
         called = None if self.called is None else tuple(self.called[i] for i in indices.tolist())
-        return ArrayPictures(self.images[indices], self.labels[indices], self.origin, self.numbers[indices], called)
+        return ArrayImages(self.images[indices], self.labels[indices], self.origin, self.numbers[indices], called)
 
-    def joined(self, other: "ArrayPictures") -> "ArrayPictures":
+    def joined(self, other: "ArrayImages") -> "ArrayImages":
         """Both, copied, each with the name that it had."""
         called = tuple(part.names(i) for part in (self, other) for i in range(len(part)))
         images, labels = torch.cat((self.images, other.images)), torch.cat((self.labels, other.labels))
-        return ArrayPictures(images, labels, self.origin, called=called)
+        return ArrayImages(images, labels, self.origin, called=called)
 
     def sizes(self) -> Tensor:
         """(n, 2), all the same."""
         return torch.tensor(self.images.shape[2:]).expand(len(self), 2)
 
     def statistics(self) -> Statistics:
-        """Of all pictures, exactly."""
+        """Of all images, exactly."""
         counts = torch.stack(
             [torch.bincount(self.images[:, c].reshape(-1).int(), minlength=256) for c in range(self.channels)]
         )
@@ -142,6 +142,6 @@ class ArrayPictures(Pictures):
         return Statistics.of_moments(shares @ values, shares @ values**2)
 
     def contents(self) -> tuple[str, ...]:
-        """A hash of each picture's values."""
+        """A hash of each image's values."""
         rows = self.images.contiguous().numpy()
         return tuple(hashlib.blake2b(row.tobytes(), digest_size=16).hexdigest() for row in rows)

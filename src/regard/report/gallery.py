@@ -1,4 +1,4 @@
-"""The test pictures that a report shows, with what each network saw in them."""
+"""The test images that a report shows, with what each network saw in them."""
 
 import math
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class Prediction:
 
 @dataclass(frozen=True, kw_only=True)
 class ArmOverlay:
-    """A spatial map laid over the picture.
+    """A spatial map laid over the image.
 
     Attributes:
         arm: spec of the arm.
@@ -33,7 +33,7 @@ class ArmOverlay:
 
 @dataclass(frozen=True, kw_only=True)
 class ActiveChannels:
-    """The channels that a channel map weighs most on one picture.
+    """The channels that a channel map weighs most on one image.
 
     Attributes:
         arm: spec of the arm.
@@ -63,11 +63,11 @@ class ActiveChannels:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Picture:
-    """One test picture.
+class GalleryImage:
+    """One test image.
 
     Attributes:
-        png: the picture as the network saw it, before normalisation, encoded as PNG.
+        png: the image as the network saw it, before normalisation, encoded as PNG.
         name: the file's name, or its number in the split.
         label: its true class, or classes.
         predictions: one for each arm that was asked.
