@@ -204,7 +204,9 @@ def _excused(made) -> set[str]:
     """The checks that do not apply to it."""
     module = made(16)
     facts = module.facts
-    weighs = facts.bare and facts.act == "weigh" and facts.at not in ("conv", "kernel") and facts.returns == "features"
+    weighs = (
+        facts.bare and facts.act == "rescale" and facts.at not in ("conv", "kernel") and facts.returns == "features"
+    )
     reasons = {
         "neutral": not weighs or not any(isinstance(tap.neutral, float) for tap in taps(module).values()),
         "identity_start": facts.returns != "features",

@@ -5,9 +5,9 @@ import torch
 
 from regard import models
 from regard.core import OptionError, UnknownNameError
-from regard.recipes.arms import Trunk, arm_network, build_arm, is_control, parse_arms, title
+from regard.recipes.arms import Backbone, arm_network, build_arm, is_control, parse_arms, title
 
-TRUNK = Trunk("resnet8", 10, 1)
+TRUNK = Backbone("resnet8", 10, 1)
 
 
 @pytest.mark.parametrize("arm", ["se", "eca", "cbam", "bam", "sk", "scse", "sca_cnn", "static"])

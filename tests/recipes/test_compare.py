@@ -9,7 +9,7 @@ import pytest
 
 from regard.core import RegardError, RunError
 from regard.recipes.compare import DESIGN_FILE, compare
-from regard.recipes.ledger import count_looks
+from regard.recipes.ledger import count_test_accesses
 from regard.report import read_results
 from regard.training import Recipe
 from tests.recipes.comparison import RECIPE, run, tiny_npz
@@ -34,8 +34,8 @@ def test_a_larger_comparison_keeps_finished_trials(comparison):
 @pytest.mark.e2e
 def test_every_look_at_the_test_images_is_counted_once(comparison):
     trials = len(list(comparison.folder.glob("trials/*/*/trial.json")))
-    looks = count_looks(comparison.folder)
-    assert comparison.end.results.test_looks == looks
+    looks = count_test_accesses(comparison.folder)
+    assert comparison.end.results.test_accesses == looks
     # A trial that was stopped after its look, of the two under way, is trained again and looks again.
     assert 4 <= trials <= looks <= trials + 2
 

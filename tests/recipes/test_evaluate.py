@@ -31,7 +31,7 @@ def test_validation_images_are_scored_as_after_training(trained, tmp_path):
 def test_every_look_at_test_images_is_counted(trained):
     for look in (1, 2):
         found = evaluate(run=str(trained.path / "weights.safetensors"), split="test", device="cpu")
-        assert found.looks == look
+        assert found.test_accesses == look
     lines = (trained.path / "test_ledger.jsonl").read_text().splitlines()
     assert [(json.loads(line)["command"], json.loads(line)["images"]) for line in lines] == [("evaluate", 30)] * 2
     assert "were looked at 2 times in this run" in printed(found)

@@ -114,9 +114,9 @@ def test_arms_of_a_seed_see_the_same_batches():
         loader.sampler.set_epoch(2)
         return list(loader)
 
-    build_arm("none", trunk := _trunk(), 5)
+    build_arm("none", backbone := _backbone(), 5)
     plain = batches(5)
-    build_arm("cbam", trunk, 5)
+    build_arm("cbam", backbone, 5)
     gated = batches(5)
     assert all(
         torch.equal(a.images, b.images) and torch.equal(a.labels, b.labels) for a, b in zip(plain, gated, strict=True)
@@ -124,10 +124,10 @@ def test_arms_of_a_seed_see_the_same_batches():
     assert not torch.equal(plain[0].indices, batches(6)[0].indices)
 
 
-def _trunk():
-    from regard.recipes.trial import trunk_of
+def _backbone():
+    from regard.recipes.trial import backbone_of
 
-    return trunk_of(DESIGN, open_table(DESIGN).source)
+    return backbone_of(DESIGN, open_table(DESIGN).source)
 
 
 def test_a_trial_refuses_other_images_than_the_comparison_began_with():

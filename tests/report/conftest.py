@@ -64,7 +64,7 @@ def invent(seeds: int = 3, epochs: int = 3, classes: tuple[str, ...] = CLASSES) 
         ablations=tuple(_ablations(draw)),
         gate_profiles=tuple(_profiles(draw, len(classes))),
         choices=(Choice(what="winner", value="sk", rule="highest mean accuracy on validation images"),),
-        test_looks=2,
+        test_accesses=2,
     )
 
 

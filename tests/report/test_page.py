@@ -195,7 +195,7 @@ def test_parts_that_were_not_asked_for_are_left_out(results):
         ablations=(),
         gate_profiles=(),
         choices=(),
-        test_looks=0,
+        test_accesses=0,
         settings=replace(results.settings, real_run=""),
     )
     read = Reader(render(bare))

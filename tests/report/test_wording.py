@@ -85,7 +85,7 @@ def test_the_notes_say_which_weights_were_scored(results):
 
 @pytest.mark.parametrize(("looks", "told"), [(0, "never"), (1, "once"), (2, "2 times"), (1234, "1,234 times")])
 def test_looks_at_the_test_images_are_counted(results, looks, told):
-    assert told in looks_sentence(replace(results, test_looks=looks))
+    assert told in looks_sentence(replace(results, test_accesses=looks))
 
 
 def test_errors_are_spoken_of_in_their_unit(errors):

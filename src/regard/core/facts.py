@@ -8,8 +8,8 @@ from torch import Tensor
 
 Family = Literal["channel", "spatial", "mixed", "branch", "temporal"]
 Kind = Literal["soft", "hard"]
-Act = Literal["weigh", "select", "resample", "aggregate"]
-Place = Literal["residual", "stage", "conv", "kernel", "head", "input"]
+Act = Literal["rescale", "select", "resample", "aggregate"]
+Site = Literal["residual", "stage", "conv", "kernel", "head", "input"]
 Returns = Literal["features", "vector", "patches", "context", "sample"]
 Published = Literal["proceedings", "journal", "preprint"]
 
@@ -107,12 +107,12 @@ class Facts:
     name: str
     family: Family
     kind: Kind = "soft"
-    act: Act = "weigh"
+    act: Act = "rescale"
     paper: Paper
     authors_code: str | None = None
     departures: tuple[str, ...] = ()
     dims: tuple[int, ...] = (1, 2, 3)
-    at: Place = "residual"
+    at: Site = "residual"
     returns: Returns = "features"
     inputs: tuple[Input, ...] = ()
     bare: bool = True

@@ -13,7 +13,7 @@ from regard.core.options import at_least, one_of
 from regard.core.seeding import seeded
 from regard.explanation.batches import Batches, ImageSet, right_answers
 from regard.explanation.evidence import paired_drop
-from regard.explanation.places import Paths, tapped
+from regard.explanation.paths import Paths, tapped
 from regard.explanation.recalibration import carrying, normalisations, recalibrated, restoring
 from regard.explanation.recording import Recording
 from regard.explanation.substitution import Mean, Neutral, Permuted, Substitution, Swapped

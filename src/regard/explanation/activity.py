@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from regard.core.records import Map, Maps
-from regard.explanation.places import Paths, around
+from regard.explanation.paths import Paths, around
 
 Outputs = dict[str, list[Tensor]]
 """What modules returned, by their path, call by call."""

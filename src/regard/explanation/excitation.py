@@ -11,7 +11,7 @@ from regard.core.errors import DataError
 from regard.core.records import Map
 from regard.explanation.batches import Batches, ImageSet
 from regard.explanation.observation import observe
-from regard.explanation.places import Paths
+from regard.explanation.paths import Paths
 from regard.explanation.recalibration import restoring
 
 

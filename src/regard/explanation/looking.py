@@ -11,7 +11,7 @@ from regard.core.records import Maps
 from regard.core.returns import logits_of
 from regard.explanation.activity import ActiveChannels, caught, most_active
 from regard.explanation.observation import observe
-from regard.explanation.places import Paths
+from regard.explanation.paths import Paths
 from regard.explanation.recalibration import restoring
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from regard.core.records import Map, Maps
 from regard.core.tap import Tap
-from regard.explanation.places import Paths, as_built, tapped, uncompiled
+from regard.explanation.paths import Paths, as_built, tapped, uncompiled
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from regard.core.records import Maps
 from regard.core.seeding import generator
 from regard.explanation.observation import observe
-from regard.explanation.places import Paths
+from regard.explanation.paths import Paths
 
 Call = tuple[str, int]
 """A tap's path and the step, see `Map.step`: 0, unless the network uses a module several times in one pass."""

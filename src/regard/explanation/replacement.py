@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from regard.core.errors import OptionError
 from regard.core.tap import Tap
-from regard.explanation.places import tapped, uncompiled
+from regard.explanation.paths import tapped, uncompiled
 
 Replacement = Callable[[Tensor], Tensor] | Tensor | float
 """What stands in for a map: a function of the map, a tensor that broadcasts to its shape, or one number."""

@@ -78,9 +78,9 @@ class ResNet(nn.Module):
             blocks = _stage(channels, width, depth, 1 if stage == 1 else 2, layout.bottlenecks, style)
             channels = EXPANSION * width if layout.bottlenecks else width
             self._append(f"layer{stage}", nn.Sequential(*blocks))
-            if style.mechanism is not None and style.place == "stage" and stage < len(layout.blocks):
+            if style.mechanism is not None and style.site == "stage" and stage < len(layout.blocks):
                 self._append(f"attention{stage}", attention.create(style.mechanism, channels=channels))
-        self.pooling = "attention" if style.place == "head" else "avgpool"
+        self.pooling = "attention" if style.site == "head" else "avgpool"
         pooling = _pooling(channels, style)
         self.add_module(self.pooling, pooling)
         self.fc = nn.Linear(getattr(pooling, "out_channels", channels), num_classes)
@@ -119,7 +119,7 @@ class ResNet(nn.Module):
 
 def _pooling(channels: int, style: Style) -> nn.Module:
     """What makes one vector of all positions: the mean, or the mechanism that stands for it."""
-    if style.mechanism is None or style.place != "head":
+    if style.mechanism is None or style.site != "head":
         return nn.AdaptiveAvgPool2d(1)
     return attention.create(style.mechanism, channels=channels)
 

@@ -19,7 +19,7 @@ from regard.core.options import at_least, one_of
 from regard.data import Images, Reading, loader
 from regard.explanation import MODES, Ablation, Mode, Row
 from regard.explanation.ablation import Renormalise
-from regard.explanation.places import tapped
+from regard.explanation.paths import tapped
 from regard.explanation.verdict import DRAWN
 from regard.recipes.console import console
 from regard.recipes.network import batch_size_for, load_network

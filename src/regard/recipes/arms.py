@@ -14,7 +14,7 @@ WIDE = "wide"
 
 
 @dataclass(frozen=True)
-class Trunk:
+class Backbone:
     """What all arms share: the plain network's name, its inputs and its outputs."""
 
     model: str
@@ -44,30 +44,32 @@ def parse_arms(texts: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(arms)
 
 
-def build_arm(arm: str, trunk: Trunk, seed: int, *, reference_parameters: int | None = None) -> nn.Module:
+def build_arm(arm: str, backbone: Backbone, seed: int, *, reference_parameters: int | None = None) -> nn.Module:
     """The network of one arm, its parameters a function of the seed and their names.
 
     Args:
         arm: `none`, `wide` or a mechanism's spec.
-        trunk: what all arms share.
+        backbone: what all arms share.
         seed: of the initial values.
         reference_parameters: for `wide`, the parameters to reach.
     """
-    classes, channels = trunk.num_classes, trunk.channels
+    classes, channels = backbone.num_classes, backbone.channels
     if arm == WIDE:
         assert reference_parameters is not None
-        return models.widened(trunk.model, reference_parameters, num_classes=classes, in_channels=channels, seed=seed)
+        return models.widened(
+            backbone.model, reference_parameters, num_classes=classes, in_channels=channels, seed=seed
+        )
     attention = None if arm == PLAIN else arm
-    return models.create(trunk.model, num_classes=classes, in_channels=channels, attention=attention, seed=seed)
+    return models.create(backbone.model, num_classes=classes, in_channels=channels, attention=attention, seed=seed)
 
 
-def arm_network(arm: str, trunk: Trunk, reference_parameters: int) -> NetworkRecord:
+def arm_network(arm: str, backbone: Backbone, reference_parameters: int) -> NetworkRecord:
     """The arm's network, as its saved weights name it."""
     if arm == WIDE:
-        classes, channels = trunk.num_classes, trunk.channels
-        width = models.width_for(trunk.model, reference_parameters, num_classes=classes, in_channels=channels)
-        return NetworkRecord(name=trunk.model, options={"width": list(width)})
-    return NetworkRecord(name=trunk.model, options={"attention": None if arm == PLAIN else arm})
+        classes, channels = backbone.num_classes, backbone.channels
+        width = models.width_for(backbone.model, reference_parameters, num_classes=classes, in_channels=channels)
+        return NetworkRecord(name=backbone.model, options={"width": list(width)})
+    return NetworkRecord(name=backbone.model, options={"attention": None if arm == PLAIN else arm})
 
 
 def title(arm: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 from regard.attention import CATALOGUE, CONTROLS, LOOKING, create, find
 from regard.attention.exchange import layouts_of
 from regard.core import Facts, Mechanism, OptionError, Paper, Spec
-from regard.core.facts import Act, Family, Kind, Place
+from regard.core.facts import Act, Family, Kind, Site
 from regard.core.files import write_whole
 from regard.recipes.console import say
 from regard.recipes.listing import JsonListing, Listing
@@ -38,7 +38,7 @@ def list_mechanisms(
     family: Family | None = None,
     kind: Kind | None = None,
     act: Act | None = None,
-    at: Place | None = None,
+    at: Site | None = None,
     dims: Dims | None = None,
     search: str | None = None,
     json: bool = False,
@@ -70,7 +70,7 @@ def list_mechanisms(
         ("family", family, get_args(Family)),
         ("kind", kind, get_args(Kind)),
         ("act", act, get_args(Act)),
-        ("at", at, get_args(Place)),
+        ("at", at, get_args(Site)),
         ("dims", dims, get_args(Dims)),
     ):
         _allowed(option, value, choices)

@@ -22,18 +22,18 @@ from regard.recipes.arms import PLAIN, WIDE, arm_network, build_arm, parse_arms
 from regard.recipes.console import console, say
 from regard.recipes.costs import measure_arms
 from regard.recipes.gallery import show_images
-from regard.recipes.ledger import count_looks
+from regard.recipes.ledger import count_test_accesses
 from regard.recipes.sources import record_of, report_source
 from regard.recipes.trial import (
     Design,
     Finished,
     Job,
+    backbone_of,
     open_data,
     open_table,
     read_trial,
     run_trial,
     trial_folder,
-    trunk_of,
 )
 from regard.recipes.versions import versions
 from regard.recipes.workers import run_jobs
@@ -217,8 +217,8 @@ def _flat(settings: dict[str, Any]) -> dict[str, Any]:
 
 def _jobs(arms: tuple[str, ...], seeds: int, folder: Path, design: Design, device: str) -> list[Job]:
     """Every trial, seed by seed, so that an interrupted comparison has whole seeds."""
-    trunk = trunk_of(design, open_table(design).source)
-    largest = max(cost.parameters(build_arm(arm, trunk, 0)) for arm in arms if arm != WIDE)
+    backbone = backbone_of(design, open_table(design).source)
+    largest = max(cost.parameters(build_arm(arm, backbone, 0)) for arm in arms if arm != WIDE)
     return [
         Job(
             arm=arm,
@@ -284,7 +284,7 @@ def _results(
     controls = [arm.spec for arm in rivals if arm.is_control] if len(rivals) > 1 else []
     comparisons = compare_arms(arms, trials) + tuple(c for spec in controls for c in compare_arms(rivals, trials, spec))
     table = open_table(design)
-    plain = arm_network(PLAIN, trunk_of(design, table.source), 0)
+    plain = arm_network(PLAIN, backbone_of(design, table.source), 0)
     settings = report.Settings(
         run=record_of(plain, table.source, table.preprocessing, data=design.data, reading=design.reading),
         data=_data_record(design),
@@ -309,7 +309,7 @@ def _results(
         ablations=tuple(row for f in finished for row in f.ablations),
         gate_profiles=tuple(profile for f in finished for profile in f.gate_profiles),
         choices=_choices(arms, trials),
-        test_looks=count_looks(folder),
+        test_accesses=count_test_accesses(folder),
     )
 
 

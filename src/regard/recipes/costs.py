@@ -11,7 +11,7 @@ from regard.core.coding import decode, encode
 from regard.core.files import write_whole
 from regard.recipes.arms import PLAIN, build_arm, is_control, title
 from regard.recipes.console import console
-from regard.recipes.trial import Job, open_table, trunk_of
+from regard.recipes.trial import Job, backbone_of, open_table
 
 COSTS_FILE = "costs.json"
 INFERENCE_BATCH = 32
@@ -55,16 +55,16 @@ def _kept(path: Path, under: dict[str, object]) -> tuple[report.Arm, ...] | None
 def _measured(jobs: Sequence[Job], device: torch.device) -> tuple[report.Arm, ...]:
     design = jobs[0].design
     table = open_table(design)
-    trunk = trunk_of(design, table.source)
+    backbone = backbone_of(design, table.source)
     layout = torch.channels_last if design.recipe.channels_last else torch.contiguous_format
     nets = {
-        job.arm: build_arm(job.arm, trunk, 0, reference_parameters=job.reference_parameters)
+        job.arm: build_arm(job.arm, backbone, 0, reference_parameters=job.reference_parameters)
         .to(device)
         .to(memory_format=layout)
         for job in jobs
     }
     example, batch, step = (
-        torch.randn(count, trunk.channels, *table.preprocessing.size).to(device, memory_format=layout)
+        torch.randn(count, backbone.channels, *table.preprocessing.size).to(device, memory_format=layout)
         for count in (1, INFERENCE_BATCH, design.recipe.batch_size)
     )
     inference = cost.time_in_turns(nets, batch, what="inference", rounds=ROUNDS)

@@ -16,7 +16,7 @@ from regard.core.options import at_least, one_of
 from regard.core.scores import Scores, amount
 from regard.data import Account, Reading, loader
 from regard.data.source import Split
-from regard.recipes.ledger import count_looks, record_look
+from regard.recipes.ledger import count_test_accesses, record_test_access
 from regard.recipes.network import batch_size_for, load_network
 from regard.recipes.sources import open_for_network, report_source
 from regard.training import DeviceName
@@ -47,7 +47,7 @@ class Evaluated:
         by_class: how each class fares; None where the task knows no classes.
         counts: images of each class.
         account: what became of every file of the source.
-        looks: how often networks of this run were scored on test images, this time included.
+        test_accesses: how often networks of this run were scored on test images, this time included.
         out: the file that all of it was written to, or None.
     """
 
@@ -60,7 +60,7 @@ class Evaluated:
     by_class: "ByClass | None"
     counts: tuple[int, ...]
     account: Account
-    looks: int
+    test_accesses: int
     out: Path | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -71,7 +71,7 @@ class Evaluated:
             "scores": self.scores.to_json(),
             "by_class": self.by_class.to_json() if self.by_class else None,
         }
-        counted = {"counts": list(self.counts), "account": self.account.to_json(), "test_looks": self.looks}
+        counted = {"counts": list(self.counts), "account": self.account.to_json(), "test_accesses": self.test_accesses}
         return own | counted | found
 
     def __rich__(self) -> RenderableType:
@@ -86,7 +86,7 @@ class Evaluated:
         if self.by_class is not None and self.by_class.confusion and len(self.by_class.classes) <= _WIDEST:
             parts += [Text("\nWhat images of each class (rows) were taken for (columns)"), _confusion(self.by_class)]
         if self.split == "test":
-            times = "once" if self.looks == 1 else f"{self.looks} times"
+            times = "once" if self.test_accesses == 1 else f"{self.test_accesses} times"
             parts.append(Text(f"\nTest images were looked at {times} in this run: {_ADVICE}.", style="dim"))
         if self.out is not None:
             parts.append(Text(f"\nWritten to {self.out}", style="dim"))
@@ -147,7 +147,7 @@ def evaluate(
     report_source(source)
     images = source.splits[split]
     if split == "test":
-        record_look(loaded.path.parent, command="evaluate", what=loaded.path.name, images=len(images))
+        record_test_access(loaded.path.parent, command="evaluate", what=loaded.path.name, images=len(images))
     task, classifying = loaded.task(), training.Classification | training.Glimpses
     batches = loader(images, loaded.preprocessing, batch_size=batch_size_for(loaded.preprocessing), workers=workers)
     found = training.evaluate(loaded.net, batches, task, device=place)
@@ -161,7 +161,7 @@ def evaluate(
         by_class=task.by_class(found.outputs, found.batches) if isinstance(task, classifying) else None,
         counts=source.counts()[split],
         account=source.account,
-        looks=count_looks(loaded.path.parent),
+        test_accesses=count_test_accesses(loaded.path.parent),
         out=Path(out) if out else None,
     )
     if evaluated.out is not None:

@@ -18,7 +18,7 @@ from regard.core.records import Map
 from regard.data.account import Tally, printable
 from regard.data.reading import tensor_of
 from regard.explanation import ActiveChannels, look
-from regard.explanation.places import Paths, tapped
+from regard.explanation.paths import Paths, tapped
 from regard.recipes.glimpse_paths import path_of
 from regard.recipes.image_files import image_files, warn_of_unlike
 from regard.recipes.network import load_network

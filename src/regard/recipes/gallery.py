@@ -15,7 +15,7 @@ from regard.core.seeding import generator
 from regard.core.tap import taps
 from regard.recipes.arms import build_arm
 from regard.recipes.run_folder import WEIGHTS
-from regard.recipes.trial import Job, open_table, trunk_of
+from regard.recipes.trial import Job, backbone_of, open_table
 from regard.report.overlays import enlarged, png
 
 IMAGES = 8
@@ -40,7 +40,9 @@ def show_images(jobs: Sequence[Job]) -> tuple[report.GalleryImage, ...]:
         for index, pixels in zip(chosen.tolist(), seen, strict=True)
     ]
     for job in jobs:
-        net = build_arm(job.arm, trunk_of(job.design, table.source), 0, reference_parameters=job.reference_parameters)
+        net = build_arm(
+            job.arm, backbone_of(job.design, table.source), 0, reference_parameters=job.reference_parameters
+        )
         training.restore(net, job.trial_folder / WEIGHTS)
         overlays: list[tuple[report.ArmOverlay, ...]] = [()] * IMAGES
         channels: list[tuple[report.ActiveChannels, ...]] = [()] * IMAGES

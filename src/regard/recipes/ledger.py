@@ -10,7 +10,7 @@ from regard.core.errors import RunError
 LEDGER = "test_ledger.jsonl"
 
 
-def record_look(folder: Path, *, command: str, what: str, images: int) -> None:
+def record_test_access(folder: Path, *, command: str, what: str, images: int) -> None:
     """Appends one look to the ledger in `folder`.
 
     One line is one write, so that several processes may append at once. The ledger is only ever appended to.
@@ -40,10 +40,10 @@ def record_look(folder: Path, *, command: str, what: str, images: int) -> None:
         ) from error
 
 
-def count_looks(folder: Path) -> int:
+def count_test_accesses(folder: Path) -> int:
     """How often a network of this run was scored on the test images, those of a comparison's trials included.
 
-    >>> count_looks(Path("nowhere"))
+    >>> count_test_accesses(Path("nowhere"))
     0
     """
     ledgers = (folder / LEDGER, *folder.glob(f"trials/*/*/{LEDGER}"))

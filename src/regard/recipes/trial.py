@@ -19,8 +19,8 @@ from regard.core.hard import Looker
 from regard.core.run_record import RunRecord
 from regard.core.tap import taps
 from regard.data import Augment, Fit, Reading
-from regard.recipes.arms import Trunk, arm_network, build_arm
-from regard.recipes.ledger import record_look
+from regard.recipes.arms import Backbone, arm_network, build_arm
+from regard.recipes.ledger import record_test_access
 from regard.recipes.network import batch_size_for
 from regard.recipes.run_folder import WEIGHTS
 from regard.recipes.sources import open_with_bar, record_of, task_of
@@ -133,9 +133,9 @@ def open_table(design: Design) -> Table:
     return Table(source, train, data.preprocessing_for(source, design.size, fit=design.fit))
 
 
-def trunk_of(design: Design, source: data.Source) -> Trunk:
+def backbone_of(design: Design, source: data.Source) -> Backbone:
     """What all arms of the design share."""
-    return Trunk(design.model, len(source.classes), source.channels)
+    return Backbone(design.model, len(source.classes), source.channels)
 
 
 def run_trial(job: Job) -> Finished:
@@ -144,11 +144,11 @@ def run_trial(job: Job) -> Finished:
     table = open_table(job.design)
     splits = table.source.splits
     net = build_arm(
-        job.arm, trunk_of(job.design, table.source), job.seed, reference_parameters=job.reference_parameters
+        job.arm, backbone_of(job.design, table.source), job.seed, reference_parameters=job.reference_parameters
     )
     fit = _train(job, table, net)
     val = _score(job, table, net, splits["val"])
-    record_look(job.folder, command="compare", what=f"{job.arm}, seed {job.seed}", images=len(splits["test"]))
+    record_test_access(job.folder, command="compare", what=f"{job.arm}, seed {job.seed}", images=len(splits["test"]))
     test = _score(job, table, net, splits["test"])
     ablations, profiles = _look_into(job, table, net)
     weights = job.trial_folder / WEIGHTS
@@ -275,5 +275,5 @@ def ablation_rows(found: explanation.Ablation, arm: str, seed: int) -> tuple[rep
 
 
 def _record(job: Job, table: Table) -> RunRecord:
-    network = arm_network(job.arm, trunk_of(job.design, table.source), job.reference_parameters)
+    network = arm_network(job.arm, backbone_of(job.design, table.source), job.reference_parameters)
     return record_of(network, table.source, table.preprocessing, data=job.design.data, reading=job.design.reading)

@@ -314,7 +314,7 @@ class Results:
         ablations: may be empty.
         gate_profiles: may be empty.
         choices: what was chosen on validation images.
-        test_looks: how often any network was scored on the test images, this comparison included.
+        test_accesses: how often any network was scored on the test images, this comparison included.
         schema: the version of this layout.
     """
 
@@ -325,7 +325,7 @@ class Results:
     ablations: tuple[AblationRow, ...] = ()
     gate_profiles: tuple[GateProfile, ...] = ()
     choices: tuple[Choice, ...] = ()
-    test_looks: int = 0
+    test_accesses: int = 0
     schema: int = field(default=SCHEMA)
 
     def to_json(self) -> str:

@@ -1,6 +1,6 @@
 """What a comparison of few seeds can say: intervals, corrected tests, and what it could not have seen.
 
-Scores of one seed are paired: the arms share their trunk's first weights and their batches, so the noise of a
+Scores of one seed are paired: the arms share their backbone's first weights and their batches, so the noise of a
 difference is that of the differences, not of the scores. Trials are the unit; the images stay the same, so
 every statement is about other seeds with these images. SciPy is imported when a function runs.
 """

@@ -114,7 +114,7 @@ def statistics_notes(results: Results) -> tuple[str, ...]:
     if not tested:
         return (f"{made} Nothing was tested: at least two seeds that differ are needed.",)
     paired = (
-        " Differences are paired by seed: arms of one seed share their trunk’s first weights and their batches. "
+        " Differences are paired by seed: arms of one seed share their backbone’s first weights and their batches. "
         f"Verdicts come from paired t tests with Holm’s correction over {plural(len(tested), 'comparison')}, at 5 % "
         "for all together; an interval excludes 0 exactly where the verdict is better or worse."
     )
@@ -142,7 +142,7 @@ def dependence_sentence(one: Dependence, name: str) -> str:
 
 def looks_sentence(results: Results) -> str:
     """How often the test images were looked at."""
-    times = results.test_looks
+    times = results.test_accesses
     if times == 0:
         return "The test images were never looked at."
     return (

@@ -63,7 +63,7 @@ class Subject:
     def weighs_x(self) -> bool:
         """Whether it does no more than to weigh x, as far as is known."""
         facts = self.facts
-        only = facts is None or (facts.bare and facts.act == "weigh" and facts.at not in ("conv", "kernel"))
+        only = facts is None or (facts.bare and facts.act == "rescale" and facts.at not in ("conv", "kernel"))
         return self.keeps_shape and only
 
     @property

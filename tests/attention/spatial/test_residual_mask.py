@@ -128,9 +128,9 @@ def test_counts_of_the_published_networks(modules, published):
     total, before = 3 * 64 * 49 + 2 * 64, 64
     for width, number, poolings in zip((256, 512, 1024), modules, (3, 2, 1), strict=True):
         total += projected(before, width, width // 4)
-        # A module has a unit before the trunk, two in it and one after, and the mask.
-        trunk = 4 * count(ResidualUnit(width, dims=2, strict=False))
-        total += number * (trunk + ResidualMask.count(width, poolings=poolings))
+        # A module has a unit before the backbone, two in it and one after, and the mask.
+        backbone = 4 * count(ResidualUnit(width, dims=2, strict=False))
+        total += number * (backbone + ResidualMask.count(width, poolings=poolings))
         before = width
     total += projected(1024, 2048, 512) + 2 * count(ResidualUnit(2048, dims=2, strict=False))
     assert total + 2 * 2048 + 2048 * 1000 + 1000 == published
@@ -139,8 +139,8 @@ def test_counts_of_the_published_networks(modules, published):
 @pytest.mark.parametrize("poolings", [1, 2, 3])
 def test_pytorchcv_has_the_same_layers_though_another_function(poolings):
     theirs = AttBlock(in_channels=16, out_channels=16, hourglass_depth=poolings, att_scales=[1, 2, 1])
-    trunk = 4 * count(ResidualUnit(16, dims=2, strict=False))
-    assert sum(p.numel() for p in theirs.parameters()) == count(ResidualMask(16, poolings=poolings)) + trunk
+    backbone = 4 * count(ResidualUnit(16, dims=2, strict=False))
+    assert sum(p.numel() for p in theirs.parameters()) == count(ResidualMask(16, poolings=poolings)) + backbone
 
 
 def test_the_map_lies_in_the_range_of_its_form():

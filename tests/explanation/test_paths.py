@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from regard.core import RegardError, Tap, UnknownNameError
-from regard.explanation.places import tapped
+from regard.explanation.paths import tapped
 from tests.explanation.nets import classifier
 
 
