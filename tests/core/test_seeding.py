@@ -4,7 +4,7 @@ import sys
 import pytest
 import torch
 
-from regard.core.seeding import generator, key, seeded
+from regard.core.seeding import generator, key, use_seed
 
 
 def test_a_key_is_a_seed_that_every_part_changes():
@@ -36,10 +36,10 @@ def test_drawing_inside_seeded_leaves_no_trace_outside():
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    with seeded(0, "weight"):
+    with use_seed(0, "weight"):
         inside = torch.rand(3)
     assert torch.equal(torch.rand(3), expected)
-    with seeded(0, "other"), seeded(0, "weight"):
+    with use_seed(0, "other"), use_seed(0, "weight"):
         assert torch.equal(torch.rand(3), inside)
 
 
@@ -47,13 +47,13 @@ def test_the_outer_generator_goes_on_after_an_error_and_after_a_nested_seed():
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    with pytest.raises(RuntimeError, match="inside"), seeded(1):
+    with pytest.raises(RuntimeError, match="inside"), use_seed(1):
         raise RuntimeError("inside")
     assert torch.equal(torch.rand(3), expected)
-    with seeded(1):
+    with use_seed(1):
         alone = torch.rand(6)
-    with seeded(1):
+    with use_seed(1):
         start = torch.rand(3)
-        with seeded(2):
+        with use_seed(2):
             torch.rand(10)
         assert torch.equal(torch.cat([start, torch.rand(3)]), alone)

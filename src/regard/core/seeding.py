@@ -25,7 +25,7 @@ def generator(*parts: int | str) -> torch.Generator:
 
 
 @contextmanager
-def seeded(*parts: int | str) -> Iterator[None]:
+def use_seed(*parts: int | str) -> Iterator[None]:
     """Inside, PyTorch's CPU generator is seeded with `key(*parts)`; afterwards it goes on as if nothing was drawn."""
     state = torch.get_rng_state()
     torch.default_generator.manual_seed(key(*parts))

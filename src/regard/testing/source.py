@@ -10,7 +10,7 @@ from typing import Protocol
 from torch import nn
 
 from regard.core.errors import OptionError
-from regard.core.seeding import seeded
+from regard.core.seeding import use_seed
 from regard.testing.outcomes import CheckSkippedError, brief
 
 Factory = Callable[..., nn.Module]
@@ -89,7 +89,7 @@ class Builds:
 
     def make(self, channels: int | None = None, *, draw: int = 0, options: Options = NONE) -> nn.Module:
         """A module with `channels` channels, built from a seed that depends only on `draw`."""
-        with seeded("regard.testing", "build", draw):
+        with use_seed("regard.testing", "build", draw):
             if channels is None or not self.any_channels:
                 module = self.factory(**options)
             elif self.first_is_channels:

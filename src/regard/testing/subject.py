@@ -14,7 +14,7 @@ from regard.core.errors import OptionError, RegardError, ShapeError
 from regard.core.facts import Facts
 from regard.core.mechanism import Mechanism
 from regard.core.options import at_least
-from regard.core.seeding import key, seeded
+from regard.core.seeding import key, use_seed
 from regard.testing import inputs
 from regard.testing.outcomes import CheckFailedError, CheckSkippedError, brief
 from regard.testing.source import NONE, Attention, Builds, Copies, Options, Source, called
@@ -103,7 +103,7 @@ class Subject:
         The noise of a weight is scaled by its fan-in, so that the features keep their magnitude.
         """
         module = self._made(channels, dims, draw)
-        with seeded("regard.testing", "stir", draw), torch.no_grad():
+        with use_seed("regard.testing", "stir", draw), torch.no_grad():
             for parameter in filter(torch.is_floating_point, module.parameters()):
                 fan_in = parameter[0].numel() if parameter.ndim > 1 and len(parameter) else 1
                 parameter.add_(torch.randn_like(parameter), alpha=0.25 if fan_in == 1 else 0.5 / math.sqrt(fan_in or 1))
@@ -114,7 +114,7 @@ class Subject:
     ) -> tuple[Tensor, ...]:
         """Reference inputs in float32; the first one is x."""
         size = size or inputs.PLAIN[self.main_dims]
-        with seeded("regard.testing", "inputs", draw):
+        with use_seed("regard.testing", "inputs", draw):
             made = self.example_inputs(channels or self.channels, size, batch)
         return tuple(x.to(self.device) for x in (made if isinstance(made, tuple) else (made,)))
 
@@ -152,7 +152,7 @@ def run_backward(
     x, *rest = inputs
     x = x.detach().clone(memory_format=torch.preserve_format).requires_grad_()
     y = run(module, (x, *rest))
-    with seeded("regard.testing", "upstream"):
+    with use_seed("regard.testing", "upstream"):
         upstream = (scale * torch.randn(y.shape)).to(y.device, y.dtype)
     module.zero_grad(set_to_none=True)
     y.backward(upstream)

@@ -9,7 +9,7 @@ import torch
 
 from regard.core.devices import resolve_device
 from regard.core.errors import OptionError, unknown_name
-from regard.core.seeding import seeded
+from regard.core.seeding import use_seed
 from regard.testing.checks import behaviour, capture, construction, copies, layout, maps, numerics, precision
 from regard.testing.outcomes import CheckFailedError, CheckSkippedError, Outcome, Report, brief
 from regard.testing.source import Attention
@@ -105,7 +105,7 @@ def check_attention(
         failed  batch_independence  beside two other images in the batch a value of y is ...
     """
     chosen, where = _chosen(checks), resolve_device(device)
-    with warnings.catch_warnings(), seeded("regard.testing"), torch.enable_grad(), _full_float32(where):
+    with warnings.catch_warnings(), use_seed("regard.testing"), torch.enable_grad(), _full_float32(where):
         warnings.simplefilter("ignore")
         checked = subject_of(
             attention,

@@ -9,7 +9,7 @@ import torch
 from torch.fx import Node
 
 from regard.core import OnFeatures
-from regard.core.seeding import seeded
+from regard.core.seeding import use_seed
 from regard.tracing.drawing import Flow, FlowEdge, FlowNode
 from regard.tracing.operations import FEATURES, LEARNED, MADE, VIEWS, Operations, is_mask, operands, operation, record
 from regard.tracing.regions import Region, regions
@@ -39,7 +39,7 @@ def trace_flow(make: Callable[[int], OnFeatures], *, title: str, dims: int = 2) 
         ['mean over positions', 'linear', 'linear']
     """
     modules = tuple(make(c) for c in CHANNELS)
-    with seeded("regard.flow"), torch.no_grad():
+    with use_seed("regard.flow"), torch.no_grad():
         inputs = tuple(m.example_inputs(c, size, 1) for m, c, size in zip(modules, CHANNELS, PROBES[dims], strict=True))
     operations = record((modules[0], modules[1]), (inputs[0], inputs[1]), dims)
     shown = shown_nodes(operations)

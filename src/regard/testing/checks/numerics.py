@@ -6,7 +6,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from regard.core.precision import HALVES
+from regard.core.precision import HALF_PRECISION
 from regard.core.tap import taps
 from regard.testing.comparison import agree, finite
 from regard.testing.inputs import MANY, loud
@@ -21,7 +21,7 @@ REPEATED = 1e-6
 def dtypes(subject: Subject) -> None:
     """Computes in float16, bfloat16 and float32 what the CPU makes of them in float64, and returns x's dtype."""
     reference = subject.on_the_cpu
-    for dtype in (*HALVES, torch.float32, torch.float64):
+    for dtype in (*HALF_PRECISION, torch.float32, torch.float64):
         inputs = tuple(x.to(dtype) for x in subject.inputs())
         module = subject.stirred().to(dtype).eval()
         what = f"x in {word(dtype)}"
@@ -41,7 +41,7 @@ def dtypes(subject: Subject) -> None:
 def autocast(subject: Subject) -> None:
     """Computes under autocast to a half what it gives without, for x in either dtype, a mechanism's maps in float32."""
     module, inputs = subject.stirred(), subject.inputs()
-    for half in reversed(HALVES):
+    for half in reversed(HALF_PRECISION):
         allowed = allowed_difference(half, longest_sum(module, inputs))
         for dtype in (torch.float32, half):
             what = f"x in {word(dtype)} under autocast to {word(half)}"
@@ -67,7 +67,7 @@ def _wide_maps(module: nn.Module | None, what: str) -> Iterator[None]:
     narrow: dict[str, torch.dtype] = {}
     found = {} if module is None else taps(module)
     for path, tap in found.items():
-        tap.sink = lambda map, path=path: narrow.update({path: map.dtype}) if map.dtype in HALVES else None
+        tap.sink = lambda map, path=path: narrow.update({path: map.dtype}) if map.dtype in HALF_PRECISION else None
     try:
         yield
     finally:

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from regard.core.precision import HALVES
+from regard.core.precision import HALF_PRECISION
 from regard.testing.checks.numerics import word
 from regard.testing.outcomes import CheckFailedError, CheckSkippedError, during
 from regard.testing.subject import Subject, run
@@ -91,7 +91,7 @@ class _Statistics(TorchDispatchMode):
             self.varies |= {x.untyped_storage()._cdata: x.untyped_storage() for x in made}
             name = operator.overloadpacket.__name__
             fixed = [x for x in given if x.ndim > 1 and not self._varies(x)]
-            if any(x.dtype in HALVES for x in made):
+            if any(x.dtype in HALF_PRECISION for x in made):
                 if name in REDUCTIONS:
                     self.narrow.append(f"{name} of {tuple(given[0].shape)} gives {word(made[0].dtype)}")
                 elif name in PRODUCTS and fixed:
