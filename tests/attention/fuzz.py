@@ -70,7 +70,7 @@ class Case:
 
     def module(self, dtype):
         """A new module, as training might have left it."""
-        return self.subject.stirred().to(dtype)
+        return self.subject.stir().to(dtype)
 
 
 def laid(x, layout):

@@ -155,12 +155,12 @@ def test_taps_tell_the_truth_of_their_maps(form):
     for path, tap in taps(module).items():
         tap.sink = lambda values, path=path, tap=tap: maps.append(Map(path, tap.kind, values, tap.level(values)))
     module(features(3, 8, 5, 4))
-    assert {map.path for map in maps} == set(taps(module))
-    for map in maps:
-        tap, values = taps(module)[map.path], map.values
+    assert {record.path for record in maps} == set(taps(module))
+    for record in maps:
+        tap, values = taps(module)[record.path], record.values
         assert ((values >= tap.low) & (values <= tap.high)).all()
         assert len(values) == 3
-        spans = {axis: [*map.kind.span(axis, values.ndim)] for axis in map.kind.axes if axis not in NO_SHARES}
+        spans = {axis: [*record.kind.span(axis, values.ndim)] for axis in record.kind.axes if axis not in NO_SHARES}
         if tap.shares:
             sums = values.sum([dimension for axis in tap.shares for dimension in spans[axis]])
             torch.testing.assert_close(sums, torch.ones_like(sums))

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from regard.attention.large_kernels import LargeKernelGate, Projections, decomposed
+from regard.attention.large_kernels import LargeKernelGate, Projections, decompose
 from regard.attention.spatial.lka import LKA
 from regard.core.errors import OptionError
 from tests.attention.drawn import drawn, features
@@ -23,14 +23,14 @@ from tests.attention.drawn import drawn, features
     ],
 )
 def test_kernels_are_taken_apart_as_published(kernel_size, dilation, rounded_up, published):
-    assert decomposed("lka", kernel_size, dilation, rounded_up=rounded_up) == published
+    assert decompose("lka", kernel_size, dilation, rounded_up=rounded_up) == published
 
 
 def test_an_even_kernel_is_refused_with_a_way_out():
     with pytest.raises(OptionError, match=r"lka: kernel_size=24 is not allowed with dilation=3.*8 taps.*27 or 21"):
-        decomposed("lka", 24, 3, rounded_up=True)
-    assert decomposed("lka", 27, 3, rounded_up=True) == (5, 9)
-    assert decomposed("lka", 21, 3, rounded_up=True) == (5, 7)
+        decompose("lka", 24, 3, rounded_up=True)
+    assert decompose("lka", 27, 3, rounded_up=True) == (5, 9)
+    assert decompose("lka", 21, 3, rounded_up=True) == (5, 7)
 
 
 class Mixed(LargeKernelGate):

@@ -39,11 +39,11 @@ def test_strength_exists_only_with_identity_and_starts_at_zero():
 
 @pytest.mark.parametrize("neutral", [1.0, 0.5, 0.0])
 def test_temper_goes_from_neutral_to_the_map(neutral):
-    module, map = Halved(4, start="identity"), torch.rand(2, 4, 1)
-    assert torch.equal(module.temper(map, neutral), torch.full_like(map, neutral))
+    module, values = Halved(4, start="identity"), torch.rand(2, 4, 1)
+    assert torch.equal(module.temper(values, neutral), torch.full_like(values, neutral))
     nn.init.constant_(module.strength, 0.25)
-    torch.testing.assert_close(module.temper(map, neutral), 0.75 * neutral + 0.25 * map)
-    assert Halved(4).temper(map, neutral) is map
+    torch.testing.assert_close(module.temper(values, neutral), 0.75 * neutral + 0.25 * values)
+    assert Halved(4).temper(values, neutral) is values
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])

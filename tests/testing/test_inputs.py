@@ -1,6 +1,6 @@
 import torch
 
-from regard.testing.inputs import MANY, PLAIN, SIZES, features, loud
+from regard.testing.inputs import MANY, PLAIN, SIZES, amplify, features
 
 
 def test_features_depend_on_what_was_asked_for_and_on_nothing_else():
@@ -31,6 +31,6 @@ def test_the_sizes_have_a_single_position_odd_even_and_non_square_ones():
 
 def test_sums_of_squares_of_loud_features_leave_float16():
     for dims, size in MANY.items():
-        x = loud(features(8, size)).half()
+        x = amplify(features(8, size)).half()
         assert x.square().isfinite().all()
         assert x.float().square().sum(tuple(range(2, 2 + dims))).half().isinf().all()

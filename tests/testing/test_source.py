@@ -7,7 +7,7 @@ from torch import nn
 import regard
 from regard.core import OptionError
 from regard.testing.outcomes import CheckSkippedError
-from regard.testing.source import Builds, Copies, called
+from regard.testing.source import Builds, Copies, name_of
 
 
 class Options(nn.Module):
@@ -83,5 +83,5 @@ def test_an_instance_is_copied_and_takes_no_options():
 
 
 def test_what_sentences_call_things():
-    assert called(partial(partial(Options, 3), reduction=1)) == "Options"
-    assert called(Options(3)) == "Options"
+    assert name_of(partial(partial(Options, 3), reduction=1)) == "Options"
+    assert name_of(Options(3)) == "Options"

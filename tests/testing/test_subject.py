@@ -7,7 +7,7 @@ from torch import nn
 import regard
 from regard.core import OptionError
 from regard.testing.outcomes import CheckFailedError, CheckSkippedError
-from regard.testing.subject import awake, run, run_backward, strengths, subject_of
+from regard.testing.subject import run, run_backward, strengths, subject_of, wake
 from tests.testing.gates import Gate
 
 
@@ -42,12 +42,12 @@ def test_a_plain_module_is_taken_for_a_gate_on_images():
 def test_modules_and_inputs_are_drawn_alike_for_every_device():
     here = subject_of(Gate)
     there = replace(here, device=torch.device("meta"))
-    assert {t.device.type for m in (there.module(), there.stirred()) for t in (*m.parameters(), *there.inputs())} == {
+    assert {t.device.type for m in (there.module(), there.stir()) for t in (*m.parameters(), *there.inputs())} == {
         "meta"
     }
     again = there.on_the_cpu
     assert torch.equal(again.inputs()[0], here.inputs()[0])
-    assert torch.equal(again.stirred().score.weight, here.stirred().score.weight)
+    assert torch.equal(again.stir().score.weight, here.stir().score.weight)
 
 
 def test_what_a_module_draws_is_the_same_in_every_run_and_the_generator_stays_as_it_was():
@@ -75,18 +75,18 @@ def test_modules_are_built_for_the_axes():
 
 def test_a_stirred_module_has_no_value_left_where_it_was():
     found = subject_of(lambda channels: regard.create("cbam", channels=channels, start="identity"))
-    before, after = dict(found.module().named_parameters()), dict(found.stirred().named_parameters())
+    before, after = dict(found.module().named_parameters()), dict(found.stir().named_parameters())
     for name, value in after.items():
         assert not torch.equal(value, before[name])
         assert value.eq(0.5).all() == name.endswith("strength")
-    assert torch.equal(after["channel.reduce.weight"], found.stirred().channel.reduce.weight)
-    assert not torch.equal(after["channel.reduce.weight"], found.stirred(draw=1).channel.reduce.weight)
+    assert torch.equal(after["channel.reduce.weight"], found.stir().channel.reduce.weight)
+    assert not torch.equal(after["channel.reduce.weight"], found.stir(draw=1).channel.reduce.weight)
 
 
 def test_awake_modules_have_a_strength_of_one_half():
     module = regard.create("cbam", channels=8, start="identity")
     assert list(strengths(module)) == ["channel.strength", "spatial.strength"]
-    assert [s.item() for s in strengths(awake(module)).values()] == [0.5, 0.5]
+    assert [s.item() for s in strengths(wake(module)).values()] == [0.5, 0.5]
     assert not strengths(regard.create("cbam", channels=8))
 
 

@@ -1,6 +1,6 @@
 """Steps become one where a reader would write them as one."""
 
-from regard.tracing.steps import Step, broken, merge
+from regard.tracing.steps import Step, break_line, merge
 
 
 def chain(*steps):
@@ -91,5 +91,5 @@ def test_a_softmax_before_a_map_of_branches_is_over_branches():
 
 
 def test_only_a_long_text_is_broken():
-    assert broken("3×3 convolution, 2 groups, dilation 2") == ["3×3 convolution", "2 groups, dilation 2"]
-    assert broken("linear, 2") == ["linear, 2"]
+    assert break_line("3×3 convolution, 2 groups, dilation 2") == ["3×3 convolution", "2 groups, dilation 2"]
+    assert break_line("linear, 2") == ["linear, 2"]

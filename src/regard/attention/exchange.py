@@ -36,7 +36,7 @@ def import_weights(module: Mechanism, state: Mapping[str, Tensor], library: str)
     """
     held_back = getattr(module, "strength", None) is not None
     like = {name: values for name, values in module.state_dict().items() if name != "strength" or not held_back}
-    layouts = _fitting(module, library)
+    layouts = _fitting_layouts(module, library)
     found = next((layout for layout in layouts if layout.names_all(like, state)), layouts[0])
     found.check(module.options, state)
     module.load_state_dict(found.to_ours(state, like), strict=not held_back)
@@ -81,10 +81,10 @@ def layouts_for(module: Mechanism) -> tuple[Layout, ...]:
 
 def layout_of(module: Mechanism, library: str) -> Layout:
     """How that library stores the module's parameters; where it has several names for them, the newest."""
-    return _fitting(module, library)[0]
+    return _fitting_layouts(module, library)[0]
 
 
-def _fitting(module: Mechanism, library: str) -> list[Layout]:
+def _fitting_layouts(module: Mechanism, library: str) -> list[Layout]:
     """The layouts in that library of twins that compute what the module does, at least one."""
     known = layouts_for(module)
     layouts = [layout for layout in known if layout.library == library]

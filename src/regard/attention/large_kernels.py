@@ -17,7 +17,7 @@ from regard.core.tap import Tap
 from regard.kernels import apply_gate
 
 
-def decomposed(owner: str, kernel_size: int, dilation: int, *, rounded_up: bool) -> tuple[int, int]:
+def decompose(owner: str, kernel_size: int, dilation: int, *, rounded_up: bool) -> tuple[int, int]:
     """The kernels that together see as far as one of `kernel_size`: a dense one, and one of that dilation.
 
     Their sizes are 2 dilation - 1 and kernel_size / dilation, rounded up or down as the paper does.
@@ -26,7 +26,7 @@ def decomposed(owner: str, kernel_size: int, dilation: int, *, rounded_up: bool)
         OptionError: the second size is even, so that the output would not keep the size.
 
     Example:
-        >>> decomposed("lka", 21, 3, rounded_up=True)
+        >>> decompose("lka", 21, 3, rounded_up=True)
         (5, 7)
     """
     at_least(owner, "kernel_size", kernel_size, 1)

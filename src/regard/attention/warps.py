@@ -62,17 +62,17 @@ class Warp:
         parameters = widen(parameters)
         places = identity_grid(size, parameters)
         if self.transform == "translation":
-            return places + _over(places, parameters)
+            return places + _expand_axes(places, parameters)
         if self.transform == "affine":
             matrix = parameters.unflatten(1, (self.dims, self.dims + 1))
-            return _apply(matrix[..., :-1], places) + _over(places, matrix[..., -1])
+            return _apply(matrix[..., :-1], places) + _expand_axes(places, matrix[..., -1])
         if self.transform == "similarity":
             turn, shift = parameters.split((_TURNS[self.dims], self.dims), 1)
             sides = list(reversed(size))
             cells = torch.stack([places[..., axis] * n for axis, n in enumerate(sides)], -1)
-            turned = _apply(_turning(turn), cells)
+            turned = _apply(_rotation(turn), cells)
             turned = torch.stack([turned[..., axis] / n for axis, n in enumerate(sides)], -1)
-            return turned + _over(places, shift)
+            return turned + _expand_axes(places, shift)
         return self._spline(parameters.unflatten(1, (-1, self.dims)), places)
 
     def _spline(self, targets: Tensor, places: Tensor) -> Tensor:
@@ -81,20 +81,20 @@ class Warp:
         # A sum and no product of matrices, which autocast would compute in half precision.
         coefficients = (solution.unsqueeze(-1) * targets.unsqueeze(1)).sum(2)
         basis = torch.cat((_bend(places.unsqueeze(-2) - lattice), torch.ones_like(places[..., :1]), places), -1)
-        return (basis.unsqueeze(-1) * _over(basis, coefficients)).sum(-2)
+        return (basis.unsqueeze(-1) * _expand_axes(basis, coefficients)).sum(-2)
 
 
-def _over(places: Tensor, values: Tensor) -> Tensor:
+def _expand_axes(places: Tensor, values: Tensor) -> Tensor:
     """(b, ...) values with an axis of size 1 for each position axis of `places` behind the batch."""
     return values.reshape(values.shape[0], *(1,) * (places.ndim - 1), *values.shape[1:])
 
 
 def _apply(matrix: Tensor, places: Tensor) -> Tensor:
     """(b, *size, d): each place times the matrix (b, d, d) of its image."""
-    return (_over(places, matrix) * places.unsqueeze(-2)).sum(-1)
+    return (_expand_axes(places, matrix) * places.unsqueeze(-2)).sum(-1)
 
 
-def _turning(turn: Tensor) -> Tensor:
+def _rotation(turn: Tensor) -> Tensor:
     """(b, d, d): the matrix of a factor, a complex number or a quaternion."""
     if turn.shape[1] == 1:
         return turn.unsqueeze(2)

@@ -88,7 +88,7 @@ class Layout:
         """Whether their state dict has, under the names of this layout, a tensor for each of `like`, ours."""
         wanted = [name for name in like if not name.endswith("num_batches_tracked")]
         return all(any(name == key or name.startswith(f"{key}.") for key in self.names) for name in wanted) and all(
-            self._place(name)[1] in theirs for name in wanted
+            self._find(name)[1] in theirs for name in wanted
         )
 
     def check(self, options: Mapping[str, object], theirs: Mapping[str, Tensor]) -> None:
@@ -113,7 +113,7 @@ class Layout:
         theirs: dict[str, Tensor] = {}
         parts: dict[str, dict[int, Tensor]] = {}
         for name, tensor in ours.items():
-            stored, there = self._place(name)
+            stored, there = self._find(name)
             if stored.part is None:
                 theirs[there] = stored.give(tensor)
             else:
@@ -129,7 +129,7 @@ class Layout:
         ours: dict[str, Tensor] = {}
         used = set(self.constants)
         for name, before in like.items():
-            stored, there = self._place(name)
+            stored, there = self._find(name)
             used.add(there)
             if there not in theirs:
                 if name.endswith("num_batches_tracked"):
@@ -154,7 +154,7 @@ class Layout:
             )
         return ours
 
-    def _place(self, name: str) -> tuple[Stored, str]:
+    def _find(self, name: str) -> tuple[Stored, str]:
         """How our tensor of that name is stored, and under what name."""
         fits = [key for key in self.names if name == key or name.startswith(f"{key}.")]
         if not fits:

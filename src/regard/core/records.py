@@ -56,7 +56,7 @@ class Map:
         """
         axes = self.kind.axes
         if Axis.CROSS in axes:
-            return _crossed(self.values)
+            return _sum_rows_and_columns(self.values)
         kept = Axis.SOURCE if Axis.SOURCE in axes else Axis.POSITION
         chosen = Axis.BRANCH not in axes or self._size(Axis.POSITION) > 1
         if kept not in axes or Axis.COORDINATE in axes or not chosen:
@@ -70,7 +70,7 @@ class Map:
         return self.values.shape[span.start : span.stop].numel()
 
 
-def _crossed(values: Tensor) -> Tensor:
+def _sum_rows_and_columns(values: Tensor) -> Tensor:
     """(b, h, w) what each position gets from its column and its row, of a cross map (b, n, h, w, h + w)."""
     height, width = values.shape[2:4]
     column = values[..., :height].mean(1).sum(1).transpose(1, 2)  # over those in the column that look: (b, h, w)
@@ -105,7 +105,7 @@ class Maps(Mapping[str, tuple[Map, ...]]):
         seen = self[path]
         if len(seen) == 1:
             return seen[0]
-        passes = len({map.pass_ for map in seen})
+        passes = len({one.pass_ for one in seen})
         what, remedy = f"{passes} passes", "observe one forward pass"
         if passes == 1:
             what, remedy = f"{len(seen)} steps of one pass", f"have all of them by maps.steps({path!r})"
@@ -119,7 +119,7 @@ class Maps(Mapping[str, tuple[Map, ...]]):
         Raises:
             RegardError: there were several passes, whose maps share their names.
         """
-        found = {map.name: map for seen in self._maps.values() for map in seen}
+        found = {one.name: one for seen in self._maps.values() for one in seen}
         if len(found) < sum(map(len, self._maps.values())):
             raise RegardError(
                 "Maps of several passes share their names: observe one forward pass, or take them from maps[path]."
@@ -144,19 +144,19 @@ class Maps(Mapping[str, tuple[Map, ...]]):
             torch.Size([2, 3, 8, 1, 1])
         """
         seen = self[path]
-        if len({map.pass_ for map in seen}) > 1:
+        if len({one.pass_ for one in seen}) > 1:
             raise RegardError(
-                f"The tap {path!r} saw {len({map.pass_ for map in seen})} passes, each with steps of its own: observe "
+                f"The tap {path!r} saw {len({one.pass_ for one in seen})} passes, each with steps of its own: observe "
                 f"one forward pass, or take those of one pass from maps[{path!r}]."
             )
         joined = seen[0].kind.sequential
-        shapes = [tuple(map.values.shape) for map in seen]
+        shapes = [tuple(one.values.shape) for one in seen]
         if len({(shape[0], shape[2:]) if joined else shape for shape in shapes}) > 1:
             raise RegardError(
                 f"The tap {path!r} saw maps of shapes {', '.join(map(str, shapes))} in the steps of one pass, which "
                 f"cannot stand in one tensor: take them one by one from maps[{path!r}]."
             )
-        values = [map.values for map in seen]
+        values = [one.values for one in seen]
         return torch.cat(values, 1) if joined else torch.stack(values, 1)
 
     def __repr__(self) -> str:

@@ -73,29 +73,29 @@ class Tap(nn.Module):
         ('1', 'an equal share over positions', 'the identity')
         """
         if isinstance(self.neutral, frozenset):
-            return f"an equal share over {_named(self.neutral)}"
+            return f"an equal share over {_join_names(self.neutral)}"
         return "the identity" if self.neutral is None else f"{self.neutral:g}"
 
-    def level(self, map: Tensor) -> float:
+    def level(self, values: Tensor) -> float:
         """The number that a map of that shape has everywhere when it does nothing; NaN for a grid, which has none.
 
         >>> Tap("spatial", shares="position").level(torch.zeros(2, 1, 4, 5))
         0.05
         """
         if isinstance(self.neutral, frozenset):
-            spans = (self.kind.span(axis, map.ndim) for axis in self.neutral)
-            return 1 / math.prod(map.shape[dimension] for span in spans for dimension in span)
+            spans = (self.kind.span(axis, values.ndim) for axis in self.neutral)
+            return 1 / math.prod(values.shape[dimension] for span in spans for dimension in span)
         return math.nan if self.neutral is None else self.neutral
 
-    def nothing(self, map: Tensor) -> Tensor:
+    def nothing(self, values: Tensor) -> Tensor:
         """The map of that shape that does nothing.
 
         >>> Tap("grid").nothing(torch.zeros(1, 2, 2, 2)).flatten().tolist()
         [-0.5, -0.5, 0.5, -0.5, -0.5, 0.5, 0.5, 0.5]
         """
         if self.neutral is not None:
-            return torch.full_like(map, self.level(map))
-        return identity_grid(tuple(map.shape[1:-1]), map).expand_as(map)
+            return torch.full_like(values, self.level(values))
+        return identity_grid(tuple(values.shape[1:-1]), values).expand_as(values)
 
     def _neutral(self, given: float | str | Axis | Iterable[str | Axis] | None) -> float | frozenset[Axis] | None:
         """A number, axes of equal shares, or None for the grid of every position itself."""
@@ -109,17 +109,17 @@ class Tap(nn.Module):
             return None if Axis.POSITION in self.kind.axes else 0.0
         return 1.0
 
-    def forward(self, map: Tensor) -> Tensor:
+    def forward(self, values: Tensor) -> Tensor:
         """The map, or what `replace` makes of it (broadcast to the same shape, in the same dtype, on its device)."""
         if self.replace is not None:
-            map = _fitted(self.replace(map), map)
+            values = _fit(self.replace(values), values)
         if self.sink is not None:
-            self.sink(map)
-        return map
+            self.sink(values)
+        return values
 
     def extra_repr(self) -> str:
         """What `print(module)` shows."""
-        shares = f", shares over {_named(self.shares)}" if self.shares else ""
+        shares = f", shares over {_join_names(self.shares)}" if self.shares else ""
         return f"{self.kind}{shares}, neutral: {self.does_nothing}"
 
     def __getstate__(self) -> dict[str, object]:
@@ -139,18 +139,18 @@ def identity_grid(size: tuple[int, ...], like: Tensor) -> Tensor:
     return torch.stack(tuple(reversed(torch.meshgrid(*axes, indexing="ij"))), -1)
 
 
-def _named(axes: Iterable[Axis]) -> str:
+def _join_names(axes: Iterable[Axis]) -> str:
     return " and ".join(sorted(axis.plural for axis in axes))
 
 
-def _fitted(other: Tensor, map: Tensor) -> Tensor:
-    aligned = zip(reversed(other.shape), reversed(map.shape), strict=False)
-    if other.ndim > map.ndim or any(given != 1 and given != size for given, size in aligned):
+def _fit(other: Tensor, values: Tensor) -> Tensor:
+    aligned = zip(reversed(other.shape), reversed(values.shape), strict=False)
+    if other.ndim > values.ndim or any(given != 1 and given != size for given, size in aligned):
         raise ShapeError(
             f"Tap: `replace` gave a map of shape {tuple(other.shape)}; it must broadcast to the map's own shape "
-            f"{tuple(map.shape)}."
+            f"{tuple(values.shape)}."
         )
-    return other.to(map).expand_as(map)
+    return other.to(values).expand_as(values)
 
 
 def taps(module: nn.Module) -> dict[str, Tap]:

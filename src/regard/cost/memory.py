@@ -88,10 +88,10 @@ def peak_memory(net: nn.Module, example: Tensor) -> int:
         True
     """
     expect_example(net, example)
-    return _allocated(net, example) if example.device.type == "cuda" else _counted(net, example)
+    return _measure_cuda(net, example) if example.device.type == "cuda" else _measure_cpu(net, example)
 
 
-def _counted(net: nn.Module, example: Tensor) -> int:
+def _measure_cpu(net: nn.Module, example: Tensor) -> int:
     step = TrainingStep(net, example)
     step()
     step.optimizer.zero_grad()
@@ -102,7 +102,7 @@ def _counted(net: nn.Module, example: Tensor) -> int:
     return tensors.peak
 
 
-def _allocated(net: nn.Module, example: Tensor) -> int:
+def _measure_cuda(net: nn.Module, example: Tensor) -> int:
     before = torch.cuda.memory_allocated(example.device)
     step = TrainingStep(net, example)
     step()

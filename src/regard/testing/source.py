@@ -98,7 +98,7 @@ class Builds:
                 module = self.factory(channels=channels, **options)
         if not isinstance(module, nn.Module):
             raise OptionError(
-                f"check_attention: {called(self.factory)} returned {type(module).__name__}; it must return an "
+                f"check_attention: {name_of(self.factory)} returned {type(module).__name__}; it must return an "
                 "nn.Module."
             )
         return module.cpu().float()
@@ -119,10 +119,10 @@ class Builds:
         return True
 
 
-def called(factory: object) -> str:
+def name_of(factory: object) -> str:
     """What a sentence calls a class, function or instance.
 
-    >>> called(nn.ReLU()), called(nn.ReLU), called(brief)
+    >>> name_of(nn.ReLU()), name_of(nn.ReLU), name_of(brief)
     ('ReLU', 'ReLU', 'brief')
     """
     while hasattr(factory, "func"):

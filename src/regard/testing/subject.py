@@ -17,7 +17,7 @@ from regard.core.options import at_least
 from regard.core.seeding import key, use_seed
 from regard.testing import inputs
 from regard.testing.outcomes import CheckFailedError, CheckSkippedError, brief
-from regard.testing.source import NONE, Attention, Builds, Copies, Options, Source, called
+from regard.testing.source import NONE, Attention, Builds, Copies, Options, Source, name_of
 
 ExampleInputs = Callable[[int, tuple[int, ...], int], Tensor | tuple[Tensor, ...]]
 
@@ -60,7 +60,7 @@ class Subject:
         return 2 if 2 in self.dims else self.dims[0]
 
     @property
-    def weighs_x(self) -> bool:
+    def only_rescales(self) -> bool:
         """Whether it does no more than to weigh x, as far as is known."""
         facts = self.facts
         only = facts is None or (facts.bare and facts.act == "rescale" and facts.at not in ("conv", "kernel"))
@@ -77,9 +77,9 @@ class Subject:
         self, *, channels: int | None = None, dims: int | None = None, draw: int = 0, options: Options = NONE
     ) -> nn.Module:
         """A new module in training mode, as it starts."""
-        return self._made(channels, dims, draw, options).to(self.device)
+        return self._make(channels, dims, draw, options).to(self.device)
 
-    def _made(self, channels: int | None, dims: int | None, draw: int, options: Options = NONE) -> nn.Module:
+    def _make(self, channels: int | None, dims: int | None, draw: int, options: Options = NONE) -> nn.Module:
         dims = dims or self.main_dims
         if isinstance(self.source, Copies):
             return self.source.make(channels, draw=draw, options=options).train()
@@ -97,17 +97,17 @@ class Subject:
         known = {name: value for name, value in given.items() if value is not inspect.Parameter.empty}
         return kind.count(channels, **known | ({"dims": dims} if "dims" in options else {}))
 
-    def stirred(self, *, draw: int = 0, channels: int | None = None, dims: int | None = None) -> nn.Module:
+    def stir(self, *, draw: int = 0, channels: int | None = None, dims: int | None = None) -> nn.Module:
         """A new module as training might have left it: nothing is still 0 or 1, a `strength` is 1/2.
 
         The noise of a weight is scaled by its fan-in, so that the features keep their magnitude.
         """
-        module = self._made(channels, dims, draw)
+        module = self._make(channels, dims, draw)
         with use_seed("regard.testing", "stir", draw), torch.no_grad():
             for parameter in filter(torch.is_floating_point, module.parameters()):
                 fan_in = parameter[0].numel() if parameter.ndim > 1 and len(parameter) else 1
                 parameter.add_(torch.randn_like(parameter), alpha=0.25 if fan_in == 1 else 0.5 / math.sqrt(fan_in or 1))
-        return awake(module).to(self.device)
+        return wake(module).to(self.device)
 
     def inputs(
         self, size: tuple[int, ...] | None = None, *, batch: int = 2, channels: int | None = None, draw: int = 0
@@ -167,7 +167,7 @@ def _sampling(device: torch.device, *parts: str) -> Iterator[None]:
         yield
 
 
-def awake(module: nn.Module) -> nn.Module:
+def wake(module: nn.Module) -> nn.Module:
     """The module with every `strength` set to 1/2, so that one which starts as the identity does something."""
     with torch.no_grad():
         for parameter in strengths(module).values():
@@ -191,7 +191,7 @@ def subject_of(
 ) -> Subject:
     """Finds out what `attention` promises; see `check_attention` for the arguments and errors."""
     source = _source(attention)
-    example = attention if isinstance(attention, nn.Module) else _built(source, attention, channels)
+    example = attention if isinstance(attention, nn.Module) else _build(source, attention, channels)
     if any(is_lazy(p) for p in example.parameters()):
         raise OptionError(
             f"check_attention: {type(example).__name__} has parameters whose shapes its first input decides; "
@@ -226,13 +226,13 @@ def _source(attention: Attention) -> Source:
     )
 
 
-def _built(source: Source, attention: Attention, channels: int | None) -> nn.Module:
+def _build(source: Source, attention: Attention, channels: int | None) -> nn.Module:
     try:
         return source.make(channels or DEFAULT_CHANNELS)
     except RegardError:
         raise
     except Exception as error:
-        name = called(attention)
+        name = name_of(attention)
         raise OptionError(
             f"check_attention: {name} cannot be built from {channels or DEFAULT_CHANNELS} channels "
             f"({brief(error)}). Pass a function of the number of channels: lambda channels: {name}(...)."

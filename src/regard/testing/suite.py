@@ -31,7 +31,7 @@ CHECKS: Mapping[str, Callable[[Subject], None]] = MappingProxyType(
         "export": capture.export,
         "onnx": capture.onnx,
         "deepcopy": copies.deepcopy,
-        "pickle": copies.pickled,
+        "pickle": copies.pickling,
         "state_dict": copies.state_dict,
         "batch_independence": behaviour.batch_independence,
         "determinism": behaviour.determinism,
@@ -104,7 +104,7 @@ def check_attention(
         passed  shapes
         failed  batch_independence  beside two other images in the batch a value of y is ...
     """
-    chosen, where = _chosen(checks), resolve_device(device)
+    chosen, where = _choose(checks), resolve_device(device)
     with warnings.catch_warnings(), use_seed("regard.testing"), torch.enable_grad(), _full_float32(where):
         warnings.simplefilter("ignore")
         checked = subject_of(
@@ -121,7 +121,7 @@ def check_attention(
     return report
 
 
-def _chosen(checks: Iterable[str] | None) -> tuple[str, ...]:
+def _choose(checks: Iterable[str] | None) -> tuple[str, ...]:
     """The names asked for, in the order of `CHECKS`."""
     if checks is None:
         return tuple(name for name in CHECKS if name not in OPT_IN)

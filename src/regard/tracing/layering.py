@@ -66,10 +66,10 @@ def place(
     spacing = spacing or Spacing()
     ranks = _ranks(list(sizes), edges, spine[:1])
     chains = _chains(ranks, edges)
-    fixed = {*spine, *_between(edges, chains, spine)}
+    fixed = {*spine, *_waypoints(edges, chains, spine)}
     rows = _rows(ranks, chains)
     links = [pair for chain in chains for pair in itertools.pairwise(chain)]
-    rows = _ordered(rows, links, fixed)
+    rows = _order(rows, links, fixed)
     across = _across(rows, links, sizes, fixed, spacing)
     tops, heights = _tops(rows, sizes, spacing)
     level = {name: i for i, row in enumerate(rows) for name in row}
@@ -104,7 +104,7 @@ def _chains(ranks: Mapping[str, int], edges: Sequence[tuple[str, str]]) -> list[
     ]
 
 
-def _between(edges: Sequence[tuple[str, str]], chains: list[list[str]], spine: Sequence[str]) -> set[str]:
+def _waypoints(edges: Sequence[tuple[str, str]], chains: list[list[str]], spine: Sequence[str]) -> set[str]:
     """The waypoints of the edges along the spine."""
     along = set(itertools.pairwise(spine))
     return {name for edge, chain in zip(edges, chains, strict=True) if edge in along for name in chain[1:-1]}
@@ -121,7 +121,7 @@ def _rows(ranks: Mapping[str, int], chains: list[list[str]]) -> list[list[str]]:
     return rows
 
 
-def _ordered(rows: list[list[str]], links: list[tuple[str, str]], fixed: set[str]) -> list[list[str]]:
+def _order(rows: list[list[str]], links: list[tuple[str, str]], fixed: set[str]) -> list[list[str]]:
     """The rows in the order with the fewest crossings of several sweeps, what is fixed first."""
     above: dict[str, list[str]] = {}
     below: dict[str, list[str]] = {}
@@ -132,14 +132,14 @@ def _ordered(rows: list[list[str]], links: list[tuple[str, str]], fixed: set[str
     best, fewest = rows, _crossings(rows, below)
     for sweep in range(SWEEPS):
         down = sweep % 2 == 0
-        rows = _swept(rows, above if down else below, fixed, down=down)
+        rows = _sweep(rows, above if down else below, fixed, down=down)
         crossings = _crossings(rows, below)
         if crossings < fewest:
             best, fewest = rows, crossings
-    return _swapped(best, above, below, fixed)
+    return _swap(best, above, below, fixed)
 
 
-def _swept(rows: list[list[str]], near: Mapping[str, list[str]], fixed: set[str], *, down: bool) -> list[list[str]]:
+def _sweep(rows: list[list[str]], near: Mapping[str, list[str]], fixed: set[str], *, down: bool) -> list[list[str]]:
     """The rows, each sorted by where the neighbours of its names stand in the row before."""
     swept: list[list[str]] = []
     before: dict[str, int] = {}
@@ -153,7 +153,7 @@ def _swept(rows: list[list[str]], near: Mapping[str, list[str]], fixed: set[str]
     return swept if down else swept[::-1]
 
 
-def _swapped(
+def _swap(
     rows: list[list[str]], above: Mapping[str, list[str]], below: Mapping[str, list[str]], fixed: set[str]
 ) -> list[list[str]]:
     """The rows after every swap of two neighbours that saves a crossing."""

@@ -137,7 +137,7 @@ class Operations:
 
     def shares(self, module: str) -> bool:
         """Whether a Python module is one that several mechanisms share."""
-        return _shared(module, self.house)
+        return _is_shared(module, self.house)
 
     def pairs(self, node: Node) -> tuple[Pair, ...]:
         """Each size of a node's result in both runs."""
@@ -194,7 +194,7 @@ def house_of(mechanism: type[OnFeatures]) -> frozenset[str]:
     return frozenset(".".join(parts[:i]) for i in range(1, len(parts) - 1))
 
 
-def _shared(module: str, house: frozenset[str]) -> bool:
+def _is_shared(module: str, house: frozenset[str]) -> bool:
     return module.rpartition(".")[0] in house
 
 
@@ -262,7 +262,7 @@ class _Callers(TorchFunctionMode):
         frame = sys._getframe(1)
         while frame is not None:
             module = frame.f_globals.get("__name__", "")
-            if _shared(module, self._house):
+            if _is_shared(module, self._house):
                 calls.append(Call(module, frame.f_code.co_name, self._number(frame)))
             frame = frame.f_back  # type: ignore[assignment]
         with annotate({"calls": tuple(reversed(calls))}):

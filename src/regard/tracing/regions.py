@@ -58,15 +58,15 @@ def _region(title: str, nodes: frozenset[Node], unit: bool, operations: Operatio
     """The region of these nodes, where it passes no map, does more than one thing, and has one result."""
     visible = [n for n in nodes if n in shown]
     steps = [n for n in visible if operation(n) not in VIEWS]
-    mixes = [n for n in steps if operation(n) in PRODUCTS and "product" not in title and _learned(n, operations)]
+    mixes = [n for n in steps if operation(n) in PRODUCTS and "product" not in title and _is_learned(n, operations)]
     results = [n for n in visible if any(user not in nodes for user in n.users)]
-    alone = unit or not any(operation(n) in LAYERS and _learned(n, operations) for n in steps)
+    alone = unit or not any(operation(n) in LAYERS and _is_learned(n, operations) for n in steps)
     if any(n in operations.maps for n in nodes) or not (len(steps) > 1 or mixes) or len(results) != 1 or not alone:
         return None
     return Region(title, nodes, results[0], unit)
 
 
-def _learned(node: Node, operations: Operations) -> bool:
+def _is_learned(node: Node, operations: Operations) -> bool:
     """Whether it reads something learned."""
     return any(operations.origins[n] == LEARNED for n in operands(node))
 

@@ -57,11 +57,11 @@ class Sizes:
         """One size: a number where it is the same in both runs or nothing that has a name."""
         if pair[0] == pair[1]:
             return str(pair[0])
-        for name, named in self._named().items():
+        for name, named in self._name_axis().items():
             found = _part(name, pair, named)
             if found:
                 return found
-        for name, named in self._named().items():
+        for name, named in self._name_axis().items():
             if 0 < pair[0] - named[0] == pair[1] - named[1] <= FEW:
                 return f"{name} + {pair[0] - named[0]}"
         return str(pair[0])
@@ -77,7 +77,7 @@ class Sizes:
             return "positions"
         return next((name for name, pair in self.axes.items() if together == pair), "")
 
-    def _named(self) -> dict[str, Pair]:
+    def _name_axis(self) -> dict[str, Pair]:
         """Every size with a name, the simple ones first."""
         axes = self.axes
         names = {"c": self.channels} | dict(axes)

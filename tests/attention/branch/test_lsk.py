@@ -80,7 +80,7 @@ def test_every_position_chooses_between_the_branches():
     module.select.sink = seen.append
     module(x)
     assert seen[0].shape == (2, 2, 1, 5, 6)
-    module.select.replace = lambda map: torch.tensor([1.0, 0.0]).reshape(1, 2, 1, 1, 1)
+    module.select.replace = lambda values: torch.tensor([1.0, 0.0]).reshape(1, 2, 1, 1, 1)
     near = module.expand(module.reduce_near(module.near(x)))
     torch.testing.assert_close(module(x), x * near)
 

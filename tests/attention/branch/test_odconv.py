@@ -145,7 +145,7 @@ def test_what_the_authors_leave_out_has_no_layer_and_no_map():
 def test_the_four_maps_have_their_shapes():
     module, seen = drawn(ODConv(6, out_channels=4)), {}
     for name in ("inputs", "outputs", "places", "select"):
-        getattr(module, name).sink = lambda map, name=name: seen.update({name: tuple(map.shape)})
+        getattr(module, name).sink = lambda values, name=name: seen.update({name: tuple(values.shape)})
     module(features(2, 6, 5, 4))
     assert seen == {
         "inputs": (2, 6, 1, 1),

@@ -125,7 +125,7 @@ def test_the_maps_are_a_gate_and_a_weight_of_every_value():
     module, x, seen = drawn(CPCA(6)), features(2, 6, 5, 4), []
     module.channel.sink = module.gate.sink = seen.append
     y = module(x)
-    assert [tuple(map.shape) for map in seen] == [(2, 6, 1, 1), (2, 6, 5, 4)]
+    assert [tuple(values.shape) for values in seen] == [(2, 6, 1, 1), (2, 6, 5, 4)]
     torch.testing.assert_close(y, x * seen[0] * seen[1], rtol=1e-12, atol=1e-12)
 
 

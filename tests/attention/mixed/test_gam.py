@@ -29,9 +29,9 @@ def formula(x, p, groups=1, linear=False, statistics=None):
             hidden = relu(p["reduce.weight"] @ vector + p["reduce.bias"])
             own[(n, slice(None), *place)] = p["expand.weight"] @ hidden + p["expand.bias"]
     x = x * (own if linear else sigmoid(own))
-    map = sigmoid(norm("expand_norm", conv("expand", relu(norm("reduce_norm", conv("reduce", x))))))
+    values = sigmoid(norm("expand_norm", conv("expand", relu(norm("reduce_norm", conv("reduce", x))))))
     order = np.arange(x.shape[1]).reshape(groups, -1).T.ravel()
-    return x * map[:, order]
+    return x * values[:, order]
 
 
 @pytest.mark.parametrize("shape", [(3, 8, 7, 5), (2, 8, 9), (2, 8, 3, 4, 2), (1, 8, 1, 1)])
@@ -86,7 +86,7 @@ def test_both_maps_weigh_every_value():
     for tap in taps(module).values():
         tap.sink = seen.append
     y = module(x)
-    assert [map.shape for map in seen] == [x.shape, x.shape]
+    assert [values.shape for values in seen] == [x.shape, x.shape]
     torch.testing.assert_close(y, x * seen[0] * seen[1], rtol=1e-12, atol=0)
 
 

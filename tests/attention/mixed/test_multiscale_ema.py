@@ -70,9 +70,9 @@ def test_the_default_number_of_groups_divides_the_channels(channels, groups):
 def test_the_maps_are_those_of_the_groups_and_of_their_strips():
     module, x, seen = drawn(MultiscaleEMA(6, groups=3)), features(2, 6, 5, 4), {}
     for name, tap in (("rows", module.strips[0]), ("columns", module.strips[1]), ("spatial", module.spatial)):
-        tap.sink = lambda map, name=name: seen.update({name: map})
+        tap.sink = lambda values, name=name: seen.update({name: values})
     y = module(x)
-    assert {name: tuple(map.shape) for name, map in seen.items()} == {
+    assert {name: tuple(values.shape) for name, values in seen.items()} == {
         "rows": (2, 6, 5, 1),
         "columns": (2, 6, 1, 4),
         "spatial": (2, 3, 5, 4),

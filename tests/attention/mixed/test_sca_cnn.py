@@ -137,7 +137,7 @@ def test_the_maps_start_near_uniform():
 def test_each_map_shares_one_budget():
     module, x, seen = drawn(SCACNN(6, hidden=5)), features(2, 6, 7, 5), {}
     for path, tap in taps(module).items():
-        tap.sink = lambda map, path=path: seen.setdefault(path, map)
+        tap.sink = lambda values, path=path: seen.setdefault(path, values)
     module(x)
     assert seen["channel"].shape == (2, 6, 1, 1)
     assert seen["spatial"].shape == (2, 1, 7, 5)

@@ -129,9 +129,9 @@ def test_weights_of_the_authors_code_come_and_go():
 def test_the_maps_have_their_shapes_and_are_applied():
     module, x, seen = drawn(SCSA(8, heads=2)), features(2, 8, 9, 7), {}
     for name, tap in {"h": module.strips[0], "w": module.strips[1], "a": module.affinity, "g": module.gate}.items():
-        tap.sink = lambda map, name=name: seen.update({name: map})
+        tap.sink = lambda values, name=name: seen.update({name: values})
     y = module(x)
-    assert {n: tuple(map.shape) for n, map in seen.items()} == {
+    assert {n: tuple(values.shape) for n, values in seen.items()} == {
         **{"h": (2, 8, 9, 1), "w": (2, 8, 1, 7), "a": (2, 2, 4, 4), "g": (2, 8, 1, 1)}
     }
     torch.testing.assert_close(seen["a"].sum(-1), torch.ones(2, 2, 4, dtype=torch.float64))

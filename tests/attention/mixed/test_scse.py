@@ -54,7 +54,7 @@ def test_neutral_maps_do_nothing(combine, neutral):
     assert list(taps(module)) == ["channel.gate", "spatial.gate"]
     for tap in taps(module).values():
         assert tap.neutral == neutral
-        tap.replace = lambda map, tap=tap: torch.full_like(map, tap.neutral)
+        tap.replace = lambda values, tap=tap: torch.full_like(values, tap.neutral)
     assert torch.equal(module(x), x)
 
 

@@ -74,9 +74,9 @@ def test_it_starts_with_one_map_for_all():
 def test_one_half_is_weighed_by_channels_and_one_by_values():
     module, seen = drawn(Shuffle(12, groups=3)), {}
     for path, tap in taps(module).items():
-        tap.sink = lambda map, path=path: seen.setdefault(path, map)
+        tap.sink = lambda values, path=path: seen.setdefault(path, values)
     module(features(2, 12, 3, 4))
-    assert {path: tuple(map.shape) for path, map in seen.items()} == {
+    assert {path: tuple(values.shape) for path, values in seen.items()} == {
         "channel": (2, 6, 1, 1),
         "spatial": (2, 6, 3, 4),
     }

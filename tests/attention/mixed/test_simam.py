@@ -47,7 +47,7 @@ def test_a_value_like_its_channel_gets_the_lowest_map(unbiased):
         assert y.flatten().tolist() == pytest.approx([7 / (1 + math.exp(-0.5))] * x.numel())
         (gradient,) = torch.autograd.grad(y.sum(), x)
         assert gradient.isfinite().all()
-    assert all(map.min() > LOWEST for map in seen)
+    assert all(values.min() > LOWEST for values in seen)
 
 
 def test_it_has_no_parameters():

@@ -62,7 +62,7 @@ def test_it_starts_as_the_authors_networks():
     torch.manual_seed(0)
     module, x, seen = Triplet(8), torch.randn(2, 8, 5, 4), {}
     for path, tap in taps(module).items():
-        tap.sink = lambda map, path=path: seen.setdefault(path, map)
+        tap.sink = lambda values, path=path: seen.setdefault(path, values)
     module(x)
     assert (seen["branches.2.gate"] == 0.5).all()
     assert not (seen["branches.0.gate"] == 0.5).all()
@@ -78,7 +78,7 @@ def test_each_map_is_shared_along_the_axis_that_was_pooled():
         tap.sink = seen.append
     x = features(2, 6, 3, 4)
     y = module(x)
-    assert [tuple(map.shape) for map in seen] == [(2, 6, 1, 4), (2, 6, 3, 1), (2, 1, 3, 4)]
+    assert [tuple(values.shape) for values in seen] == [(2, 6, 1, 4), (2, 6, 3, 1), (2, 1, 3, 4)]
     torch.testing.assert_close(y, x * (seen[0] + seen[1] + seen[2]) / 3, rtol=1e-12, atol=0)
     assert [tap.kind.name for tap in taps(module).values()] == ["mixed", "mixed", "spatial"]
 

@@ -36,8 +36,8 @@ def formula(x, g, p, s, *, norm=False, output=False):
     fine = after(convolve(filled, p["embed.weight"], p.get("embed.bias"), stride=s), "norm")
     coarse = after(convolve(g, p["embed_signal.weight"], p["embed_signal.bias"]), "norm_signal")
     both = relu(fine + resized(coarse, fine.shape[2:]))
-    map = sigmoid(after(convolve(both, p["score.weight"], p["score.bias"]), "norm_score"))
-    y = x * resized(map, x.shape[2:])
+    values = sigmoid(after(convolve(both, p["score.weight"], p["score.bias"]), "norm_score"))
+    y = x * resized(values, x.shape[2:])
     if not output:
         return y
     y = convolve(y, p["output.0.weight"], p["output.0.bias"])
@@ -82,8 +82,8 @@ class GridAttention(torch.nn.Module):
     def forward(self, x, g):
         fine = self.theta(x)
         both = torch.relu(fine + functional.interpolate(self.phi(g), fine.shape[2:], mode=self.mode))
-        map = functional.interpolate(torch.sigmoid(self.psi(both)), x.shape[2:], mode=self.mode)
-        return self.W(map * x)
+        values = functional.interpolate(torch.sigmoid(self.psi(both)), x.shape[2:], mode=self.mode)
+        return self.W(values * x)
 
 
 @pytest.mark.parametrize(("size", "coarse"), [((8, 6), (4, 3)), ((8, 6), (2, 2)), ((4, 6, 2), (2, 3, 1))])

@@ -108,7 +108,7 @@ def test_the_count_of_the_published_head():
 
 def test_places_are_resampled_for_other_sizes():
     module, x = drawn(AttentionPool(6, size=(2, 2))), features(1, 6, 4, 6)
-    places = module._places((4, 6))
+    places = module._embedding((4, 6))
     wanted = functional.interpolate(module.position[1:].t().reshape(1, 6, 2, 2), (4, 6), mode="bilinear")
     torch.testing.assert_close(places[1:], wanted.reshape(6, 24).t())
     assert torch.equal(places[0], module.position[0])

@@ -47,8 +47,8 @@ def look(x, p, norm):
 @pytest.mark.parametrize("apply", ["residual", "gate"])
 def test_it_is_the_papers_formula(shape, norm, apply):
     module, x = drawn(CAA(3, norm=norm, apply=apply, dims=len(shape) - 2)), features(*shape)
-    map = look(x.numpy(), arrays(module), norm)
-    assert_equal(module(x), x.numpy() * (1 + map if apply == "residual" else map), rtol=1e-10)
+    values = look(x.numpy(), arrays(module), norm)
+    assert_equal(module(x), x.numpy() * (1 + values if apply == "residual" else values), rtol=1e-10)
 
 
 class Layer(torch.nn.Module):

@@ -68,10 +68,10 @@ def test_every_pass_has_a_tap_of_its_own():
     for tap in found.values():
         tap.sink = seen.append
     module(x)
-    assert [map.shape for map in seen] == [(2, 1, 3, 5, 8)] * 2
-    for map in seen:
-        torch.testing.assert_close(map.sum(-1), torch.ones(2, 1, 3, 5).double())
-        assert all((map[:, :, i, :, i] == 0).all() for i in range(3))
+    assert [values.shape for values in seen] == [(2, 1, 3, 5, 8)] * 2
+    for values in seen:
+        torch.testing.assert_close(values.sum(-1), torch.ones(2, 1, 3, 5).double())
+        assert all((values[:, :, i, :, i] == 0).all() for i in range(3))
 
 
 def test_the_authors_state_dict_is_read_and_written():

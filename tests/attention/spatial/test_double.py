@@ -17,7 +17,7 @@ def formula(x, p):
             p[f"{name}.weight"] @ image + p[f"{name}.bias"][:, None]
             for name in ("reduce", "gather_score", "distribute_score")
         )
-        descriptors = [sum(s * z for s, z in zip(softmax(map, 0), reduced.T, strict=True)) for map in places]
+        descriptors = [sum(s * z for s, z in zip(softmax(values, 0), reduced.T, strict=True)) for values in places]
         for i in range(image.shape[1]):
             mixture = sum(s * g for s, g in zip(softmax(choices[:, i], 0), descriptors, strict=True))
             y[b, :, i] = image[:, i] + p["expand.weight"] @ mixture + p["expand.bias"]

@@ -44,7 +44,7 @@ SHAPES = [(2, 6, 4, 3), (2, 6, 5), (1, 6, 2, 3, 2), (1, 6, 1, 1), (1, 6, 1, 7)]
 @pytest.mark.parametrize("options", [{}, {"heads": 3, "bias": False}, {"heads": 6, "residual": False}])
 def test_it_is_the_papers_formula(shape, watched, options):
     module, x = drawn(MultiHead(6, dims=len(shape) - 2, **options)), features(*shape)
-    module.map.sink = (lambda map: None) if watched else None
+    module.map.sink = (lambda values: None) if watched else None
     h = gathered(x.numpy(), arrays(module), options.get("heads", 2))
     assert_equal(module(x), h if options.get("residual") is False else x.numpy() + h)
 
@@ -54,7 +54,7 @@ def test_it_is_the_papers_formula(shape, watched, options):
 @pytest.mark.parametrize("window", [1, 3, 9])
 def test_relative_positions_are_those_of_attention_augmented_convolution(shape, watched, window):
     module = drawn(MultiHead(6, heads=2, position="relative", window=window, dims=len(shape) - 2))
-    module.map.sink = (lambda map: None) if watched else None
+    module.map.sink = (lambda values: None) if watched else None
     x = features(*shape)
     assert_equal(module(x), x.numpy() + gathered(x.numpy(), arrays(module), 2, window))
 
@@ -113,7 +113,7 @@ def test_the_offsets_begin_with_length_one():
 def test_while_nobody_looks_no_map_of_all_pairs_is_made(position):
     module, x = MultiHead(8, heads=1, position=position, window=4), torch.randn(1, 8, 32, 32)
     assert largest_of_a_step(module, x) < 1024 * 1024 / 8
-    module.map.sink = lambda map: None
+    module.map.sink = lambda values: None
     assert largest_of_a_step(module, x) >= 1024 * 1024
 
 

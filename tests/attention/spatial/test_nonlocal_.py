@@ -59,7 +59,7 @@ def added(x, p, form, scale, subsample):
 @pytest.mark.parametrize("watched", [False, True])
 def test_it_is_the_papers_formula(shape, form, subsample, watched):
     module, x = drawn(NonLocal(6, form=form, subsample=subsample)), 0.5 * features(*shape)
-    module.map.sink = (lambda map: None) if watched else None
+    module.map.sink = (lambda values: None) if watched else None
     p, z = arrays(module), x.numpy()
     h = added(z, p, form, 6**-0.5 if form == "gaussian" else 3**-0.5, subsample)
     norm = [p[f"norm.{name}"] for name in ("running_mean", "running_var", "weight", "bias")]
@@ -147,7 +147,7 @@ def test_it_begins_without_effect_and_with_identity_one_step_away(form, norm):
 def test_while_nobody_looks_no_map_of_all_pairs_is_made(form):
     module, x = NonLocal(8, form=form, start="identity"), torch.randn(1, 8, 20, 20)
     assert largest_of_a_step(module, x) < 400 * 400 / 4
-    module.map.sink = lambda map: None
+    module.map.sink = lambda values: None
     with Largest() as largest:
         module(x)
     assert largest.numel >= 400 * 400

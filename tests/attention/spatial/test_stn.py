@@ -70,10 +70,10 @@ def test_it_is_the_papers_formula(shape, padding):
 @pytest.mark.parametrize("padding", ["zeros", "border"])
 def test_torch_agrees_with_its_gradients(size, padding):
     module, results = calmed(STN(3, padding=padding, dims=len(size))), []
-    theta = module._chosen(features(2, 3, *size)).detach()
+    theta = module._localise(features(2, 3, *size)).detach()
 
     def theirs(x):
-        theta = module._chosen(x).unflatten(1, (len(size), len(size) + 1))
+        theta = module._localise(x).unflatten(1, (len(size), len(size) + 1))
         grid = functional.affine_grid(theta, x.shape, align_corners=False)
         return functional.grid_sample(x, grid, "bilinear", padding, align_corners=False)
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from regard.attention.large_kernels import LargeKernelGate, decomposed
+from regard.attention.large_kernels import LargeKernelGate, decompose
 from regard.attention.layers import convolution, sigmoid
 from regard.attention.strips import depthwise_convolution
 from regard.core import Facts, Paper, Start, Tap
@@ -79,7 +79,7 @@ class LSK(LargeKernelGate):
     ) -> None:
         super().__init__(channels, dims=dims, start=start)
         conv, hidden = convolution("lsk", dims), max(1, channels // 2)
-        dense, dilated = decomposed("lsk", kernel_size, dilation, rounded_up=True)
+        dense, dilated = decompose("lsk", kernel_size, dilation, rounded_up=True)
         self.near = depthwise_convolution("lsk", dims, channels, dense)
         self.far = depthwise_convolution("lsk", dims, channels, dilated, dilation=dilation)
         self.reduce_near = conv(channels, hidden, 1)

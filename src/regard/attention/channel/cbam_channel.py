@@ -97,7 +97,7 @@ class CBAMChannel(Rescaling):
         start: Start = "paper",
     ) -> None:
         super().__init__(channels, start=start)
-        self.pools = _checked(pools)
+        self.pools = _check_pools(pools)
         self.reduce, self.expand = bottleneck("cbam_channel", channels, reduction, bias, hidden, min_hidden)
         self.gate = Tap("gate")
         self.reset_parameters()
@@ -117,7 +117,7 @@ class CBAMChannel(Rescaling):
         return self.rescale(x, self.gate, sigmoid(torch.stack(scores).sum(0)))
 
 
-def _checked(pools: tuple[Pool, ...]) -> tuple[Pool, ...]:
+def _check_pools(pools: tuple[Pool, ...]) -> tuple[Pool, ...]:
     """The pools where they are some of those there are, each once."""
     if not isinstance(pools, tuple) or not pools or len(set(pools)) < len(pools):
         raise OptionError(

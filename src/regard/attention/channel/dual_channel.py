@@ -80,5 +80,5 @@ class DualChannel(Features):
         products = wide_product(values, values.transpose(1, 2))
         # A softmax does not see what is added to all its logits: max - x x' and -x x' are the same to it.
         shares = softmax(-products if self.energy == "difference" else products, -1)
-        map = self.map(shares.unsqueeze(1)).squeeze(1)
-        return self.gamma * wide_product(map, values).reshape(x.shape)
+        attn = self.map(shares.unsqueeze(1)).squeeze(1)
+        return self.gamma * wide_product(attn, values).reshape(x.shape)

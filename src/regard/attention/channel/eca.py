@@ -116,10 +116,10 @@ class ECA(Rescaling):
     def _logits(self, row: Tensor) -> Tensor:
         """The logits (b, 1, c) of a row of means."""
         if self.hidden is None:
-            return self.conv(self._padded(in_dtype_of(self.conv.weight, row)))
-        return self.join(self._padded(relu(self.spread(row))))
+            return self.conv(self._pad(in_dtype_of(self.conv.weight, row)))
+        return self.join(self._pad(relu(self.spread(row))))
 
-    def _padded(self, row: Tensor) -> Tensor:
+    def _pad(self, row: Tensor) -> Tensor:
         """The row, with `circular` continued at both ends by its own values, more than once where it is short."""
         if self.padding == "zeros" or self.reach == 0:
             return row

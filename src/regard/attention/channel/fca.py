@@ -104,9 +104,9 @@ class FCA(Rescaling):
     def forward(self, x: Tensor) -> Tensor:
         """x with every channel weighed."""
         self.expect(x)
-        return self.rescale(x, self.gate, sigmoid(self.expand(relu(self.reduce(self._transformed(x))))))
+        return self.rescale(x, self.gate, sigmoid(self.expand(relu(self.reduce(self._transform(x))))))
 
-    def _transformed(self, x: Tensor) -> Tensor:
+    def _transform(self, x: Tensor) -> Tensor:
         """One coefficient (b, c) of each channel's discrete cosine transform."""
         x = widen(x) if self.size is None else average(widen(x), (self.size, self.size))
         return (x * cosines(self.waves, tuple(x.shape[2:]), like=x)).sum((2, 3))

@@ -129,8 +129,8 @@ class GC(Rescaling):
             shares = softmax(self.score(values.to(dtype)), 2)
         else:
             shares = softmax(torch.zeros_like(widen(values[:, :1])), 2)
-        map = self.map(shares.reshape(x.shape[0], 1, *x.shape[2:]))
-        return wide_product(values, map.flatten(2).transpose(1, 2)).squeeze(2).to(dtype)
+        attn = self.map(shares.reshape(x.shape[0], 1, *x.shape[2:]))
+        return wide_product(values, attn.flatten(2).transpose(1, 2)).squeeze(2).to(dtype)
 
 
 def _transform(channels: int, hidden: int, epsilon: float) -> nn.Sequential:

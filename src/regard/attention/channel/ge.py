@@ -119,14 +119,14 @@ class GE(Rescaling):
     def forward(self, x: Tensor) -> Tensor:
         """x with every value weighed."""
         self.expect(x, (self.dims,))
-        logits = widen(self._gathered(x))
+        logits = widen(self._gather(x))
         if self.form == "theta_plus":
             logits = self.expand.logits(relu(self.reduce(relu(logits).movedim(1, -1)))).movedim(-1, 1)
         if self.extent and self.form != "theta_minus":
             logits = over_axes(logits, tuple(x.shape[2:]), _nearest)
         return self.rescale(x, self.gate, sigmoid(logits))
 
-    def _gathered(self, x: Tensor) -> Tensor:
+    def _gather(self, x: Tensor) -> Tensor:
         """A value for each channel and cell; without parameters for each position already."""
         if self.form == "theta_minus" and self.extent == 0:
             (mean,) = squeeze_positions(x, "mean")

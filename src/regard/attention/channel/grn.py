@@ -80,6 +80,6 @@ class GRN(Features):
         self.expect(x)
         sizes = torch.linalg.vector_norm(widen(x).flatten(2), dim=2)
         shares = sizes / (sizes.mean(1, keepdim=True) + self.epsilon)
-        map = self.response(over_positions(shares, x))
+        response = self.response(over_positions(shares, x))
         gamma, beta = (widen(values).reshape(-1, *(1,) * (x.ndim - 2)) for values in (self.gamma, self.beta))
-        return self.add(x, apply_gate(widen(x), gamma * map) + beta)
+        return self.add(x, apply_gate(widen(x), gamma * response) + beta)

@@ -69,7 +69,7 @@ class Static(Rescaling):
             raise OptionError(
                 f"static: size={size!r} is not allowed with shape='channel'; it is the grid of 'spatial'."
             )
-        spatial, grid = shape == "spatial", (7, 7) if size is None else _checked(size)
+        spatial, grid = shape == "spatial", (7, 7) if size is None else _check_size(size)
         self._dims = (len(grid),) if spatial else self.facts.dims
         self.logits = nn.Parameter(torch.empty(grid if spatial else (channels,)))
         self.gate = Tap("spatial" if spatial else "gate")
@@ -90,7 +90,7 @@ class Static(Rescaling):
         return self.rescale(x, self.gate, gate)
 
 
-def _checked(size: tuple[int, ...]) -> tuple[int, ...]:
+def _check_size(size: tuple[int, ...]) -> tuple[int, ...]:
     """The size of the grid where it is one."""
     if not isinstance(size, tuple) or len(size) not in Static.facts.dims:
         raise OptionError(f"static: size={size!r} is not allowed; it must be 1 to 3 numbers, for example (7, 7).")

@@ -79,21 +79,21 @@ class MultiscaleEMA(Rescaling):
         self.expect(x, (self.dims,))
         grouped = x.reshape(-1, self.channels // self.groups, *x.shape[2:])
         along, around = self._along(grouped), self.around(grouped)
-        logits = _seen(along, around) + _seen(around, along)
+        logits = _cross_score(along, around) + _cross_score(around, along)
         gate = self.show(x, self.spatial, sigmoid(logits).reshape(-1, self.groups, *x.shape[2:]))
-        map = gate.unsqueeze(2).expand(-1, -1, self.channels // self.groups, *(-1,) * self.dims)
-        return apply_gate(x, map.reshape(x.shape))
+        wide = gate.unsqueeze(2).expand(-1, -1, self.channels // self.groups, *(-1,) * self.dims)
+        return apply_gate(x, wide.reshape(x.shape))
 
     def _along(self, grouped: Tensor) -> Tensor:
         """The groups, weighed by the strips along each axis, each channel normalised."""
         gated = widen(grouped)
         for axis, (tap, strip) in enumerate(zip(self.strips, axis_means(grouped), strict=True)):
-            map = sigmoid(self.point(laid_along(strip, axis, self.dims)))
-            gated = gated * tap(map.reshape(-1, self.channels, *map.shape[2:])).reshape(map.shape)
+            strip_gate = sigmoid(self.point(laid_along(strip, axis, self.dims)))
+            gated = gated * tap(strip_gate.reshape(-1, self.channels, *strip_gate.shape[2:])).reshape(strip_gate.shape)
         return group_normalise(self.norm, gated)
 
 
-def _seen(one: Tensor, other: Tensor) -> Tensor:
+def _cross_score(one: Tensor, other: Tensor) -> Tensor:
     """(b, 1, ...): the channels of the other view, weighed by the softmax of the means of the one."""
     shares = softmax(widen(one).flatten(2).mean(2), 1)
     return (over_positions(shares, one) * widen(other)).sum(1, keepdim=True)

@@ -115,8 +115,8 @@ class SCACNN(Rescaling):
         self.expect(x)
         self._expect_state(x, state)
         maps = (self._channel_map, self._spatial_map)
-        for map in maps if self.order == "channel-spatial" else reversed(maps):
-            x = apply_gate(x, map(x, state))
+        for compute_gate in maps if self.order == "channel-spatial" else reversed(maps):
+            x = apply_gate(x, compute_gate(x, state))
         return x
 
     def _channel_map(self, x: Tensor, state: Tensor | None) -> Tensor:

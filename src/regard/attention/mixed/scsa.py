@@ -98,8 +98,8 @@ class SCSA(Rescaling):
         """x with every row, every column and every channel weighed."""
         self.expect(x, (self.dims,))
         maps = [self._strip(strip, axis) for axis, strip in enumerate(axis_means(x))]
-        for map in maps:
-            x = apply_gate(x, map)
+        for gate in maps:
+            x = apply_gate(x, gate)
         pooled, windows = _windows(widen(x), self.window)
         pooled = self.norm(pooled, windows).flatten(2).to(self.query.weight.dtype)
         q, k = (self._in_heads(layer(pooled)) for layer in (self.query, self.key))

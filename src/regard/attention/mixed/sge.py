@@ -90,6 +90,6 @@ class SGE(Rescaling):
         deviation = deviation * (bessel(x).sqrt() if self.unbiased else 1)
         weight, bias = (widen(values).reshape(1, -1, *ones) for values in (self.weight, self.bias))
         logits = weight * ((products - centre) / (deviation + EPSILON)) + bias
-        map = self.show(x, self.gate, sigmoid(logits))
+        gate = self.show(x, self.gate, sigmoid(logits))
         share = self.channels // self.groups
-        return apply_gate(x, map.unsqueeze(2).expand(-1, -1, share, *(-1,) * len(ones)).flatten(1, 2))
+        return apply_gate(x, gate.unsqueeze(2).expand(-1, -1, share, *(-1,) * len(ones)).flatten(1, 2))

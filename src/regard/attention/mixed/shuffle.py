@@ -103,7 +103,7 @@ class Shuffle(Features):
         parts = [apply_gate(whole.flatten(1, 2), self._channel_map(whole)).unflatten(1, (self.groups, -1))]
         if self.halves[1]:
             parts.append(apply_gate(each.flatten(1, 2), self._spatial_map(each)).unflatten(1, (self.groups, -1)))
-        return self.blend(x, _shuffled(torch.cat(parts, 2).flatten(1, 2)))
+        return self.blend(x, _shuffle(torch.cat(parts, 2).flatten(1, 2)))
 
     def _channel_map(self, x: Tensor) -> Tensor:
         """(b, channels, 1, ...): of halves (b, groups, n, ...)."""
@@ -119,7 +119,7 @@ class Shuffle(Features):
         return self.spatial(sigmoid(scores).unflatten(0, x.shape[:2]).flatten(1, 2))
 
 
-def _shuffled(x: Tensor) -> Tensor:
+def _shuffle(x: Tensor) -> Tensor:
     """The channels of x's first and second half in turn; of an odd number the last one stays."""
     half = x.shape[1] // 2
     first, second = x[:, : x.shape[1] - half], x[:, x.shape[1] - half :]

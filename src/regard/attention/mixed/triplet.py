@@ -101,8 +101,8 @@ class Triplet(Rescaling):
             assert isinstance(branch, _Branch)
             maps.append(self.show(x, branch.gate, sigmoid(branch(x.transpose(1, axis))).transpose(1, axis)))
         total = maps[0]
-        for map in maps[1:]:
-            total = total + map
+        for gate in maps[1:]:
+            total = total + gate
         return apply_gate(x, total / len(maps))
 
 

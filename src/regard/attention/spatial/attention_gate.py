@@ -130,7 +130,7 @@ class AttentionGate(Rescaling):
     def forward(self, x: Tensor, signal: Tensor | None = None) -> Tensor:
         """x with every position weighed."""
         self.expect(x, (self.dims,))
-        signal = self._expected(x, signal)
+        signal = self._expect_signal(x, signal)
         fine = self.norm(self.embed(pad(x, (0, self.subsample - 1) * self.dims)))
         coarse = self.norm_signal(self.embed_signal(signal))
         both = torch.relu(widen(fine) + interpolate(widen(coarse), tuple(fine.shape[2:])))
@@ -138,7 +138,7 @@ class AttentionGate(Rescaling):
         y = self.rescale(x, self.gate, interpolate(agreement, tuple(x.shape[2:])))
         return y if self.output is None else self.blend(x, self.output(y))
 
-    def _expected(self, x: Tensor, signal: Tensor | None) -> Tensor:
+    def _expect_signal(self, x: Tensor, signal: Tensor | None) -> Tensor:
         if signal is None and self.signal_channels != self.channels:
             raise ShapeError(
                 f"attention_gate: there is no signal, and x has {self.channels} channels where a signal has "

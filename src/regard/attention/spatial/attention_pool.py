@@ -125,8 +125,8 @@ class AttentionPool(Features):
         logits = wide_product(query, key.transpose(2, 3)) * query.shape[-1] ** -0.5
         shares = softmax(logits, -1).squeeze(2)
         first = int(self.form == "mean")
-        map = self.map(shares[..., first:].reshape(*shares.shape[:2], *x.shape[2:])).flatten(2)
-        weights = torch.cat([1 - map.sum(-1, keepdim=True), map], -1) if first else map
+        attn = self.map(shares[..., first:].reshape(*shares.shape[:2], *x.shape[2:])).flatten(2)
+        weights = torch.cat([1 - attn.sum(-1, keepdim=True), attn], -1) if first else attn
         pooled = weights.unsqueeze(2).to(value.dtype) @ value
         return self.project(pooled.flatten(1)).to(x.dtype)
 
@@ -141,12 +141,12 @@ class AttentionPool(Features):
             (mean,) = squeeze_positions(x, "mean")
             tokens = torch.cat([mean.to(dtype).unsqueeze(1), tokens], 1)
         if self.position is not None:
-            tokens = tokens + self._places(x.shape[2:]).to(dtype)
+            tokens = tokens + self._embedding(x.shape[2:]).to(dtype)
         if self.token is None:
             return tokens, tokens[:, :1]
         return tokens, self.token.to(dtype).expand(x.shape[0], 1, -1)
 
-    def _places(self, size: tuple[int, ...]) -> Tensor:
+    def _embedding(self, size: tuple[int, ...]) -> Tensor:
         """(tokens, c): the embedding of every token, for that size."""
         assert self.position is not None
         assert self.size is not None

@@ -86,8 +86,8 @@ class CrissCross(Features):
             query, key, value = (
                 layer(tokens).unflatten(1, x.shape[2:]) for layer in (self.query, self.key, self.value)
             )
-            map = tap(_shares(query, key).unsqueeze(1)).squeeze(1)
-            x = self.add(x, self.gamma * _gathered(map, value).movedim(-1, 1))
+            attn = tap(_shares(query, key).unsqueeze(1)).squeeze(1)
+            x = self.add(x, self.gamma * _gather(attn, value).movedim(-1, 1))
         return x
 
 
@@ -100,8 +100,8 @@ def _shares(query: Tensor, key: Tensor) -> Tensor:
     return softmax(torch.cat([column.transpose(1, 2), row], -1), -1)
 
 
-def _gathered(map: Tensor, value: Tensor) -> Tensor:
+def _gather(attn: Tensor, value: Tensor) -> Tensor:
     """(b, h, w, c): the weighted sum over each position's column and row."""
     height = value.shape[1]
-    column, row = map[..., :height].to(value.dtype), map[..., height:].to(value.dtype)
+    column, row = attn[..., :height].to(value.dtype), attn[..., height:].to(value.dtype)
     return (column.transpose(1, 2) @ value.transpose(1, 2)).transpose(1, 2) + row @ value

@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from regard.attention.large_kernels import LargeKernelGate, decomposed
+from regard.attention.large_kernels import LargeKernelGate, decompose
 from regard.attention.layers import convolution
 from regard.attention.strips import depthwise_convolution
 from regard.core import Facts, Paper, Start
@@ -73,7 +73,7 @@ class LKA(LargeKernelGate):
         start: Start = "paper",
     ) -> None:
         super().__init__(channels, dims=dims, start=start)
-        dense, dilated = decomposed("lka", kernel_size, dilation, rounded_up=True)
+        dense, dilated = decompose("lka", kernel_size, dilation, rounded_up=True)
         self.near = depthwise_convolution("lka", dims, channels, dense)
         self.far = depthwise_convolution("lka", dims, channels, dilated, dilation=dilation)
         self.mix = convolution("lka", dims)(channels, channels, 1)

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from regard.attention.large_kernels import LargeKernelGate, decomposed
+from regard.attention.large_kernels import LargeKernelGate, decompose
 from regard.attention.layers import convolution
 from regard.attention.strips import strip_convolution
 from regard.core import Facts, Paper, Start
@@ -78,7 +78,7 @@ class LSKA(LargeKernelGate):
         conv = convolution("lska", dims)
         at_least("lska", "kernel_size", kernel_size, 1)
         spread = dilation if dilation is not None else 2 if kernel_size < 23 else 3
-        dense, dilated = decomposed("lska", kernel_size, spread, rounded_up=False)
+        dense, dilated = decompose("lska", kernel_size, spread, rounded_up=False)
         axes = range(dims - 1, -1, -1)
         self.near = nn.Sequential(*(strip_convolution("lska", dims, axis, channels, dense) for axis in axes))
         self.far = nn.Sequential(

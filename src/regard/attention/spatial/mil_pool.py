@@ -80,8 +80,8 @@ class MILPool(Features):
         seen = instances.to(self.value.weight.dtype)
         hidden = tanh(self.value(seen)) if self.gate is None else tanh(self.value(seen)) * sigmoid(self.gate(seen))
         shares = _shares(widen(self.score(hidden)).squeeze(2), there)
-        map = self.spatial(shares.reshape(x.shape[0], 1, *x.shape[2:])).flatten(2)
-        return (map.to(x.dtype) @ instances).squeeze(1)
+        attn = self.spatial(shares.reshape(x.shape[0], 1, *x.shape[2:])).flatten(2)
+        return (attn.to(x.dtype) @ instances).squeeze(1)
 
     def _expect_mask(self, x: Tensor, mask: Tensor) -> Tensor:
         if mask.dtype != torch.bool or mask.ndim != x.ndim - 1 or mask.shape != (x.shape[0], *x.shape[2:]):

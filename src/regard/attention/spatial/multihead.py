@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from regard.attention.attending import aligned, attend, fill
+from regard.attention.attending import aligned_width, attend, fill
 from regard.attention.heads import head_count, merge_heads, split_heads, to_features, to_tokens
 from regard.attention.layers import Linear
 from regard.core import Facts, Features, Paper, Start, Tap
@@ -119,25 +119,25 @@ class MultiHead(Features):
         query, key, value = (split_heads(part, self.heads) for part in self.qkv(tokens).chunk(3, 2))
         scale = query.shape[-1] ** -0.5
         if self.offsets is not None:
-            query, key = _lengthened(query, key, self.offsets.to(query.dtype), x.shape[2:])
+            query, key = _append_offsets(query, key, self.offsets.to(query.dtype), x.shape[2:])
         shape = (*x.shape[2:], *x.shape[2:])
         gathered = merge_heads(attend(self.map, query, key, value, shape=shape, scale=scale))
         h = to_features(self.project(gathered), x)
         return self.add(x, h) if self.residual else self.blend(x, h)
 
 
-def _lengthened(query: Tensor, key: Tensor, offsets: Tensor, size: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+def _append_offsets(query: Tensor, key: Tensor, offsets: Tensor, size: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     """Queries and keys whose products are Q K' + R.
 
     For each axis a query gets Q_i . r[j - i] for every place j of that axis, and a key a one at its own place there.
     There are a few more places than positions, so that every part has an aligned width.
     """
-    window, width = (offsets.shape[1] + 1) // 2, aligned(query.shape[-1])
+    window, width = (offsets.shape[1] + 1) // 2, aligned_width(query.shape[-1])
     grid = query.unflatten(2, size)
     queries, keys = [fill(query, width)], [fill(key, width)]
     for axis, table in enumerate(offsets, start=2):
         here = torch.arange(grid.shape[axis], device=query.device)[:, None]
-        places = torch.arange(aligned(grid.shape[axis]), device=query.device)
+        places = torch.arange(aligned_width(grid.shape[axis]), device=query.device)
         reach = (places - here).clamp(1 - window, window - 1) + window - 1
         rows = grid.movedim(axis, 0)
         near = rows.flatten(1, -2) @ table[reach].transpose(1, 2)

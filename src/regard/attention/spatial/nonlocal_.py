@@ -138,26 +138,26 @@ class NonLocal(Features):
     def forward(self, x: Tensor) -> Tensor:
         """x with a weighted sum over all positions added to every position."""
         self.expect(x)
-        seen = x if self.subsample == 1 else _halved(x)
+        seen = x if self.subsample == 1 else _halve(x)
         dtype = self.value.weight.dtype
         queries, keys = to_tokens(x).to(dtype), to_tokens(seen).to(dtype)
         values = self.value(keys)
         if self.form == "gaussian":
-            queries, keys = _packed(queries), _packed(keys)
+            queries, keys = _pack(queries), _pack(keys)
         else:
             queries, keys = self.query(queries), self.key(keys)
-        gathered = self._gathered(queries, keys, values, (*x.shape[2:], *seen.shape[2:]))
-        h = to_features(self._projected(gathered), x)
+        gathered = self._gather(queries, keys, values, (*x.shape[2:], *seen.shape[2:]))
+        h = to_features(self._project(gathered), x)
         return self.add(x, h if self.norm is None else self.norm(h))
 
-    def _projected(self, gathered: Tensor) -> Tensor:
+    def _project(self, gathered: Tensor) -> Tensor:
         """W of what was gathered; without shares the sums grow with the cube of x."""
         if self.form in _SHARES:
             return self.project(gathered)
         bias = self.project.bias
         return (wide_product(gathered, self.project.weight.t()) + bias).to(bias.dtype)
 
-    def _gathered(self, queries: Tensor, keys: Tensor, values: Tensor, shape: tuple[int, ...]) -> Tensor:
+    def _gather(self, queries: Tensor, keys: Tensor, values: Tensor, shape: tuple[int, ...]) -> Tensor:
         """(b, positions, hidden): for every position the sum of the values, weighed."""
         if self.form in _SHARES:
             heads = (tokens.unsqueeze(1) for tokens in (queries, keys, values))
@@ -170,16 +170,16 @@ class NonLocal(Features):
         else:
             of_query, of_key = self.score.weight.unflatten(1, (2, -1)).unsqueeze(-1).unbind(1)
             weights = relu(wide_product(queries, of_query[0]) + wide_product(keys, of_key[0]).transpose(1, 2)) / count
-        map = self.map(weights.reshape(weights.shape[0], 1, *shape))
-        return wide_product(map.reshape(weights.shape), values)
+        attn = self.map(weights.reshape(weights.shape[0], 1, *shape))
+        return wide_product(attn.reshape(weights.shape), values)
 
 
-def _packed(tokens: Tensor) -> Tensor:
+def _pack(tokens: Tensor) -> Tensor:
     """Each vector together in memory, as fused kernels take it, also the only one, which `contiguous` leaves alone."""
     return tokens.clone(memory_format=torch.contiguous_format)
 
 
-def _halved(x: Tensor) -> Tensor:
+def _halve(x: Tensor) -> Tensor:
     """The maximum of every two positions along the last axis, and along the last but one where there are two.
 
     Each value lies in one window, so that its gradient is the same in every run.

@@ -122,7 +122,7 @@ class ResidualMask(Rescaling):
         self.expect(x, (self.dims,))
         z = self._hourglass(x.to(self.score1.weight.dtype))
         z = self.score1(relu(self.norm1(z)))
-        mask = self._normalised(self.score2.logits(relu(self.norm2(z))))
+        mask = self._normalise(self.score2.logits(relu(self.norm2(z))))
         return self.rescale(x, self.gate, 1 + mask if self.apply_as == "residual" else mask)
 
     def _hourglass(self, x: Tensor) -> Tensor:
@@ -133,10 +133,10 @@ class ResidualMask(Rescaling):
             sizes.append(tuple(z.shape[2:]))
         z = self.bottom(z)
         for level in range(len(self.up) - 1, -1, -1):
-            z = self.up[level](self.skip[level](kept[level]) + _resized(z, sizes[level + 1]))
-        return _resized(z, sizes[0])
+            z = self.up[level](self.skip[level](kept[level]) + _resize(z, sizes[level + 1]))
+        return _resize(z, sizes[0])
 
-    def _normalised(self, logits: Tensor) -> Tensor:
+    def _normalise(self, logits: Tensor) -> Tensor:
         if self.activation == "channel":
             return logits * torch.rsqrt(logits.square().sum(1, keepdim=True) + SMALLEST)
         if self.activation == "spatial":
@@ -166,5 +166,5 @@ class ResidualUnit(nn.Module):
         return z + self.conv3(relu(self.norm3(hidden)))
 
 
-def _resized(z: Tensor, size: tuple[int, ...]) -> Tensor:
+def _resize(z: Tensor, size: tuple[int, ...]) -> Tensor:
     return interpolate(widen(z), size, align_corners=True).to(z.dtype)

@@ -119,14 +119,14 @@ class STN(Features):
     def forward(self, x: Tensor) -> Tensor:
         """x at the places that it chooses."""
         self.expect(x, (self.dims,))
-        grid = self.grid(self.warp.grid(self._chosen(x), tuple(x.shape[2:])))
+        grid = self.grid(self.warp.grid(self._localise(x), tuple(x.shape[2:])))
         y = sample(x, grid, border=self.border)
         if self.strength is None:
             return self.blend(x, y)
         own = identity_grid(tuple(x.shape[2:]), grid).expand_as(grid)
         return self.add(x, y - sample(x, own, border=self.border))
 
-    def _chosen(self, x: Tensor) -> Tensor:
+    def _localise(self, x: Tensor) -> Tensor:
         seen = torch.relu(self.conv2(torch.relu(self.conv1(x))))
         cells = average(widen(seen), (self.cells,) * self.dims).flatten(1)
         return self.place(torch.relu(self.look(cells)))

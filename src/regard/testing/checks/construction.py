@@ -117,7 +117,7 @@ def _refuses(module: nn.Module, inputs: tuple[torch.Tensor, ...], word: str) -> 
 def _looks(subject: Subject, channels: int) -> bool:
     """Whether y is more than a linear function of x, in one of a few draws of the parameters and sizes of x."""
     for draw in range(6):
-        module = subject.stirred(channels=channels, draw=draw).double().eval()
+        module = subject.stir(channels=channels, draw=draw).double().eval()
         for scale in (1.0, 0.1):  # a softmax of sums over many positions may be saturated at 1
             first, second = (
                 tuple(scale * x.double() for x in subject.inputs(channels=channels, draw=d)) for d in (0, 1)

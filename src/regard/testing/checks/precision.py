@@ -58,7 +58,7 @@ def statistics(subject: Subject) -> None:
 
 def _widely(subject: Subject, dims: int, training: bool, dtype: torch.dtype, *, cast: bool) -> None:
     """Fails where a statistic of x in `dtype` is in half precision; with `cast` under autocast, else in `dtype`."""
-    module = subject.stirred(dims=dims).to(torch.float32 if cast else dtype).train(training)
+    module = subject.stir(dims=dims).to(torch.float32 if cast else dtype).train(training)
     inputs = tuple(x.to(dtype) for x in subject.inputs(tuple(range(4, 4 + dims))))
     what = f"x {tuple(inputs[0].shape)} in {word(dtype)}" + " under autocast to bfloat16" * cast
     watch = _Statistics((*inputs, *module.parameters()))
