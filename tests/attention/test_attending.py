@@ -20,7 +20,7 @@ def formula(q, k, v, scale):
 
 @pytest.mark.parametrize("watched", [False, True])
 @pytest.mark.parametrize("scale", [None, 0.3, 1.0])
-def test_it_is_the_formula_whether_or_not_anyone_looks(watched, scale):
+def test_it_is_the_formula_watched_or_not(watched, scale):
     q, k, v = features(2, 3, 6, 4), features(2, 3, 5, 4, seed=2), features(2, 3, 5, 7, seed=3)
     tap, seen = Tap("query", shares="source"), []
     tap.sink = seen.append if watched else None
@@ -29,7 +29,7 @@ def test_it_is_the_formula_whether_or_not_anyone_looks(watched, scale):
     assert [values.shape for values in seen] == ([(2, 3, 2, 3, 5, 1)] if watched else [])
 
 
-def test_the_map_sums_to_one_in_float32_and_is_what_is_applied():
+def test_the_applied_map_sums_to_one():
     q, k, v = (features(1, 2, 4, 3, seed=s).half() for s in (1, 2, 3))
     tap, seen = Tap("query", shares="source"), []
     tap.sink = seen.append

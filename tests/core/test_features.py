@@ -27,7 +27,7 @@ def test_it_is_abstract():
         Features(8)
 
 
-def test_strength_exists_only_with_identity_and_starts_at_zero():
+def test_strength_exists_only_with_an_identity_start():
     assert dict(Halved(4).named_parameters()) == {}
     assert Halved(4).strength is None
     parameters = dict(Halved(4, start="identity").named_parameters())
@@ -75,7 +75,7 @@ def test_add_goes_from_x_to_the_sum(dtype):
 
 
 @pytest.mark.parametrize("wrong", [torch.inf, -torch.inf, torch.nan])
-def test_what_overflowed_is_left_out_only_while_the_strength_is_zero(wrong):
+def test_overflow_is_dropped_only_at_strength_zero(wrong):
     module, x = Halved(2, start="identity"), torch.randn(1, 2, 1)
     h = torch.tensor([[[wrong], [1.0]]])
     for form in (lambda: module.add(x, h), lambda: module.blend(x, x + h)):
@@ -86,7 +86,7 @@ def test_what_overflowed_is_left_out_only_while_the_strength_is_zero(wrong):
         assert not form()[0, 0].isfinite()
 
 
-def test_the_strength_gets_the_gradient_of_what_it_adds():
+def test_the_strength_gets_its_gradient():
     module, x, h = Halved(2, start="identity"), torch.randn(3, 2, 4), torch.randn(3, 2, 4)
     module.add(x, h).sum().backward()
     torch.testing.assert_close(module.strength.grad, h.sum())

@@ -30,7 +30,7 @@ def test_several_maps_of_positions_are_averaged():
     torch.testing.assert_close(record.positions(), record.values.mean(1))
 
 
-def test_of_a_map_of_queries_it_is_what_each_position_gets():
+def test_a_query_map_is_averaged_over_queries():
     record = seen("query", 2, 3, 2, 2, 4, 5)
     got = record.positions()
     assert got.shape == (2, 4, 5)
@@ -39,7 +39,7 @@ def test_of_a_map_of_queries_it_is_what_each_position_gets():
     assert record.channels() is None
 
 
-def test_of_a_cross_map_it_is_what_each_position_gets_from_its_column_and_row():
+def test_a_cross_map_is_averaged_over_queries():
     height, width = 3, 4
     record = seen("cross", 2, 1, height, width, height + width)
     want = torch.zeros(2, height, width)
@@ -105,7 +105,7 @@ def test_maps_keep_paths_and_passes_in_order():
     assert "b: gate (1, 2, 1) x 2" in repr(maps)
 
 
-def test_one_of_several_passes_is_refused_with_the_way_out():
+def test_one_of_several_passes_is_refused():
     maps = Maps()
     for number in range(2):
         maps.add(seen("gate", 1, 2, 1, path="a", pass_=number))

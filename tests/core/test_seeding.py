@@ -7,7 +7,7 @@ import torch
 from regard.core.seeding import generator, key, use_seed
 
 
-def test_a_key_is_a_seed_that_every_part_changes():
+def test_every_part_changes_the_key():
     keys = [key(), key(0), key(1), key("0"), key(0, 1), key(1, 0), key(0, "1"), key("01"), key("0", "1"), key(0, 0)]
     assert len(set(keys)) == len(keys)
     assert all(0 <= k < 2**63 for k in keys)
@@ -20,7 +20,7 @@ def test_a_key_is_the_same_in_another_process():
     assert int(other.stdout) == key(3, "layer1.0.conv1.weight")
 
 
-def test_generators_do_not_depend_on_the_order_of_calls():
+def test_generators_do_not_depend_on_call_order():
     def draw(name):
         return torch.randn(4, generator=generator(0, name))
 
@@ -43,7 +43,7 @@ def test_drawing_inside_seeded_leaves_no_trace_outside():
         assert torch.equal(torch.rand(3), inside)
 
 
-def test_the_outer_generator_goes_on_after_an_error_and_after_a_nested_seed():
+def test_the_outer_generator_state_is_restored():
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)

@@ -31,7 +31,7 @@ def test_a_sink_sees_the_map_and_changes_nothing():
     assert seen[0] is values
 
 
-def test_a_replacement_is_broadcast_and_converted_and_seen_by_the_sink():
+def test_the_sink_sees_the_broadcast_replacement():
     tap, seen = Tap("gate"), []
     tap.sink, tap.replace = seen.append, lambda values: torch.full((1, 3, 1, 1), 0.25, dtype=torch.float64)
     values = tap(torch.rand(2, 3, 1, 1))
@@ -117,7 +117,7 @@ def test_taps_are_named_by_path_and_once():
         ("frame", "frame", (2, 5), 1 / 5),
     ],
 )
-def test_an_equal_share_is_one_over_what_is_shared(kind, shares, shape, share):
+def test_an_equal_share_is_one_over_the_count(kind, shares, shape, share):
     tap, values = Tap(kind, shares=shares), torch.rand(shape)
     assert tap.level(values) == pytest.approx(share)
     assert torch.equal(tap.nothing(values), torch.full(shape, share))
@@ -142,7 +142,7 @@ def test_a_glimpse_in_the_middle_does_nothing():
     assert torch.equal(Tap("glimpse", low=-1.0).nothing(torch.rand(2, 3, 2)), torch.zeros(2, 3, 2))
 
 
-def test_a_number_is_the_level_of_a_map_of_any_shape():
+def test_a_number_is_the_level_of_any_shape():
     tap = Tap("mixed", neutral=0.5)
     assert tap.level(torch.rand(2, 3)) == 0.5
     assert torch.equal(tap.nothing(torch.rand(2, 3)), torch.full((2, 3), 0.5))

@@ -1,4 +1,4 @@
-"""Dot-product attention whose map passes a tap: fused while nobody looks, made in full when anyone does."""
+"""Dot-product attention whose map passes a tap: fused unless the tap is observed or replaced."""
 
 import torch
 from torch import Tensor, softmax
@@ -51,7 +51,7 @@ def attend(
 
 
 def aligned_width(width: int) -> int:
-    """The smallest width of at least that many that fused kernels of half precision take.
+    """The smallest width of at least that many that fused half-precision kernels accept.
 
     >>> aligned_width(1), aligned_width(64), aligned_width(65)
     (8, 64, 72)

@@ -1,4 +1,4 @@
-"""The one list of mechanisms, and how to find and make one by name."""
+"""The one list of mechanisms, and functions that find and build one by name."""
 
 import inspect
 from collections.abc import Iterable
@@ -118,7 +118,7 @@ CATALOGUE: tuple[type[Features], ...] = (
     DynamicConv,
     ODConv,
 )
-"""Every published mechanism that stands inside a network or at its head, by family."""
+"""Every published mechanism for the inside of a network or its head, by family."""
 
 LOOKING: tuple[type[Features] | type[Hard], ...] = (Glimpse, HardSpatial)
 """Hard mechanisms that a network is built around, as `regard.models.RAM`; no other network takes them."""
@@ -224,7 +224,7 @@ def create(name: str | Spec, *, channels: int, **options: object) -> OnFeatures:
 
     Args:
         name: for example `cbam` or `cbam:reduction=8`; options given here too are used where both say one.
-        channels: the number of channels of the features it will weigh.
+        channels: the number of channels of the features it is applied to.
         options: the mechanism's own, see its class.
 
     Raises:

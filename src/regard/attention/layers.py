@@ -1,4 +1,4 @@
-"""What mechanisms are made of: layers in their own dtype, normalisers in at least float32, and the line that gates."""
+"""Parts of mechanisms: layers in their own dtype, normalisers in at least float32, the application of a gate."""
 
 import math
 import warnings

@@ -67,10 +67,10 @@ def _corner_matrix(given: int, wanted: int, like: Tensor) -> Tensor:
     return _hat_matrix(steps * ((given - 1) / max(wanted - 1, 1)), given)
 
 
-def _hat_matrix(places: Tensor, given: int) -> Tensor:
-    """(given, places): 1 at the own cell, falling to 0 at its neighbours'."""
-    cells = torch.arange(given, device=places.device, dtype=places.dtype)
-    return (1 - (places - cells[:, None]).abs()).clamp_min(0)
+def _hat_matrix(positions: Tensor, given: int) -> Tensor:
+    """(given, positions): 1 at the own cell, falling to 0 at its neighbours'."""
+    cells = torch.arange(given, device=positions.device, dtype=positions.dtype)
+    return (1 - (positions - cells[:, None]).abs()).clamp_min(0)
 
 
 def _mean_matrix(given: int, wanted: int, like: Tensor) -> Tensor:

@@ -39,7 +39,7 @@ class Features(Mechanism):
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
-        """What `facts.returns` says: features of the shape of x (b, c, ...), or a vector (b, c)."""
+        """Features of the shape of x (b, c, ...), or a vector (b, c), as `facts.returns` says."""
 
     def example_inputs(self, channels: int = 16, size: tuple[int, ...] = (8, 8), batch: int = 2) -> tuple[Tensor, ...]:
         """Random inputs of `forward`: features (batch, channels, *size), then those of `facts.inputs` with examples."""
@@ -64,7 +64,7 @@ class Features(Mechanism):
         return (start + self.strength.to(start.dtype) * self._drop_overflow(h.to(start.dtype))).to(x.dtype)
 
     def blend(self, x: Tensor, y: Tensor) -> Tensor:
-        """What a mechanism returns that is no gate: y with `start="paper"`, else x + strength (y - x), in x's dtype.
+        """The result of a mechanism that is no gate: y with `start="paper"`, else x + strength (y - x), in x's dtype.
 
         The difference is taken in at least float32: in float16 it may overflow.
         A y of x's shape gets x's strides too: not every convolution keeps them.
@@ -78,7 +78,7 @@ class Features(Mechanism):
         return torch.empty_like(x).copy_(y)
 
     def _drop_overflow(self, change: Tensor) -> Tensor:
-        """The change; where the strength is 0 without what overflowed, for zero times infinity is no zero."""
+        """Replace by 0 what overflowed in the change while the strength is 0, because zero times infinity is NaN."""
         assert self.strength is not None
         return torch.where(change.isfinite() | (self.strength != 0), change, torch.zeros_like(change))
 
@@ -88,5 +88,5 @@ class Features(Mechanism):
 
 
 def _same_strides(x: Tensor, y: Tensor) -> bool:
-    """Whether two tensors of one shape have the same strides on every axis that has any."""
+    """Returns whether two tensors of one shape have the same strides on every axis longer than 1."""
     return not any(a != b and size > 1 for a, b, size in zip(x.stride(), y.stride(), x.shape, strict=True))

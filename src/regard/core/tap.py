@@ -1,4 +1,4 @@
-"""A tap: the named place in a module where a map passes by, so that anyone can look."""
+"""A tap: the named submodule through which a map passes, so that it can be observed or replaced."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -11,9 +11,9 @@ from regard.core.kinds import Axis, MapKind, find_axes, find_kind
 
 
 class Tap(nn.Module):
-    """Passes a map on unchanged, shows it to `sink`, and lets `replace` put another in its place.
+    """Passes a map on unchanged, shows it to `sink`, and lets `replace` return another one instead.
 
-    The forward method itself looks at `sink` and `replace`, so both also work on a module that was compiled before
+    The forward method itself reads `sink` and `replace`, so both also work on a module that was compiled before
     they were set (a forward hook added after `torch.compile` sees nothing). For a compiled module let them be
     functions written in Python: PyTorch 2.11 compiles no built-in ones such as a list's `append`.
 
@@ -62,7 +62,7 @@ class Tap(nn.Module):
 
     @property
     def watched(self) -> bool:
-        """Whether anyone looks: what never makes its map, because a fused kernel does without, makes it then."""
+        """Returns whether a sink or a replacement is set: only then a mechanism with a fused kernel makes its map."""
         return self.sink is not None or self.replace is not None
 
     @property
@@ -110,7 +110,7 @@ class Tap(nn.Module):
         return 1.0
 
     def forward(self, values: Tensor) -> Tensor:
-        """The map, or what `replace` makes of it (broadcast to the same shape, in the same dtype, on its device)."""
+        """The map, or the result of `replace` (broadcast to the same shape, in the same dtype, on its device)."""
         if self.replace is not None:
             values = _fit(self.replace(values), values)
         if self.sink is not None:
@@ -118,7 +118,7 @@ class Tap(nn.Module):
         return values
 
     def extra_repr(self) -> str:
-        """What `print(module)` shows."""
+        """The options that `print(module)` shows."""
         shares = f", shares over {_join_names(self.shares)}" if self.shares else ""
         return f"{self.kind}{shares}, neutral: {self.does_nothing}"
 

@@ -1,4 +1,4 @@
-"""How much memory a training step needs."""
+"""The peak memory of a training step."""
 
 import weakref
 from collections.abc import Callable, Iterable, Mapping
@@ -64,7 +64,7 @@ class LiveTensors(TorchDispatchMode):
 
 
 def peak_memory(net: nn.Module, example: Tensor) -> int:
-    """The bytes of all tensors that live at the fullest moment of a training step.
+    """The bytes of all tensors that live at the peak of a training step.
 
     The step is forward, cross-entropy, backward and SGD with momentum, the second one, so that the momentum exists.
     Counted are parameters, running statistics, momentum, images, gradients, and what the forward pass keeps for the

@@ -1,4 +1,4 @@
-"""Where modules under test come from: a class, a function, or one instance that is copied."""
+"""Sources of modules under test: a class, a function, or one instance that is copied."""
 
 import copy
 import inspect
@@ -29,7 +29,7 @@ class Source(Protocol):
         """A new module."""
 
     def takes(self, option: str, value: object) -> bool:
-        """Whether modules can be made with that option."""
+        """Returns whether modules can be made with that option."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Builds:
 
     @property
     def any_channels(self) -> bool:
-        """Whether the number of channels can be chosen."""
+        """Returns whether the number of channels can be chosen."""
         return self.first_is_channels or "channels" in self.parameters
 
     def make(self, channels: int | None = None, *, draw: int = 0, options: Options = NONE) -> nn.Module:
@@ -104,7 +104,7 @@ class Builds:
         return module.cpu().float()
 
     def takes(self, option: str, value: object, channels: int = 16) -> bool:
-        """Whether `option` is named in the signature, or a **keyword function that refuses nonsense accepts it."""
+        """Returns whether the signature names `option`, or a **keyword function that refuses nonsense accepts it."""
         if option in self.parameters:
             return True
         if not any(p.kind is p.VAR_KEYWORD for p in self.parameters.values()):
@@ -120,7 +120,7 @@ class Builds:
 
 
 def name_of(factory: object) -> str:
-    """What a sentence calls a class, function or instance.
+    """The name of a class, function or instance.
 
     >>> name_of(nn.ReLU()), name_of(nn.ReLU), name_of(brief)
     ('ReLU', 'ReLU', 'brief')

@@ -27,7 +27,7 @@ CPU = torch.device("cpu")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Subject:
-    """What is checked.
+    """The module under test.
 
     Attributes:
         name: what sentences call it.
@@ -61,7 +61,7 @@ class Subject:
 
     @property
     def only_rescales(self) -> bool:
-        """Whether it does no more than to weigh x, as far as is known."""
+        """Returns whether it only rescales x, as far as is known."""
         facts = self.facts
         only = facts is None or (facts.bare and facts.act == "rescale" and facts.at not in ("conv", "kernel"))
         return self.keeps_shape and only
@@ -123,7 +123,7 @@ class Subject:
         return _sampling(self.device, *parts)
 
     def takes(self, size: tuple[int, ...], batch: int = 2) -> bool:
-        """Whether the module takes x of that size; where not, that is the business of other checks."""
+        """Returns whether the module takes x of that size; other checks report where it does not."""
         try:
             with torch.no_grad():
                 run(self.module().eval(), self.inputs(size, batch=batch))
@@ -269,7 +269,7 @@ def _dims(asked: tuple[int, ...] | None, example: nn.Module, source: Source, fac
 
 
 def _refuses(made: Subject, dims: int) -> bool:
-    """Whether the instance says by a `ShapeError` that it was built for another number of position axes."""
+    """Returns whether the instance says by a `ShapeError` that it was built for another number of position axes."""
     try:
         with torch.no_grad():
             run(made.module().eval(), made.inputs(inputs.PLAIN[dims]))

@@ -1,6 +1,6 @@
-"""Where the boxes of a directed graph stand: in ranks from top to bottom, with few crossings and straight edges.
+"""The placement of a directed graph's boxes: in ranks from top to bottom, with few crossings and straight edges.
 
-The ranks and the places in a rank are optima of linear programs, the orders in the ranks the best of several sweeps.
+The ranks and the positions in a rank are optima of linear programs, the orders in the ranks the best of several sweeps.
 """
 
 import itertools
@@ -28,11 +28,11 @@ class Spacing:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where everything stands; the spine at x = 0, the first rank at y = 0.
+    """The positions of boxes and edges; the spine at x = 0, the first rank at y = 0.
 
     Attributes:
         centres: of each box.
-        routes: for each edge, in the order given, the places where it passes the ranks between its ends: the upper
+        routes: for each edge, in the order given, the points where it passes the ranks between its ends: the upper
             and the lower end of a vertical line for each rank.
         bottom: the largest y that a box reaches.
     """
@@ -53,7 +53,7 @@ def place(
     Args:
         sizes: width and height of each box by its name.
         edges: from box to box, without a cycle.
-        spine: boxes of a path that stand straight below one another, at the left of everything else.
+        spine: boxes of a path that are placed straight below one another, at the left of everything else.
         spacing: the distances.
 
     Returns:
@@ -140,7 +140,7 @@ def _order(rows: list[list[str]], links: list[tuple[str, str]], fixed: set[str])
 
 
 def _sweep(rows: list[list[str]], near: Mapping[str, list[str]], fixed: set[str], *, down: bool) -> list[list[str]]:
-    """The rows, each sorted by where the neighbours of its names stand in the row before."""
+    """The rows, each sorted by where the neighbours of its names are in the row before."""
     swept: list[list[str]] = []
     before: dict[str, int] = {}
     for row in rows if down else reversed(rows):
@@ -170,8 +170,8 @@ def _swap(
                     (above, rows[i - 1] if i else []),
                     (below, rows[i + 1] if i + 1 < len(rows) else []),
                 ):
-                    place = {name: p for p, name in enumerate(other)}
-                    ends = [(place[u], place[v]) for u in near.get(a, ()) for v in near.get(b, ())]
+                    index = {name: p for p, name in enumerate(other)}
+                    ends = [(index[u], index[v]) for u in near.get(a, ()) for v in near.get(b, ())]
                     saved += sum((u > v) - (u < v) for u, v in ends)
                 if saved > 0:
                     row[k], row[k + 1], better = b, a, True
@@ -181,8 +181,8 @@ def _swap(
 def _crossings(rows: list[list[str]], below: Mapping[str, list[str]]) -> int:
     total = 0
     for upper, lower in itertools.pairwise(rows):
-        place = {name: i for i, name in enumerate(lower)}
-        ends = [sorted(place[n] for n in below.get(name, ())) for name in upper]
+        index = {name: i for i, name in enumerate(lower)}
+        ends = [sorted(index[n] for n in below.get(name, ())) for name in upper]
         total += sum(v > w for a, b in itertools.combinations(ends, 2) for v in a for w in b)
     return total
 
@@ -213,8 +213,8 @@ def _across(
             apart = (sizes.get(a, (0, 0))[0] + sizes.get(b, (0, 0))[0]) / 2 + gap
             constraints.append({index[a]: 1.0, index[b]: -1.0})
             bounds.append(-apart)
-    places = [(0.0, 0.0) if name in fixed else (None, None) for name in names]
-    limits = places + [(0.0, None)] * len(links)
+    own = [(0.0, 0.0) if name in fixed else (None, None) for name in names]
+    limits = own + [(0.0, None)] * len(links)
     low = min(0.0, *(-sum(sizes.get(n, (0, 0))[0] + spacing.boxes for n in row) for row in rows))
     limits = [(low, None) if limit == (None, None) else limit for limit in limits]
     solved = _solve(np.array(cost), constraints, bounds, limits)
@@ -238,7 +238,7 @@ def _solve(
 
 
 def _tops(rows: list[list[str]], sizes: Mapping[str, Point], spacing: Spacing) -> tuple[list[float], list[float]]:
-    """Where each rank begins, and how high it is."""
+    """The top and the height of each rank."""
     heights = [max((sizes[name][1] for name in row if name in sizes), default=0.0) for row in rows]
     tops = [0.0]
     for height in heights[:-1]:

@@ -113,7 +113,7 @@ class Call(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Operations:
-    """What one forward pass does.
+    """The operations of one forward pass.
 
     Attributes:
         nodes: in their order.
@@ -136,7 +136,7 @@ class Operations:
     house: frozenset[str]
 
     def shares(self, module: str) -> bool:
-        """Whether a Python module is one that several mechanisms share."""
+        """Returns whether a Python module is one that several mechanisms share."""
         return _is_shared(module, self.house)
 
     def pairs(self, node: Node) -> tuple[Pair, ...]:
@@ -145,7 +145,7 @@ class Operations:
         return tuple(zip(first, self.second.get(node.name, first), strict=True))
 
     def part_of(self, node: Node, whole: Node) -> bool:
-        """Whether a node's result has fewer values than that of another from which it was taken."""
+        """Returns whether a node's result has fewer values than that of another from which it was taken."""
         few, many = (math.prod(a for a, _ in self.pairs(n)) for n in (node, whole))
         return bool(shape_of(whole)) and few < many
 
@@ -199,7 +199,7 @@ def _is_shared(module: str, house: frozenset[str]) -> bool:
 
 
 def operation(node: Node) -> str:
-    """The name of what a node does, without overload and `in place`: `conv2d`, `add`."""
+    """The name of a node's operation, without overload and `in place`: `conv2d`, `add`."""
     if node.op != "call_function":
         return node.op
     if node.target is operator.getitem:
@@ -224,7 +224,7 @@ def operands(node: Node) -> list[Node]:
 
 
 def is_mask(node: Node) -> bool:
-    """Whether its values are true or false."""
+    """Returns whether its values are true or false."""
     value = node.meta.get("val")
     return isinstance(value, Tensor) and value.dtype == torch.bool
 
@@ -269,7 +269,7 @@ class _Callers(TorchFunctionMode):
             return func(*args, **(kwargs or {}))
 
     def _number(self, frame: FrameType) -> int:
-        """A number for each call; frames are kept, so that none has the place of an earlier one."""
+        """A number for each call; frames are kept, so that none reuses the id of an earlier one."""
         for number, known in enumerate(self._frames):
             if known is frame:
                 return number

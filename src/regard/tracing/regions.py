@@ -24,7 +24,7 @@ class Region:
     """Operations that are drawn as one box.
 
     Attributes:
-        title: what it is called.
+        title: its name in the drawing.
         nodes: what it holds.
         result: the node that others read.
         unit: whether it is a repeated unit, whose inside is drawn apart.
@@ -36,7 +36,7 @@ class Region:
     unit: bool = False
 
     def reads(self, operations: Operations, shown: set[Node]) -> list[Node]:
-        """What it reads from outside: what is shown, and the learned kernels and tables that it works on."""
+        """The nodes that it reads from outside: those shown, and the learned kernels and tables that it works on."""
         read = [n for node in operations.nodes if node in self.nodes for n in operands(node) if n not in self.nodes]
         tables = [n for n in read if operations.origins[n] == LEARNED and len(shape_of(n)) > 2 and not self.unit]
         return list(dict.fromkeys(n for n in read if n in shown or n in tables))
@@ -67,7 +67,7 @@ def _region(title: str, nodes: frozenset[Node], unit: bool, operations: Operatio
 
 
 def _is_learned(node: Node, operations: Operations) -> bool:
-    """Whether it reads something learned."""
+    """Returns whether it reads something learned."""
     return any(operations.origins[n] == LEARNED for n in operands(node))
 
 

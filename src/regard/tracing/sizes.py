@@ -7,7 +7,7 @@ from fractions import Fraction
 from types import MappingProxyType
 
 AXES: Mapping[int, tuple[str, ...]] = MappingProxyType({1: ("t",), 2: ("h", "w"), 3: ("t", "h", "w")})
-"""What position axes are called, by their number."""
+"""The names of position axes, by their number."""
 
 PROBES: Mapping[int, tuple[tuple[int, ...], tuple[int, ...]]] = MappingProxyType(
     {1: ((56,), (40,)), 2: ((56, 48), (40, 72)), 3: ((6, 56, 48), (10, 40, 72))}
@@ -67,11 +67,11 @@ class Sizes:
         return str(pair[0])
 
     def is_channels(self, pair: Pair) -> bool:
-        """Whether it is the size of the axis of all channels."""
+        """Returns whether it is the size of the axis of all channels."""
         return pair == self.channels
 
     def positions(self, pairs: Sequence[Pair]) -> str:
-        """What these axes are together: `positions`, one named axis, or nothing of that kind (empty)."""
+        """The name of these axes together: `positions`, one named axis, or nothing of that kind (empty)."""
         together = (math.prod(a for a, _ in pairs), math.prod(b for _, b in pairs))
         if together == _product(tuple(self.axes.values())):
             return "positions"

@@ -24,7 +24,7 @@ class Step:
 
     Attributes:
         kind: what it is.
-        lines: what stands in it.
+        lines: the lines of its text.
         reads: the steps that it reads, with the shape in words where only a part of what they make is read.
         tail: whether it belongs under what it follows.
         size: the shape of what it makes, in words.
@@ -96,8 +96,8 @@ def _absorb(steps: dict[str, Step], name: str, source: str) -> bool:
 
 
 def _shorten(lines: list[str]) -> list[str]:
-    """The lines, a root of a variance or the square of a deviation in one word."""
-    short = {("variance", "square root"): "deviation", ("deviation", "square"): "variance"}
+    """Shorten the lines: a root of a variance is a standard deviation, its square a variance."""
+    short = {("variance", "square root"): "standard deviation", ("standard deviation", "square"): "variance"}
     for (word, then), one in short.items():
         if len(lines) > 1 and lines[-1] == then and lines[-2].startswith(word):
             return [*lines[:-2], lines[-2].replace(word, one)]
@@ -125,7 +125,7 @@ def _bunch(steps: dict[str, Step]) -> None:
 
 
 def _is_passing(name: str, steps: dict[str, Step], users: dict[str, list[str]]) -> bool:
-    """Whether one line leads into a step and one out of it."""
+    """Returns whether one line leads into a step and one out of it."""
     return steps[name].kind in ("step", "unit") and len(steps[name].reads) == 1 and len(users[name]) == 1
 
 

@@ -1,4 +1,4 @@
-"""What a module does, derived from its code: it is traced, and what a reader cares about is kept."""
+"""The data flow of a module, derived from its code: it is traced, and what a reader needs is kept."""
 
 import heapq
 import itertools
@@ -22,15 +22,15 @@ END = "y"
 
 
 def trace_flow(make: Callable[[int], OnFeatures], *, title: str, dims: int = 2) -> Flow:
-    """Traces a module and keeps what a reader cares about: layers, statistics, activations, products, sums, maps.
+    """Traces a module and keeps what a reader needs: layers, statistics, activations, products, sums, maps.
 
     Args:
         make: builds the module for a number of channels.
-        title: what the drawing is called.
+        title: of the drawing.
         dims: position axes of the features.
 
     Returns:
-        What there is to draw, for 64 channels; sizes that follow the features' are named c, h and w.
+        The drawing's content, for 64 channels; sizes that follow the features' are named c, h and w.
 
     Example:
         >>> from regard.attention import create
@@ -58,7 +58,7 @@ def trace_flow(make: Callable[[int], OnFeatures], *, title: str, dims: int = 2) 
 
 
 def _flow(name: str, steps: dict[str, Step], result: str) -> Flow:
-    """What there is to draw of steps."""
+    """Build the drawing of steps."""
     steps[END].lines = [result]
     merge(steps)
     spine = _spine(steps)
@@ -220,4 +220,4 @@ def _edges(steps: dict[str, Step], spine: list[str]) -> list[FlowEdge]:
 def _describe(name: str, steps: dict[str, Step]) -> str:
     """The steps in a sentence."""
     lines = [", ".join(step.lines) for step in steps.values() if step.kind in ("step", "map")]
-    return f"What {name} does with features x: {'; '.join(lines)}; the result is y."
+    return f"The data flow of {name}, from features x: {'; '.join(lines)}; the result is y."

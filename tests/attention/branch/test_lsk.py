@@ -58,7 +58,7 @@ class Attention(torch.nn.Module):
         return x + self.proj_2(u * unit.conv(u1 * chosen[:, :1] + u2 * chosen[:, 1:]))
 
 
-def test_the_published_layer_gives_the_same_and_exchanges_weights():
+def test_the_published_layer_agrees_and_exchanges_weights():
     module, theirs, again = drawn(LSK(6, projections=True)), Attention(6).double(), LSK(6, projections=True).double()
     theirs.load_state_dict(export_weights(module, "official"))
     x, y = features(2, 6, 9, 5).requires_grad_(), features(2, 6, 9, 5).requires_grad_()

@@ -106,7 +106,7 @@ def test_weights_of_the_authors_code_come_and_go(arrangement):
 
 
 @pytest.mark.parametrize("options", FORMS)
-def test_the_maps_are_neutral_where_together_they_change_nothing(options):
+def test_the_neutral_maps_together_change_nothing(options):
     module, x, seen = drawn(Polarized(6, **options)), features(2, 6, 5, 4), {}
     for name in ("reading", "gate", "spatial"):
         getattr(module, name).sink = lambda values, name=name: seen.update({name: values})

@@ -13,7 +13,7 @@ from tests.attention.formulas import convolve, sigmoid, softmax
 
 
 def normalised(x, weight, bias):
-    """(c, ...) over the deviation of all its values."""
+    """(c, ...) over the standard deviation of all its values."""
     ones = (1,) * (x.ndim - 1)
     y = (x - x.mean()) / np.sqrt(x.var() + 1e-5)
     return y * weight.reshape(-1, *ones) + bias.reshape(-1, *ones)
@@ -112,7 +112,7 @@ def test_a_case_computed_by_hand():
 
 
 def test_counts_by_hand():
-    # Strips of 3, 5, 7 and 9 places with a bias, two norms of the strips, one norm, and q, k, v.
+    # Strips of 3, 5, 7 and 9 positions with a bias, two norms of the strips, one norm, and q, k, v.
     assert count(SCSA(64)) == 64 + 16 * (3 + 5 + 7 + 9) + 2 * 2 * 64 + 2 * 64 + 3 * 64
 
 

@@ -11,7 +11,7 @@ from regard.kernels import select_branches, squeeze_channels
 
 
 class LSK(LargeKernelGate):
-    """Weighs each value by looks at a small and at a large surrounding, between which every position chooses.
+    """Rescales each value by a small and a large receptive field, between which every position chooses.
 
     u1 = reduce1(near(x)), u2 = reduce2(far(near(x))), near a depthwise convolution of kernel 2d - 1, far one of
     kernel K / d (rounded up) and dilation d, reduce1 and reduce2 1x1 convolutions to max(1, c // 2) channels
@@ -25,7 +25,7 @@ class LSK(LargeKernelGate):
         channels: c.
         kernel_size: K; K / d rounded up must be odd.
         dilation: d.
-        projections: the layer of the published network around the gate; it then does more than to weigh x.
+        projections: the layer of the published network around the gate; it then does more than rescale x.
         dims: position axes of x.
         start: see `Features`; it tempers the product with x.
 
@@ -90,7 +90,7 @@ class LSK(LargeKernelGate):
         self.surround(projections)
 
     def score(self, x: Tensor) -> Tensor:
-        """What each value is weighed by, of x's shape."""
+        """The score of each value, of the shape of x."""
         near = self.near(x)
         branches = self.reduce_near(near), self.reduce_far(self.far(near))
         statistics = torch.cat(squeeze_channels(torch.cat(branches, 1), "mean", "max"), 1)

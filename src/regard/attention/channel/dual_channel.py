@@ -75,7 +75,7 @@ class DualChannel(Features):
         return self.add(x, self.residual(x))
 
     def residual(self, x: Tensor) -> Tensor:
-        """What is added to x."""
+        """The sum that is added to x."""
         values = x.flatten(2)
         products = wide_product(values, values.transpose(1, 2))
         # A softmax does not see what is added to all its logits: max - x x' and -x x' are the same to it.

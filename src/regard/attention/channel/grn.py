@@ -17,7 +17,7 @@ class GRN(Features):
     y = x + gamma x * n + beta,  n = g / (mean of g over channels + e),  g = sqrt(sum of x^2 over positions)
 
     Woo, Debnath, Hu, Chen, Liu, Kweon, Xie: ConvNeXt V2: Co-designing and Scaling ConvNets with Masked Autoencoders,
-    CVPR 2023, equations 1 to 3 and algorithm 1. There it stands between the two layers of a block's inverted bottleneck.
+    CVPR 2023, equations 1 to 3 and algorithm 1. There it lies between the two layers of a block's inverted bottleneck.
     gamma and beta start at 0, so that it starts as the identity. The map is n: 1 for a channel of mean size.
 
     Args:
@@ -38,7 +38,7 @@ class GRN(Features):
         True
         >>> sum(p.numel() for p in GRN(64).parameters())
         128
-    """  # noqa: E501
+    """
 
     facts = Facts(
         name="grn",

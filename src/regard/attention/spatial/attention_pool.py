@@ -1,4 +1,4 @@
-"""Attention pooling in place of the mean before the classifier."""
+"""Attention pooling instead of the mean before the classifier."""
 
 import math
 from typing import Literal
@@ -21,7 +21,7 @@ class AttentionPool(Features):
     """Pools positions by weights that come from one query.
 
     y = O [head_1 ... head_n], head = softmax(q K' / sqrt(d)) V over the tokens t, d = c / n
-    mean: t are the mean of x and x at every position, each plus its place in `position`; q is of the mean token
+    mean: t are the mean of x and x at every position, each plus its row of `position`; q is of the mean token
     query: t are x at every position plus `position`; q is of a learned token
     q, K, V and O are linear layers
 
@@ -30,7 +30,7 @@ class AttentionPool(Features):
     2022 (`query`, there with a perceptron behind it).
 
     The map holds the shares of the positions. In the form `mean` the mean token has the rest up to 1, also of a map
-    that is put in its place, so that a uniform map gives the mean of V over positions.
+    that is used instead, so that a uniform map gives the mean of V over positions.
 
     Args:
         channels: c.
@@ -99,8 +99,8 @@ class AttentionPool(Features):
         self.out_channels = at_least("attention_pool", "out_channels", width, 1)
         self.form, self.size = form, None if size is None else _size(size)
         self.register_parameter("token", nn.Parameter(torch.empty(channels)) if form == "query" else None)
-        places = 0 if self.size is None else math.prod(self.size) + (form == "mean")
-        self.register_parameter("position", nn.Parameter(torch.empty(places, channels)) if places else None)
+        rows = 0 if self.size is None else math.prod(self.size) + (form == "mean")
+        self.register_parameter("position", nn.Parameter(torch.empty(rows, channels)) if rows else None)
         self.query = Linear(channels, channels)
         self.key = Linear(channels, channels)
         self.value = Linear(channels, channels)
@@ -134,7 +134,7 @@ class AttentionPool(Features):
         return self.query, self.key, self.value, self.project
 
     def _tokens(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(b, tokens, c), and of them (b, 1, c), the one that asks."""
+        """The tokens (b, tokens, c), and the one of the query (b, 1, c)."""
         dtype = self.key.weight.dtype
         tokens = to_tokens(x).to(dtype)
         if self.form == "mean":

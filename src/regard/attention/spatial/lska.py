@@ -10,7 +10,7 @@ from regard.core.options import at_least
 
 
 class LSKA(LargeKernelGate):
-    """Weighs each value by a linear look along the axes through its position, one axis after the other.
+    """Rescales each value by a linear function of the axes through its position, one axis after the other.
 
     y = x * mix(far(near(x))): near is a depthwise convolution of kernel 2d - 1 along each axis, the last axis first,
     far one of kernel K / d (rounded down) and dilation d along each, mix a 1x1 convolution. There is no sigmoid.
@@ -88,5 +88,5 @@ class LSKA(LargeKernelGate):
         self.surround(projections)
 
     def score(self, x: Tensor) -> Tensor:
-        """What each value is weighed by, of x's shape."""
+        """The score of each value, of the shape of x."""
         return self.mix(self.far(self.near(x)))

@@ -28,14 +28,14 @@ class NonLocal(Features):
     theta, phi, g and W are linear layers at every position, N the number of positions j
 
     Wang, Girshick, Gupta, He: Non-local Neural Networks, CVPR 2018, equations 1 (sum), 2 to 5 (the forms) and 6 (the
-    block), section 3.3 (sub-sampling). The normalisation's weight, or without it W, begins at 0. While nobody looks,
+    block), section 3.3 (sub-sampling). The normalisation's weight, or without it W, begins at 0. While its tap is unused,
     `dot` is computed without its map, as theta (phi' g / N), and the Gaussian forms by a fused kernel.
 
     Args:
         channels: c.
         form: of f.
         reduction: theta, phi and g have max(1, c // reduction) channels.
-        hidden: their channels in place of that rule; None means the rule.
+        hidden: their channels instead of that rule; None means the rule.
         subsample: 1 takes all positions for j; 2 the maximum of every two by two positions of x (of every two in
             sound, and not over the time of clips). What `torch.export` makes with 2 takes no axis under 3.
         scale: divides the products of the Gaussian forms by the square root of the vectors' `width`, or of the
@@ -122,7 +122,7 @@ class NonLocal(Features):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """The authors' start: weights of deviation 0.01, zero biases, and what comes last at 0 as published.
+        """The authors' start: weights of standard deviation 0.01, zero biases, and what comes last at 0 as published.
 
         Where a `strength` holds the sum back, what comes last begins at 1 (normalisation) or like the other layers.
         """
@@ -151,14 +151,14 @@ class NonLocal(Features):
         return self.add(x, h if self.norm is None else self.norm(h))
 
     def _project(self, gathered: Tensor) -> Tensor:
-        """W of what was gathered; without shares the sums grow with the cube of x."""
+        """W of the gathered values; without shares the sums grow with the cube of x."""
         if self.form in _SHARES:
             return self.project(gathered)
         bias = self.project.bias
         return (wide_product(gathered, self.project.weight.t()) + bias).to(bias.dtype)
 
     def _gather(self, queries: Tensor, keys: Tensor, values: Tensor, shape: tuple[int, ...]) -> Tensor:
-        """(b, positions, hidden): for every position the sum of the values, weighed."""
+        """(b, positions, hidden): for every position the weighted sum of the values."""
         if self.form in _SHARES:
             heads = (tokens.unsqueeze(1) for tokens in (queries, keys, values))
             return attend(self.map, *heads, shape=shape, scale=self.scale).squeeze(1)
@@ -175,7 +175,7 @@ class NonLocal(Features):
 
 
 def _pack(tokens: Tensor) -> Tensor:
-    """Each vector together in memory, as fused kernels take it, also the only one, which `contiguous` leaves alone."""
+    """Copy each vector together in memory for fused kernels; `contiguous` leaves a single one alone."""
     return tokens.clone(memory_format=torch.contiguous_format)
 
 

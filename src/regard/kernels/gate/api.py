@@ -34,7 +34,7 @@ def apply_gate(x: Tensor | Squeezed, gate: Tensor, *, impl: Impl = "auto") -> Te
         given != 1 and given != size for given, size in zip(gate.shape, x.shape, strict=True)
     ):
         raise ShapeError(
-            f"apply_gate: gate has shape {tuple(gate.shape)} and x {tuple(x.shape)}; the gate must have as many axes as "
-            "x, each of x's size or of size 1."
+            f"apply_gate: gate has shape {tuple(gate.shape)} and x {tuple(x.shape)}; the gate must have as many "
+            "axes as x, each of x's size or of size 1."
         )
     return reference.apply_gate(x, gate)

@@ -23,8 +23,8 @@ def squeeze_positions(x: Tensor, *statistics: Statistic, impl: Impl = "auto") ->
         impl: the implementation, see `choose`.
 
     Returns:
-        One tensor (b, c) for each statistic, in the order asked for, in at least float32; `apply_gate` takes them instead
-        of x.
+        One tensor (b, c) for each statistic, in the order asked for, in at least float32; `apply_gate` takes them
+        instead of x.
 
     Raises:
         ShapeError: an x without positions.

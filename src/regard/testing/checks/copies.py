@@ -1,4 +1,4 @@
-"""What is copied, pickled or saved is the same module again."""
+"""Checks that a copied, pickled or saved module stays the same."""
 
 import copy
 import io
@@ -74,5 +74,5 @@ def _same_outputs(
         if without_sinks:
             raise CheckFailedError("A copy's tap shows its maps to the sink of the original.")
         for tap in taps(module).values():
-            tap.sink = None  # a map that is made only for whoever looks is rounded otherwise
+            tap.sink = None  # a map that is computed only for a sink is rounded otherwise
         agree(got, run(module.eval(), inputs), 0.0, what)

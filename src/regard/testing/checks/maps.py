@@ -20,7 +20,7 @@ from regard.testing.tolerance import allowed_difference, longest_sum
 
 
 def taps_carry_the_map(subject: Subject) -> None:
-    """Every tap sees its map, in shape, range and shares, and what stands in the tap is what is applied."""
+    """Every tap sees its map, in shape, range and shares, and the map in the tap is the one applied."""
     for dims in subject.dims:
         module = subject.stir(dims=dims).eval()
         for draw, louder in ((0, False), (1, True)):
@@ -70,9 +70,9 @@ def neutral(subject: Subject) -> None:
     if not any(isinstance(tap.neutral, float) for tap in found.values()):
         raise CheckSkippedError("Its neutral map is no number: what it makes of x with it need not be x.")
     if not subject.only_rescales:
-        raise CheckSkippedError("It does more than to weigh x, so no map makes y equal x.")
+        raise CheckSkippedError("It does more than rescale x, so no map makes y equal x.")
     if subject.facts is None and not all(_of_x(tap.kind) for tap in found.values()):
-        raise CheckSkippedError("Without facts it is not known whether it does no more than to weigh x.")
+        raise CheckSkippedError("Without facts it is not known whether it only rescales x.")
     for training in (False, True):
         for dtype in (torch.float32, torch.float16):
             module = subject.stir().to(dtype).train(training)
@@ -136,7 +136,7 @@ def _can_leave(subject: Subject, options: Options) -> None:
 
 
 def _reaches(gradient: Tensor | None) -> bool:
-    """Whether a gradient is there, beyond rounding."""
+    """Returns whether there is a gradient beyond rounding."""
     return gradient is not None and bool((gradient.abs() > 1e-9).any())
 
 
@@ -191,7 +191,7 @@ def _appending(maps: list[Tensor]) -> Callable[[Tensor], None]:
 
 
 def _of_x(kind: MapKind) -> bool:
-    """Whether such weights are of x itself: of its channels, of its positions, or of both."""
+    """Returns whether such weights are of x itself: of its channels, of its positions, or of both."""
     return set(kind.axes) <= {Axis.BATCH, Axis.HEAD, Axis.CHANNEL, Axis.POSITION} and kind.axes.count(Axis.CHANNEL) < 2
 
 
@@ -208,7 +208,7 @@ def _right_shape(record: Map, x: Tensor) -> None:
 
 
 def _fits(record: Map, x: Tensor) -> bool:
-    """Whether a map has the axes of its kind for such features; one that weighs x has its positions."""
+    """Returns whether a map has the axes of its kind for such features; one that rescales x has its positions."""
     shape, dims = record.values.shape, x.ndim - 2
     spans = {axis: record.kind.span(axis, len(shape)) for axis in record.kind.axes}
     paired = () if record.kind.sequential else (Axis.POSITION, Axis.SOURCE, Axis.TARGET)
@@ -254,9 +254,7 @@ def _is_applied(path: str, tap: Tap, module: nn.Module, inputs: tuple[Tensor, ..
             outputs.append(run(module, inputs))
     tap.replace = None
     if torch.equal(*outputs):
-        raise CheckFailedError(
-            f"y is the same whatever map stands in the tap {path}: what is applied does not pass it."
-        )
+        raise CheckFailedError(f"y is the same whatever map is in the tap {path}: what is applied does not pass it.")
 
 
 def _constant(tap: Tap, share: float) -> Callable[[Tensor], Tensor]:

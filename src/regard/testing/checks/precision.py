@@ -42,7 +42,7 @@ PRODUCTS = frozenset({"mm", "bmm", "addmm", "baddbmm", "mv", "dot"})
 
 
 def statistics(subject: Subject) -> None:
-    """In half precision and under autocast its statistics are float32: means, deviations, softmax, fixed products.
+    """In half precision and under autocast its means, standard deviations, softmax and fixed products are float32.
 
     A product with a matrix that is neither learned nor made of x, but of sizes, is a mean over windows, an
     interpolation or a transform: a statistic, which autocast would compute in half precision.
