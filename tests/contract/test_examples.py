@@ -8,7 +8,7 @@ import pytest
 from regard.attention import CATALOGUE, LOOKING
 from regard.cli.commands import COMMANDS
 from regard.cli.main import main
-from tests.contract.examples import NOT_RUN, blocks, commands, lay_out_images, shortened, trains
+from tests.contract.examples import NOT_RUN, blocks, commands, lay_out_images, shorten, trains
 from tests.contract.sources import PACKAGE, ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *PACKAGE.rglob("*.md")])
@@ -40,7 +40,7 @@ def run(command, where, capsys):
     if command.startswith(tuple(NOT_RUN)):
         return
     assert f"{command} ".startswith("regard "), f"{where}: {command!r} is neither run nor listed in NOT_RUN"
-    status = main(shortened(command))
+    status = main(shorten(command))
     assert status == 0, f"{where}: {command!r} ended with {status}: {capsys.readouterr().err}"
 
 

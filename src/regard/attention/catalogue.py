@@ -124,7 +124,7 @@ LOOKING: tuple[type[Features] | type[Hard], ...] = (Glimpse, HardSpatial)
 """Hard mechanisms that a network is built around, as `regard.models.RAM`; no other network takes them."""
 
 CONTROLS: tuple[type[Features], ...] = (Static,)
-"""What a mechanism has to beat; found and made by name like the others, but nobody's invention."""
+"""Controls that a mechanism has to beat; created by name like the others, but without a paper."""
 
 AMBIGUOUS: dict[str, dict[str, str | None]] = {
     "ca": {
@@ -176,10 +176,10 @@ OTHER_NAMES: dict[str, str] = {
     "squeeze_excitation": "se",
     "squeeze_excite": "se",
 }
-"""What others call a mechanism, or a form of it, and the spec that makes it here."""
+"""Other names of a mechanism, or of a form of it, and the spec that creates it here."""
 
 ENDINGS = ("attention", "att", "layer", "block", "module", "conv", "gate")
-"""What others add to a mechanism's name to make the name of a class: `SELayer`, `skconv`, `CoordAtt`."""
+"""Affixes by which others make a class name of a mechanism's name: `SELayer`, `skconv`, `CoordAtt`."""
 
 
 def names(*, family: Family | None = None, kind: Kind | None = None) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ FUNCTIONS: Mapping[str, object] = MappingProxyType(
         "sum": sum,
     }
 )
-"""What a formula may call besides Python's operators."""
+"""Functions that a formula may call besides Python's operators."""
 
 
 def evaluate(formula: str, values: Mapping[str, object]) -> int:

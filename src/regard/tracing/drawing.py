@@ -11,7 +11,7 @@ FlowKind = Literal["features", "step", "unit", "join", "map", "learned"]
 
 ACCENT = "#e0762c"
 FONTS = "-apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'Liberation Sans', sans-serif"
-"""What the reader's system has, as in the figures of a report."""
+"""The fonts of the reader's system, as in the figures of a report."""
 PLAIN = ("step", "unit")
 TEXT = 13
 SMALL = 11

@@ -15,7 +15,7 @@ from regard.testing.subject import Subject, run, run_backward, wake
 from regard.testing.tolerance import allowed_difference, longest_sum
 
 REPEATED = 1e-6
-"""How far two gradients of one value may lie apart in `gradcheck`; whether they repeat is the check `determinism`."""
+"""The tolerance between two gradients of one value in `gradcheck`; whether they repeat is the check `determinism`."""
 
 
 def dtypes(subject: Subject) -> None:
