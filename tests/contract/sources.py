@@ -34,7 +34,7 @@ def tree(path: Path) -> ast.Module:
 def module_name(path: Path) -> str:
     """`regard.core.tap` for its file; a package's name for its `__init__.py`.
 
-    >>> dotted(PACKAGE / "core" / "__init__.py")
+    >>> module_name(PACKAGE / "core" / "__init__.py")
     'regard.core'
     """
     parts = path.relative_to(PACKAGE.parent).with_suffix("").parts

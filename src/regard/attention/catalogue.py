@@ -223,7 +223,7 @@ def create(name: str | Spec, *, channels: int, **options: object) -> OnFeatures:
     """A new module by the mechanism's name or spec.
 
     Args:
-        name: for example `cbam` or `cbam:reduction=8`; options given here too are used where both say one.
+        name: for example `cbam` or `cbam:reduction=8`; options given here override those of the name.
         channels: the number of channels of the features it is applied to.
         options: the mechanism's own, see its class.
 

@@ -41,10 +41,10 @@ class Temporal(Mechanism):
 
         Args:
             query: (b, q, dq), or (b, dq) for a single one.
-            keys: (b, k, dk), or what `remember` made of them.
+            keys: (b, k, dk), or the result of `remember`.
             values: (b, k, dv); None means the keys.
             mask: (b, k) or (b, q, k), bool, True where attention is allowed. A memory has its own.
-            state: what the last step returned.
+            state: the result's `state` of the last step.
             need_weights: whether the weights are returned; they are made then, or where the tap is watched.
         """
 

@@ -25,7 +25,7 @@ class Region:
 
     Attributes:
         title: its name in the drawing.
-        nodes: what it holds.
+        nodes: its operations.
         result: the node that others read.
         unit: whether it is a repeated unit, whose inside is drawn apart.
     """

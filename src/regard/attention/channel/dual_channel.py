@@ -78,7 +78,7 @@ class DualChannel(Features):
         """The sum that is added to x."""
         values = x.flatten(2)
         products = wide_product(values, values.transpose(1, 2))
-        # A softmax does not see what is added to all its logits: max - x x' and -x x' are the same to it.
+        # A softmax is invariant to a constant added to all its logits: max - x x' and -x x' give the same.
         shares = softmax(-products if self.energy == "difference" else products, -1)
         attn = self.map(shares.unsqueeze(1)).squeeze(1)
         return self.gamma * wide_product(attn, values).reshape(x.shape)

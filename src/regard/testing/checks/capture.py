@@ -93,7 +93,7 @@ def compile_module(module: nn.Module, backend: str, dynamic: bool | None = None)
     """The module compiled as one graph; afterwards the compiler has forgotten it.
 
     Args:
-        module: what is compiled.
+        module: the module to compile.
         backend: `aot_eager` captures and differentiates the graph and runs it as it is; `inductor` makes code of it.
         dynamic: whether sizes may vary; None, as in `torch.compile`, finds out when a second size comes.
     """
