@@ -52,7 +52,7 @@ class MapKind:
 
     Attributes:
         name: short and stable; the string for it in JSON and text.
-        axes: in order. POSITION, KERNEL, SOURCE and TARGET stand for one or more dimensions each. Further dimensions
+        axes: in order. POSITION, KERNEL, SOURCE and TARGET are one or more dimensions each. Further dimensions
             have size 1: they only broadcast.
         over: the axes that the map is over, in words.
         sequential: whether TARGET and SOURCE are the steps of sequences, a single dimension each.

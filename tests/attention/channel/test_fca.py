@@ -97,7 +97,7 @@ def test_the_authors_weights_round_trip_without_constants():
     import_weights(other, state, "official")
     for wrong in ({"frequencies": "low4"}, {"size": 14}):
         with pytest.raises(
-            CheckpointError, match=r"'dct_layer.weight' of the weights.* is not what the module computes"
+            CheckpointError, match=r"'dct_layer.weight' of the weights.* differs from what the module computes"
         ):
             import_weights(FCA(8, **({"reduction": 2, "frequencies": "top4"} | wrong)), state, "official")
     x = features(2, 8, 7, 7)

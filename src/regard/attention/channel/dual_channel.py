@@ -19,7 +19,7 @@ class DualChannel(Features):
 
     Fu, Liu, Tian, Li, Bao, Fang, Lu: Dual Attention Network for Scene Segmentation, CVPR 2019, section 3.3,
     equations 3 (softmax) and 4 (sum). gamma begins at 0. The second form of E, by which the least alike channels
-    weigh most, is the authors' code's; the paper has the first.
+    have the largest weights, is the authors' code's; the paper has the first.
 
     Args:
         channels: c.
