@@ -120,8 +120,8 @@ def test_the_need_of_maps_has_its_interval(results):
     told = need(with_losses(results, se=0.2))
     assert told == (
         "SE loses 20.2 \u00b1 0.7 points of accuracy with its maps switched off; no loss is shown with the maps of "
-        "another image (2.0 \u00b1 3.6 points). (Means over 3 networks each, on 1,000 validation images; intervals hold "
-        "together with 95\u00a0%.)"
+        "another image (2.0 \u00b1 3.6 points). (Means over 3 networks each, on 1,000 validation images; intervals "
+        "hold together with 95\u00a0%.)"
     )
 
 
