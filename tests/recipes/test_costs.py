@@ -38,6 +38,7 @@ def jobs(folder, *arms):
             reference_parameters=90_000,
             ablation_draws=0,
             ablation_images=0,
+            profiled=True,
         )
         for arm in arms
     ]

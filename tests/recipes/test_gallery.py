@@ -67,6 +67,7 @@ def jobs(tmp_path_factory):
                 reference_parameters=0,
                 ablation_draws=0,
                 ablation_images=0,
+                profiled=True,
             )
         )
     return made

@@ -50,6 +50,7 @@ def job(folder, arm="se", seed=0, draws=1):
         reference_parameters=80_000,
         ablation_draws=draws,
         ablation_images=50,
+        profiled=True,
     )
 
 

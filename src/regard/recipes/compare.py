@@ -40,8 +40,9 @@ from regard.recipes.workers import run_jobs
 from regard.report.numerals import change
 from regard.report.page import write_page
 from regard.report.statistics import best_arm, compare_arms
+from regard.report.wording import need
 
-DEFAULT_ARMS = ("none", "se", "eca", "cbam", "bam", "sk", "static")
+DEFAULT_ARMS = ("none", "se", "cbam")
 BARELY_TRAINED = 30
 """Below this many epochs the report says that the networks are barely trained and names the command for a real run."""
 DESIGN_FILE = "comparison.json"
@@ -73,7 +74,8 @@ class Compared:
             rows.append(
                 f"{c.arm:<24}{amount(c.score.value, c.score.unit):>28}{difference:>12}  {c.verdict or ''}".rstrip()
             )
-        return "\n".join((*rows, f"report: {self.report}"))
+        needs = need(self.results)
+        return "\n".join((*([needs, ""] if needs else []), *rows, f"report: {self.report}"))
 
 
 def compare(
@@ -81,7 +83,7 @@ def compare(
     *,
     data: str = "fashion-mini",
     model: str = "resnet8",
-    seeds: int = 3,
+    seeds: int = 6,
     images: int | Literal["all"] = 3000,
     out: str = "runs/compare",
     recipe: training.Recipe = QUICK,
@@ -228,8 +230,9 @@ def _jobs(arms: tuple[str, ...], seeds: int, folder: Path, design: Design, devic
             design=design,
             device=device,
             reference_parameters=largest,
-            ablation_draws=1 if seed == 0 else 0,
+            ablation_draws=1,
             ablation_images=1000,
+            profiled=seed == 0,
         )
         for seed in range(seeds)
         for arm in arms

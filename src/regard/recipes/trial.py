@@ -73,6 +73,7 @@ class Job:
         reference_parameters: what `wide` is widened to.
         ablation_draws: draws of each random ablation on validation images; 0 for no ablation.
         ablation_images: the most validation images that an ablation uses.
+        profiled: whether channel weights are averaged by class, for the report.
     """
 
     arm: str
@@ -84,6 +85,7 @@ class Job:
     reference_parameters: int
     ablation_draws: int
     ablation_images: int
+    profiled: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,7 +229,7 @@ def _score(job: Job, table: Table, net: nn.Module, images: data.Images) -> repor
 def _look_into(
     job: Job, table: Table, net: nn.Module
 ) -> tuple[tuple[report.AblationRow, ...], tuple[report.GateProfile, ...]]:
-    """What the first seed's network does with other maps, and its channel weights by class, on validation images."""
+    """Ablates the network's maps and averages its channel weights by class, on validation images."""
     if not job.ablation_draws or not taps(net):
         return (), ()
     val = table.source.splits["val"]
@@ -241,7 +243,7 @@ def _look_into(
         seed=job.seed,
         right=judged_by(task_of(table.source, looks=isinstance(net, Looker))),
     )
-    profiles = explanation.gates_by_class(net, evaluation, table.source.classes)
+    profiles = explanation.gates_by_class(net, evaluation, table.source.classes) if job.profiled else {}
     return (
         ablation_rows(found, job.arm, job.seed),
         tuple(
