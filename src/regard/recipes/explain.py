@@ -18,7 +18,7 @@ from regard.core.records import Map
 from regard.data.account import Tally, printable
 from regard.data.reading import tensor_of
 from regard.explanation import ActiveChannels, look
-from regard.explanation.paths import Paths, tapped
+from regard.explanation.paths import Paths, find_taps
 from regard.recipes.glimpse_paths import path_of
 from regard.recipes.image_files import image_files, warn_of_unlike
 from regard.recipes.network import load_network
@@ -265,7 +265,7 @@ def _explained(seer: _Seer, image: Image, top: int, paths: Paths) -> Explanation
     paths = models.image_taps(seer.net) if paths is None else paths
     inputs, shown = _prepared(image, seer)
     looks = look(seer.net, inputs.to(device_of(seer.net)), k=top, paths=paths, device="cpu")
-    maps, taps = looks.maps.by_name(), tapped(seer.net, paths)
+    maps, taps = looks.maps.by_name(), find_taps(seer.net, paths)
     return Explanation(
         network=seer.name,
         image=shown,
