@@ -32,7 +32,7 @@ SHRUNK = 0.75
 
 FAMILIES = {
     "channel": "Channel mechanisms ask *what*: one weight for each channel.",
-    "spatial": "Spatial mechanisms ask *where*: weights for positions, or other places to look at.",
+    "spatial": "Spatial mechanisms ask *where*: weights for positions, or other positions to sample.",
     "mixed": "Mixed mechanisms ask both.",
     "branch": "Branch mechanisms ask *which*: weights for branches or kernels of a convolution.",
     "temporal": "Temporal mechanisms ask *when*: weights for frames.",
@@ -82,9 +82,9 @@ def _mechanisms(profiles: dict[str, Profile]) -> str:
             "Every page here is derived from the catalogue: a class states its facts, its docstring the formula, and "
             "the drawing is traced from the code. On the command line: `regard list`, `regard show NAME`, "
             "`regard cite NAME`. "
-            "[How to choose](../explanation/choosing.md) says what is known about which one to take.",
+            "[How to choose](../explanation/choosing.md) has what is known about which one to take.",
             "Parameters and multiply-adds (in millions, of layers and matrix products) are those of one module at "
-            f"{written(show('se').size.shape)}, unless another shape is named. *At* is the place in a network, as "
+            f"{written(show('se').size.shape)}, unless another shape is named. *At* is the site in a network, as "
             "`--at` and `Facts.at` name it.",
             *families,
             "## Controls",
@@ -118,10 +118,10 @@ def _overview(profiles: Iterable[Profile]) -> str:
 def _ambiguous() -> str:
     rows = ["| acronym | meanings |", "| --- | --- |"]
     for acronym, meanings in AMBIGUOUS.items():
-        said = (
+        texts = (
             f"{what} ({f'[`{name}`](mechanisms/{name}.md)' if name else 'not here'})" for what, name in meanings.items()
         )
-        rows.append(f"| `{acronym}` | {'; '.join(said)} |")
+        rows.append(f"| `{acronym}` | {'; '.join(texts)} |")
     return "\n".join(rows)
 
 

@@ -20,7 +20,7 @@ def folder(tmp_path):
 def test_each_image_comes_once_and_all_files_are_counted(folder):
     files, tally = image_files("predict", [str(folder), str(folder / "a.png"), str(folder / "deep")], "skip")
     assert files == [folder / "a.png", folder / "b.jpg", folder / "deep/d.png"]
-    account = tally.settled({"predicted": 3})
+    account = tally.settle({"predicted": 3})
     assert (account.found, len(account.left_out), len(account.unknown)) == (6, 2, 1)
 
 

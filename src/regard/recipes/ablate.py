@@ -19,7 +19,7 @@ from regard.core.options import at_least, one_of
 from regard.data import Images, Reading, loader
 from regard.explanation import MODES, Ablation, Mode, Row
 from regard.explanation.ablation import Renormalise
-from regard.explanation.paths import tapped
+from regard.explanation.paths import find_taps
 from regard.explanation.verdict import DRAWN
 from regard.recipes.console import console
 from regard.recipes.network import batch_size_for, load_network
@@ -133,7 +133,7 @@ def ablate(
     place = training.resolve_device(device)
     training.set_threads(threads)
     loaded = load_network(run)
-    paths = tuple(tapped(loaded.net, tuple(taps) or models.image_taps(loaded.net)))
+    paths = tuple(find_taps(loaded.net, tuple(taps) or models.image_taps(loaded.net)))
     judged = open_for_network(loaded, data, reading)
     source = judged.source
     report_source(source)

@@ -340,7 +340,7 @@ def _real_run(design: Design, arms: tuple[report.Arm, ...], folder: Path) -> str
     model = "resnet20" if design.model == "resnet8" else design.model
     words = ["regard", "compare", *(arm.spec for arm in arms if not arm.is_plain), "--data", design.data]
     words += ["--model", model, "--images", "all", "--epochs", "60", "--seeds", "5", "--out", f"{folder}-real"]
-    given = design.reading.asked()
+    given = design.reading.changed_options()
     given |= {"size": design.size} if design.size is not None else {}
     given |= {"fit": design.fit} if design.fit != "crop" else {}
     words += [word for name, value in given.items() for word in ("--" + name.replace("_", "-"), str(value))]

@@ -16,9 +16,9 @@ from regard.core.errors import DataError, OptionError, ShapeError
 from regard.core.options import at_least, one_of
 from regard.core.records import Map
 from regard.data.account import Tally, printable
-from regard.data.reading import tensor_of
+from regard.data.reading import to_tensor
 from regard.explanation import ActiveChannels, look
-from regard.explanation.paths import Paths, tapped
+from regard.explanation.paths import Paths, find_taps
 from regard.recipes.glimpse_paths import path_of
 from regard.recipes.image_files import image_files, warn_of_unlike
 from regard.recipes.network import load_network
@@ -218,7 +218,7 @@ def explain_images(
             tally.left_out.append(data.LeftOut(error.image.path, error.image.reason))
             continue
         folders.append(found[-1].save(_unused(Path(out) / name, folders)))
-    account = tally.settled({"explained": len(found)})
+    account = tally.settle({"explained": len(found)})
     if not found:
         raise DataError(f"explain: no image of {len(account.bad)} could be read; the first: {account.bad[0]}.")
     return Explained(tuple(found), tuple(folders), account)
@@ -265,7 +265,7 @@ def _explained(seer: _Seer, image: Image, top: int, paths: Paths) -> Explanation
     paths = models.image_taps(seer.net) if paths is None else paths
     inputs, shown = _prepared(image, seer)
     looks = look(seer.net, inputs.to(device_of(seer.net)), k=top, paths=paths, device="cpu")
-    maps, taps = looks.maps.by_name(), tapped(seer.net, paths)
+    maps, taps = looks.maps.by_name(), find_taps(seer.net, paths)
     return Explanation(
         network=seer.name,
         image=shown,
@@ -308,7 +308,7 @@ def _pixels(image: "PIL.Image.Image", channels: int) -> Tensor:
             "array (h, w, c) that is torch.from_numpy(array).permute(2, 0, 1)."
         )
     try:
-        return tensor_of(image, channels)
+        return to_tensor(image, channels)
     except Exception as error:  # Pillow decodes only now, and decoders raise almost anything
         raise DataError(f"explain: the image, of mode {image.mode}, cannot be used: {error}.") from error
 

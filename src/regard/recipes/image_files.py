@@ -9,8 +9,8 @@ import torch
 from regard.core.errors import DataError
 from regard.data import BadImageError, Preprocessing, unlike_warnings
 from regard.data.account import Tally, printable
-from regard.data.listing import Walked, find_images
-from regard.data.reading import is_deep, opened, our_limit_only, upright_size
+from regard.data.listing import FolderListing, find_images
+from regard.data.reading import allow_large_images, is_deep, open_image, upright_size
 from regard.recipes.console import say
 
 
@@ -31,7 +31,7 @@ def image_files(command: str, images: Sequence[str], on_bad: Literal["skip", "fa
         path = Path(text).expanduser()
         if not path.exists():
             raise DataError(f"{command}: there is no file or folder {text}.")
-        walked = find_images(path) if path.is_dir() else Walked([path], Tally(1))
+        walked = find_images(path) if path.is_dir() else FolderListing([path], Tally(1))
         bad = next((entry for entry in walked.tally.left_out if entry.bad), None)
         if not walked.images:
             reason = f" that can be read; the first: {bad}" if bad else ""
@@ -51,10 +51,10 @@ def image_files(command: str, images: Sequence[str], on_bad: Literal["skip", "fa
 def warn_of_unlike(files: Sequence[Path], preprocessing: Preprocessing) -> None:
     """Says where the network sees images otherwise than one might think; those that cannot be read are passed over."""
     sizes, deep = [], []
-    with our_limit_only():
+    with allow_large_images():
         for path in files:
             try:
-                with opened(path) as image:
+                with open_image(path) as image:
                     sizes.append(upright_size(image))
                     if is_deep(image):
                         deep.append(printable(path))

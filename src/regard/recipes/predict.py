@@ -125,7 +125,7 @@ def predict(
         read = dict(_read(batch, loaded, on_bad, max_pixels, tally))
         if read:
             predictions += _predict(loaded.net, read, loaded, top, place)
-    account = tally.settled({"predicted": len(predictions)})
+    account = tally.settle({"predicted": len(predictions)})
     if not predictions:
         raise DataError(f"predict: no image of {len(account.bad)} could be read; the first: {account.bad[0]}.")
     made = Predicted(

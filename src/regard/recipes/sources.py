@@ -98,7 +98,7 @@ def record_of(
     """
     looks = models.is_looker(network.name, network.options.get("attention"))
     task = task_of(source, looks=looks).to_json()
-    asked = reading.asked()
+    asked = reading.changed_options()
     read = DataRecord(name=data, labels=asked.pop("labels", None), reading=asked, fingerprint=source.fingerprint)
     return RunRecord(
         network=network,
@@ -202,7 +202,7 @@ def open_for_network(loaded: Loaded, data: str | None, reading: Reading = Readin
 
 def _as_trained(reading: Reading, known: DataRecord) -> Reading:
     """The reading of the training, with what was asked for now over it."""
-    return Reading(**({"labels": known.labels} | known.reading | reading.asked()))
+    return Reading(**({"labels": known.labels} | known.reading | reading.changed_options()))
 
 
 def _another(loaded: Loaded, name: str, reading: Reading, known: DataRecord | None) -> Judged:

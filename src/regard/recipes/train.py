@@ -273,7 +273,7 @@ def _fit(job: _Job, folder: Path, device: torch.device, workers: int, *, resume:
     train, val = job.source.splits["train"], job.source.splits["val"]
     drawn = False
     if isinstance(train, ClutteredImages) and device.type == "cuda":
-        train, workers, drawn = train.on(device), 0, True
+        train, workers, drawn = train.to_device(device), 0, True
     batches = loader(
         train,
         job.preprocessing,
