@@ -102,7 +102,7 @@ def test_paths_choose_what_is_kept():
     assert list(maps) == ["3.channel.gate"]
 
 
-def test_a_replaced_map_is_seen_as_applied():
+def test_replaced_map_is_observed_as_applied():
     net = classifier("se")
     with replace_maps(net, {"3": 0.25}), observe(net) as maps:
         net(images())
