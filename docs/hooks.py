@@ -19,7 +19,7 @@ from regard.cli.parser import CommandParser
 from regard.recipes.catalogue import cite, flow_of, show
 from regard.recipes.listing import millions
 from regard.recipes.profile import Profile, costs_of, facts_of, paragraphs
-from regard.recipes.shapes import dims_of, written
+from regard.recipes.shapes import dims_of, format_shape
 from regard.report.numerals import count
 from regard.tracing import draw_flow
 from regard.tracing.sizes import CHANNELS, PROBES
@@ -84,7 +84,7 @@ def _mechanisms(profiles: dict[str, Profile]) -> str:
             "`regard cite NAME`. "
             "[How to choose](../explanation/choosing.md) has what is known about which one to take.",
             "Parameters and multiply-adds (in millions, of layers and matrix products) are those of one module at "
-            f"{written(show('se').size.shape)}, unless another shape is named. *At* is the site in a network, as "
+            f"{format_shape(show('se').size.shape)}, unless another shape is named. *At* is the site in a network, as "
             "`--at` and `Facts.at` name it.",
             *families,
             "## Controls",
@@ -105,7 +105,7 @@ def _overview(profiles: Iterable[Profile]) -> str:
     rows = []
     for profile in profiles:
         facts, size = profile.facts, profile.size
-        usual = "" if len(size.shape) == 3 else f" at {written(size.shape)}"
+        usual = "" if len(size.shape) == 3 else f" at {format_shape(size.shape)}"
         rows.append(
             f"| [`{facts.name}`](mechanisms/{facts.name}.md) | {_cell(paragraphs(profile.text)[0][0])} | {facts.at} | "
             f"{count(size.parameters)} | {millions(size.macs)}{usual} | "
@@ -144,7 +144,7 @@ def _mechanism(profile: Profile) -> str:
             ["| option | default | |", "| --- | --- | --- |"]
             + [f"| `{o.name}` | `{o.default}` | {_cell(o.text)} |" for o in profile.options]
         ),
-        f"## Cost at {written(profile.size.shape)}",
+        f"## Cost at {format_shape(profile.size.shape)}",
         _table(costs_of(profile)),
         "## Example",
         f"```python\n{profile.example}\n```",
