@@ -59,7 +59,7 @@ def test_within_noise_comes_with_detection_limit(results):
     assert f"{100 * one.detectable:.1f} points or more" in text
     assert f"0.5 points need about {one.seeds_needed} seeds" in text
     assert "over 100,000 seeds" in blind_spot(replace(one, seeds_needed=None))
-    assert "can show no difference at all" in blind_spot(replace(one, detectable=2.7))
+    assert "can detect no difference at all" in blind_spot(replace(one, detectable=2.7))
     assert blind_spot(replace(one, verdict="better")) == ""
 
 
