@@ -149,7 +149,7 @@ def test_maps_move_only_if_asked():
 
 
 def passes_and_steps(maps, path):
-    return [(map.pass_, map.step) for map in maps[path]]
+    return [(one.pass_, one.step) for one in maps[path]]
 
 
 @pytest.mark.parametrize("wrapped", [lambda net: net, lambda net: torch.compile(net, backend="eager"), nn.DataParallel])
