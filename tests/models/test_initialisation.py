@@ -107,7 +107,7 @@ def test_parameters_without_initial_values_are_named():
             super().__init__()
             self.token = nn.Parameter(torch.zeros(3))
 
-    with pytest.raises(OptionError, match=r"1 \(Bare\) holds the parameters token.*reset_parameters"):
+    with pytest.raises(OptionError, match=r"1 \(Bare\) has the parameters token.*reset_parameters"):
         models.initialise(nn.Sequential(nn.Linear(2, 2), Bare()), 0)
 
 
