@@ -7,17 +7,20 @@ if TYPE_CHECKING:
     from regard.attention import CATALOGUE, CONTROLS, create, find, names
     from regard.explanation import observe
     from regard.recipes.explain import explain
+    from regard.surgery import attach, select
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "CATALOGUE": "regard.attention",
     "CONTROLS": "regard.attention",
+    "attach": "regard.surgery",
     "create": "regard.attention",
     "explain": "regard.recipes.explain",
     "find": "regard.attention",
     "names": "regard.attention",
     "observe": "regard.explanation",
+    "select": "regard.surgery",
 }
 _ROOMS = (
     "attention",
@@ -29,12 +32,13 @@ _ROOMS = (
     "models",
     "recipes",
     "report",
+    "surgery",
     "testing",
     "tracing",
     "training",
 )
 
-__all__ = ["CATALOGUE", "CONTROLS", "create", "explain", "find", "names", "observe"]
+__all__ = ["CATALOGUE", "CONTROLS", "attach", "create", "explain", "find", "names", "observe", "select"]
 
 
 def __getattr__(name: str) -> object:

@@ -22,6 +22,7 @@ PACKAGES = (
     "regard.kernels",
     "regard.models",
     "regard.report",
+    "regard.surgery",
     "regard.testing",
     "regard.tracing",
     "regard.training",

@@ -11,6 +11,7 @@ from regard.core.errors import (
     RegardError,
     RunError,
     ShapeError,
+    SurgeryError,
     TrainingError,
     UnknownNameError,
 )
@@ -63,6 +64,7 @@ __all__ = [
     "Spec",
     "Start",
     "Stored",
+    "SurgeryError",
     "Tap",
     "Temporal",
     "TrainingError",

@@ -40,6 +40,10 @@ class TrainingError(RegardError, RuntimeError):
     """A training run that cannot go on, for example after a loss that is not a number."""
 
 
+class SurgeryError(RegardError, ValueError):
+    """A network that attention cannot be inserted into, or a selection of sites that finds none."""
+
+
 class DependencyError(RegardError, ImportError):
     """An optional package that is not installed; the message says how to install it."""
 
