@@ -20,6 +20,7 @@ OVER_A_ROOM = {
     "tests/attention/test_conformance.py": "the conformance suite over the whole catalogue",
     "tests/attention/test_fuzz.py": "random inputs and options over the whole catalogue",
     "tests/attention/test_gpu.py": "the conformance suite over the whole catalogue on a CUDA device",
+    "tests/surgery/test_promises.py": "the promises of surgery over networks of torchvision and timm",
 }
 """Test files that mirror no single module, with what they test."""
 

@@ -75,7 +75,7 @@ def refusal(host: nn.Module) -> str | None:
         return "its class has a __call__ of its own"
     if kind.__reduce_ex__ is not object.__reduce_ex__ or kind.__reduce__ is not object.__reduce__:
         return "its class is pickled in its own way"
-    if any(is_lazy(tensor) for tensor in (*host._parameters.values(), *host._buffers.values())):
+    if any(is_lazy(t) for t in (*host._parameters.values(), *host._buffers.values()) if t is not None):
         return "its parameters have no shapes before its first batch"
     return None
 
@@ -86,7 +86,7 @@ def attended(base: type[nn.Module]) -> type[nn.Module]:
         if vars(known).get(_BASE) is base:
             return known
     members = {_BASE: base, "__module__": base.__module__, "__doc__": base.__doc__, **_methods(base)}
-    return type(base)(f"Attended{base.__name__}", (base,), members)
+    return _new_class(base, f"Attended{base.__name__}", base, members)
 
 
 def rebuild(base: type[nn.Module], *arguments: Any) -> nn.Module:
@@ -137,7 +137,13 @@ def _without_child(kind: type[nn.Module]) -> type[nn.Module]:
 def _rederived(kind: type[nn.Module], base: type[nn.Module], members: dict[str, Any]) -> type[nn.Module]:
     """The class with another base."""
     own = {name: value for name, value in vars(kind).items() if name not in ("__dict__", "__weakref__")}
-    return type(kind)(kind.__name__, (base,), own | members)
+    return _new_class(kind, kind.__name__, base, own | members)
+
+
+def _new_class(like: type, name: str, base: type[nn.Module], members: dict[str, Any]) -> type[nn.Module]:
+    """A class made as `like` was, by its own metaclass."""
+    make: Any = type(like)
+    return make(name, (base,), members)
 
 
 _watching = False

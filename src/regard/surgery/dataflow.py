@@ -131,7 +131,7 @@ class Recorder(TorchDispatchMode):
         """The value that a tensor is now."""
         return self._current.get(id(tensor), CONSTANT)
 
-    def __torch_dispatch__(  # noqa: D105
+    def __torch_dispatch__(
         self, function: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
@@ -248,9 +248,7 @@ def _writes(argument: Any) -> bool:
     return argument.alias_info is not None and argument.alias_info.is_write
 
 
-def _axis(
-    operation: str, args: Sequence[Any], given: list[Tensor], axes: list[int | None], made: Tensor
-) -> int | None:
+def _axis(operation: str, args: Sequence[Any], given: list[Tensor], axes: list[int | None], made: Tensor) -> int | None:
     """The axis of the channels of what an operation made."""
     if operation in _FIRST:
         return 1

@@ -36,7 +36,7 @@ class Handle:
     def modules(self) -> dict[str, nn.Module]:
         """The inserted modules that are in the network now, by the paths of their hosts."""
         hosts = dict(self.net.named_modules())
-        return {p: hosts[p]._modules[CHILD] for p in self.paths if p in hosts and is_attended(hosts[p])}  # type: ignore[misc]
+        return {p: hosts[p]._modules[CHILD] for p in self.paths if p in hosts and is_attended(hosts[p])}
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """The inserted parameters alone."""
@@ -58,7 +58,9 @@ class Handle:
         self._expect_inserted()
         known = {id(p) for group in optimizer.param_groups for p in group["params"]}
         new = [p for p in self.parameters() if id(p) not in known]
-        first = {name: value for name, value in optimizer.param_groups[0].items() if name not in ("params", "param_names")}
+        first = {
+            name: value for name, value in optimizer.param_groups[0].items() if name not in ("params", "param_names")
+        }
         for parameters, extra in (
             ([p for p in new if p.ndim], {}),
             ([p for p in new if not p.ndim], {"weight_decay": 0.0} if "weight_decay" in first else {}),

@@ -107,7 +107,12 @@ class Plan:
     def to_json(self) -> dict[str, Any]:
         """The plan in JSON's types, from which `regard.surgery.load` inserts into another copy of the network."""
         sites = [
-            {"path": row.site.path, "channels": row.site.channels, "dims": len(row.site.positions), "axis": row.site.axis}
+            {
+                "path": row.site.path,
+                "channels": row.site.channels,
+                "dims": len(row.site.positions),
+                "axis": row.site.axis,
+            }
             for row in self.rows
             if row.module is not None
         ]

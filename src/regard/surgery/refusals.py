@@ -35,6 +35,6 @@ def _reason(module: nn.Module) -> str | None:
         return "it was scripted by TorchScript, so its code is fixed: insert into the Python network, then script it."
     if home.startswith((*_QUANTISED, *_QUANTISED_TOO)):
         return "it is quantised, and attention would not be: insert first, train, then quantise."
-    if any(is_lazy(tensor) for tensor in (*module._parameters.values(), *module._buffers.values())):
+    if any(is_lazy(t) for t in (*module._parameters.values(), *module._buffers.values()) if t is not None):
         return "its lazy layers have no shapes yet: run one batch through it, then insert."
     return None

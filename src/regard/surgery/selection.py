@@ -17,7 +17,7 @@ from regard.surgery.dry_run import first_that_runs, run
 from regard.surgery.handle import Handle
 from regard.surgery.plan import Plan, make_plan
 from regard.surgery.refusals import refuse
-from regard.surgery.sites import KINDS, At, Rejected, Site, find_sites
+from regard.surgery.sites import KINDS, Rejected, Site, find_sites
 from regard.surgery.tables import table
 
 
@@ -197,4 +197,3 @@ def _area(site: Site) -> int:
     for size in site.positions:
         area *= size
     return area
-

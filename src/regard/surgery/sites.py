@@ -47,7 +47,7 @@ class Site:
     calls: int = 1
     shape: tuple[int, ...] = field(default=(), repr=False)
     dtype: torch.dtype = field(default=torch.float32, repr=False)
-    device: torch.device = field(default=torch.device("cpu"), repr=False)  # noqa: RUF009 (immutable)
+    device: torch.device = field(default=torch.device("cpu"), repr=False)
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,11 @@ def find_sites(net: nn.Module, flow: Flow) -> Found:
     modules = dict(net.named_modules())
     sites: list[Site] = []
     rejected: list[Rejected] = []
-    for at, places in (("residual", _residual(flow, modules)), ("stage", _stages(flow, modules)), ("conv", _convs(flow, modules))):
+    for at, places in (
+        ("residual", _residual(flow, modules)),
+        ("stage", _stages(flow, modules)),
+        ("conv", _convs(flow, modules)),
+    ):
         good, bad = _resolve(at, places, flow, modules)  # type: ignore[arg-type]
         sites += good
         rejected += bad
@@ -111,6 +115,9 @@ def _reason(path: str, value: int, hits: set[int], flow: Flow, modules: dict[str
         return f"a pass runs it {len(calls)} times, with different numbers of channels"
     if len(flow.values[value].shape) < 3:
         return "its result has no positions"
+    parents = (modules[path.rsplit(".", up)[0]] for up in range(1, path.count(".") + 1))
+    if any(isinstance(parent, nn.TransformerEncoderLayer) for parent in (modules[""], *parents)):
+        return "the fused form of nn.TransformerEncoderLayer does not run its modules in inference"
     return refusal(modules[path])
 
 

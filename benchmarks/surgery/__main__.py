@@ -1,0 +1,228 @@
+"""Inserts squeeze-and-excitation into the networks of timm and torchvision, and writes a table of what worked.
+
+    python -m benchmarks.surgery --minutes 30 --out RESULTS.json
+    python -m benchmarks.surgery --table RESULTS.json
+
+The smallest network of every module of timm comes first, then all others under 50 million parameters, small ones first.
+"""
+
+import argparse
+import json
+import sys
+import time
+import warnings
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
+from torchvision import models
+
+import regard
+from regard.core.errors import RegardError
+from regard.recipes.console import say
+
+MOST_PARAMETERS = 50_000_000
+SIZE = 128
+
+
+def main() -> None:
+    """Runs the sweep, or prints the table of one."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.surgery", description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--out", type=Path, default=Path("surgery.json"))
+    parser.add_argument("--table", type=Path, help="print the table of an earlier sweep")
+    parser.add_argument("--sizes", type=Path, help="where the numbers of parameters are kept from sweep to sweep")
+    parser.add_argument("--only", nargs="*", help="names of networks, as timm:resnet18")
+    arguments = parser.parse_args()
+    if arguments.table:
+        sys.stdout.write(markdown(json.loads(arguments.table.read_text())) + "\n")
+        return
+    names = arguments.only or ordered_names(arguments.sizes)
+    end = time.monotonic() + 60 * arguments.minutes
+    rows: list[dict[str, Any]] = []
+    for name in names:
+        if time.monotonic() > end:
+            rows.append({"network": name, "outcome": "left out", "reason": "the time was over"})
+            continue
+        rows.append(examine(name))
+        say(line(rows[-1]))
+        arguments.out.write_text(
+            json.dumps({"size": SIZE, "torch": torch.__version__, "timm": timm.__version__, "rows": rows})
+        )
+
+
+def ordered_names(cache: Path | None = None) -> list[str]:
+    """torchvision's classifiers, then the smallest network of each module of timm, then timm's others by size."""
+    sizes = sizes_of_timm(cache)
+    first = smallest(sizes)
+    others = sorted(set(sizes) - set(first), key=lambda name: (sizes[name], name))
+    return [
+        *(f"torchvision:{name}" for name in models.list_models(module=models)),
+        *(f"timm:{n}" for n in (*first, *others)),
+    ]
+
+
+def sizes_of_timm(cache: Path | None = None) -> dict[str, int]:
+    """The numbers of parameters of timm's convolutional networks that are small enough, kept in a file."""
+    if cache is not None and cache.exists():
+        return json.loads(cache.read_text())
+    sizes: dict[str, int] = {}
+    without: set[str] = set()
+    seen: set[str] = set()
+    for name in timm.list_models():
+        module = timm.models.model_entrypoint(name).__module__
+        if module in without:
+            continue
+        count = parameters(name)
+        # A module whose first network has no convolutions, such as that of vision transformers, has none at all.
+        if count is None and module not in seen:
+            without.add(module)
+        seen.add(module)
+        if count is not None and count < MOST_PARAMETERS:
+            sizes[name] = count
+    if cache is not None:
+        cache.write_text(json.dumps(sizes))
+    return sizes
+
+
+def smallest(sizes: dict[str, int]) -> list[str]:
+    """The smallest convolutional network of each module of timm."""
+    found: dict[str, str] = {}
+    for name in sorted(sizes, key=lambda name: (sizes[name], name)):
+        found.setdefault(timm.models.model_entrypoint(name).__module__, name)
+    return list(found.values())
+
+
+def parameters(name: str) -> int | None:
+    """The number of parameters of a network of timm that has convolutions; None of any other."""
+    try:
+        with torch.device("meta"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            net = timm.create_model(name)
+    except Exception:  # networks that compute with their weights while they are built
+        net = timm.create_model(name)
+    wide = [m for m in net.modules() if isinstance(m, nn.Conv2d) and max(m.kernel_size) > 1]
+    # A patch embedding alone makes no convolutional network.
+    return sum(p.numel() for p in net.parameters()) if len(wide) > 1 else None
+
+
+def build(name: str) -> nn.Module:
+    """The network with random weights."""
+    library, _, model = name.partition(":")
+    if library == "timm":
+        return timm.create_model(model)
+    single = {"aux_logits": False, "init_weights": False} if model in ("googlenet", "inception_v3") else {}
+    return models.get_model(model, weights=None, **single)
+
+
+def awaken(net: nn.Module) -> nn.Module:
+    """Sets scales that begin at zero to one: behind them no change would show."""
+    with torch.no_grad():
+        for parameter in net.parameters():
+            if parameter.ndim <= 1 and not parameter.any():
+                parameter.fill_(1.0)
+    return net
+
+
+def inputs(net: nn.Module) -> Tensor:
+    """An image of the small size, or of the network's own size where it takes no other."""
+    for size in (SIZE, *((net.default_cfg["input_size"][1:]) if hasattr(net, "default_cfg") else (224,))):
+        x = torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(0))
+        try:
+            with torch.no_grad():
+                net(x)
+            return x
+        except Exception as error:
+            fault = error
+    raise fault
+
+
+def examine(name: str) -> dict[str, Any]:
+    """Inserts, checks that nothing changes until the strength does, that every mechanism runs, and the way back."""
+    start = time.monotonic()
+    row: dict[str, Any] = {"network": name}
+    try:
+        torch.manual_seed(0)
+        net = awaken(build(name).eval())
+        row["parameters"] = sum(p.numel() for p in net.parameters())
+        if row["parameters"] >= MOST_PARAMETERS:
+            return row | {"outcome": "left out", "reason": "50 million parameters or more"}
+        return row | _insert(net, inputs(net)) | {"seconds": round(time.monotonic() - start, 2)}
+    except RegardError as error:
+        return row | {"outcome": "refused", "reason": str(error).splitlines()[0][:200]}
+    except Exception as error:
+        return row | {"outcome": "failed", "reason": f"{type(error).__name__}: {str(error).splitlines()[:1]}"[:200]}
+
+
+def _insert(net: nn.Module, x: Tensor) -> dict[str, Any]:
+    with torch.no_grad():
+        before, keys = _leaves(net(x)), list(net.state_dict())
+        begun = time.monotonic()
+        selection = regard.select(net, x)
+        found: dict[str, Any] = {"select_s": round(time.monotonic() - begun, 2)}
+        found["sites"] = Counter(site.at for site in selection)
+        chosen = selection.at("auto")
+        found["at"] = chosen.sites[0].at if chosen.sites else None
+        handle = chosen.insert("se").apply()
+        same = _equal(before, _leaves(net(x)))
+        for module in handle.modules.values():
+            getattr(module, "mechanism", module).strength.fill_(1.0)
+        changed = not _equal(before, _leaves(net(x)))
+        handle.revert()
+        back = _equal(before, _leaves(net(x))) and keys == list(net.state_dict())
+    if same and changed and back:
+        return found | {"outcome": "works"}
+    wrong = [w for w, ok in (("changed at once", same), ("no effect", changed), ("not reverted", back)) if not ok]
+    return found | {"outcome": "failed", "reason": ", ".join(wrong)}
+
+
+def _leaves(result: Any) -> list[Tensor]:
+    return [leaf for leaf in tree_leaves(result) if isinstance(leaf, Tensor)]
+
+
+def _equal(first: list[Tensor], second: list[Tensor]) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def line(row: dict[str, Any]) -> str:
+    """One network for the console."""
+    words = (row["outcome"], dict(row.get("sites", {})), row.get("reason", ""), row.get("seconds", ""))
+    return f"{row['network']}: {' '.join(map(str, words))}"
+
+
+def markdown(result: dict[str, Any]) -> str:
+    """The table of a sweep, then what did not work or was left out, with the reasons."""
+    rows = result["rows"]
+    tried = [row for row in rows if row["outcome"] != "left out"]
+    works = [row for row in tried if row["outcome"] == "works"]
+    rate = f"{len(works) / max(1, len(tried)):.1%}"
+    text = [
+        f"{len(works)} of {len(tried)} networks work ({rate}); images of {result['size']} "
+        f"pixels where the network takes them, PyTorch {result['torch'].split('+')[0]}, timm {result['timm']}.",
+        "",
+        "| network | parameters, millions | sites at residual / stage / conv | used | selecting, s |",
+        "| --- | ---: | ---: | --- | ---: |",
+    ]
+    for row in works:
+        sites = " / ".join(str(row["sites"].get(at, 0)) for at in ("residual", "stage", "conv"))
+        text.append(
+            f"| {row['network']} | {row['parameters'] / 1e6:.1f} | {sites} | {row['at']} | {row['select_s']:.2f} |"
+        )
+    bad = [row for row in tried if row["outcome"] != "works"]
+    text += ["", "Networks that do not work:", ""] if bad else []
+    text += [f"- {row['network']}: {row['outcome']}: {row['reason']}" for row in bad]
+    reasons: dict[str, list[str]] = {}
+    for row in rows:
+        if row["outcome"] == "left out":
+            reasons.setdefault(row["reason"], []).append(row["network"])
+    for reason, names in reasons.items():
+        text += ["", f"Left out, because {reason}: {', '.join(names)}."]
+    return "\n".join(text)
+
+
+if __name__ == "__main__":
+    main()
