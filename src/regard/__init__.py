@@ -7,7 +7,7 @@ if TYPE_CHECKING:
     from regard.attention import CATALOGUE, CONTROLS, create, find, names
     from regard.explanation import observe
     from regard.recipes.explain import explain
-    from regard.surgery import attach, select
+    from regard.surgery import attach, attentions, select
 
 __version__ = "0.1.0"
 
@@ -15,6 +15,7 @@ _HOMES = {
     "CATALOGUE": "regard.attention",
     "CONTROLS": "regard.attention",
     "attach": "regard.surgery",
+    "attentions": "regard.surgery",
     "create": "regard.attention",
     "explain": "regard.recipes.explain",
     "find": "regard.attention",
@@ -38,7 +39,7 @@ _ROOMS = (
     "training",
 )
 
-__all__ = ["CATALOGUE", "CONTROLS", "attach", "create", "explain", "find", "names", "observe", "select"]
+__all__ = ["CATALOGUE", "CONTROLS", "attach", "attentions", "create", "explain", "find", "names", "observe", "select"]
 
 
 def __getattr__(name: str) -> object:

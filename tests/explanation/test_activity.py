@@ -120,3 +120,22 @@ def test_tap_without_enclosing_module_has_no_features():
     found = active_channels(Bare(), images(), k=2)["tap"]
     assert found.features is None
     assert found.channels.shape == (3, 2)
+
+
+class Outside(nn.Module):
+    """A gate whose module returns the gate, as other libraries write it."""
+
+    def __init__(self):
+        super().__init__()
+        self.gate = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Sigmoid(), Tap("gate"))
+
+    def forward(self, x):
+        return x * self.gate(x)
+
+
+def test_features_are_not_the_gate_itself():
+    net = Outside()
+    x = images()
+    ((path, found),) = active_channels(net, x, k=2).items()
+    assert path == "gate.2"
+    torch.testing.assert_close(found.features[0], net(x)[0, found.channels[0]])

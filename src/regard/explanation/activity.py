@@ -96,6 +96,8 @@ def _features(outputs: dict[str, list[Tensor]], seen: Map, steps: int, channels:
         returned = outputs.get(path, [])
         output = returned[seen.step] if len(returned) == steps else None
         if output is not None and output.ndim > 2 and output.shape[:2] == (len(chosen), channels):
+            if output.shape == seen.values.shape and torch.equal(output.to(seen.values), seen.values):
+                continue  # a module that returns the gate itself, as in networks of other libraries
             rows = zip(output, chosen.to(output.device), strict=True)
             return torch.stack([features[numbers] for features, numbers in rows]).to(chosen.device)
     return None
