@@ -106,7 +106,7 @@ def test_the_number_of_sites(name, sites):
 
 def test_every_name_exists():
     names = models.names()
-    assert len(names) == len(set(names)) == 9 * (2 + len(CATALOGUE) + len(CONTROLS)) + 1
+    assert len(names) == len(set(names)) == 9 * (2 + len(CATALOGUE) + len(CONTROLS)) + 2
     for name in names:
         if name.endswith(("resnet8", "resnet18")):
             assert models.create(name, width=0.25, num_classes=2).name == name

@@ -90,8 +90,8 @@ def train(
         data: fashion-mini, mnist-mini, folder:PATH, npz:PATH or torchvision:NAME; cluttered: before one puts its images
             among clutter on a larger canvas, as in cluttered:mnist-mini:size=60,pieces=4.
         model: a network: resnet8 to resnet110 for small images, resnet18 to resnet101 for large ones; ram, which
-            looks through glimpses, with its options after a colon, as in ram:glimpses=6,patch=8; timm:NAME or
-            torchvision:NAME.
+            looks through glimpses, with its options after a colon, as in ram:glimpses=6,patch=8; cnn, a
+            small plain one, as in cnn:width=8; timm:NAME or torchvision:NAME.
         attention: a mechanism, NAME[:option=value,...]; `regard list` shows them.
         weights: a .safetensors or .pth file to start from; a head of another number of classes, and attention that
             the file lacks, start anew.
