@@ -24,7 +24,7 @@ from regard.recipes.train import train
 from regard.recipes.versions import versions
 from regard.training import Recipe, load_weights
 
-QUICK = {"data": "mnist-mini", "epochs": 8}
+QUICK = {"data": "mnist-mini", "epochs": 4}
 """The two-minute form: the shipped images, few epochs; its figure is compared with nothing."""
 
 MNIST = "npz:mnist.npz"

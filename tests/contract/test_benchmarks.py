@@ -39,7 +39,7 @@ def test_a_row_is_a_recipe_and_a_network(row):
 def test_the_quick_form_uses_shipped_images(row):
     settings = settings_of(row, "", quick=True, epochs=None)
     assert "mnist-mini" in settings["data"]
-    assert settings["recipe"].epochs == 8
+    assert settings["recipe"].epochs == 4
     assert "std_epochs=240" not in settings["model"]
 
 

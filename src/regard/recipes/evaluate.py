@@ -6,18 +6,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from regard import training
+from regard import cost, training
 from regard.core.files import as_bytes, write_whole
 from regard.core.options import at_least, one_of
 from regard.core.scores import Scores, amount
 from regard.data import Account, Reading, loader
 from regard.data.source import Split
+from regard.recipes.closed_channels import ClosedChannels, GateWatch, watch_gates
+from regard.recipes.glimpse_statistics import GlimpseStatistics, watch_glimpses
 from regard.recipes.ledger import count_test_accesses, record_test_access
-from regard.recipes.network import batch_size_for, load_network
+from regard.recipes.network import Loaded, batch_size_for, load_network
 from regard.recipes.sources import open_for_network, report_source
 from regard.training import DeviceName
 
@@ -30,6 +33,7 @@ _EXPLAINED = {
     "balanced_accuracy": " (mean of what is found of each class)",
     "calibration_error": " (mean gap between how sure and how often right)",
 }
+_GLIMPSES = "Where it looks, mean ± standard deviation over the images, and how far it moved; the image is from -1 to 1"
 _ADVICE = "the more often a choice is made by them, the less they tell"
 
 
@@ -48,6 +52,8 @@ class Evaluated:
         counts: images of each class.
         account: what became of every file of the source.
         test_accesses: how often networks of this run were scored on test images, this time included.
+        glimpses: where it looks, glimpse by glimpse; None of a network without a glimpse sensor.
+        closed: what its gates close; None of a network without gates that open and close channels.
         out: the file that all of it was written to, or None.
     """
 
@@ -61,6 +67,8 @@ class Evaluated:
     counts: tuple[int, ...]
     account: Account
     test_accesses: int
+    glimpses: GlimpseStatistics | None = None
+    closed: ClosedChannels | None = None
     out: Path | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -72,7 +80,11 @@ class Evaluated:
             "by_class": self.by_class.to_json() if self.by_class else None,
         }
         counted = {"counts": list(self.counts), "account": self.account.to_json(), "test_accesses": self.test_accesses}
-        return own | counted | found
+        hard = {
+            "glimpses": self.glimpses.to_json() if self.glimpses else None,
+            "closed_channels": self.closed.to_json() if self.closed else None,
+        }
+        return own | counted | found | hard
 
     def __rich__(self) -> RenderableType:
         """Tables and a summary."""
@@ -85,6 +97,10 @@ class Evaluated:
         parts.append(self._summary())
         if self.by_class is not None and self.by_class.confusion and len(self.by_class.classes) <= _WIDEST:
             parts += [Text("\nWhat images of each class (rows) were taken for (columns)"), _confusion(self.by_class)]
+        if self.glimpses is not None:
+            parts += [Text(f"\n{_GLIMPSES}"), self.glimpses]
+        if self.closed is not None:
+            parts += [Text(), self.closed.table(), Text(str(self.closed))]
         if self.split == "test":
             times = "once" if self.test_accesses == 1 else f"{self.test_accesses} times"
             parts.append(Text(f"\nTest images were looked at {times} in this run: {_ADVICE}.", style="dim"))
@@ -150,7 +166,8 @@ def evaluate(
         record_test_access(loaded.path.parent, command="evaluate", what=loaded.path.name, images=len(images))
     task, classifying = loaded.task(), training.Classification | training.Glimpses
     batches = loader(images, loaded.preprocessing, batch_size=batch_size_for(loaded.preprocessing), workers=workers)
-    found = training.evaluate(loaded.net, batches, task, device=place)
+    with watch_glimpses(loaded.net) as glimpses, watch_gates(loaded.net) as gates:
+        found = training.evaluate(loaded.net, batches, task, device=place)
     evaluated = Evaluated(
         weights=loaded.path,
         network=loaded.name,
@@ -162,6 +179,8 @@ def evaluate(
         counts=source.counts()[split],
         account=source.account,
         test_accesses=count_test_accesses(loaded.path.parent),
+        glimpses=glimpses.statistics([batch.labels for batch in found.batches]) if glimpses else None,
+        closed=_closed(loaded, gates) if gates else None,
         out=Path(out) if out else None,
     )
     if evaluated.out is not None:
@@ -170,6 +189,11 @@ def evaluate(
             as_bytes(json.dumps(evaluated.to_json(), indent=1, ensure_ascii=False)),
         )
     return evaluated
+
+
+def _closed(loaded: Loaded, gates: Sequence[GateWatch]) -> ClosedChannels:
+    image = torch.zeros(1, loaded.preprocessing.channels, *loaded.preprocessing.size)
+    return ClosedChannels(tuple(gate.use() for gate in gates), cost.macs(loaded.net, image))
 
 
 _WORDS: dict[Split, str] = {"train": "training ", "val": "validation ", "test": "test ", "all": ""}
