@@ -16,14 +16,14 @@ def test_the_path_is_that_of_the_network():
     with torch.no_grad():
         answer = net(images)
     want = torch.stack([sample.value for sample in answer.samples], 1)[0]
-    assert torch.equal(torch.from_numpy(path.places[1:]), want)
+    assert torch.equal(torch.from_numpy(path.positions[1:]), want)
     assert path.sides == (5.0, 10.0)
     assert path.seen.shape == (4, 2, 5, 5, 3)
     torch.testing.assert_close(torch.from_numpy(path.probabilities), answer.looks[0].softmax(1))
     assert path.classes == ("a", "b", "c")
 
 
-def test_the_first_patch_is_the_middle_of_the_image():
+def test_the_first_patch_is_the_images_middle():
     net = models.create("ram:glimpses=1,patch=4", num_classes=3, in_channels=3, seed=0).eval()
     images = torch.rand(1, 3, 8, 8)
     seen = made(net, images).seen[0, 0]

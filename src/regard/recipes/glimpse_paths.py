@@ -35,8 +35,8 @@ def path_of(
     """The path of the first image; None of a network without a glimpse sensor that was looked through.
 
     Args:
-        net: the network.
-        looks: what it did with the images.
+        net: any network.
+        looks: its pass over the images.
         images: (b, c, h, w), as the network took them.
         preprocessing: restores the values of an image; without it, they are stretched to the range of one.
         classes: names of the classes.
@@ -46,7 +46,7 @@ def path_of(
         return None
     positions = looks.maps.steps(sensor.tap)[0, :, 0].float()
     return GlimpsePath(
-        places=positions.numpy(),
+        positions=positions.numpy(),
         sides=sensor.module.sides,
         seen=_patches(sensor.module, images[:1], positions, preprocessing),
         probabilities=_probabilities(looks.said, len(positions)),
