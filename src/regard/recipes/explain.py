@@ -326,7 +326,9 @@ def _for_people(image: Tensor, preprocessing: data.Preprocessing | None) -> Tens
 
 
 def _channels(net: nn.Module) -> int:
-    """How many channels the first convolution takes: 1 or, in doubt, 3."""
+    """Returns the channels that the network or its first convolution names: 1 or, in doubt, 3."""
+    if getattr(net, "in_channels", None) == 1:
+        return 1
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
             return 1 if module.in_channels == 1 else 3
