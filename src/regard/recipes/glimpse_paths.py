@@ -49,7 +49,7 @@ def path_of(
         positions=positions.numpy(),
         sides=sensor.module.sides,
         seen=_patches(sensor.module, images[:1], positions, preprocessing),
-        probabilities=_probabilities(looks.said, len(positions)),
+        probabilities=_probabilities(looks.output, len(positions)),
         classes=tuple(classes),
     )
 
