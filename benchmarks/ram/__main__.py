@@ -6,6 +6,7 @@ and the docs' table is written anew.
 """
 
 import argparse
+import csv
 import json
 import subprocess
 import sys
@@ -53,39 +54,70 @@ def settings_of(
 
 def run(row: str, arguments: argparse.Namespace) -> None:
     """Trains and tests one row, and appends its result."""
-    asked = {"quick": arguments.quick, "epochs": arguments.epochs, "batch_size": arguments.batch_size}
-    settings = settings_of(row, arguments.mnist, **asked)
-    folder = Path(arguments.runs) / f"{row}{'-quick' * arguments.quick}-seed{arguments.seed}"
+    settings, folder = _asked(row, arguments)
     begun = (folder / "settings.yaml").exists()
     kept = {"resume": str(folder)} if begun else {"out": str(folder), "seed": arguments.seed, **settings}
     trained = train(**kept, device=arguments.device, threads=arguments.threads)
     tested = evaluate(run=str(folder), split="test", device=arguments.device, threads=arguments.threads)
     history = [Epoch.from_json(epoch) for epoch in load_weights(folder / "weights.safetensors")[1]["history"]]
-    # Where the full set lies on this machine is nobody's concern.
-    data = settings["data"].replace(f"npz:{arguments.mnist}", MNIST)
-    record = {
-        "row": row,
-        "quick": arguments.quick,
-        "seed": arguments.seed,
+    record = _begin_record(row, arguments, settings) | {
         "test_error": round(100 * (1 - tested.scores["accuracy"]), 3),
         "test_images": tested.n,
-        "published": ROWS[row].published or None,
         "validation_error": round(100 * (1 - trained.scores["accuracy"]), 3),
         "epochs": trained.epochs,
         "kept_epoch": trained.kept_epoch,
         "minutes": round(trained.seconds / 60, 1),
         "last_validation_errors": [round(100 * (1 - e.val["accuracy"]), 3) for e in history[-5:] if e.val],
+    }
+    _append(record, Path(arguments.out))
+    say(f"{row}: test error {record['test_error']} %, epoch {trained.kept_epoch} of {trained.epochs}.")
+
+
+def record_progress(row: str, arguments: argparse.Namespace) -> None:
+    """Appends what a row that is still training has reached on validation images."""
+    settings, folder = _asked(row, arguments)
+    with (folder / "epochs.csv").open(encoding="utf-8", newline="") as file:
+        epochs = list(csv.DictReader(file))
+    errors = [round(100 * (1 - float(epoch["val_accuracy"])), 3) for epoch in epochs]
+    record = _begin_record(row, arguments, settings) | {
+        "test_error": None,
+        "validation_error": min(errors),
+        "epochs": len(epochs),
+        "kept_epoch": errors.index(min(errors)) + 1,
+        "minutes": round(sum(float(epoch["seconds"]) for epoch in epochs) / 60, 1),
+        "last_validation_errors": errors[-5:],
+    }
+    _append(record, Path(arguments.out))
+    say(f"{row}: validation error {record['validation_error']} % after {len(epochs)} epochs, unfinished.")
+
+
+def _asked(row: str, arguments: argparse.Namespace) -> tuple[dict[str, Any], Path]:
+    """The settings of a row and the folder of its run."""
+    asked = {"quick": arguments.quick, "epochs": arguments.epochs, "batch_size": arguments.batch_size}
+    folder = Path(arguments.runs) / f"{row}{'-quick' * arguments.quick}-seed{arguments.seed}"
+    return settings_of(row, arguments.mnist, **asked), folder
+
+
+def _begin_record(row: str, arguments: argparse.Namespace, settings: dict[str, Any]) -> dict[str, Any]:
+    # The location of the full set on this machine is left out.
+    data = settings["data"].replace(f"npz:{arguments.mnist}", MNIST)
+    return {
+        "row": row,
+        "quick": arguments.quick,
+        "seed": arguments.seed,
+        "published": ROWS[row].published or None,
         "settings": {**settings, "data": data, "recipe": settings["recipe"].to_json()},
         "device": arguments.device,
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "threads": torch.get_num_threads(),
         "versions": versions(),
     }
-    out = Path(arguments.out)
+
+
+def _append(record: dict[str, Any], out: Path) -> None:
     out.parent.mkdir(parents=True, exist_ok=True)
     with out.open("a", encoding="utf-8") as file:
         file.write(json.dumps(record) + "\n")
-    say(f"{row}: test error {record['test_error']} %, epoch {trained.kept_epoch} of {trained.epochs}.")
 
 
 def run_side_by_side(rows: list[str], rest: list[str]) -> int:
@@ -110,6 +142,7 @@ def main(words: list[str]) -> int:
     parser.add_argument(
         "--out", default=str(RESULTS), help="the lines of the results; of another file no table is made"
     )
+    parser.add_argument("--progress", action="store_true", help="append the validation error of rows still training")
     parser.add_argument("--table", action="store_true", help="write the docs' table; without rows nothing is run")
     arguments = parser.parse_args(words)
     unknown = [row for row in arguments.rows if row not in (*ROWS, "all")]
@@ -122,7 +155,7 @@ def main(words: list[str]) -> int:
         failed = run_side_by_side(rows, [word for word in words if word not in (*ROWS, "all", "--side-by-side")])
     else:
         for row in rows:
-            run(row, arguments)
+            (record_progress if arguments.progress else run)(row, arguments)
     if arguments.table or Path(arguments.out).resolve() == RESULTS:
         write_table()
     return failed

@@ -99,13 +99,17 @@ def _of(row: str, records: Sequence[Record]) -> list[Record]:
 
 
 def _results(found: Sequence[Record], digits: int) -> tuple[str, ...]:
-    """Test and validation error, epochs, kept epochs and seeds; errors are means over seeds."""
+    """Test and validation error, epochs, kept epochs and seeds; errors are means over seeds.
+
+    Test images are scored at the end only, so that an unfinished run has no test error.
+    """
     if not found:
         return ()
-    test, val = (mean(one[name] for one in found) for name in ("test_error", "validation_error"))
+    val, finished = mean(one["validation_error"] for one in found), all(one["test_error"] is not None for one in found)
+    test = f"{mean(one['test_error'] for one in found):.{digits}f} %" if finished else "unfinished"
     kept = sorted({one["kept_epoch"] for one in found})
     return (
-        f"{test:.{digits}f} %",
+        test,
         f"{val:.{digits}f} %",
         str(max(one["epochs"] for one in found)),
         f"{kept[0]} to {kept[-1]}" if len(kept) > 1 else str(kept[0]),
@@ -121,11 +125,13 @@ def _detached(records: Sequence[Record], form: str) -> list[str]:
     if not entering or not stopping:
         return []
     kept = "false" if mean(entering) <= mean(stopping) else "true"
+    apart = max(entering) < min(stopping) or max(stopping) < min(entering)
+    doubt = "" if apart else ", though the ranges overlap"
     spread = ", ".join(
         f"{name} {mean(errors):.2f} % ({min(errors):.2f} to {max(errors):.2f})"
         for name, errors in (("`false`", entering), ("`true`", stopping))
     )
     return [
         f"`detach_location` on MNIST, {form}, validation error with its range over the seeds: {spread}; kept on "
-        f"validation: `{kept}`."
+        f"validation: `{kept}`{doubt}."
     ]

@@ -66,6 +66,21 @@ def test_errors_are_means_over_seeds():
     assert "| 1.50 % | 4.00 % | 9 | 3 to 8 | 2 | 3.0 |" in table(runs)
 
 
+def test_an_unfinished_run_has_no_test_error():
+    assert "| unfinished | 4.00 % | 9 | 8 | 1 | 1.5 |" in table([record("mnist", test_error=None)])
+
+
+def test_the_progress_of_a_run_is_its_best_epoch(tmp_path):
+    folder = tmp_path / "mnist-seed0"
+    folder.mkdir()
+    folder.joinpath("epochs.csv").write_text("epoch,val_accuracy,seconds\n0,0.9,60\n1,0.97,60\n2,0.96,60\n")
+    words = ["mnist", "--progress", "--mnist", "/there/mnist.npz", "--runs", str(tmp_path)]
+    assert main([*words, "--out", str(tmp_path / "results.jsonl")]) == 0
+    (found,) = read_records(tmp_path / "results.jsonl")
+    assert (found["test_error"], found["validation_error"], found["kept_epoch"], found["epochs"]) == (None, 3.0, 2, 3)
+    assert found["settings"]["data"] == "npz:mnist.npz"
+
+
 def test_the_latest_line_of_a_run_counts(tmp_path):
     file = tmp_path / "results.jsonl"
     lines = [record("mnist", test_error=3.0), record("mnist", test_error=2.0), record("mnist", quick=True)]
@@ -77,6 +92,8 @@ def test_the_latest_line_of_a_run_counts(tmp_path):
 def test_the_better_form_of_the_location_is_said():
     runs = [record("mnist"), record("mnist-detached", validation_error=3.0)]
     assert "`false` 4.00 % (4.00 to 4.00), `true` 3.00 % (3.00 to 3.00); kept on validation: `true`." in table(runs)
+    runs.append(record("mnist", seed=1, validation_error=2.0))
+    assert "kept on validation: `false`, though the ranges overlap." in table(runs)
     assert "detach_location` on MNIST" not in table(runs[:1])
 
 

@@ -136,6 +136,16 @@ def test_a_black_image_and_nan_pixels():
     assert logits[1].isnan().all()
 
 
+@pytest.mark.graph
+def test_a_training_pass_is_one_graph():
+    """No loop over images and no synchronisation breaks the graph of glimpses, rollouts and choices."""
+    net, images, draws = small(glimpses=2), torch.randn(3, 2, 9, 9), of(3)
+    expected = net(images, draws, 2)
+    found = torch.compile(net, backend="aot_eager", fullgraph=True)(images, draws, 2)
+    torch.testing.assert_close(found.logits, expected.logits)
+    torch.testing.assert_close(found.samples[-1].log_prob, expected.samples[-1].log_prob)
+
+
 def test_it_learns_where_to_look():
     """The class is the colour of one corner, which the middle does not show."""
     torch.manual_seed(0)
