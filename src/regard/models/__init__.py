@@ -1,4 +1,4 @@
-"""Published networks with a place for attention, and those of other libraries, by name."""
+"""Published networks with sites for attention, and those of other libraries, by name."""
 
 from regard.models.bag import BagOfPatches, image_taps
 from regard.models.cnn import CNN
@@ -7,7 +7,7 @@ from regard.models.hard_head import HardHead
 from regard.models.initialisation import initialise
 from regard.models.ram import RAM
 from regard.models.state import load_state
-from regard.models.widening import widened, width_for
+from regard.models.widening import create_widened, width_for
 from regard.models.zoo import create, is_looker, names
 
 __all__ = [
@@ -18,12 +18,12 @@ __all__ = [
     "HardHead",
     "Site",
     "create",
+    "create_widened",
     "describe",
     "image_taps",
     "initialise",
     "is_looker",
     "load_state",
     "names",
-    "widened",
     "width_for",
 ]
