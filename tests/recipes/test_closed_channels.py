@@ -33,7 +33,7 @@ def test_savings_are_the_convolutions_closed_share():
     net, images = gated(3.0, -3.0, -3.0, -3.0), torch.randn(2, 3, 8, 8)
     (gate,) = used(net, images)
     assert gate.macs == cost.macs(net[0], images[:1])
-    assert gate.saved == 0.75 * gate.macs
+    assert gate.saved == pytest.approx(0.75 * gate.macs)
 
 
 def test_gates_that_depend_on_the_image_are_not_constant():
@@ -55,6 +55,15 @@ def test_the_convolution_before_each_gate_of_a_residual_network():
     assert [gate.path for gate in gates] == [f"layer{n}.0.attention" for n in (1, 2, 3)]
     assert [gate.macs for gate in gates] == [9 * 16 * 16 * 256, 9 * 32 * 32 * 64, 9 * 64 * 64 * 16]
     assert not net.layer1[0].attention.gate._forward_hooks
+
+
+def test_a_gate_that_runs_twice_saves_twice():
+    shared = gated(3.0, -3.0, -3.0)
+    net, images = nn.Sequential(shared, shared), torch.randn(2, 3, 8, 8)
+    (gate,) = used(net, images)
+    assert (gate.open, gate.always_open, gate.always_closed) == (pytest.approx(1 / 3), 1, 2)
+    assert gate.macs == cost.macs(net, images[:1]) - 2 * cost.macs(shared[1], images[:1])
+    assert gate.saved == pytest.approx(2 / 3 * gate.macs)
 
 
 def test_other_layers_before_a_gate_save_nothing():

@@ -91,10 +91,15 @@ class ClosedChannels:
 
 
 class _Layer:
-    """The last layer that ran: its outputs and its multiply-adds an image."""
+    """The last layer that ran, its outputs and its multiply-adds a row of the batch; and the images so far."""
 
     outputs = 0
     macs = 0
+    images = 0
+
+    def count(self, _net: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        """Counts the images of a pass; a hook before the network."""
+        self.images += len(inputs[0])
 
     def note(self, module: nn.Module, _inputs: object, y: Tensor) -> None:
         """Keeps them; a forward hook."""
@@ -107,33 +112,36 @@ class GateWatch:
 
     def __init__(self, path: str, channels: int, layer: _Layer) -> None:
         self.path, self.channels, self._layer = path, channels, layer
-        self._images, self._open = 0, torch.zeros(channels, dtype=torch.float64)
+        self._rows = self._open = self._macs = self._saved = 0.0
         self._ever_open, self._ever_closed = (torch.zeros(channels, dtype=torch.bool) for _ in range(2))
-        self._macs: int | None = None
+        self._row: int | None = None
 
     def note_layer(self, _module: nn.Module, _inputs: object) -> None:
-        """Keeps what computed the channels; a forward hook that runs before the module."""
-        self._macs = self._layer.macs if self._layer.outputs == self.channels else None
+        """Keeps the cost of the layer that computed the channels; a hook before the module."""
+        self._row = self._layer.macs if self._layer.outputs == self.channels else None
 
     def note_gates(self, _tap: nn.Module, _inputs: object, gate: Tensor) -> None:
         """Counts the gates of a batch; a forward hook of the tap."""
         is_open = (gate.detach().reshape(len(gate), -1) != 0).cpu()
-        self._images += len(is_open)
-        self._open += is_open.double().sum(0)
+        share = float(is_open.double().mean(1).sum())
+        self._rows += len(is_open)
+        self._open += share
+        self._macs += len(is_open) * (self._row or 0)
+        self._saved += (len(is_open) - share) * (self._row or 0)
         self._ever_open |= is_open.any(0)
         self._ever_closed |= ~is_open.all(0)
 
     def use(self) -> GateUse:
-        """What was counted."""
-        share = float(self._open.mean()) / max(self._images, 1)
+        """Returns the counts."""
+        images = max(self._layer.images, 1)
         return GateUse(
             path=self.path,
             channels=self.channels,
-            open=share,
+            open=self._open / max(self._rows, 1),
             always_open=int((~self._ever_closed).sum()),
             always_closed=int((~self._ever_open).sum()),
-            macs=self._macs,
-            saved=None if self._macs is None else (1 - share) * self._macs,
+            macs=None if self._row is None else round(self._macs / images),
+            saved=None if self._row is None else self._saved / images,
         )
 
 
@@ -150,6 +158,7 @@ def watch_gates(net: nn.Module) -> Iterator[Sequence[GateWatch]]:
     """
     layer, watches = _Layer(), []
     with ExitStack() as hooks:
+        hooks.callback(net.register_forward_pre_hook(layer.count).remove)
         for path, module in net.named_modules():
             if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear) and not _inside_gate(net, path):
                 hooks.callback(module.register_forward_hook(layer.note).remove)
