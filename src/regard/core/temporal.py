@@ -32,9 +32,9 @@ class Temporal(Mechanism):
         """Whether a step needs what the step before returned as its state; None always means the first step."""
         return any(given.name == "state" for given in self.facts.inputs)
 
-    def example_inputs(self, steps: int = 8, batch: int = 2) -> tuple[Tensor, Tensor]:
-        """A random query (batch, dq) and random keys (batch, steps, dk)."""
-        return torch.randn(batch, self.query_size), torch.randn(batch, steps, self.key_size)
+    def example_inputs(self, channels: int = 16, size: tuple[int, ...] = (8,), batch: int = 2) -> tuple[Tensor, Tensor]:
+        """A random query (batch, dq) and random keys (batch, *size, dk), both of the module's own sizes."""
+        return torch.randn(batch, self.query_size), torch.randn(batch, *size, self.key_size)
 
     @abstractmethod
     def forward(

@@ -14,10 +14,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from regard import cost
-from regard.attention import create, find
-from regard.core import OnFeatures, Sample, Spec
+from regard.attention import find
+from regard.core import Attended, Mechanism, Sample, Spec
 from regard.core.tap import Tap, taps
-from regard.recipes.shapes import with_dims
+from regard.recipes.shapes import build, with_dims
 
 Result = TypeVar("Result")
 
@@ -27,9 +27,10 @@ class MechanismSize:
     """What a mechanism costs.
 
     Attributes:
-        shape: channels and sizes of x.
+        shape: channels and sizes of x; for a temporal mechanism the size of query and keys, and their number.
         parameters: how many it has.
-        macs: multiply-adds of one forward pass over one picture, counted as `regard.cost.macs` counts them.
+        macs: multiply-adds of one forward pass over one picture, or of one query over keys that are not remembered yet,
+            counted as `regard.cost.macs` counts them.
     """
 
     shape: tuple[int, ...]
@@ -78,8 +79,8 @@ class MechanismForms:
     """What a mechanism takes and makes at a shape, all without the batch.
 
     Attributes:
-        inputs: the shapes of what it takes, by name, x first.
-        output: the shape of y.
+        inputs: the shapes of what it takes, by name, x or the query first.
+        output: the shape of y, or of the context.
         maps: those it makes, in the order of its taps; one that it makes several times is named several times.
     """
 
@@ -126,7 +127,7 @@ def _size_of(spec: Spec, shape: tuple[int, ...]) -> MechanismSize:
     return _built(spec, shape, functools.partial(_counted, shape))
 
 
-def _built(spec: Spec, shape: tuple[int, ...], use: Callable[[OnFeatures, tuple[Tensor, ...]], Result]) -> Result:
+def _built(spec: Spec, shape: tuple[int, ...], use: Callable[[Mechanism, tuple[Tensor, ...]], Result]) -> Result:
     """What `use` makes of the module and its inputs, built without values where that is possible.
 
     Meta tensors know no autocast and no random numbers, so some mechanisms need tensors that claim to be the CPU's.
@@ -134,7 +135,7 @@ def _built(spec: Spec, shape: tuple[int, ...], use: Callable[[OnFeatures, tuple[
     for pretending in (_nowhere, _pretended, nullcontext):
         try:
             with pretending(), torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
-                module = create(spec, channels=shape[0]).eval()
+                module = build(spec, shape[0]).eval()
                 return use(module, module.example_inputs(shape[0], shape[1:], 1))
         except (NotImplementedError, RuntimeError):
             if pretending is nullcontext:
@@ -152,13 +153,13 @@ def _pretended() -> AbstractContextManager[object]:
     return FakeTensorMode()
 
 
-def _counted(shape: tuple[int, ...], module: OnFeatures, inputs: tuple[Tensor, ...]) -> MechanismSize:
+def _counted(shape: tuple[int, ...], module: Mechanism, inputs: tuple[Tensor, ...]) -> MechanismSize:
     with FlopCounterMode(display=False) as counter:
         module(*inputs)
     return MechanismSize(shape=shape, parameters=cost.parameters(module), macs=counter.get_total_flops() // 2)
 
 
-def _forms(module: OnFeatures, inputs: tuple[Tensor, ...]) -> MechanismForms:
+def _forms(module: Mechanism, inputs: tuple[Tensor, ...]) -> MechanismForms:
     seen: dict[str, list[MapFacts]] = {}
 
     def look(path: str, tap: Tap, map: Tensor) -> None:
@@ -167,7 +168,7 @@ def _forms(module: OnFeatures, inputs: tuple[Tensor, ...]) -> MechanismForms:
     for path, tap in taps(module).items():
         tap.sink = functools.partial(look, path, tap)
     said = module(*inputs)
-    y = said.value if isinstance(said, Sample) else said
+    y = said.value if isinstance(said, Sample) else said.context if isinstance(said, Attended) else said
     names = list(inspect.signature(module.forward).parameters)
     return MechanismForms(
         inputs={name: tuple(given.shape[1:]) for name, given in zip(names, inputs, strict=False)},

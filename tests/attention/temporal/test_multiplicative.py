@@ -72,7 +72,7 @@ def test_a_window_is_the_papers_formula(window, gaussian, half_width):
 def test_the_gaussian_is_not_renormalised():
     module, (query, keys, _, _) = drawn(Multiplicative(3, 4, window="local_p", half_width=2)), sequences()
     assert (module(query, keys).weights.sum(-1) < 1).all()
-    assert not module.map.shares
+    assert not module.alignment.shares
     renormalised = drawn(Multiplicative(3, 4, window="local_p", half_width=2, gaussian="scores"))
     torch.testing.assert_close(renormalised(query, keys).weights.sum(-1), torch.ones(3, 5, dtype=torch.float64))
 
@@ -109,11 +109,11 @@ def test_padding_in_front_moves_no_window():
 
 def test_a_watched_tap_gets_weights_that_nobody_asked_for():
     module, (query, keys, values, mask), seen = drawn(Multiplicative(3, 4)), sequences(), []
-    module.map.sink = seen.append
+    module.alignment.sink = seen.append
     watched = module(query, keys, values, mask=mask, need_weights=False)
     assert watched.weights is None
     assert seen[0].shape == (3, 5, 7)
-    module.map.sink = None
+    module.alignment.sink = None
     fused = module(query, keys, values, mask=mask, need_weights=False)
     torch.testing.assert_close(fused.context, watched.context, rtol=1e-12, atol=1e-12)
 

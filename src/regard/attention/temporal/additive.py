@@ -81,7 +81,7 @@ class Additive(Temporal):
         self.key = Linear(key_size, hidden, bias=False)
         self.score = Linear(hidden, 1, bias=False)
         self.start = start
-        self.map = Tap("alignment", shares="source")
+        self.alignment = Tap("alignment", shares="source")
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -106,7 +106,7 @@ class Additive(Temporal):
         """What the query finds; there is no state."""
         asked = ask(self, query, keys, values, mask)
         logits = score_pairs(self.query(asked.query), asked.keys, self.score.weight[0])
-        weights = self.map(asked.share(logits))
+        weights = self.alignment(asked.share(logits))
         return asked.answer(asked.gather(weights), weights if need_weights else None)
 
 

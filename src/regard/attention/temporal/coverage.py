@@ -72,7 +72,7 @@ class Coverage(Temporal):
         self.query = Linear(query_size, hidden)
         self.covered = Linear(1, hidden, bias=False)
         self.score = Linear(hidden, 1, bias=False)
-        self.map = Tap("alignment", shares="source")
+        self.alignment = Tap("alignment", shares="source")
 
     def remember(self, keys: Tensor, values: Tensor | None = None, mask: Tensor | None = None) -> Memory:
         """W h_j of every key, and the values."""
@@ -96,7 +96,7 @@ class Coverage(Temporal):
             covered = one.clear(covered)
             hidden = one.keys + self.covered(covered.unsqueeze(-1))
             logits = score_pairs(queries[:, step : step + 1], hidden, self.score.weight[0])
-            weights.append(self.map(one.share(logits)))
+            weights.append(self.alignment(one.share(logits)))
             contexts.append(one.gather(weights[-1]))
             covered = covered + weights[-1].squeeze(1)
         return asked.answer(torch.cat(contexts, 1), torch.cat(weights, 1) if need_weights else None, covered)

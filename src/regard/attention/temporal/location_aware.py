@@ -108,7 +108,7 @@ class LocationAware(Temporal):
         self.location = Linear(filters, hidden, bias=False)
         self.filters = Conv1d(1 + (history == "both"), filters, width, padding=width // 2, bias=False)
         self.score = Linear(hidden, 1, bias=False)
-        self.map = Tap("alignment", shares="source")
+        self.alignment = Tap("alignment", shares="source")
 
     def remember(self, keys: Tensor, values: Tensor | None = None, mask: Tensor | None = None) -> Memory:
         """V h_j of every key, and the values."""
@@ -132,7 +132,7 @@ class LocationAware(Temporal):
             seen = one.clear(seen)
             located = self.location(self.filters(seen).transpose(1, 2))
             logits = score_pairs(queries[:, step : step + 1], one.keys + located, self.score.weight[0])
-            weights.append(self.map(one.share(self._scale(logits))))
+            weights.append(self.alignment(one.share(self._scale(logits))))
             contexts.append(one.gather(weights[-1]))
             seen = self._after(seen, weights[-1])
         return asked.answer(

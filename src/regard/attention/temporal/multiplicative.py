@@ -119,7 +119,7 @@ class Multiplicative(Temporal):
         if window == "local_m":
             self.amend(inputs=(STATE,))
         whole = not predicts or gaussian == "scores"
-        self.map = Tap("alignment", shares="source" if whole else (), neutral="source")
+        self.alignment = Tap("alignment", shares="source" if whole else (), neutral="source")
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -148,7 +148,7 @@ class Multiplicative(Temporal):
         places = None if centre is None else _places(asked)
         if centre is not None and places is not None:
             asked = asked.only((places - centre.detach().floor()).abs() <= self.half_width)
-        if self.score is None and self.place is None and not need_weights and not self.map.watched:
+        if self.score is None and self.place is None and not need_weights and not self.alignment.watched:
             return asked.answer(asked.fuse(), None, state)
         logits, bell = self._logits(asked), None
         if self.place is not None and centre is not None and places is not None:
@@ -156,7 +156,7 @@ class Multiplicative(Temporal):
         if bell is not None and self.gaussian == "scores":
             logits, bell = logits * bell, None
         weights = asked.share(logits)
-        weights = self.map(weights if bell is None else weights * bell)
+        weights = self.alignment(weights if bell is None else weights * bell)
         return asked.answer(asked.gather(weights), weights if need_weights else None, state)
 
     def _logits(self, asked: Asked) -> Tensor:

@@ -31,7 +31,7 @@ def test_scores_and_gradients_are_those_of_the_oracle(most, monkeypatch):
 
 def test_it_is_an_operator_that_compilers_take_whole():
     given = [features(2, 3, 4).requires_grad_(), features(2, 5, 4), features(4).requires_grad_()]
-    torch.library.opcheck(blocks._scores, given)
+    torch.library.opcheck(torch.ops.regard.score_pairs.default, given)
 
 
 def test_training_makes_no_tensor_of_all_pairs():

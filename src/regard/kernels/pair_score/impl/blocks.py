@@ -14,7 +14,8 @@ ON_CPU, ON_DEVICE = 2**17, 2**25
 
 def score_pairs(query: Tensor, keys: Tensor, weight: Tensor) -> Tensor:
     """See `regard.kernels.pair_score.api.score_pairs`."""
-    return widen(_scores(query, keys, weight.to(query.dtype)))
+    scores: Tensor = torch.ops.regard.score_pairs(query, keys, weight.to(query.dtype))
+    return widen(scores)
 
 
 def blocks(b: int, q: int, width: int, most: int) -> Iterator[tuple[slice, slice]]:
@@ -37,8 +38,7 @@ def _blocks(query: Tensor, keys: Tensor) -> Iterator[tuple[slice, slice]]:
     return blocks(query.shape[0], query.shape[1], keys.shape[1] * keys.shape[2], most)
 
 
-@torch.library.custom_op("regard::score_pairs", mutates_args=())
-def _scores(query: Tensor, keys: Tensor, weight: Tensor) -> Tensor:
+def _score(query: Tensor, keys: Tensor, weight: Tensor) -> Tensor:
     scores = query.new_empty(query.shape[0], query.shape[1], keys.shape[1])
     for rows, part in _blocks(query, keys):
         seen = (query[rows, part].unsqueeze(2) + keys[rows].unsqueeze(1)).tanh_()
@@ -46,8 +46,7 @@ def _scores(query: Tensor, keys: Tensor, weight: Tensor) -> Tensor:
     return scores
 
 
-@torch.library.custom_op("regard::score_pairs_backward", mutates_args=())
-def _gradients(upstream: Tensor, query: Tensor, keys: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _differentiate(upstream: Tensor, query: Tensor, keys: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     dtype = wide(query.dtype)
     to_query, to_keys = torch.zeros_like(query, dtype=dtype), torch.zeros_like(keys, dtype=dtype)
     to_weight = torch.zeros_like(weight, dtype=dtype)
@@ -61,13 +60,11 @@ def _gradients(upstream: Tensor, query: Tensor, keys: Tensor, weight: Tensor) ->
     return (to_query * weight).to(query.dtype), (to_keys * weight).to(keys.dtype), to_weight.to(weight.dtype)
 
 
-@_scores.register_fake
-def _(query: Tensor, keys: Tensor, weight: Tensor) -> Tensor:
+def _scores_like(query: Tensor, keys: Tensor, weight: Tensor) -> Tensor:
     return query.new_empty(query.shape[0], query.shape[1], keys.shape[1])
 
 
-@_gradients.register_fake
-def _(upstream: Tensor, query: Tensor, keys: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _gradients_like(upstream: Tensor, query: Tensor, keys: Tensor, weight: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return query.new_empty(query.shape), keys.new_empty(keys.shape), weight.new_empty(weight.shape)
 
 
@@ -76,8 +73,18 @@ def _keep(ctx: Any, inputs: tuple[Tensor, Tensor, Tensor], output: Tensor) -> No
 
 
 def _backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    made: tuple[Tensor, Tensor, Tensor] = _gradients(upstream.contiguous(), *ctx.saved_tensors)
+    made: tuple[Tensor, Tensor, Tensor] = torch.ops.regard.score_pairs_backward(upstream, *ctx.saved_tensors)
     return made
 
 
-_scores.register_autograd(_backward, setup_context=_keep)
+# Not by `custom_op`, whose first call imports the compiler, which takes seconds.
+_LIBRARY = torch.library.Library("regard", "FRAGMENT")
+_LIBRARY.define("score_pairs(Tensor query, Tensor keys, Tensor weight) -> Tensor")
+_LIBRARY.define(
+    "score_pairs_backward(Tensor upstream, Tensor query, Tensor keys, Tensor weight) -> (Tensor, Tensor, Tensor)"
+)
+_LIBRARY.impl("score_pairs", _score, "CompositeExplicitAutograd")
+_LIBRARY.impl("score_pairs_backward", _differentiate, "CompositeExplicitAutograd")
+torch.library.register_fake("regard::score_pairs", _scores_like, lib=_LIBRARY)
+torch.library.register_fake("regard::score_pairs_backward", _gradients_like, lib=_LIBRARY)
+torch.library.register_autograd("regard::score_pairs", _backward, setup_context=_keep, lib=_LIBRARY)
