@@ -69,7 +69,7 @@ def taps_carry_the_weights(subject: SequentialSubject) -> None:
     """Its one tap sees the weights (b, q, k), though nobody asks for them, and what stands in it is what is applied."""
     module, given = subject.module(), subject.given()
     found = taps(module)
-    if len(found) != 1 or next(iter(found.values())).kind.name != "alignment":
+    if len(found) != 1 or not next(iter(found.values())).kind.sequential:
         raise CheckFailedError(f"Its taps are {', '.join(found) or 'none'}; it must have one, of the kind alignment.")
     (tap,) = found.values()
     seen: list[Tensor] = []
