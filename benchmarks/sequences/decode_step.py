@@ -6,6 +6,7 @@ the ratios and its quartiles are printed as a line of JSON, for inference and fo
 
 import argparse
 import json
+import sys
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,6 @@ from torch.nn import functional
 from regard.attention import create
 from regard.core import Memory
 from regard.cost import time_in_turns
-from regard.recipes.console import say
 from regard.recipes.versions import versions
 
 
@@ -79,7 +79,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
     for line in measure(arguments.batch, arguments.keys, arguments.width, arguments.device, arguments.rounds):
-        say(json.dumps(line | {"threads": arguments.threads, "versions": versions()}))
+        sys.stdout.write(json.dumps(line | {"threads": arguments.threads, "versions": versions()}) + "\n")
 
 
 if __name__ == "__main__":

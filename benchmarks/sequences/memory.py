@@ -16,7 +16,6 @@ import torch
 from regard.attention import create
 from regard.kernels.pair_score import api
 from regard.kernels.pair_score.impl import blocks, reference
-from regard.recipes.console import say
 from regard.recipes.versions import versions
 
 MECHANISMS = ("additive", "multiplicative", "multiplicative:score=concat")
@@ -74,7 +73,9 @@ def main() -> None:
         assert api.blocks is blocks
         api.blocks = reference
     found = measure(arguments.mechanism, arguments.queries, arguments.keys, arguments.hidden, arguments.device)
-    say(json.dumps(found | {"impl": arguments.impl, "threads": arguments.threads, "versions": versions()}))
+    sys.stdout.write(
+        json.dumps(found | {"impl": arguments.impl, "threads": arguments.threads, "versions": versions()}) + "\n"
+    )
 
 
 if __name__ == "__main__":

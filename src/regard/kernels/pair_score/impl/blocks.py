@@ -1,5 +1,6 @@
 """Block by block, in both directions: memory of one block instead of hidden x queries x keys."""
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,31 +19,40 @@ def score_pairs(query: Tensor, keys: Tensor, weight: Tensor) -> Tensor:
     return widen(scores)
 
 
-def blocks(b: int, q: int, width: int, most: int) -> Iterator[tuple[slice, slice]]:
-    """Rows of the batch and queries, so that each block has at most `most` numbers, but at least one query.
+Block = tuple[slice, slice, slice]
+"""Rows of the batch, queries and keys."""
 
-    >>> [(rows.start, queries.start) for rows, queries in blocks(2, 4, 10, 20)]
-    [(0, 0), (0, 2), (1, 0), (1, 2)]
-    >>> [(rows.start, rows.stop) for rows, _ in blocks(3, 4, 10, 80)]
+
+def blocks(b: int, q: int, k: int, h: int, most: int) -> Iterator[Block]:
+    """Every pair once, in blocks of at most `most` numbers, but at least one pair.
+
+    >>> [(rows.start, queries.start, keys.start) for rows, queries, keys in blocks(1, 2, 4, 10, 20)]
+    [(0, 0, 0), (0, 0, 2), (0, 1, 0), (0, 1, 2)]
+    >>> [(rows.start, rows.stop) for rows, *_ in blocks(3, 4, 5, 10, 400)]
     [(0, 2), (2, 4)]
     """
-    queries = max(1, min(q, most // max(1, width)))
-    rows = max(1, most // max(1, q * width)) if queries == q else 1
-    for row in range(0, b, rows):
-        for start in range(0, q, max(1, queries)):
-            yield slice(row, row + rows), slice(start, start + queries)
+    keys = max(1, min(k, most // max(1, h)))
+    queries = max(1, min(q, most // max(1, keys * h)))
+    rows = max(1, most // max(1, q * k * h)) if (queries, keys) == (q, k) else 1
+    starts = itertools.product(range(0, b, rows), range(0, q, queries), range(0, k, keys))
+    for row, query, key in starts:
+        yield slice(row, row + rows), slice(query, query + queries), slice(key, key + keys)
 
 
-def _blocks(query: Tensor, keys: Tensor) -> Iterator[tuple[slice, slice]]:
+def _blocks(query: Tensor, keys: Tensor) -> Iterator[Block]:
     most = ON_CPU if query.device.type == "cpu" else ON_DEVICE
-    return blocks(query.shape[0], query.shape[1], keys.shape[1] * keys.shape[2], most)
+    return blocks(query.shape[0], query.shape[1], keys.shape[1], keys.shape[2], most)
+
+
+def _hidden(query: Tensor, keys: Tensor, block: Block) -> Tensor:
+    rows, part, places = block
+    return (query[rows, part].unsqueeze(2) + keys[rows, places].unsqueeze(1)).tanh_()
 
 
 def _score(query: Tensor, keys: Tensor, weight: Tensor) -> Tensor:
     scores = query.new_empty(query.shape[0], query.shape[1], keys.shape[1])
-    for rows, part in _blocks(query, keys):
-        seen = (query[rows, part].unsqueeze(2) + keys[rows].unsqueeze(1)).tanh_()
-        scores[rows, part] = seen @ weight
+    for block in _blocks(query, keys):
+        scores[block] = _hidden(query, keys, block) @ weight
     return scores
 
 
@@ -50,13 +60,13 @@ def _differentiate(upstream: Tensor, query: Tensor, keys: Tensor, weight: Tensor
     dtype = wide(query.dtype)
     to_query, to_keys = torch.zeros_like(query, dtype=dtype), torch.zeros_like(keys, dtype=dtype)
     to_weight = torch.zeros_like(weight, dtype=dtype)
-    for rows, part in _blocks(query, keys):
-        seen = (query[rows, part].unsqueeze(2) + keys[rows].unsqueeze(1)).tanh_()
-        above = upstream[rows, part]
+    for block in _blocks(query, keys):
+        rows, part, places = block
+        seen, above = _hidden(query, keys, block), upstream[block]
         to_weight += above.flatten() @ seen.flatten(0, 2)
         slope = seen.square_().neg_().add_(1).mul_(above.unsqueeze(-1))
-        to_query[rows, part] = slope.sum(2, dtype=dtype)
-        to_keys[rows] += slope.sum(1, dtype=dtype)
+        to_query[rows, part] += slope.sum(2, dtype=dtype)
+        to_keys[rows, places] += slope.sum(1, dtype=dtype)
     return (to_query * weight).to(query.dtype), (to_keys * weight).to(keys.dtype), to_weight.to(weight.dtype)
 
 
