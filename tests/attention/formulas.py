@@ -19,13 +19,13 @@ def relu(z):
 
 
 def positions_mean(x):
-    """(b, c): the mean of each channel of each picture."""
-    return np.array([[channel.mean() for channel in picture] for picture in x])
+    """(b, c): the mean of each channel of each image."""
+    return np.array([[channel.mean() for channel in image] for image in x])
 
 
 def positions_max(x):
-    """(b, c): the maximum of each channel of each picture."""
-    return np.array([[channel.max() for channel in picture] for picture in x])
+    """(b, c): the maximum of each channel of each image."""
+    return np.array([[channel.max() for channel in image] for image in x])
 
 
 def affine(weight, s, bias=0.0):
@@ -47,7 +47,7 @@ def normalise(x, mean, variance, weight, bias, eps=1e-5):
 
 
 def batch_statistics(x):
-    """The mean and the biased variance of each channel over pictures and positions."""
+    """The mean and the biased variance of each channel over images and positions."""
     channels = [x[:, c].ravel() for c in range(x.shape[1])]
     return np.array([c.mean() for c in channels]), np.array([((c - c.mean()) ** 2).mean() for c in channels])
 

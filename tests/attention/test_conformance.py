@@ -67,7 +67,7 @@ WATCHED = (*COMPILED, "multihead", "simam", "stn", "coord")
 """Kinds of maps: a gate, a branch, a query, a mixed map, a grid, and two maps in one module."""
 
 STRIDES = {"transposed": 2, "residual_mask": 2, "sca_cnn": 2, "multiscale_ema": 2, "caa": 3}
-"""Where inductor cannot order strides if sizes vary, by position axes: pytorch/pytorch#185510."""
+"""Mechanisms whose strides inductor cannot order if sizes vary, by position axes: pytorch/pytorch#185510."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def test_every_configuration_keeps_its_promises(configuration):
     report = check_attention(
         configuration.made, checks=configuration.checks, dims=configuration.dims, raise_on_failure=False
     )
-    excused = _excused(configuration.made)
+    excused = _excuse(configuration.made)
     wrong = [*report.failures, *(outcome for outcome in report.skipped if outcome.name not in excused)]
     assert not wrong, "\n".join(map(str, wrong))
 
@@ -182,7 +182,7 @@ def test_what_inductor_makes_of_it_gives_the_same(mechanism):
 
 @pytest.mark.long
 @every
-def test_what_inductor_makes_of_every_mechanism_gives_the_same(mechanism):
+def test_inductor_agrees_for_every_mechanism(mechanism):
     for dims in mechanism.facts.dims:
         if STRIDES.get(mechanism.facts.name) != dims:
             check_attention(mechanism, checks=OPT_IN, dims=(dims,))
@@ -200,13 +200,15 @@ def test_every_configuration_has_gradients_and_graphs(configuration):
     check_attention(configuration.made, checks=("gradcheck", *GRAPHS), dims=configuration.dims)
 
 
-def _excused(made) -> set[str]:
+def _excuse(made) -> set[str]:
     """The checks that do not apply to it."""
     module = made(16)
     facts = module.facts
-    weighs = facts.bare and facts.act == "weigh" and facts.at not in ("conv", "kernel") and facts.returns == "features"
+    rescales = (
+        facts.bare and facts.act == "rescale" and facts.at not in ("conv", "kernel") and facts.returns == "features"
+    )
     reasons = {
-        "neutral": not weighs or not any(isinstance(tap.neutral, float) for tap in taps(module).values()),
+        "neutral": not rescales or not any(isinstance(tap.neutral, float) for tap in taps(module).values()),
         "identity_start": facts.returns != "features",
         "gradcheck": facts.kind == "hard",
         "unused_parameters": not any(True for _ in module.parameters()),

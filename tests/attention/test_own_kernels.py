@@ -9,11 +9,11 @@ from tests.attention.drawn import assert_equal, features
 from tests.attention.formulas import convolve
 
 
-def picture_by_picture(x, kernels, stride, groups):
+def image_by_image(x, kernels, stride, groups):
     return np.concatenate(
         [
-            convolve(picture[None], kernel, stride=stride, padding=kernel.shape[-1] // 2, groups=groups)
-            for picture, kernel in zip(x, kernels, strict=True)
+            convolve(image[None], kernel, stride=stride, padding=kernel.shape[-1] // 2, groups=groups)
+            for image, kernel in zip(x, kernels, strict=True)
         ]
     )
 
@@ -26,9 +26,9 @@ WAYS = {"of groups": own_kernels._in_groups, "of columns": own_kernels._of_colum
     ("size", "kernel", "stride", "groups"),
     [((7, 5), 3, 1, 1), ((6, 9), 3, 2, 2), ((1, 1), 5, 1, 1), ((9,), 3, 3, 2), ((3, 4, 5), 3, 2, 1), ((4, 4), 1, 2, 2)],
 )
-def test_both_ways_convolve_every_picture_with_its_own_kernel(way, size, kernel, stride, groups):
+def test_both_ways_use_each_images_own_kernel(way, size, kernel, stride, groups):
     x, kernels = features(3, 4, *size), features(3, 6, 4 // groups, *(kernel,) * len(size), seed=2)
-    assert_equal(way(x, kernels, stride, groups), picture_by_picture(x.numpy(), kernels.numpy(), stride, groups))
+    assert_equal(way(x, kernels, stride, groups), image_by_image(x.numpy(), kernels.numpy(), stride, groups))
 
 
 def test_both_ways_have_the_same_gradients():
@@ -59,7 +59,7 @@ def test_kernels_are_mixed_by_shares():
     assert_equal(mix_kernels(shares, kernels), expected.numpy())
 
 
-def test_a_convolution_starts_as_the_identity_only_where_the_shape_stays():
+def test_an_identity_start_needs_equal_shapes():
     expect_identity("own", "identity", 8, 8, 1)
     expect_identity("own", "paper", 8, 16, 2)
     for width, stride in ((16, 1), (8, 2)):

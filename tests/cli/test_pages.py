@@ -15,7 +15,7 @@ class Settings:
     """How to train.
 
     Attributes:
-        epochs: passes over the pictures.
+        epochs: passes over the images.
     """
 
     epochs: int = 3
@@ -36,8 +36,8 @@ def recipe(
     More is said here.
 
     Args:
-        data: where the pictures are.
-        images: some pictures.
+        data: where the images are.
+        images: some images.
         settings: how.
         device: where it runs.
         resume: go on.
@@ -56,20 +56,20 @@ def text_of(page):
     return capture.get()
 
 
-def test_a_command_s_page_says_everything_a_newcomer_needs():
+def test_command_pages_have_usage_options_and_defaults():
     text = text_of(command_page(CommandParser("train", recipe, "images"), recipe))
     lines = [" ".join(line.split()) for line in text.splitlines()]
     assert lines[0] == "regard train [IMAGE ...] --data DATA [OPTIONS]"
     assert "More is said here." in lines
-    assert "--data DATA where the pictures are. [required]" in lines
+    assert "--data DATA where the images are. [required]" in lines
     assert "--device auto|cpu where it runs. [default: auto]" in lines
     assert "--resume go on." in lines
     assert "--[no-]progress show a bar. [default: True]" in lines
     assert "How to train" in lines
-    assert "--epochs N passes over the pictures. [default: 3]" in lines
+    assert "--epochs N passes over the images. [default: 3]" in lines
     assert "One of alphabetical, reverse, shuffled, as given. [default: reverse]" in text
     assert "Returns" not in text
-    assert "[IMAGE ...] some pictures." in lines
+    assert "[IMAGE ...] some images." in lines
 
 
 def test_the_overview_has_a_line_for_each_command():

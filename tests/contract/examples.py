@@ -10,11 +10,11 @@ import numpy as np
 from PIL import Image
 
 TINY = {
-    "compare": "--model resnet8 --size 24 --pictures 100 --epochs 1 --seeds 1",
+    "compare": "--model resnet8 --size 24 --images 100 --epochs 1 --seeds 1",
     "train": "--model resnet8 --size 24 --epochs 1",
-    "ablate": "--pictures 50 --training-pictures 50 --draws 1",
+    "ablate": "--images 50 --training-images 50 --draws 1",
 }
-"""What the test sets for a command instead of what the page says, so that it takes seconds."""
+"""Settings of a command that replace the page's, so that it takes seconds."""
 
 NOT_RUN = {
     "git clone": "needs the network",
@@ -58,15 +58,15 @@ def commands(block: Block) -> Iterator[str]:
 
 
 def trains(page: Path) -> bool:
-    """Whether the page trains a network, or uses one that it trained."""
+    """Returns whether the page trains a network, or uses one that it trained."""
     training = tuple(f"regard {name}" for name in (*TINY, "evaluate", "predict"))
     return any(c.startswith(training) for b in blocks(page) if b.language == "bash" for c in commands(b))
 
 
-def shortened(command: str) -> list[str]:
-    """The words of a `regard` line after `regard`, with the settings of `TINY` in place of the page's own.
+def shorten(command: str) -> list[str]:
+    """The words of a `regard` line after `regard`, with the settings of `TINY` instead of the page's own.
 
-    A network that looks is no other one made small, and sees images as they are.
+    A network of glimpses is not made smaller, and sees images as they are.
     """
     words = shlex.split(command)[1:]
     tiny = shlex.split(TINY.get(words[0], "")) if words else []
@@ -78,15 +78,15 @@ def shortened(command: str) -> list[str]:
     return words + tiny
 
 
-def lay_out_pictures(folder: Path) -> None:
-    """What the pages call the reader's own: folders of photographs of two classes, an npz file, a picture."""
+def lay_out_images(folder: Path) -> None:
+    """Writes the reader's own files in pages: folders of photographs of two classes, an npz file, an image."""
     random = np.random.default_rng(0)
     for number in range(40):
         kind, side = ("cats", "dogs")[number % 2], int(random.integers(24, 40))
         pixels = random.integers(0, 256, (side, side + number % 5, 3), dtype=np.uint8)
-        place = folder / "photos" / kind / f"{number}.jpg"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels).save(place)
+        file = folder / "photos" / kind / f"{number}.jpg"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(file)
     for name in ("cats/1.jpg", "dogs/2.jpg"):
         (folder / "other-photos" / name).parent.mkdir(parents=True)
         Image.fromarray(pixels).save(folder / "other-photos" / name)

@@ -8,7 +8,7 @@ import pytest
 from regard.attention import CATALOGUE, LOOKING, SEQUENTIAL
 from regard.cli.commands import COMMANDS
 from regard.cli.main import main
-from tests.contract.examples import NOT_RUN, blocks, commands, lay_out_pictures, shortened, trains
+from tests.contract.examples import NOT_RUN, blocks, commands, lay_out_images, shorten, trains
 from tests.contract.sources import PACKAGE, ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *PACKAGE.rglob("*.md")])
@@ -25,7 +25,7 @@ def parameters():
 @pytest.mark.parametrize("page", list(parameters()))
 def test_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    lay_out_pictures(tmp_path)
+    lay_out_images(tmp_path)
     names = {"__name__": "page"}
     for block in blocks(page):
         where = f"{page.relative_to(ROOT)}:{block.line}"
@@ -40,7 +40,7 @@ def run(command, where, capsys):
     if command.startswith(tuple(NOT_RUN)):
         return
     assert f"{command} ".startswith("regard "), f"{where}: {command!r} is neither run nor listed in NOT_RUN"
-    status = main(shortened(command))
+    status = main(shorten(command))
     assert status == 0, f"{where}: {command!r} ended with {status}: {capsys.readouterr().err}"
 
 
@@ -63,10 +63,9 @@ def test_every_make_target_that_a_page_names_exists(page):
 
 
 def test_the_readme_names_every_mechanism_and_no_other():
-    (row,) = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("| mechanisms |")]
-    assert set(re.findall(r"`(\w+)`", row)) == {
-        mechanism.facts.name for mechanism in (*CATALOGUE, *LOOKING, *SEQUENTIAL)
-    }
+    table = (ROOT / "README.md").read_text().partition("| attention to |")[2].partition("\n\n")[0]
+    every = {mechanism.facts.name for mechanism in (*CATALOGUE, *LOOKING, *SEQUENTIAL)}
+    assert set(re.findall(r"`(\w+)`", table)) == every
 
 
 def test_every_command_is_named_in_the_readme():

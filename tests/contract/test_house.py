@@ -7,7 +7,7 @@ import types
 import pytest
 
 import regard
-from tests.contract.sources import PACKAGE, ROOT, dotted, functions, has_code, length, modules, python_files
+from tests.contract.sources import PACKAGE, ROOT, functions, has_code, length, module_name, modules, python_files
 
 LONGEST_FILE = 400
 LONGEST_FUNCTION = 50
@@ -36,13 +36,13 @@ def test_every_module_has_its_test_file():
     for path in modules():
         inside = path.relative_to(PACKAGE)
         test = ROOT / "tests" / inside.with_name(f"test_{path.name}")
-        if path.name != "__init__.py" and has_code(path) and dotted(path) not in COVERED_ELSEWHERE:
+        if path.name != "__init__.py" and has_code(path) and module_name(path) not in COVERED_ELSEWHERE:
             missing += [] if test.exists() else [f"{relative(path)} has no {relative(test)}"]
     assert not missing, "\n".join(missing)
 
 
 def test_every_exception_is_still_needed():
-    names = {dotted(path): path for path in modules()}
+    names = {module_name(path): path for path in modules()}
     for name in COVERED_ELSEWHERE:
         assert name in names, f"{name} no longer exists"
         inside = names[name].relative_to(PACKAGE)
@@ -71,7 +71,7 @@ def test_functions_are_short():
     assert not {where: n for where, n in lengths.items() if n > LONGEST_FUNCTION}
 
 
-def test_no_room_is_called_by_what_does_not_fit_elsewhere():
+def test_no_room_has_a_catch_all_name():
     named = {part for path in python_files() for part in (*path.parent.parts, path.stem)}
     assert not named & JUNK
 
@@ -82,10 +82,10 @@ def packages():
 
 
 @pytest.mark.parametrize("name", packages())
-def test_no_public_name_of_a_package_is_also_a_module_of_it(name):
+def test_no_public_name_is_also_a_module(name):
     package = importlib.import_module(name)
     inside = {module.name for module in pkgutil.iter_modules(package.__path__)}
     public = set(getattr(package, "__all__", ()))
     assert not public & inside
     assert not [n for n in public if isinstance(getattr(package, n), types.ModuleType)]
-    assert len(public) == len(getattr(package, "__all__", ())), "a name stands twice in __all__"
+    assert len(public) == len(getattr(package, "__all__", ())), "a name is twice in __all__"

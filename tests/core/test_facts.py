@@ -54,7 +54,7 @@ def test_bibtex_says_what_a_paper_was_printed_in():
 
 def test_facts_of_a_plain_gate_are_the_defaults():
     facts = Facts(name="gate", family="channel", paper=paper("arXiv:1709.01507"))
-    assert (facts.kind, facts.act, facts.at, facts.dims) == ("soft", "weigh", "residual", (1, 2, 3))
+    assert (facts.kind, facts.act, facts.at, facts.dims) == ("soft", "rescale", "residual", (1, 2, 3))
     assert (facts.returns, facts.inputs) == ("features", ())
 
 

@@ -9,7 +9,7 @@ from regard import cost, models
 from regard.cost.memory import LiveTensors
 
 
-def test_a_storage_counts_once_from_its_making_to_its_end():
+def test_a_storage_counts_once_while_it_lives():
     with LiveTensors() as tensors:
         x = torch.zeros(100)
         assert tensors.live == 400
@@ -50,10 +50,10 @@ def test_tensors_from_before_count_when_they_are_watched():
 @pytest.mark.parametrize(("b", "d", "k"), [(64, 16, 4), (7, 30, 300)])
 def test_a_linear_classifier_by_hand(b, d, k):
     """Fullest: the log-probabilities and two gradients in the loss, or one and the weight's at the end."""
-    weight_momentum_and_pictures, labels, loss_and_its_gradient = 4 * (2 * d * k + b * d), 8 * b, 8
+    weight_momentum_and_images, labels, loss_and_its_gradient = 4 * (2 * d * k + b * d), 8 * b, 8
     in_the_loss, at_the_end = 3 * 4 * b * k, 4 * (b * k + d * k)
     peak = cost.peak_memory(nn.Linear(d, k, bias=False), torch.randn(b, d))
-    assert peak == weight_momentum_and_pictures + labels + loss_and_its_gradient + max(in_the_loss, at_the_end)
+    assert peak == weight_momentum_and_images + labels + loss_and_its_gradient + max(in_the_loss, at_the_end)
 
 
 class Deep(nn.Module):
@@ -81,7 +81,7 @@ def test_what_the_layers_keep_is_counted():
     assert 9 * activation < saving < 14 * activation
 
 
-def test_every_run_gives_the_same_and_the_network_stays_as_it_was():
+def test_runs_repeat_and_leave_the_network_unchanged():
     net = models.create("cbam_resnet8", num_classes=3, width=0.5, seed=0).eval()
     state = {name: value.clone() for name, value in net.state_dict().items()}
     x = torch.randn(4, 3, 12, 12)

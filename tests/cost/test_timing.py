@@ -1,4 +1,4 @@
-"""What is timed, in which order, and how turns become ratios; how long it takes is nobody's business here."""
+"""The order of timed turns, and the ratios made from them; no test depends on a duration."""
 
 import pytest
 import torch
@@ -38,7 +38,7 @@ def test_networks_take_turns_in_alternating_order(what, mark):
     assert turns == [name + mark for name in "abc" + "cba" + "abc"]
 
 
-def test_a_turn_is_repeated_until_it_is_long_enough(monkeypatch):
+def test_a_turn_repeats_until_long_enough(monkeypatch):
     """The clock goes on by a quarter of a second whenever it is read, so every pass lasts that long."""
     ticks = iter(range(1000))
     monkeypatch.setattr(timing.time, "perf_counter", lambda: next(ticks) / 4)
@@ -60,14 +60,14 @@ def test_ratios_are_medians_of_each_rounds_own_ratio():
 
 
 @pytest.mark.parametrize("what", ["inference", "training"])
-def test_records_are_in_order_and_the_networks_stay_as_they_were(what):
+def test_networks_stay_unchanged_and_in_order(what):
     networks = {name: models.create(name, num_classes=3, width=0.25, seed=0) for name in ("resnet8", "se_resnet8")}
     states = [{key: value.clone() for key, value in net.state_dict().items()} for net in networks.values()]
     timings = cost.time_in_turns(networks, torch.randn(2, 3, 8, 8), what=what, rounds=3, min_seconds=0)
     assert list(timings) == list(networks)
     assert (timings["resnet8"].ratio, timings["resnet8"].ratio_low, timings["resnet8"].ratio_high) == (1, 1, 1)
     for name, measured in timings.items():
-        assert (measured.name, measured.what, measured.pictures, measured.rounds) == (name, what, 2, 3)
+        assert (measured.name, measured.what, measured.images, measured.rounds) == (name, what, 2, 3)
         assert 0 < measured.low <= measured.seconds <= measured.high
     for net, state in zip(networks.values(), states, strict=True):
         assert net.training

@@ -1,4 +1,4 @@
-"""Pictures on disk for the tests of the data room; what checks remember goes to a folder of the test's own."""
+"""Images on disk for the tests of the data room; what checks remember goes to a folder of the test's own."""
 
 import numpy as np
 import pytest
@@ -25,8 +25,8 @@ def noise():
 
 @pytest.fixture
 def plant(tmp_path, noise):
-    """Writes a random picture for each number under `root/where`, every one different; returns the root."""
-    root = tmp_path / "pictures"
+    """Writes a random image for each number under `root/where`, every one different; returns the root."""
+    root = tmp_path / "images"
     planted = iter(range(1_000_000))
 
     def write(where, count, channels=3, size=(12, 10), suffix="png"):
@@ -41,7 +41,7 @@ def plant(tmp_path, noise):
 
 @pytest.fixture
 def arrays(noise):
-    """Arrays of a sound npz source: three classes, 30 training and 9 test pictures."""
+    """Arrays of a sound npz source: three classes, 30 training and 9 test images."""
     return {
         "x_train": np.stack([noise(i, 6, 5, 3) for i in range(30)]),
         "y_train": np.arange(30) % 3,

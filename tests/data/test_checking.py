@@ -1,4 +1,4 @@
-"""The check of every picture at opening: what it sees, what it remembers."""
+"""The check of every image at opening: what it sees, what it remembers."""
 
 import os
 
@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from regard.data.checking import check_pictures
+from regard.data.checking import check_images
 from regard.data.reading import PIXEL_LIMIT
 
 
 def check(root, *files, max_pixels=PIXEL_LIMIT, progress=None):
-    return check_pictures(root, files, max_pixels=max_pixels, progress=progress)
+    return check_images(root, files, max_pixels=max_pixels, progress=progress)
 
 
-def test_what_is_seen_of_a_small_picture(tmp_path, noise):
+def test_what_is_seen_of_a_small_image(tmp_path, noise):
     Image.fromarray(noise(0, 30, 20)).save(tmp_path / "a.png")
     (seen,) = check(tmp_path, "a.png")
     values = noise(0, 30, 20).reshape(-1, 3) / 255
@@ -24,7 +24,7 @@ def test_what_is_seen_of_a_small_picture(tmp_path, noise):
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png"])
-def test_a_large_picture_is_measured_reduced(tmp_path, suffix):
+def test_a_large_image_is_measured_reduced(tmp_path, suffix):
     ramp = np.linspace(0, 255, 1600).astype(np.uint8)
     image = np.stack([np.broadcast_to(ramp, (900, 1600)), np.full((900, 1600), 51), np.full((900, 1600), 204)], 2)
     Image.fromarray(image.astype(np.uint8)).save(tmp_path / f"a.{suffix}", quality=95)
@@ -34,7 +34,7 @@ def test_a_large_picture_is_measured_reduced(tmp_path, suffix):
     np.testing.assert_allclose(seen.square[0] - seen.mean[0] ** 2, 1 / 12, atol=0.003)
 
 
-def test_the_size_is_that_of_the_upright_picture(tmp_path, noise):
+def test_the_size_is_that_of_the_upright_image(tmp_path, noise):
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.fromarray(noise(0, 30, 20)).save(tmp_path / "a.jpg", exif=exif)
@@ -49,7 +49,7 @@ def test_the_same_content_has_the_same_digest(tmp_path, noise):
     assert a == b != c
 
 
-def test_bad_files_have_a_reason_and_the_others_are_seen_all_the_same(tmp_path, noise):
+def test_bad_files_have_reasons_others_are_checked(tmp_path, noise):
     Image.fromarray(noise(0, 200, 300)).save(tmp_path / "good.jpg")
     Image.fromarray(noise(0, 200, 300)).save(tmp_path / "cut.jpg")
     (tmp_path / "cut.jpg").write_bytes((tmp_path / "cut.jpg").read_bytes()[:-500])
@@ -59,7 +59,7 @@ def test_bad_files_have_a_reason_and_the_others_are_seen_all_the_same(tmp_path, 
     assert reasons == ["the file is empty", None, "the file is truncated", "there is no such file"]
 
 
-def test_an_unchanged_file_is_remembered_and_a_changed_one_looked_at_again(tmp_path, noise):
+def test_only_changed_files_are_checked_again(tmp_path, noise):
     path = tmp_path / "a.bmp"
     Image.fromarray(noise(0)).save(path)
     (first,) = check(tmp_path, "a.bmp")
@@ -99,7 +99,7 @@ def test_a_broken_memory_is_as_none(tmp_path, noise, cache, content):
     assert check(tmp_path, "a.png") == before
 
 
-def test_a_cache_that_cannot_be_written_costs_nothing_else(tmp_path, noise, monkeypatch):
+def test_unwritable_cache_is_no_error(tmp_path, noise, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("REGARD_CACHE", str(tmp_path / "file"))
     Image.fromarray(noise(0)).save(tmp_path / "a.png")

@@ -4,8 +4,8 @@ import torch
 
 from regard.core.errors import DataError, OptionError
 from regard.data import loader, open_for_scoring, open_source, preprocessing_for
-from regard.data.cluttered import ClutteredPictures, Scene
-from regard.data.pictures import ArrayPictures
+from regard.data.cluttered import ClutteredImages, Scene
+from regard.data.images import ArrayImages
 
 LABELS = torch.arange(6) % 2
 
@@ -13,16 +13,16 @@ LABELS = torch.arange(6) % 2
 def base(size=7, value=None):
     torch.manual_seed(0)
     images = torch.randint(1, 200, (6, 1, size, size), dtype=torch.uint8)
-    return ArrayPictures(images if value is None else torch.full_like(images, value), LABELS, "x")
+    return ArrayImages(images if value is None else torch.full_like(images, value), LABELS, "x")
 
 
 def made(**options):
-    return ClutteredPictures(base(), options.pop("scene", Scene(20, 2, 3)), **{"seed": 1, "split": "train", **options})
+    return ClutteredImages(base(), options.pop("scene", Scene(20, 2, 3)), **{"seed": 1, "split": "train", **options})
 
 
 def test_the_image_lies_in_its_box():
-    pictures = made(scene=Scene(20, 0, 3))
-    canvases, boxes = pictures.gather(range(6)), pictures.boxes(range(6))
+    canvases_of = made(scene=Scene(20, 0, 3))
+    canvases, boxes = canvases_of.gather(range(6)), canvases_of.boxes(range(6))
     for canvas, image, (left, top, right, bottom) in zip(canvases, base().images, boxes.tolist(), strict=True):
         assert torch.equal(canvas[:, top:bottom, left:right], image)
         assert canvas.sum() == image.sum(), "and nothing else is there"
@@ -31,11 +31,11 @@ def test_the_image_lies_in_its_box():
 def test_pieces_come_from_other_images_of_the_split():
     """Combined by maximum: dark images of one value each leave exactly their own values."""
     images = torch.arange(1, 7, dtype=torch.uint8)[:, None, None, None].expand(6, 1, 7, 7).contiguous()
-    pictures = ClutteredPictures(ArrayPictures(images, LABELS, "x"), Scene(30, 5, 3), seed=1, split="train")
-    canvases = pictures.gather(range(6))
+    canvases_of = ClutteredImages(ArrayImages(images, LABELS, "x"), Scene(30, 5, 3), seed=1, split="train")
+    canvases = canvases_of.gather(range(6))
     assert set(canvases.unique().tolist()) <= set(range(7))
     assert len(canvases[0].unique()) > 2, "other images are among them"
-    for number, (canvas, box) in enumerate(zip(canvases, pictures.boxes(range(6)).tolist(), strict=True)):
+    for number, (canvas, box) in enumerate(zip(canvases, canvases_of.boxes(range(6)).tolist(), strict=True)):
         left, top, right, bottom = box
         inside = canvas[:, top:bottom, left:right]
         assert (inside >= number + 1).all(), "a piece hides nothing that is brighter"
@@ -43,12 +43,12 @@ def test_pieces_come_from_other_images_of_the_split():
 
 
 def test_a_canvas_depends_on_nothing_beside_it():
-    pictures = made()
-    together = pictures.gather([0, 3, 5])
-    assert torch.equal(pictures.read(3), together[1])
-    taken = pictures.take(torch.tensor([3, 5]))
+    canvases_of = made()
+    together = canvases_of.gather([0, 3, 5])
+    assert torch.equal(canvases_of.read(3), together[1])
+    taken = canvases_of.take(torch.tensor([3, 5]))
     assert torch.equal(taken.gather([0, 1]), together[1:])
-    assert torch.equal(taken.boxes([0]), pictures.boxes([3]))
+    assert torch.equal(taken.boxes([0]), canvases_of.boxes([3]))
 
 
 def test_only_training_images_are_drawn_anew():
@@ -60,12 +60,12 @@ def test_only_training_images_are_drawn_anew():
     assert not torch.equal(train.read(0), made(seed=2).read(0))
 
 
-def test_places_are_spread_over_the_canvas():
+def test_positions_are_spread_over_the_canvas():
     images = torch.ones(4000, 1, 2, 2, dtype=torch.uint8)
-    pictures = ClutteredPictures(
-        ArrayPictures(images, torch.zeros(4000, dtype=torch.int64), "x"), Scene(5, 0, 1), seed=1, split="train"
+    canvases_of = ClutteredImages(
+        ArrayImages(images, torch.zeros(4000, dtype=torch.int64), "x"), Scene(5, 0, 1), seed=1, split="train"
     )
-    lefts = torch.bincount(pictures.boxes(range(4000))[:, 0], minlength=4)
+    lefts = torch.bincount(canvases_of.boxes(range(4000))[:, 0], minlength=4)
     assert len(lefts) == 4
     assert ((lefts - 1000).abs() < 4 * (4000 * 0.25 * 0.75) ** 0.5).all()
 
@@ -157,9 +157,9 @@ def test_options_of_folders_are_refused(options):
         open_source("cluttered:mnist-mini", **options)
 
 
-def test_joined_canvases_are_made_of_the_images_of_both():
+def test_joined_canvases_use_images_of_both():
     one = made(split="val")
-    both = one.take(torch.tensor([4])).joined(made(split="test"))
+    both = one.take(torch.tensor([4])).join(made(split="test"))
     assert both.labels.tolist() == [0, *LABELS.tolist()]
     for canvas, (left, top, right, bottom), number in zip(
         both.gather(range(7)), both.boxes(range(7)).tolist(), (4, *range(6)), strict=True
@@ -171,7 +171,7 @@ def test_joined_canvases_are_made_of_the_images_of_both():
     ("text", "error", "says"),
     [
         ("cluttered:", DataError, "names no source"),
-        ("cluttered:cluttered:mnist-mini", DataError, "do not lie in memory in one size"),
+        ("cluttered:cluttered:mnist-mini", DataError, "are not in memory in one size"),
         ("cluttered:mnist-mini:size=20", DataError, "images of 28 x 28 pixels do not go with size=20"),
         ("cluttered:mnist-mini:piece=40", DataError, "a piece at most 28"),
         ("cluttered:mnist-mini:pieces=-1", OptionError, "pieces=-1 is not allowed"),
@@ -191,5 +191,5 @@ def test_files_of_many_sizes_are_refused(tmp_path):
             (tmp_path / split / name).mkdir(parents=True)
             for n in range(3):
                 Image.new("L", (9 + n, 9)).save(tmp_path / split / name / f"{n}.png")
-    with pytest.raises(DataError, match="do not lie in memory in one size"):
+    with pytest.raises(DataError, match="are not in memory in one size"):
         open_source(f"cluttered:folder:{tmp_path}")

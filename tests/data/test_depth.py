@@ -6,11 +6,11 @@ import torch
 from PIL import Image
 
 from regard.core.errors import OptionError
-from regard.data import BadPictureError, open_source, read_picture
+from regard.data import BadImageError, open_source, read_image
 from regard.data.depth import (
     SIXTEEN_BITS,
     choose_range,
-    levels,
+    count_levels,
     measure,
     parse_range,
     scale,
@@ -45,8 +45,8 @@ def test_a_narrow_range_keeps_its_levels(sensor):
     source = open_source(sensor(narrow))
     low, high = source.value_range
     assert 900 < low < 960 < 1090 < high < 1160
-    for pictures in source.splits.values():
-        assert len(pictures.read(0).unique()) > 100
+    for images in source.splits.values():
+        assert len(images.read(0).unique()) > 100
     assert source.warnings == ()
     assert abs(source.splits["train"].statistics().mean[0] - 0.5) < 0.1
 
@@ -67,11 +67,11 @@ def test_the_range_is_that_of_training_images(tmp_path):
     assert source.splits["test"].read(0).max() == 0
 
 
-def test_values_that_fill_16_bits_are_scaled_as_before(sensor):
+def test_full_16_bit_values_keep_their_scaling(sensor):
     source = open_source(sensor(lambda wave: (32000 + 20000 * wave).astype(np.uint16)))
     assert source.value_range == SIXTEEN_BITS
     train = source.splits["train"]
-    assert torch.equal(train.read(3), read_picture(train.root / train.files[3], 1))
+    assert torch.equal(train.read(3), read_image(train.root / train.files[3], 1))
 
 
 @pytest.mark.parametrize(
@@ -96,17 +96,17 @@ def test_unsigned_32_bits_are_not_taken_for_negative(tmp_path):
     import tifffile
 
     tifffile.imwrite(tmp_path / "a.tif", np.array([[0, 2_000_000_000, 4_000_000_000]], np.uint32))
-    read = read_picture(tmp_path / "a.tif", 1, value_range=(0, 4e9))
+    read = read_image(tmp_path / "a.tif", 1, value_range=(0, 4e9))
     assert read.tolist() == [[[0, 128, 255]]]
 
 
 def test_values_that_are_not_finite_are_refused(tmp_path):
     Image.fromarray(np.array([[0.0, np.nan]], np.float32)).save(tmp_path / "a.tif")
-    with pytest.raises(BadPictureError, match="not all finite"):
-        read_picture(tmp_path / "a.tif", value_range=(0, 1))
+    with pytest.raises(BadImageError, match="not all finite"):
+        read_image(tmp_path / "a.tif", value_range=(0, 1))
 
 
-def test_the_range_can_be_fixed_and_few_levels_are_warned_of(sensor):
+def test_range_can_be_fixed_with_few_levels_warned(sensor):
     text = sensor(narrow)
     fixed = open_source(text, value_range="0:4095")
     assert fixed.value_range == (0, 4095)
@@ -134,5 +134,5 @@ def test_moments_follow_the_scale():
     mean, square = scaled_moments(deep, (900, 1600))
     exact = (values.astype(float) - 900) / 700
     np.testing.assert_allclose((mean, square), (exact.mean(), (exact**2).mean()), rtol=1e-12)
-    assert levels([deep], (900, 1600)) == 1 + int(255 * (deep.high - deep.low) / 700)
+    assert count_levels([deep], (900, 1600)) == 1 + int(255 * (deep.high - deep.low) / 700)
     np.testing.assert_allclose(scale(values, (900, 1600)), 255 * exact, atol=0.5 + 1e-9)

@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from regard.core.errors import DataError
-from regard.data import BadPictureError, open_source
+from regard.data import BadImageError, open_source
 
 
 def opened(root, **options):
@@ -23,9 +23,9 @@ def test_class_folders_are_split_by_the_seed(plant):
     assert one.fingerprint == same.fingerprint != other.fingerprint
     names = [p.names(i) for p in one.splits.values() for i in range(len(p))]
     assert len(set(names)) == 60
-    for pictures in one.splits.values():
-        for i in range(len(pictures)):
-            assert pictures.names(i).split("/")[0] == one.classes[pictures.labels[i]]
+    for images in one.splits.values():
+        for i in range(len(images)):
+            assert images.names(i).split("/")[0] == one.classes[images.labels[i]]
 
 
 @pytest.mark.parametrize("val", ["val", "validation", "Valid"])
@@ -46,10 +46,10 @@ def test_a_missing_split_is_cut_from_train(plant):
             root = plant(f"{split}/{label}", count)
     source = opened(root)
     assert source.counts() == {"train": (17, 17), "val": (3, 3), "test": (3, 3)}
-    assert "val (6 pictures)" in source.notes[0]
+    assert "val (6 images)" in source.notes[0]
 
 
-def test_grey_pictures_of_mixed_sizes(plant):
+def test_grey_images_of_mixed_sizes(plant):
     root = plant("a", 12, channels=1)
     plant("b", 12, channels=1, size=(30, 40))
     source = opened(root)
@@ -58,15 +58,15 @@ def test_grey_pictures_of_mixed_sizes(plant):
     assert shapes == {(1, 12, 10), (1, 30, 40)}
 
 
-def test_bad_pictures_are_skipped_or_fail(plant):
+def test_bad_images_are_skipped_or_fail(plant):
     for label in ("a", "b"):
         root = plant(label, 15)
     (root / "a/003.png").write_bytes((root / "a/003.png").read_bytes()[:200])
-    (root / "b/004.png").write_text("no picture")
+    (root / "b/004.png").write_text("no image")
     source = opened(root)
     assert [bad.path for bad in source.account.bad] == [str(root / "a/003.png"), str(root / "b/004.png")]
     assert sum(len(p) for p in source.splits.values()) == 28
-    with pytest.raises(BadPictureError, match="2 of 30 pictures"):
+    with pytest.raises(BadImageError, match="2 of 30 images"):
         opened(root, on_bad="fail")
     Image.new("RGB", (100, 100)).save(root / "a/005.png")
     assert len(opened(root, max_pixels=9999).account.bad) == 3
@@ -78,16 +78,16 @@ def test_other_files_are_warned_of(plant):
     (root / "readme.txt").touch()
     (root / "a/list.csv").touch()
     (said,) = opened(root).warnings
-    assert "2 files are ignored, as their names are not those of pictures" in said
+    assert "2 files are ignored, as their names are not those of images" in said
 
 
-def test_a_picture_in_two_splits_is_warned_of(plant):
+def test_an_image_in_two_splits_is_warned_of(plant):
     for split, count in (("train", 12), ("val", 3), ("test", 3)):
         for label in ("a", "b"):
             root = plant(f"{split}/{label}", count)
     (root / "test/a/000.png").write_bytes((root / "train/a/005.png").read_bytes())
     (said,) = opened(root).warnings
-    assert said.startswith("1 picture is both in 'train' and in 'test'")
+    assert said.startswith("1 image is both in 'train' and in 'test'")
 
 
 def test_refused(plant, tmp_path):
@@ -95,19 +95,19 @@ def test_refused(plant, tmp_path):
     with pytest.raises(DataError, match="one class only"):
         opened(root)
     (root / "nothing").mkdir()
-    with pytest.raises(DataError, match=r"class folder .*nothing has no picture"):
+    with pytest.raises(DataError, match=r"class folder .*nothing has no image"):
         opened(root)
     (root / "nothing/IMG_1.heic").touch()
-    with pytest.raises(DataError, match=r"nothing has no picture \(only files such as IMG_1\.heic\)"):
+    with pytest.raises(DataError, match=r"nothing has no image \(only files such as IMG_1\.heic\)"):
         opened(root)
     (root / "void").mkdir()
-    with pytest.raises(DataError, match=r"2 class folders have no picture: \S+nothing, \S+void \(only"):
+    with pytest.raises(DataError, match=r"2 class folders have no image: \S+nothing, \S+void \(only"):
         opened(root)
     (root / "void").rmdir()
     plant("nothing", 5, suffix="bmp")
     for i in range(5):
         (root / f"nothing/00{i}.bmp").write_bytes(b"")
-    with pytest.raises(DataError, match="no usable training picture has the class 'nothing'"):
+    with pytest.raises(DataError, match="no usable training image has the class 'nothing'"):
         opened(root)
 
 
@@ -125,39 +125,39 @@ def test_refused_splits(plant):
         opened(root)
 
 
-def test_a_split_without_pictures_and_without_train(plant):
+def test_a_split_without_images_and_without_train(plant):
     root = plant("test/cat", 2)
     with pytest.raises(DataError, match="split folder test but no folder train"):
         opened(root)
     plant("train/cat", 12)
     plant("train/dog", 12)
     (root / "val").mkdir()
-    with pytest.raises(DataError, match="the split 'val' has no usable picture"):
+    with pytest.raises(DataError, match="the split 'val' has no usable image"):
         opened(root)
 
 
-def test_too_few_pictures_to_cut_splits_from(plant):
+def test_too_few_images_to_cut_splits_from(plant):
     root = plant("cat", 1)
     plant("dog", 1)
-    with pytest.raises(DataError, match=r"too few usable training pictures \(2\)") as refusal:
+    with pytest.raises(DataError, match=r"too few usable training images \(2\)") as refusal:
         opened(root)
     assert "remove it" not in str(refusal.value)
     for path in root.glob("*/*.png"):
         path.write_bytes(b"")
     with pytest.raises(
         DataError,
-        match=r"no usable picture to train on\. 2 cannot be used, the first because: .*000\.png: the file is empty",
+        match=r"no usable image to train on\. 2 cannot be used, the first because: .*000\.png: the file is empty",
     ):
         opened(root)
 
 
-def test_loose_pictures_are_no_classes(plant):
+def test_loose_images_are_no_classes(plant):
     root = plant("", 5)
     with pytest.raises(DataError, match="has files but no class folders"):
         opened(root)
 
 
-def test_equal_pictures_are_not_parted(plant):
+def test_equal_images_are_not_parted(plant):
     for label in ("a", "b"):
         root = plant(label, 20)
         for i in range(10):
@@ -209,7 +209,7 @@ def test_the_account_has_every_file(plant):
         str(root / "loose.png"): False,
     }
     assert account.unknown == (str(root / "b/notes.txt"),)
-    with pytest.raises(BadPictureError, match=r"3 of 32 pictures(.|\n)*it is HEIC"):
+    with pytest.raises(BadImageError, match=r"3 of 32 images(.|\n)*it is HEIC"):
         opened(root, on_bad="fail")
 
 
@@ -220,13 +220,13 @@ def test_names_that_are_not_utf8_are_shown(plant):
     source = opened(root)
     assert source.classes == ("b", r"\xb9\xb7")
     assert any(r"The name of the class folder \xb9\xb7 is not UTF-8" in note for note in source.notes)
-    for pictures in source.splits.values():
-        for i in range(len(pictures)):
-            assert pictures.read(i).shape == (3, 12, 10)
-            pictures.names(i).encode("utf-8")
+    for images in source.splits.values():
+        for i in range(len(images)):
+            assert images.read(i).shape == (3, 12, 10)
+            images.names(i).encode("utf-8")
 
 
-def test_one_name_in_two_unicode_forms_is_one_class(plant):
+def test_unicode_forms_of_one_name_are_one_class(plant):
     for split, name in (("train", "Ma\u0308dchen"), ("test", "M\u00e4dchen")):
         root = plant(f"{split}/{name}", 12)
         plant(f"{split}/other", 12)

@@ -1,4 +1,4 @@
-"""Pictures with several classes, named by a table."""
+"""Images with several classes, named by a table."""
 
 import pytest
 
@@ -29,10 +29,10 @@ def test_classes_are_columns(table):
     assert source.multi_label
     assert source.classes == ("cat", "dog")
     assert sum(len(p) for p in source.splits.values()) == 40
-    for pictures in source.splits.values():
-        for i in range(len(pictures)):
-            number = int(pictures.names(i)[:3])
-            assert pictures.labels[i].tolist() == [number % 2, number % 3 == 0]
+    for images in source.splits.values():
+        for i in range(len(images)):
+            number = int(images.names(i)[:3])
+            assert images.labels[i].tolist() == [number % 2, number % 3 == 0]
     assert source.warnings == ()
 
 
@@ -49,10 +49,10 @@ def test_splits_of_its_own(table):
     assert len(source.splits["val"]) > 0
 
 
-def test_pictures_that_it_does_not_name_and_files_that_are_not_there(table):
+def test_unnamed_images_and_missing_files(table):
     source = table("file,cat,dog\n" + rows(30) + "\nabsent.png,1,1")
     assert source.account.bad[0].reason == "there is no such file"
-    assert any("10 pictures below" in said for said in source.warnings)
+    assert any("10 images below" in said for said in source.warnings)
 
 
 REFUSED = {
@@ -65,8 +65,8 @@ REFUSED = {
     "file,cat,dog\n000.png,1,0\n001.png,maybe,0": "line 3: the column 'cat' has 'maybe'",
     "file,cat,dog\n000.png,1,0\n000.png,0,1": "line 3 names the file '000.png'",
     "file,split,cat,dog\n000.png,holdout,1,0": "the split is 'holdout'",
-    "file,split,cat,dog\n000.png,test,1,0": "no picture into the split train",
-    "file,cat,dog\n" + rows(38).replace(",1\n", ",0\n"): "no usable training picture has the class 'dog'",
+    "file,split,cat,dog\n000.png,test,1,0": "no image into the split train",
+    "file,cat,dog\n" + rows(38).replace(",1\n", ",0\n"): "no usable training image has the class 'dog'",
 }
 
 
@@ -76,7 +76,7 @@ def test_refused(table, text):
         table(text)
 
 
-def test_a_table_that_is_not_there_or_does_not_belong(plant, tmp_path):
+def test_missing_or_misplaced_table_is_an_error(plant, tmp_path):
     root = plant("", 2)
     with pytest.raises(DataError, match="There is no table of labels"):
         open_source(f"folder:{root}", labels=tmp_path / "absent.csv")
@@ -127,7 +127,7 @@ def test_absolute_paths_are_no_cause_of_warning(plant, tmp_path):
     assert source.account.complete
 
 
-def test_files_are_found_below_subfolders_but_not_where_two_fit(plant, tmp_path):
+def test_ambiguous_files_in_subfolders_are_not_matched(plant, tmp_path):
     root = plant("left", 20)
     plant("right", 30)
     path = tmp_path / "labels.csv"
@@ -146,11 +146,11 @@ def test_one_file_under_two_names_is_refused(table):
 def test_a_column_of_groups_is_not_parted(table):
     text = "file,patient,cat,dog\n" + rows(40).replace(".png,", ".png,P,")
     text = "\n".join(line.replace(",P,", f",p{n // 4},") for n, line in enumerate(text.split("\n")))
-    with pytest.raises(DataError, match="named by --groups patient"):
+    with pytest.raises(DataError, match="given by --groups patient"):
         table(text)
     source = table(text, groups="patient")
     assert source.classes == ("cat", "dog")
-    groups = [set(pictures.groups) for pictures in source.splits.values()]
+    groups = [set(images.groups) for images in source.splits.values()]
     assert sum(map(len, groups)) == len(set.union(*groups)) == 11
     with pytest.raises(DataError, match=r"no column 'doctor' for --groups; its columns are: file, patient"):
         table(text, groups="doctor")

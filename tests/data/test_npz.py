@@ -19,7 +19,7 @@ def opened(tmp_path):
     return write
 
 
-def test_colour_and_grey_with_and_without_a_channel_axis(opened, arrays):
+def test_colour_and_grey_with_optional_channel_axis(opened, arrays):
     source = opened(arrays)
     assert source.channels == 3
     assert source.classes == ("0", "1", "2")
@@ -49,7 +49,7 @@ def test_validation_and_class_names_of_its_own(opened, arrays):
     assert source.notes == ()
 
 
-def test_labels_as_a_column_as_one_hot_and_with_several_classes(opened, arrays):
+def test_labels_as_column_one_hot_or_multi_label(opened, arrays):
     column = opened(arrays | {"y_train": arrays["y_train"][:, None], "y_test": arrays["y_test"][:, None]})
     one_hot = opened(arrays | {"y_train": np.eye(3)[arrays["y_train"]], "y_test": np.eye(3)[arrays["y_test"]]})
     assert column.fingerprint == one_hot.fingerprint == opened(arrays).fingerprint
@@ -66,14 +66,14 @@ def wrong(**changes):
 
 
 REFUSED = {
-    "a picture array is missing": (wrong(x_train=None), "has no x_train"),
+    "an image array is missing": (wrong(x_train=None), "has no x_train"),
     "labels are missing": (wrong(y_test=None), "has x_test but no y_test"),
-    "pixels are floating point": (wrong(x_train=lambda a: a["x_train"] / 255), "float64; pictures must be uint8"),
+    "pixels are floating point": (wrong(x_train=lambda a: a["x_train"] / 255), "float64; images must be uint8"),
     "channels first": (wrong(x_train=lambda a: a["x_train"].transpose(0, 3, 1, 2)), r"transpose\(0, 2, 3, 1\)"),
     "too few axes": (wrong(x_train=lambda a: a["x_train"][0, 0]), r"shape \(5, 3\); it must be \(n, h, w\)"),
-    "no pictures": (wrong(x_test=lambda a: a["x_test"][:0], y_test=lambda a: a["y_test"][:0]), "no picture"),
+    "no images": (wrong(x_test=lambda a: a["x_test"][:0], y_test=lambda a: a["y_test"][:0]), "no image"),
     "two sizes": (wrong(x_test=lambda a: a["x_test"][:, :4]), r"4 x 5 with 3 channels but those in x_train are 6 x 5"),
-    "labels too few": (wrong(y_train=lambda a: a["y_train"][:-1]), "30 pictures but y_train has 29 labels"),
+    "labels too few": (wrong(y_train=lambda a: a["y_train"][:-1]), "30 images but y_train has 29 labels"),
     "labels floating point": (wrong(y_train=lambda a: a["y_train"] * 1.0), "dtype float64; labels must be whole"),
     "labels are words in one split": (wrong(y_train=lambda a: a["y_train"].astype(str)), "dtype <U21; labels must be"),
     "a word that is no class": (
@@ -86,11 +86,11 @@ REFUSED = {
     ),
     "a negative label": (wrong(y_train=lambda a: a["y_train"] - 1), "y_train has the label -1"),
     "a label past the names": (wrong(classes=np.array(["a", "b"])), "y_train has the label 2, but there are 2 names"),
-    "a label no training picture has": (wrong(y_test=lambda a: a["y_test"] + 1), "y_test has the label 3"),
+    "a label no training image has": (wrong(y_test=lambda a: a["y_test"] + 1), "y_test has the label 3"),
     "an absurd label": (wrong(y_train=lambda a: a["y_train"].astype(np.uint64) + 2**63), "the label 9223372"),
     "labels from 1": (
         wrong(y_train=lambda a: a["y_train"] + 1, y_test=lambda a: a["y_test"] + 1),
-        r"no usable training picture has the class '0'",
+        r"no usable training image has the class '0'",
     ),
     "one class": (wrong(y_train=lambda a: a["y_train"] * 0, y_test=lambda a: a["y_test"] * 0), "one class only"),
     "columns that are not 0 and 1": (wrong(y_train=lambda a: np.full((30, 3), 2)), "not only 0 and 1"),
@@ -185,5 +185,5 @@ def test_the_names_of_medmnist_and_unknown_arrays(opened, arrays):
     own = {"x_val": arrays["x_test"][::-1], "y_val": arrays["y_test"][::-1]}
     source = opened(renamed)
     assert source.fingerprint == opened(arrays | own).fingerprint
-    assert source.notes[0].endswith("has arrays that mean nothing to regard: info.")
+    assert source.notes[0].endswith("has arrays that regard does not use: info.")
     assert source.account.found == sum(source.account.used.values()) == 48

@@ -1,4 +1,4 @@
-"""The one reader: every kind of picture becomes what it shows, everything else is refused with a reason."""
+"""The one reader: every kind of image becomes what it shows, everything else is refused with a reason."""
 
 import io
 import pickle
@@ -12,8 +12,8 @@ import torch
 from PIL import Image, ImageDraw
 
 from regard.core.errors import OptionError
-from regard.data import BadPictureError, read_picture
-from regard.data.checking import check_pictures
+from regard.data import BadImageError, read_image
+from regard.data.checking import check_images
 from regard.data.reading import upright_size
 
 
@@ -28,24 +28,24 @@ def png(width, height, depth, colour, rows=b""):
 
 
 def pixels(path, channels=3):
-    picture = read_picture(path, channels)
-    assert picture.dtype == torch.uint8
-    assert picture.shape[0] == channels
-    return picture.permute(1, 2, 0).tolist()
+    image = read_image(path, channels)
+    assert image.dtype == torch.uint8
+    assert image.shape[0] == channels
+    return image.permute(1, 2, 0).tolist()
 
 
 def test_rgb_as_it_is(tmp_path, noise):
     Image.fromarray(noise(0)).save(tmp_path / "a.png")
-    np.testing.assert_array_equal(read_picture(tmp_path / "a.png").permute(1, 2, 0).numpy(), noise(0))
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png").permute(1, 2, 0).numpy(), noise(0))
 
 
 def test_grey_as_grey_and_as_rgb(tmp_path, noise):
     Image.fromarray(noise(0, channels=1)).save(tmp_path / "a.png")
-    np.testing.assert_array_equal(read_picture(tmp_path / "a.png", 1)[0].numpy(), noise(0, channels=1))
-    assert torch.equal(read_picture(tmp_path / "a.png", 3), read_picture(tmp_path / "a.png", 1).expand(3, -1, -1))
+    np.testing.assert_array_equal(read_image(tmp_path / "a.png", 1)[0].numpy(), noise(0, channels=1))
+    assert torch.equal(read_image(tmp_path / "a.png", 3), read_image(tmp_path / "a.png", 1).expand(3, -1, -1))
 
 
-def test_rgb_as_grey_weighs_the_channels_as_television_does(tmp_path):
+def test_rgb_becomes_grey_by_luma_weights(tmp_path):
     Image.fromarray(np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255]]], np.uint8)).save(tmp_path / "a.png")
     assert pixels(tmp_path / "a.png", 1) == [[[round(255 * w)] for w in (0.299, 0.587, 0.114)]]
 
@@ -118,14 +118,14 @@ def test_exif_orientation(tmp_path, noise):
         exif[0x0112] = orientation
         path = tmp_path / f"{orientation}.png"
         Image.fromarray(stored).save(path, exif=exif)
-        np.testing.assert_array_equal(read_picture(path).permute(1, 2, 0).numpy(), expected)
+        np.testing.assert_array_equal(read_image(path).permute(1, 2, 0).numpy(), expected)
         with Image.open(path) as image:
             assert upright_size(image) == expected.shape[:2]
 
 
-def test_a_broken_exif_block_says_nothing_against_the_picture(tmp_path, noise):
+def test_image_with_broken_exif_is_read(tmp_path, noise):
     Image.fromarray(noise(0)).save(tmp_path / "a.jpg", exif=b"Exif\0\0MM\0*\0\0\0\x08\xff\xff" + b"\x01\x12" * 9)
-    assert read_picture(tmp_path / "a.jpg").shape == (3, 12, 10)
+    assert read_image(tmp_path / "a.jpg").shape == (3, 12, 10)
 
 
 def test_one_pixel(tmp_path):
@@ -137,18 +137,18 @@ def test_one_pixel(tmp_path):
 def test_truncated_is_refused(tmp_path, noise, suffix):
     whole = tmp_path / f"a.{suffix}"
     Image.fromarray(noise(0, 90, 80)).save(whole)
-    read_picture(whole)
+    read_image(whole)
     cut = tmp_path / f"cut.{suffix}"
     for share in (0.02, 0.5, 0.9):
         cut.write_bytes(whole.read_bytes()[: int(whole.stat().st_size * share)])
-        with pytest.raises(BadPictureError, match=rf"{cut}.*cannot be used") as error:
-            read_picture(cut)
-        assert error.value.picture.path == str(cut)
+        with pytest.raises(BadImageError, match=rf"{cut}.*cannot be used") as error:
+            read_image(cut)
+        assert error.value.image.path == str(cut)
 
 
 def test_refused_with_the_reason(tmp_path, noise):
     (tmp_path / "empty.png").touch()
-    (tmp_path / "text.jpg").write_text("not a picture")
+    (tmp_path / "text.jpg").write_text("not an image")
     (tmp_path / "folder.png").mkdir()
     Image.fromarray(np.zeros((2, 2), np.float32)).save(tmp_path / "float.tif")
     Image.fromarray(np.full((2, 2), 70_000, np.int32)).save(tmp_path / "wide.tif")
@@ -156,7 +156,7 @@ def test_refused_with_the_reason(tmp_path, noise):
     (tmp_path / "cut.png").write_bytes((tmp_path / "cut.png").read_bytes()[:5000])
     reasons = {
         "empty.png": r"empty \(0 bytes\)",
-        "text.jpg": "no picture",
+        "text.jpg": "no image",
         "folder.png": "folder",
         "absent.png": "no such file",
         "float.tif": "floating point",
@@ -164,28 +164,28 @@ def test_refused_with_the_reason(tmp_path, noise):
         "cut.png": "truncated",
     }
     for name, reason in reasons.items():
-        with pytest.raises(BadPictureError, match=reason):
-            read_picture(tmp_path / name)
+        with pytest.raises(BadImageError, match=reason):
+            read_image(tmp_path / name)
 
 
-def test_over_the_pixel_limit_is_refused_before_it_is_decoded(tmp_path):
+def test_pixel_limit_applies_before_decoding(tmp_path):
     (tmp_path / "a.png").write_bytes(png(10_000, 11_000, 8, 0))
-    with pytest.raises(BadPictureError, match=r"10000 x 11000 = 110,000,000 pixels, over the limit of 100,000,000"):
-        read_picture(tmp_path / "a.png")
+    with pytest.raises(BadImageError, match=r"10000 x 11000 = 110,000,000 pixels, over the limit of 100,000,000"):
+        read_image(tmp_path / "a.png")
     Image.new("RGB", (20, 10)).save(tmp_path / "b.png")
-    assert read_picture(tmp_path / "b.png", max_pixels=200).shape == (3, 10, 20)
-    with pytest.raises(BadPictureError, match="over the limit of 199"):
-        read_picture(tmp_path / "b.png", max_pixels=199)
+    assert read_image(tmp_path / "b.png", max_pixels=200).shape == (3, 10, 20)
+    with pytest.raises(BadImageError, match="over the limit of 199"):
+        read_image(tmp_path / "b.png", max_pixels=199)
 
 
 def test_a_decompression_bomb_is_refused(tmp_path):
     (tmp_path / "a.png").write_bytes(png(60_000, 60_000, 8, 0))
-    with pytest.raises(BadPictureError, match="Pillow's own limit"):
-        read_picture(tmp_path / "a.png", max_pixels=10**10)
+    with pytest.raises(BadImageError, match="Pillow's own limit"):
+        read_image(tmp_path / "a.png", max_pixels=10**10)
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "gif", "bmp", "tif", "webp"])
-def test_damaged_bytes_are_read_or_refused_and_nothing_else(tmp_path, suffix):
+def test_damaged_bytes_are_read_or_refused(tmp_path, suffix):
     image = Image.new("RGB", (40, 30), "navy")
     ImageDraw.Draw(image).ellipse((5, 5, 30, 25), fill="orange")
     file = io.BytesIO()
@@ -194,34 +194,34 @@ def test_damaged_bytes_are_read_or_refused_and_nothing_else(tmp_path, suffix):
     path = tmp_path / f"a.{suffix}"
     for _ in range(60):
         data = bytearray(file.getvalue())
-        for place in rng.integers(0, len(data), 8):
-            data[place] = rng.integers(256)
+        for position in rng.integers(0, len(data), 8):
+            data[position] = rng.integers(256)
         path.write_bytes(data)
         try:
-            assert read_picture(path, max_pixels=10_000).shape[0] == 3
-        except BadPictureError:
+            assert read_image(path, max_pixels=10_000).shape[0] == 3
+        except BadImageError:
             continue
 
 
 def test_options_are_checked(tmp_path):
     with pytest.raises(OptionError, match="channels=4"):
-        read_picture(tmp_path / "a.png", 4)
+        read_image(tmp_path / "a.png", 4)
     with pytest.raises(OptionError, match="max_pixels=0"):
-        read_picture(tmp_path / "a.png", max_pixels=0)
+        read_image(tmp_path / "a.png", max_pixels=0)
 
 
 def test_the_error_survives_pickle_and_a_worker_process():
-    error = BadPictureError.of("a.png", "it is empty")
+    error = BadImageError.of("a.png", "it is empty")
     copy = pickle.loads(pickle.dumps(error))
-    assert (str(copy), copy.picture) == (str(error), error.picture)
-    handed_over = BadPictureError(f"Caught in worker.\nTraceback:\n  ...\nregard.BadPictureError: {error}\n")
+    assert (str(copy), copy.image) == (str(error), error.image)
+    handed_over = BadImageError(f"Caught in worker.\nTraceback:\n  ...\nregard.BadImageError: {error}\n")
     assert str(handed_over) == str(error)
 
 
-def test_a_large_picture_under_our_limit_is_read_without_a_warning(tmp_path, recwarn):
+def test_large_image_under_limit_gives_no_warning(tmp_path, recwarn):
     (tmp_path / "large.png").write_bytes(png(10_000, 9_500, 1, 0))
     warnings.simplefilter("always")
-    with pytest.raises(BadPictureError, match="truncated"):
-        read_picture(tmp_path / "large.png")
-    check_pictures(tmp_path, ["large.png"], max_pixels=100_000_000)
+    with pytest.raises(BadImageError, match="truncated"):
+        read_image(tmp_path / "large.png")
+    check_images(tmp_path, ["large.png"], max_pixels=100_000_000)
     assert not recwarn.list

@@ -1,4 +1,4 @@
-"""The sets in the package: counts, balance, checksum, splits that share no picture."""
+"""The sets in the package: counts, balance, checksum, splits that share no image."""
 
 import hashlib
 from importlib.resources import files
@@ -26,8 +26,8 @@ def test_counts_and_balance(source):
     assert (source.channels, source.multi_label, source.warnings, source.notes) == (1, False, (), ())
 
 
-def test_no_picture_is_in_two_splits_or_twice(source):
-    contents = [c for pictures in source.splits.values() for c in pictures.contents()]
+def test_no_image_is_in_two_splits_or_twice(source):
+    contents = [c for images in source.splits.values() for c in images.contents()]
     assert len(set(contents)) == len(contents) == 9000
 
 

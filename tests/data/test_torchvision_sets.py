@@ -13,7 +13,7 @@ from regard.data.torchvision_sets import TORCHVISION_SETS
 
 @pytest.fixture
 def mnist(tmp_path):
-    """Forty training and ten test pictures in MNIST's IDX format."""
+    """Forty training and ten test images in MNIST's IDX format."""
     raw = tmp_path / "MNIST/raw"
     raw.mkdir(parents=True)
     rng = np.random.default_rng(0)
@@ -36,7 +36,7 @@ def test_a_set_in_memory(mnist):
     assert source.licence
 
 
-def test_a_set_in_files_is_checked_like_a_folder(tmp_path, noise):
+def test_file_set_is_checked_like_a_folder(tmp_path, noise):
     base = tmp_path / "dtd/dtd"
     (base / "labels").mkdir(parents=True)
     for s, split in enumerate(("train", "val", "test")):
@@ -56,11 +56,11 @@ def test_a_set_in_files_is_checked_like_a_folder(tmp_path, noise):
     assert [bad.path for bad in source.account.bad] == [str(broken)]
     assert source.splits["test"].names(1) == "banded/test1.jpg"
     assert source.splits["test"].read(1).shape == (3, 30, 41)
-    with pytest.raises(DataError, match="1 of 66 pictures"):
+    with pytest.raises(DataError, match="1 of 66 images"):
         open_source(f"torchvision:DTD:root={tmp_path}", on_bad="fail")
 
 
-def test_made_up_pictures():
+def test_made_up_images():
     text = "torchvision:FakeData:size=60,image_size=(3,8,9),num_classes=3"
     source = open_source(text)
     assert source.splits["train"].read(0).shape == (3, 8, 9)

@@ -10,7 +10,7 @@ CLASSES = 4
 
 
 class GateAlone(nn.Module):
-    """Scores are the gate, and the gate says the picture's class (its brightest channel): no other path exists."""
+    """Scores are the gate, and the gate says the image's class (its brightest channel): no other path exists."""
 
     def __init__(self, kind="gate"):
         super().__init__()
@@ -22,7 +22,7 @@ class GateAlone(nn.Module):
 
 
 class Identity(nn.Module):
-    """Says class 1 if the gate is that of this very picture, else 0; the picture's number is its brightness."""
+    """Says class 1 if the gate is that of this very image, else 0; the image's number is its brightness."""
 
     def __init__(self):
         super().__init__()
@@ -45,8 +45,8 @@ class Scaled(nn.Module):
         self.norm.running_var.fill_(0.01)
 
     def forward(self, images):
-        weighed = images * self.tap(images.new_full((len(images), 1, 1, 1), 0.1))
-        bright = self.norm(weighed).mean((1, 2, 3))
+        rescaled = images * self.tap(images.new_full((len(images), 1, 1, 1), 0.1))
+        bright = self.norm(rescaled).mean((1, 2, 3))
         return torch.stack([-bright, bright], 1)
 
 
@@ -112,8 +112,8 @@ def fitted(mechanism, batches):
     return net
 
 
-def pictures(n, size=(6, 5), *, batch=8, seed=0, channels=CLASSES, signal=3.0):
-    """Batches of noise in which the channel of the picture's class is brighter by the signal; classes in turn."""
+def invent(n, size=(6, 5), *, batch=8, seed=0, channels=CLASSES, signal=3.0):
+    """Batches of noise in which the channel of the image's class is brighter by the signal; classes in turn."""
     random = torch.Generator().manual_seed(seed)
     labels = torch.arange(n) % CLASSES
     images = torch.randn(n, channels, *size, generator=random)
@@ -122,6 +122,6 @@ def pictures(n, size=(6, 5), *, batch=8, seed=0, channels=CLASSES, signal=3.0):
 
 
 def split(images, labels, batch):
-    """Batches of at most `batch` pictures."""
+    """Batches of at most `batch` images."""
     rows = torch.arange(len(images)).split(batch)
     return [ImageBatch(images[row], labels[row], row) for row in rows]

@@ -4,7 +4,7 @@ from torch import nn
 
 from regard.attention import CATALOGUE
 from regard.core import DataError, ImageBatch, OptionError, RegardError, ShapeError, taps
-from regard.explanation import MODES, ablate, replaced
+from regard.explanation import MODES, ablate, replace_maps
 from regard.explanation.recalibration import normalisations
 from tests.explanation.nets import (
     CLASSES,
@@ -15,7 +15,7 @@ from tests.explanation.nets import (
     Twice,
     classifier,
     fitted,
-    pictures,
+    invent,
     split,
 )
 
@@ -39,11 +39,11 @@ def accuracy(net, batches):
     )
 
 
-def test_maps_that_ignore_the_picture_can_be_frozen_and_swapped_without_any_change():
+def test_constant_maps_lose_nothing_frozen_or_swapped():
     net = classifier("se")
     nn.init.zeros_(net[3].expand.weight)
     nn.init.normal_(net[3].expand.bias)
-    ablation = ablate(net, pictures(40), pictures(50, seed=1), draws=2)
+    ablation = ablate(net, invent(40), invent(50, seed=1), draws=2)
     for renormalised in (False, True):
         for mode in ("mean", "swapped"):
             row = ablation.row(mode, renormalised=renormalised)
@@ -52,19 +52,19 @@ def test_maps_that_ignore_the_picture_can_be_frozen_and_swapped_without_any_chan
     assert ablation.depends_on_input is False
 
 
-def test_a_network_that_answers_by_its_gate_falls_to_chance():
+def test_network_deciding_by_gate_falls_to_chance():
     n = 200
-    ablation = ablate(GateAlone(), pictures(n), pictures(80, seed=1), draws=5)
+    ablation = ablate(GateAlone(), invent(n), invent(80, seed=1), draws=5)
     assert ablation.row("trained").draws == (1.0,)
     assert ablation.row("mean").accuracy == ablation.row("neutral").accuracy == 1 / CLASSES
-    chance = (n / CLASSES - 1) / (n - 1)  # that another picture is of the same class
+    chance = (n / CLASSES - 1) / (n - 1)  # that another image is of the same class
     assert abs(ablation.row("swapped").accuracy - chance) < 4 * (chance * (1 - chance) / (5 * n)) ** 0.5
-    assert ablation.row("permuted").accuracy == 0.0  # no channel keeps its place, and the channel is the class
+    assert ablation.row("permuted").accuracy == 0.0  # the permutation has no fixed points, and the channel is the class
     assert ablation.depends_on_input is True
 
 
-def test_pictures_sorted_by_class_are_swapped_over_the_whole_set():
-    batches = pictures(200)
+def test_swapping_covers_a_set_sorted_by_class():
+    batches = invent(200)
     images, labels = (torch.cat([getattr(b, name) for b in batches]) for name in ("images", "labels"))
     order = labels.argsort()
     ablation = ablate(GateAlone(), split(images[order], labels[order], 50), modes=["swapped"], renormalise=False)
@@ -72,7 +72,7 @@ def test_pictures_sorted_by_class_are_swapped_over_the_whole_set():
 
 
 @pytest.mark.parametrize("memory", [2**20, 10 * 4])
-def test_no_picture_ever_gets_its_own_maps(memory):
+def test_no_image_ever_gets_its_own_maps(memory):
     images = torch.arange(50.0)[:, None, None, None].expand(50, 1, 2, 2)
     batches = split(images, torch.ones(50).long(), 7)
     ablation = ablate(Identity(), batches, modes=["swapped"], renormalise=False, memory=memory)
@@ -80,7 +80,7 @@ def test_no_picture_ever_gets_its_own_maps(memory):
     assert set(ablation.row("swapped").draws) == {0.0}
 
 
-def test_renormalising_takes_away_a_loss_that_is_one_of_scale():
+def test_renormalising_removes_a_loss_of_scale():
     labels = torch.arange(40) % 2
     noise = 0.1 * torch.randn(40, 1, 3, 3, generator=torch.Generator().manual_seed(0))
     batches = split(4.0 + 2.0 * labels[:, None, None, None] + noise, labels, 8)
@@ -91,7 +91,7 @@ def test_renormalising_takes_away_a_loss_that_is_one_of_scale():
 
 
 def hard(n, seed=0, **options):
-    return pictures(n, seed=seed, signal=0.7, **options)
+    return invent(n, seed=seed, signal=0.7, **options)
 
 
 def test_little_memory_changes_no_permuted_row():
@@ -120,16 +120,16 @@ def test_draws_differ():
     assert len(set(ablation.row("permuted").draws)) > 1
 
 
-def test_a_loaders_own_randomness_leaves_the_generator_as_it_was():
+def test_random_loader_leaves_the_generator_unchanged():
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    loader = torch.utils.data.DataLoader(pictures(16), batch_size=None)  # draws a base seed for each pass
+    loader = torch.utils.data.DataLoader(invent(16), batch_size=None)  # draws a base seed for each pass
     ablate(classifier("se"), loader, modes=["neutral"], renormalise=False)
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_each_call_of_a_tap_has_its_own_mean():
+def test_each_tap_call_has_its_own_mean():
     images = torch.rand(20, 3, 2, 2)
     batches = split(images, Twice()(images).argmax(1), 6)
     row = ablate(Twice(), batches, batches, modes=["mean", "swapped"]).row("mean")
@@ -137,20 +137,20 @@ def test_each_call_of_a_tap_has_its_own_mean():
 
 
 def test_every_step_of_a_shared_module_is_replaced():
-    batches = pictures(16)
+    batches = invent(16)
     found = ablate(Shared("cbam"), batches, batches, draws=1)
     assert {row.mode for row in found.rows} == set(MODES)
     assert found.taps == (("attention.channel.gate", "gate"), ("attention.spatial.gate", "spatial"))
 
 
-def test_pictures_of_several_sizes():
-    batches = [*pictures(16, (6, 5)), *pictures(16, (4, 9))]
-    ablation = ablate(classifier("cbam"), batches, pictures(16, (6, 5), seed=1), draws=1)
-    assert ablation.pictures == 32
+def test_images_of_several_sizes():
+    batches = [*invent(16, (6, 5)), *invent(16, (4, 9))]
+    ablation = ablate(classifier("cbam"), batches, invent(16, (6, 5), seed=1), draws=1)
+    assert ablation.images == 32
 
 
 def test_several_labels_must_all_be_right():
-    images = torch.cat([b.images for b in pictures(24)])
+    images = torch.cat([b.images for b in invent(24)])
     labels = (images.mean((2, 3)) > 1).float()
     ablation = ablate(GateAlone("gate"), split(images, labels, 8), modes=["neutral"], renormalise=False)
     expected = (labels == 1).all(1).double().mean().item()  # the neutral gate says yes to every class
@@ -158,17 +158,17 @@ def test_several_labels_must_all_be_right():
 
 
 @pytest.mark.parametrize("mechanism", [m.facts.name for m in CATALOGUE])
-def test_every_mechanism_can_be_ablated_and_is_put_back(mechanism):
+def test_every_mechanism_is_ablated_and_restored(mechanism):
     net = classifier(mechanism)
     net.train()
     net[1].eval()
     before = state(net)
-    evaluation = pictures(24)
-    ablation = ablate(net, evaluation, pictures(21, seed=1, batch=5), draws=2)
+    evaluation = invent(24)
+    ablation = ablate(net, evaluation, invent(21, seed=1, batch=5), draws=2)
     assert same(state(net), before)
     assert ablation.row("trained").accuracy == accuracy(net.eval(), evaluation)
     constants = {path: tap.nothing for path, tap in taps(net).items()}
-    with replaced(net, constants):
+    with replace_maps(net, constants):
         assert ablation.row("neutral").accuracy == accuracy(net, evaluation)
     assert [(r.mode, r.renormalised, len(r.draws)) for r in ablation.rows] == [
         (mode, renormalised, 2 if mode in ("swapped", "permuted") else 1)
@@ -177,10 +177,10 @@ def test_every_mechanism_can_be_ablated_and_is_put_back(mechanism):
     ]
 
 
-def test_the_same_seed_gives_the_same_record_and_a_compiled_network_too():
+def test_same_seed_gives_same_record_also_compiled():
     net = classifier("cbam")
     once, again, compiled = (
-        ablate(n, pictures(24), pictures(24, seed=1), draws=2, seed=3)
+        ablate(n, invent(24), invent(24, seed=1), draws=2, seed=3)
         for n in (net, net, torch.compile(net, backend="aot_eager", fullgraph=True))
     )
     assert once == again == compiled
@@ -188,14 +188,14 @@ def test_the_same_seed_gives_the_same_record_and_a_compiled_network_too():
 
 def test_only_the_chosen_taps_are_replaced():
     net = classifier("cbam")
-    ablation = ablate(net, pictures(24), modes=["neutral"], renormalise=False, paths="*.spatial.gate")
+    ablation = ablate(net, invent(24), modes=["neutral"], renormalise=False, paths="*.spatial.gate")
     assert ablation.taps == (("3.spatial.gate", "spatial"),)
-    with replaced(net, {"3.spatial.gate": 1.0}):
-        assert ablation.row("neutral").accuracy == accuracy(net, pictures(24))
+    with replace_maps(net, {"3.spatial.gate": 1.0}):
+        assert ablation.row("neutral").accuracy == accuracy(net, invent(24))
 
 
 @pytest.mark.parametrize("fails_at", [0, 2, 5, 9, 14])
-def test_an_exception_at_any_time_leaves_the_network_as_it_was(fails_at):
+def test_exceptions_leave_the_network_unchanged(fails_at):
     class Failing(nn.Identity):
         passes = 0
 
@@ -209,35 +209,35 @@ def test_an_exception_at_any_time_leaves_the_network_as_it_was(fails_at):
     net[4] = nn.Sequential(net[4], Failing())
     before = state(net)
     with pytest.raises(KeyError):
-        ablate(net, pictures(8, batch=4), pictures(8, seed=1, batch=4), draws=1)
+        ablate(net, invent(8, batch=4), invent(8, seed=1, batch=4), draws=1)
     assert same(state(net), before)
 
 
 def test_what_is_missing_or_misspelt_is_said():
     net = classifier("se")
-    with pytest.raises(OptionError, match="'mean' and renormalise=True need training pictures"):
-        ablate(net, pictures(8))
+    with pytest.raises(OptionError, match="'mean' and renormalise=True need training images"):
+        ablate(net, invent(8))
     with pytest.raises(OptionError, match="modes='shuffled' is not allowed; choose one of 'trained'"):
-        ablate(net, pictures(8), modes=["shuffled"], renormalise=False)
+        ablate(net, invent(8), modes=["shuffled"], renormalise=False)
     with pytest.raises(OptionError, match="renormalise='yes'"):
-        ablate(net, pictures(8), renormalise="yes")
+        ablate(net, invent(8), renormalise="yes")
     with pytest.raises(OptionError, match="draws=0"):
-        ablate(net, pictures(8), pictures(8), draws=0)
+        ablate(net, invent(8), invent(8), draws=0)
     with pytest.raises(RegardError, match="has no taps"):
-        ablate(nn.Flatten(), pictures(8), modes=[], renormalise=False)
+        ablate(nn.Flatten(), invent(8), modes=[], renormalise=False)
     with pytest.raises(ShapeError, match="returned"):
-        ablate(net[:4], pictures(8), modes=[], renormalise=False)
+        ablate(net[:4], invent(8), modes=[], renormalise=False)
     orders = iter(range(10))
 
     def shuffled():
         turn = next(orders)
-        return [ImageBatch(b.images, b.labels, b.indices + turn) for b in pictures(8)]
+        return [ImageBatch(b.images, b.labels, b.indices + turn) for b in invent(8)]
 
     with pytest.raises(DataError, match="another order"):
         ablate(net, shuffled, modes=["neutral"], renormalise=False)
 
 
 def test_without_normalisation_there_is_nothing_to_recompute():
-    ablation = ablate(GateAlone(), pictures(8), modes=["neutral"], renormalise=False)
+    ablation = ablate(GateAlone(), invent(8), modes=["neutral"], renormalise=False)
     assert {row.renormalised for row in ablation.rows} == {False}
-    assert {row.renormalised for row in ablate(GateAlone(), pictures(8), pictures(8)).rows} == {False}
+    assert {row.renormalised for row in ablate(GateAlone(), invent(8), invent(8)).rows} == {False}

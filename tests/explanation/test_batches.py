@@ -3,36 +3,36 @@ import torch
 from torch import nn
 
 from regard.core import DataError, ImageBatch, OptionError, ShapeError
-from regard.explanation.batches import PictureSet, right_answers
-from tests.explanation.nets import pictures
+from regard.explanation.batches import ImageSet, right_answers
+from tests.explanation.nets import invent
 
 
-def test_places_count_through_the_set_whatever_the_indices():
-    batches = [ImageBatch(b.images, b.labels, b.indices + 100) for b in pictures(10, batch=4)]
-    chosen = PictureSet(batches, "evaluation")
-    assert [list(places) for places, _ in chosen] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+def test_indices_count_through_the_set():
+    batches = [ImageBatch(b.images, b.labels, b.indices + 100) for b in invent(10, batch=4)]
+    chosen = ImageSet(batches, "evaluation")
+    assert [list(indices) for indices, _ in chosen] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
     assert len(chosen) == 10
     assert len(list(chosen)) == 3
 
 
 def test_a_function_may_make_the_batches():
-    chosen = PictureSet(lambda: iter(pictures(10, batch=4)), "evaluation")
+    chosen = ImageSet(lambda: iter(invent(10, batch=4)), "evaluation")
     assert len(list(chosen)) == len(list(chosen)) == 3
 
 
-def test_another_order_in_a_second_pass_is_an_error():
+def test_different_order_in_second_pass_is_error():
     orders = iter([[0, 1, 2], [0, 2, 1]])
-    batches = pictures(12, batch=4)
-    chosen = PictureSet(lambda: (batches[i] for i in next(orders)), "training")
+    batches = invent(12, batch=4)
+    chosen = ImageSet(lambda: (batches[i] for i in next(orders)), "training")
     list(chosen)
-    with pytest.raises(DataError, match=r"training pictures came in another order .*batch 1.*shuffle=False"):
+    with pytest.raises(DataError, match=r"training images came in another order .*batch 1.*shuffle=False"):
         list(chosen)
 
 
-def test_more_pictures_in_a_second_pass_are_an_error():
-    batches = pictures(12, batch=4)
+def test_more_images_in_second_pass_are_error():
+    batches = invent(12, batch=4)
     sizes = iter([2, 3])
-    chosen = PictureSet(lambda: batches[: next(sizes)], "training")
+    chosen = ImageSet(lambda: batches[: next(sizes)], "training")
     list(chosen)
     with pytest.raises(DataError, match="another order"):
         list(chosen)
@@ -40,12 +40,12 @@ def test_more_pictures_in_a_second_pass_are_an_error():
 
 def test_an_iterator_is_refused():
     with pytest.raises(OptionError, match="only once"):
-        PictureSet(iter(pictures(4)), "evaluation")
+        ImageSet(iter(invent(4)), "evaluation")
 
 
-def test_no_pictures_are_an_error():
-    with pytest.raises(DataError, match="no evaluation pictures"):
-        list(PictureSet([], "evaluation"))
+def test_no_images_are_an_error():
+    with pytest.raises(DataError, match="no evaluation images"):
+        list(ImageSet([], "evaluation"))
 
 
 def test_right_answers_of_one_and_of_several_classes():
@@ -61,5 +61,5 @@ def test_right_answers_of_one_and_of_several_classes():
 
 def test_outputs_that_are_no_scores_are_an_error():
     batch = ImageBatch(torch.zeros(2, 3, 4), torch.zeros(2).long(), torch.arange(2))
-    with pytest.raises(ShapeError, match=r"returned \(2, 3, 4\) for 2 pictures"):
+    with pytest.raises(ShapeError, match=r"returned \(2, 3, 4\) for 2 images"):
         right_answers(nn.Identity(), batch)

@@ -5,7 +5,7 @@ import torch
 from regard.core import DataError, taps
 from regard.explanation import gates_by_class
 from regard.explanation.observation import observe
-from tests.explanation.nets import CLASSES, Shared, classifier, pictures, split
+from tests.explanation.nets import CLASSES, Shared, classifier, invent, split
 
 NAMES = tuple("abcd")
 
@@ -19,7 +19,7 @@ def everything(net, batches):
 @pytest.mark.parametrize("mechanism", ["se", "cbam"])
 def test_means_and_deviations_are_those_of_numpy(mechanism):
     net = classifier(mechanism)
-    batches = pictures(30, batch=7)
+    batches = invent(30, batch=7)
     found = gates_by_class(net, batches, NAMES)
     maps, labels = everything(net, batches)
     (path,) = [path for path, tap in taps(net).items() if tap.kind.name == "gate"]
@@ -27,15 +27,15 @@ def test_means_and_deviations_are_those_of_numpy(mechanism):
     weights = maps.one(path).channels().detach().numpy()
     for k in range(CLASSES):
         np.testing.assert_allclose(found[path].mean[k], weights[labels == k].mean(0), rtol=1e-5)
-        np.testing.assert_allclose(found[path].sd[k], weights[labels == k].std(0), rtol=1e-3, atol=1e-6)
+        np.testing.assert_allclose(found[path].std[k], weights[labels == k].std(0), rtol=1e-3, atol=1e-6)
     np.testing.assert_allclose(found[path].overall, weights.mean(0), rtol=1e-5)
-    np.testing.assert_allclose(found[path].overall_sd, weights.std(0), rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(found[path].overall_std, weights.std(0), rtol=1e-3, atol=1e-6)
     assert found[path].counts.tolist() == [8, 8, 7, 7]
 
 
 def test_mixed_maps_are_averaged_over_positions():
     net = classifier("bam")
-    batches = pictures(12)
+    batches = invent(12)
     maps, labels = everything(net, batches)
     ((path, found),) = gates_by_class(net, batches, NAMES).items()
     np.testing.assert_allclose(
@@ -43,17 +43,17 @@ def test_mixed_maps_are_averaged_over_positions():
     )
 
 
-def test_each_branch_has_its_entry_and_shares_sum_to_one():
+def test_branch_entries_sum_to_one():
     net = classifier("sk")
-    found = gates_by_class(net, pictures(12), NAMES)
+    found = gates_by_class(net, invent(12), NAMES)
     assert [name.partition("[")[2] for name in found] == ["0]", "1]"]
     assert [gates.branch for gates in found.values()] == [0, 1]
     torch.testing.assert_close(sum(gates.mean for gates in found.values()), torch.ones(CLASSES, 8))
 
 
-def test_a_picture_of_several_classes_counts_for_each():
+def test_an_image_of_several_classes_counts_for_each():
     net = classifier("se")
-    images = torch.cat([b.images for b in pictures(6)])
+    images = torch.cat([b.images for b in invent(6)])
     labels = torch.zeros(6, CLASSES)
     labels[:4, 0] = 1
     labels[2:, 1] = 1
@@ -67,24 +67,24 @@ def test_a_picture_of_several_classes_counts_for_each():
     assert found.mean[2].isnan().all()
 
 
-def test_labels_that_are_not_among_the_classes_are_an_error():
+def test_labels_outside_the_classes_are_an_error():
     with pytest.raises(DataError, match="A label is 2, but 2 classes"):
-        gates_by_class(classifier("se"), pictures(8), ("a", "b"))
+        gates_by_class(classifier("se"), invent(8), ("a", "b"))
     labels = torch.ones(8, 3)
     with pytest.raises(DataError, match="3 columns, but 4 classes"):
-        gates_by_class(classifier("se"), split(pictures(8)[0].images, labels, 8), NAMES)
+        gates_by_class(classifier("se"), split(invent(8)[0].images, labels, 8), NAMES)
 
 
 def test_the_network_is_put_back():
     net = classifier("cbam").train()
     buffers = [b.clone() for b in net.buffers()]
-    gates_by_class(net, pictures(8), NAMES)
+    gates_by_class(net, invent(8), NAMES)
     assert all(m.training for m in net.modules())
     assert all(map(torch.equal, buffers, net.buffers()))
 
 
 def test_steps_of_a_shared_module_are_kept_apart():
-    batches, net = pictures(12), Shared("se")
+    batches, net = invent(12), Shared("se")
     found = gates_by_class(net, batches, NAMES)
     assert list(found) == ["attention.gate", "attention.gate#2"]
     assert all(gates.counts.sum() == 12 for gates in found.values())

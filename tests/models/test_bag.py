@@ -1,4 +1,4 @@
-"""A network that sees a picture patch by patch gives what its parts give, whatever the memory it is given."""
+"""A network that sees an image patch by patch gives what its parts give, whatever the memory it is given."""
 
 import copy
 import math
@@ -10,7 +10,7 @@ from torch import nn
 from regard import models
 from regard.core import OptionError, ShapeError
 from regard.explanation import observe
-from regard.models.bag import BagOfPatches, picture_taps
+from regard.models.bag import BagOfPatches, image_taps
 
 
 def bag(patch=16, stride=None, attention=None, seed=0, **options):
@@ -20,7 +20,7 @@ def bag(patch=16, stride=None, attention=None, seed=0, **options):
     return made
 
 
-def pictures(*size, n=2):
+def images(*size, n=2):
     return torch.randn(n, 1, *size, generator=torch.Generator().manual_seed(1))
 
 
@@ -28,7 +28,7 @@ def pictures(*size, n=2):
     ("size", "stride"), [((40, 64), 16), ((33, 17), 8), ((5, 7), 16), ((16, 16), 16), ((50, 20), 7)]
 )
 def test_every_patch_is_seen_alone_and_pooled(size, stride):
-    module, x = bag(stride=stride).eval(), pictures(*size)
+    module, x = bag(stride=stride).eval(), images(*size)
     rows, columns = (1 + max(0, math.ceil((n - 16) / stride)) for n in size)
     features = torch.zeros(2, module.fc.in_features, rows, columns)
     filled = torch.zeros(2, 1, 16 + (rows - 1) * stride, 16 + (columns - 1) * stride)
@@ -42,7 +42,7 @@ def test_every_patch_is_seen_alone_and_pooled(size, stride):
 
 
 def test_the_parts_that_run_together_do_not_matter():
-    module, x = bag(stride=8).eval(), pictures(40, 56)
+    module, x = bag(stride=8).eval(), images(40, 56)
     whole = module(x)
     for at_once in (1, 7, 30):
         module.at_once = at_once
@@ -52,7 +52,7 @@ def test_the_parts_that_run_together_do_not_matter():
 def test_a_map_of_the_patches_is_observed():
     module = bag().eval()
     with observe(module) as maps:
-        module(pictures(40, 64))
+        module(images(40, 64))
     seen = maps.one("pool.spatial")
     assert seen.values.shape == (2, 1, 3, 4)
     torch.testing.assert_close(seen.values.sum((2, 3)), torch.ones(2, 1))
@@ -60,8 +60,8 @@ def test_a_map_of_the_patches_is_observed():
 
 
 @pytest.mark.parametrize("stride", [16, 8, 5])
-def test_a_picture_in_a_filled_batch_gives_what_it_gives_alone(stride):
-    module, x = bag(stride=stride).eval(), pictures(40, 24, n=4)
+def test_an_image_in_a_filled_batch_gives_what_it_gives_alone(stride):
+    module, x = bag(stride=stride).eval(), images(40, 24, n=4)
     sizes = torch.tensor([[40, 24], [30, 17], [9, 5], [16, 16]])
     alone = torch.cat([module(x[i : i + 1, :, :h, :w]) for i, (h, w) in enumerate(sizes.tolist())])
     filled = torch.zeros(4, 1, 48, 64)
@@ -73,8 +73,8 @@ def test_a_picture_in_a_filled_batch_gives_what_it_gives_alone(stride):
     assert there.sum((1, 2, 3)).tolist() == [math.prod(module.grid(h, w)) for h, w in sizes.tolist()]
 
 
-def test_patches_beyond_a_picture_change_nothing_whatever_they_hold():
-    module, x = bag().eval(), pictures(32, 48)
+def test_patches_beyond_an_image_change_nothing_whatever_they_hold():
+    module, x = bag().eval(), images(32, 48)
     filled = torch.full((2, 1, 64, 80), torch.nan)
     filled[..., :32, :48] = x
     sizes = torch.tensor([[32, 48]] * 2)
@@ -83,14 +83,14 @@ def test_patches_beyond_a_picture_change_nothing_whatever_they_hold():
 
 def test_a_batch_without_any_patch_has_features_of_zero():
     module = bag().eval()
-    y = module(pictures(32, 32), torch.zeros(2, 2, dtype=torch.int64))
+    y = module(images(32, 32), torch.zeros(2, 2, dtype=torch.int64))
     torch.testing.assert_close(y, module.fc.bias.expand(2, -1))
 
 
 @pytest.mark.parametrize("at_once", [256, 5])
 def test_recomputing_gives_the_same_gradients_and_statistics(at_once):
     kept, again = (bag(attention="cbam", at_once=at_once, recompute=recompute).train() for recompute in (False, True))
-    x = pictures(40, 64, n=3)
+    x = images(40, 64, n=3)
     for module in (kept, again):
         module(x).square().sum().backward()
     other = dict(again.named_parameters())
@@ -104,7 +104,7 @@ def test_recomputing_keeps_less():
     def held(recompute):
         module, sizes = bag(recompute=recompute, at_once=8).train(), []
         with torch.autograd.graph.saved_tensors_hooks(lambda t: sizes.append(t.numel()) or t, lambda t: t):
-            module(pictures(96, 96))
+            module(images(96, 96))
         return sum(sizes)
 
     assert held(True) < held(False) / 4
@@ -141,14 +141,14 @@ def test_a_state_of_the_plain_network_or_its_own_is_adopted():
     assert module.adopt(module.state_dict()).keys() == module.state_dict().keys()
 
 
-def test_only_maps_of_whole_pictures_are_named():
-    assert picture_taps(bag(attention="se")) == ("pool.spatial",)
-    assert picture_taps(models.create("se_resnet8")) is None
+def test_only_maps_of_whole_images_are_named():
+    assert image_taps(bag(attention="se")) == ("pool.spatial",)
+    assert image_taps(models.create("se_resnet8")) is None
 
 
-def test_it_can_be_copied_and_trained_in_half_the_memory_of_a_picture():
+def test_it_can_be_copied_and_trained_in_half_the_memory_of_an_image():
     module = copy.deepcopy(bag())
-    x = pictures(48, 48, n=4)
+    x = images(48, 48, n=4)
     optimiser = torch.optim.SGD(module.parameters(), lr=0.05)
     labels = torch.tensor([0, 1, 2, 3])
     first = nn.functional.cross_entropy(module(x), labels)
@@ -188,11 +188,11 @@ def test_a_network_without_a_linear_classifier_is_refused():
             BagOfPatches(net, num_classes=5, in_channels=1, patch=4)
 
 
-def test_wrong_pictures_and_sizes_are_said():
+def test_wrong_images_and_sizes_are_said():
     module = bag()
     for x in (torch.zeros(2, 3, 8, 8), torch.zeros(1, 8, 8), torch.zeros(2, 1, 8, 8).int(), torch.zeros(2, 1, 0, 8)):
-        with pytest.raises(ShapeError, match=r"the network takes floating-point pictures \(b, 1, h, w\)"):
+        with pytest.raises(ShapeError, match=r"the network takes floating-point images \(b, 1, h, w\)"):
             module(x)
     for sizes in (torch.zeros(3, 2).int(), torch.zeros(2, 2)):
         with pytest.raises(ShapeError, match="sizes has shape"):
-            module(pictures(16, 16), sizes)
+            module(images(16, 16), sizes)

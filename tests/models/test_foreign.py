@@ -73,7 +73,7 @@ def test_a_missing_library_says_how_to_install_it(monkeypatch):
         models.create("timm:resnet18")
 
 
-def test_a_network_that_reads_no_picture_is_refused():
+def test_a_network_that_reads_no_image_is_refused():
     from regard.models.foreign import _take_channels
 
     with pytest.raises(OptionError, match="first convolution, 0, does not read"):

@@ -10,7 +10,7 @@ from regard.core import OptionError
 MECHANISMS = [mechanism.facts.name for mechanism in (*CATALOGUE, *CONTROLS)]
 
 
-def test_the_arms_of_a_comparison_share_their_trunk_bit_for_bit():
+def test_the_arms_of_a_comparison_share_their_backbone_bit_for_bit():
     plain = models.create("resnet20", num_classes=10, seed=3).state_dict()
     for mechanism in MECHANISMS:
         arm = models.create(f"{mechanism}_resnet20", num_classes=10, seed=3).state_dict()

@@ -160,15 +160,15 @@ def test_exports_with_dynamic_batch_and_size(mechanism):
         (torch.zeros(2, 3, 8, 8, dtype=torch.uint8), "torch.uint8.*floating-point"),
     ],
 )
-def test_other_pictures_are_refused(x, said):
+def test_other_images_are_refused(x, said):
     with pytest.raises(ShapeError, match=said):
         models.create("resnet8")(x)
 
 
 @pytest.mark.parametrize(("name", "largest"), [("resnet8", 4), ("resnet18", 32)])
-def test_a_single_picture_that_shrinks_to_one_position_cannot_be_trained_on(name, largest):
+def test_a_single_image_that_shrinks_to_one_position_cannot_be_trained_on(name, largest):
     net = models.create(name, num_classes=3, width=0.25)
-    with pytest.raises(ShapeError, match=f"{name}: a single picture of {largest}x{largest}.*batches of two"):
+    with pytest.raises(ShapeError, match=f"{name}: a single image of {largest}x{largest}.*batches of two"):
         net(torch.randn(1, 3, largest, largest))
     assert net(torch.randn(1, 3, largest, largest + 1)).isfinite().all()
     assert net(torch.randn(2, 3, largest, largest)).isfinite().all()

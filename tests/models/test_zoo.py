@@ -50,7 +50,7 @@ def test_published_parameter_counts(name):
 
 
 @pytest.mark.parametrize(("name", "shortcut"), PUBLISHED_SMALL)
-def test_published_parameter_counts_for_small_pictures(name, shortcut):
+def test_published_parameter_counts_for_small_images(name, shortcut):
     assert count(models.create(name, num_classes=10, shortcut=shortcut)) == PUBLISHED_SMALL[name, shortcut]
 
 
@@ -94,7 +94,7 @@ def test_the_number_of_layers_is_the_name(depth):
 
 
 @pytest.mark.parametrize("depth", [18, 34, 50, 101])
-def test_the_number_of_layers_is_the_name_for_large_pictures(depth):
+def test_the_number_of_layers_is_the_name_for_large_images(depth):
     net = models.create(f"resnet{depth}", num_classes=10, width=0.125, shortcut="pad")
     assert sum(isinstance(module, nn.Conv2d | nn.Linear) for module in net.modules()) == depth
 

@@ -12,25 +12,25 @@ from PIL import Image
 
 from regard.recipes.train import Trained, train
 from regard.training import Recipe
-from tests.recipes.comparison import Told, interrupted_and_ended
+from tests.recipes.comparison import Interrupted, interrupt_comparison
 
 BARS = ("left", "middle", "right")
 QUICK = Recipe(epochs=2, batch_size=10, lr=0.05)
 
 
 def bars(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """n grey pictures of 12 x 12 pixels with a bright bar at the left, in the middle or at the right."""
+    """n grey images of 12 x 12 pixels with a bright bar at the left, in the middle or at the right."""
     rng = np.random.default_rng(seed)
     labels = np.arange(n) % 3
-    pictures = rng.integers(0, 60, (n, 12, 12))
+    images = rng.integers(0, 60, (n, 12, 12))
     for k in range(3):
-        pictures[labels == k, :, 4 * k : 4 * k + 4] += 180
-    return pictures.astype(np.uint8), labels
+        images[labels == k, :, 4 * k : 4 * k + 4] += 180
+    return images.astype(np.uint8), labels
 
 
 @pytest.fixture(scope="session")
 def bar_source(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """`npz:PATH` of 90 training, 30 validation and 30 test pictures."""
+    """`npz:PATH` of 90 training, 30 validation and 30 test images."""
     path = tmp_path_factory.mktemp("bars") / "bars.npz"
     arrays = {}
     for seed, (split, n) in enumerate({"train": 90, "val": 30, "test": 30}.items()):
@@ -47,7 +47,7 @@ def trained(bar_source: str, tmp_path_factory: pytest.TempPathFactory) -> Traine
 
 
 @pytest.fixture(scope="session")
-def comparison(tmp_path_factory: pytest.TempPathFactory) -> Told:
+def comparison(tmp_path_factory: pytest.TempPathFactory) -> Interrupted:
     """The one comparison of the suite: one process of pytest-xdist runs it, the others wait and read what it left."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
@@ -55,20 +55,20 @@ def comparison(tmp_path_factory: pytest.TempPathFactory) -> Told:
     with FileLock(shared / "comparison.lock"):
         if not stored.exists():
             folder.mkdir()
-            stored.write_bytes(pickle.dumps(interrupted_and_ended(folder)))
+            stored.write_bytes(pickle.dumps(interrupt_comparison(folder)))
         return pickle.loads(stored.read_bytes())
 
 
 @pytest.fixture
 def bar_files(tmp_path: Path) -> Callable[[int], list[Path]]:
-    """Writes so many of the pictures as PNG files of mixed kinds and sizes, with their class in the name."""
+    """Writes so many of the images as PNG files of mixed kinds and sizes, with their class in the name."""
 
     def write(n: int) -> list[Path]:
-        folder = tmp_path / "pictures"
+        folder = tmp_path / "images"
         folder.mkdir()
         paths = []
-        for number, (picture, label) in enumerate(zip(*bars(n, 9), strict=True)):
-            image = Image.fromarray(picture).resize((24 + number, 24)).convert(("L", "RGB", "RGBA")[number % 3])
+        for number, (pixels, label) in enumerate(zip(*bars(n, 9), strict=True)):
+            image = Image.fromarray(pixels).resize((24 + number, 24)).convert(("L", "RGB", "RGBA")[number % 3])
             paths.append(folder / f"{number}-{BARS[label]}.png")
             image.save(paths[-1])
         return paths

@@ -1,4 +1,4 @@
-"""The shown pictures are chosen without looking at a network; what is shown of them is what the networks say."""
+"""Images are chosen without regard to a network; predictions and maps are those of the networks."""
 
 from dataclasses import replace
 
@@ -11,9 +11,9 @@ from regard.data import Reading
 from regard.explanation import observe
 from regard.recipes.arms import build_arm
 from regard.recipes.compare import QUICK
-from regard.recipes.gallery import PICTURES, _predictions, choose, show_pictures
+from regard.recipes.gallery import IMAGES, _predictions, choose, show_images
 from regard.recipes.run_folder import WEIGHTS
-from regard.recipes.trial import Design, Job, open_data, open_table, trunk_of
+from regard.recipes.trial import Design, Job, backbone_of, open_data, open_table
 from tests.explanation.nets import Shared
 
 ARMS = ("none", "se", "cbam", "bam", "sk", "sca_cnn")
@@ -27,11 +27,11 @@ def test_every_class_is_shown_before_any_twice():
     assert torch.equal(choose(labels, 8), chosen)
 
 
-def test_fewer_pictures_than_asked_for_are_all_shown():
+def test_fewer_images_than_asked_for_are_all_shown():
     assert sorted(choose(torch.tensor([0, 1]), 8).tolist()) == [0, 1]
 
 
-def test_pictures_with_several_classes_are_chosen_by_their_first():
+def test_multi_label_images_are_chosen_by_first_class():
     labels = torch.tensor([[1.0, 1.0], [0.0, 1.0], [1.0, 0.0]])
     assert labels[choose(labels, 2)].argmax(1).tolist() == [0, 1]
 
@@ -44,7 +44,7 @@ def jobs(tmp_path_factory):
         fingerprint=open_data("fashion-mini", Reading()).fingerprint,
         model="resnet8",
         size=None,
-        pictures=50,
+        images=50,
         augment="auto",
         balanced=False,
         recipe=replace(QUICK, epochs=1),
@@ -54,7 +54,7 @@ def jobs(tmp_path_factory):
     made = []
     for arm in ARMS:
         trial = folder / arm
-        net = build_arm(arm, trunk_of(design, open_table(design).source), 0)
+        net = build_arm(arm, backbone_of(design, open_table(design).source), 0)
         training.save_weights(trial / WEIGHTS, net, {})
         made.append(
             Job(
@@ -66,43 +66,44 @@ def jobs(tmp_path_factory):
                 device="cpu",
                 reference_parameters=0,
                 ablation_draws=0,
-                ablation_pictures=0,
+                ablation_images=0,
+                profiled=True,
             )
         )
     return made
 
 
-def test_every_map_of_every_arm_is_shown_in_every_picture(jobs):
-    shown = show_pictures(jobs)
-    assert len(shown) == PICTURES
-    for picture in shown:
-        assert [p.arm for p in picture.predictions] == list(ARMS)
+def test_every_image_shows_every_arms_maps(jobs):
+    shown = show_images(jobs)
+    assert len(shown) == IMAGES
+    for image in shown:
+        assert [p.arm for p in image.predictions] == list(ARMS)
         for arm in ARMS[1:]:
-            net = build_arm(arm, trunk_of(jobs[0].design, open_table(jobs[0].design).source), 0).eval()
+            net = build_arm(arm, backbone_of(jobs[0].design, open_table(jobs[0].design).source), 0).eval()
             with observe(net) as maps, torch.no_grad():
                 net(torch.zeros(1, 1, 28, 28))
             kinds = {path: seen[0].kind.name for path, seen in maps.items()}
-            laid = {o.tap for o in picture.overlays if o.arm == arm}
-            weighed = {c.tap: c for c in picture.channels if c.arm == arm}
+            laid = {o.tap for o in image.overlays if o.arm == arm}
+            gated = {c.tap: c for c in image.channels if c.arm == arm}
             assert laid == {path for path, kind in kinds.items() if kind in ("spatial", "mixed")}
-            assert weighed.keys() == {path for path, kind in kinds.items() if kind in ("gate", "mixed", "branch")}
-            for path, channels in weighed.items():
+            assert gated.keys() == {path for path, kind in kinds.items() if kind in ("gate", "mixed", "branch")}
+            for path, channels in gated.items():
                 expected = maps.one(path).values.shape[2 if kinds[path] == "branch" else 1]
                 assert channels.channels == expected
                 assert channels.top[0][1] <= channels.high
-            assert laid | weighed.keys() == taps(net).keys()
+            assert laid | gated.keys() == taps(net).keys()
 
 
 def test_every_arm_runs_once(jobs, monkeypatch):
     calls = []
 
-    def counted(arm, *options, **named):
+    def count_loader(arm, *options, **named):
         net = build_arm(arm, *options, **named)
         net.register_forward_pre_hook(lambda *_: calls.append(arm))
         return net
 
-    monkeypatch.setattr("regard.recipes.gallery.build_arm", counted)
-    show_pictures(jobs)
+    monkeypatch.setattr("regard.recipes.gallery.build_arm", count_loader)
+    show_images(jobs)
     assert calls == list(ARMS)
 
 
@@ -110,20 +111,20 @@ def test_every_step_of_a_shared_module_is_shown(jobs, tmp_path, monkeypatch):
     net = Shared("cbam", channels=1, classes=10)
     training.save_weights(tmp_path / WEIGHTS, net, {})
     monkeypatch.setattr("regard.recipes.gallery.build_arm", lambda *_, **__: Shared("cbam", channels=1, classes=10))
-    for picture in show_pictures([replace(jobs[2], trial_folder=tmp_path)]):
-        assert [o.tap for o in picture.overlays] == ["attention.spatial.gate", "attention.spatial.gate#2"]
-        assert [c.tap for c in picture.channels] == ["attention.channel.gate", "attention.channel.gate#2"]
+    for image in show_images([replace(jobs[2], trial_folder=tmp_path)]):
+        assert [o.tap for o in image.overlays] == ["attention.spatial.gate", "attention.spatial.gate#2"]
+        assert [c.tap for c in image.channels] == ["attention.channel.gate", "attention.channel.gate#2"]
 
 
-def test_an_answer_is_the_class_with_the_largest_output(jobs):
+def test_prediction_is_class_with_largest_output(jobs):
     design = jobs[0].design
     table = open_table(design)
     test = table.source.splits["test"]
-    batch = next(iter(table.loader(test.take(choose(test.labels, PICTURES)))))
-    net = build_arm("cbam", trunk_of(design, table.source), 0).eval()
+    batch = next(iter(table.loader(test.take(choose(test.labels, IMAGES)))))
+    net = build_arm("cbam", backbone_of(design, table.source), 0).eval()
     with torch.no_grad():
         best = net(batch.images).argmax(1).tolist()
-    answers = [next(p for p in picture.predictions if p.arm == "cbam") for picture in show_pictures(jobs)]
+    answers = [next(p for p in image.predictions if p.arm == "cbam") for image in show_images(jobs)]
     assert [a.answer for a in answers] == [table.source.classes[i] for i in best]
     assert [a.right for a in answers] == [i == int(label) for i, label in zip(best, batch.labels, strict=True)]
 
@@ -137,8 +138,8 @@ def test_several_labels_are_right_as_a_whole():
     assert found[0].probability == pytest.approx(sure)
 
 
-def test_all_eight_are_shown_of_pictures_too_large_to_be_scored_eight_at_a_time(jobs, tmp_path):
+def test_all_eight_large_images_are_shown(jobs, tmp_path):
     design = replace(jobs[0].design, model="resnet18", size=512)
-    net = build_arm("none", trunk_of(design, open_table(design).source), 0)
+    net = build_arm("none", backbone_of(design, open_table(design).source), 0)
     training.save_weights(tmp_path / WEIGHTS, net, {})
-    assert len(show_pictures([replace(jobs[0], design=design, trial_folder=tmp_path)])) == PICTURES
+    assert len(show_images([replace(jobs[0], design=design, trial_folder=tmp_path)])) == IMAGES

@@ -1,4 +1,4 @@
-"""Looks at the test pictures are appended and counted, also from several processes at once."""
+"""Looks at the test images are appended and counted, also from several processes at once."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -6,35 +6,35 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from regard.core import RunError
-from regard.recipes.ledger import LEDGER, count_looks, record_look
+from regard.recipes.ledger import LEDGER, count_test_accesses, record_test_access
 
 
 def test_looks_are_appended_and_counted(tmp_path):
     run = tmp_path / "run"
-    assert count_looks(run) == 0
-    record_look(run, command="compare", what="se, seed 0", pictures=2000)
-    record_look(run, command="evaluate", what="weights.safetensors", pictures=2000)
+    assert count_test_accesses(run) == 0
+    record_test_access(run, command="compare", what="se, seed 0", images=2000)
+    record_test_access(run, command="evaluate", what="weights.safetensors", images=2000)
     rows = [json.loads(line) for line in (run / LEDGER).read_text().splitlines()]
     assert [row["command"] for row in rows] == ["compare", "evaluate"]
-    assert count_looks(run) == 2
+    assert count_test_accesses(run) == 2
 
 
-def test_a_comparison_counts_the_looks_at_its_trials_too(tmp_path):
+def test_a_comparison_counts_accesses_of_its_trials(tmp_path):
     trial = tmp_path / "trials" / "se" / "seed0"
-    record_look(tmp_path, command="compare", what="se, seed 0", pictures=2000)
-    record_look(trial, command="evaluate", what="weights.safetensors", pictures=2000)
-    assert count_looks(tmp_path) == 2
-    assert count_looks(trial) == 1
+    record_test_access(tmp_path, command="compare", what="se, seed 0", images=2000)
+    record_test_access(trial, command="evaluate", what="weights.safetensors", images=2000)
+    assert count_test_accesses(tmp_path) == 2
+    assert count_test_accesses(trial) == 1
 
 
 def test_simultaneous_looks_are_all_kept_whole(tmp_path):
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda i: record_look(tmp_path, command="compare", what=f"arm {i}", pictures=i), range(200)))
+        list(pool.map(lambda i: record_test_access(tmp_path, command="compare", what=f"arm {i}", images=i), range(200)))
     rows = [json.loads(line) for line in (tmp_path / LEDGER).read_text().splitlines()]
-    assert sorted(row["pictures"] for row in rows) == list(range(200))
+    assert sorted(row["images"] for row in rows) == list(range(200))
 
 
-def test_a_ledger_that_cannot_be_written_stops_the_look(tmp_path):
+def test_unwritable_ledger_prevents_the_access(tmp_path):
     (tmp_path / LEDGER).mkdir()
-    with pytest.raises(RunError, match="not looked at"):
-        record_look(tmp_path, command="evaluate", what="x", pictures=1)
+    with pytest.raises(RunError, match="not used"):
+        record_test_access(tmp_path, command="evaluate", what="x", images=1)

@@ -1,4 +1,4 @@
-"""Pictures get the class that the network gives them, with its own preprocessing; bad ones are named."""
+"""Images get the class that the network gives them, with its own preprocessing; bad ones are named."""
 
 import csv
 import io
@@ -8,7 +8,7 @@ import torch
 from rich.console import Console
 
 from regard.core import DataError, OptionError
-from regard.data import read_picture
+from regard.data import read_image
 from regard.recipes.network import load_network
 from regard.recipes.predict import predict
 
@@ -18,9 +18,9 @@ def test_predictions_are_what_the_network_says(trained, bar_files):
     found = predict([str(path) for path in paths], run=str(trained.path), device="cpu")
     loaded = load_network(trained.path)
     for path, prediction in zip(paths, found.predictions, strict=True):
-        x = loaded.preprocessing.eval()(read_picture(path, 1))
+        x = loaded.preprocessing.eval()(read_image(path, 1))
         shares = loaded.net(x[None])[0].softmax(0)
-        assert prediction.picture == path
+        assert prediction.image == path
         assert dict(prediction.classes) == pytest.approx(
             dict(zip(loaded.classes, shares.tolist(), strict=True)), abs=1e-5
         )
@@ -31,21 +31,21 @@ def test_predictions_are_what_the_network_says(trained, bar_files):
 
 def test_folders_and_files_and_how_many_classes(trained, bar_files, tmp_path):
     paths = bar_files(3)
-    (paths[0].parent / "notes.txt").write_text("no picture")
+    (paths[0].parent / "notes.txt").write_text("no image")
     found = predict(
         [str(paths[0].parent), str(paths[1])], run=str(trained.path), top=1, out=str(tmp_path / "p.csv"), device="cpu"
     )
-    assert [p.picture for p in found.predictions] == sorted(paths)
+    assert [p.image for p in found.predictions] == sorted(paths)
     assert all(len(p.classes) == 1 for p in found.predictions)
     rows = list(csv.DictReader(io.StringIO((tmp_path / "p.csv").read_text())))
     assert [row["class"] for row in rows] == [p.classes[0][0] for p in found.predictions]
 
 
-def test_bad_pictures_are_named_and_skipped_or_fail(trained, bar_files):
+def test_bad_images_are_named_and_skipped_or_fail(trained, bar_files):
     paths = bar_files(3)
     paths[1].write_bytes(b"")
     found = predict([str(path) for path in paths], run=str(trained.path), device="cpu")
-    assert [p.picture for p in found.predictions] == [paths[0], paths[2]]
+    assert [p.image for p in found.predictions] == [paths[0], paths[2]]
     assert found.account.bad[0].path == str(paths[1])
     console = Console(width=200)
     with console.capture() as capture:
@@ -54,11 +54,11 @@ def test_bad_pictures_are_named_and_skipped_or_fail(trained, bar_files):
     assert str(paths[1]) in capture.get()
     with pytest.raises(DataError, match="1-middle"):
         predict([str(path) for path in paths], run=str(trained.path), on_bad="fail", device="cpu")
-    with pytest.raises(DataError, match=r"no picture of 1 could be read; the first: .*1-middle"):
+    with pytest.raises(DataError, match=r"no image of 1 could be read; the first: .*1-middle"):
         predict([str(paths[1])], run=str(trained.path), device="cpu")
 
 
-def test_images_in_other_formats_and_other_files_are_counted(trained, bar_files):
+def test_other_formats_and_files_are_counted(trained, bar_files):
     paths = bar_files(3)
     folder = paths[0].parent
     for name in ("IMG_1.HEIC", "notes.txt", ".DS_Store"):
@@ -73,9 +73,9 @@ def test_images_in_other_formats_and_other_files_are_counted(trained, bar_files)
 def test_what_cannot_be_predicted(trained, tmp_path):
     with pytest.raises(DataError, match=r"no file or folder .*no\.png"):
         predict([str(tmp_path / "no.png")], run=str(trained.path))
-    with pytest.raises(DataError, match="has no picture in it"):
+    with pytest.raises(DataError, match="contains no image"):
         predict([str(tmp_path)], run=str(trained.path))
-    with pytest.raises(DataError, match="name the pictures"):
+    with pytest.raises(DataError, match="name the images"):
         predict([], run=str(trained.path))
     with pytest.raises(OptionError, match="top=0"):
         predict([str(tmp_path)], run=str(trained.path), top=0)

@@ -37,7 +37,7 @@ def text(summary):
 def test_a_folder(photographs, tmp_path):
     summary = show_data(source=f"folder:{photographs}", out=tmp_path / "out")
     assert summary.classes == ("[red] fox", "hare")
-    assert summary.pictures == {"train": 43, "val": 9, "test": 9}
+    assert summary.images == {"train": 43, "val": 9, "test": 9}
     assert summary.sizes["smallest"][0] < summary.sizes["median"][0] < summary.sizes["largest"][0]
     said = text(summary)
     for expected in (
@@ -47,7 +47,7 @@ def test_a_folder(photographs, tmp_path):
         "62 files: 61 used (train 43, val 9, test 9), 1 left out, 0 not understood",
         "1 left out, the file is empty (0 bytes)",
         "Warning: The classes are imbalanced",
-        "seed 0: val (9 pictures) and test (9",
+        "seed 0: val (9 images) and test (9",
         "not known",
     ):
         assert expected in said
@@ -58,7 +58,7 @@ def test_a_folder(photographs, tmp_path):
     assert record["sheet"] == "contact-sheet.png"
 
 
-def test_a_shipped_set_goes_to_a_folder_of_its_name(tmp_path, monkeypatch):
+def test_shipped_sets_are_written_under_their_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     summary = show_data(source="mnist-mini")
     assert (tmp_path / "runs/data/mnist-mini/contact-sheet.png").exists()
@@ -68,7 +68,7 @@ def test_a_shipped_set_goes_to_a_folder_of_its_name(tmp_path, monkeypatch):
     assert "as they come with the source" in said
 
 
-def test_bad_pictures_fail_where_they_are_to(photographs, tmp_path):
+def test_bad_images_fail_where_they_are_to(photographs, tmp_path):
     with pytest.raises(DataError, match=r"0\.png: the file is empty"):
         show_data(source=f"folder:{photographs}", out=tmp_path / "out", reading=Reading(on_bad="fail"))
     assert not (tmp_path / "out").exists()

@@ -30,7 +30,7 @@ DESIGN = Design(
     fingerprint=open_data("mnist-mini", Reading()).fingerprint,
     model="resnet8",
     size=None,
-    pictures=64,
+    images=64,
     augment="light",
     balanced=False,
     recipe=replace(QUICK, epochs=1),
@@ -49,7 +49,8 @@ def job(folder, arm="se", seed=0, draws=1):
         device="cpu",
         reference_parameters=80_000,
         ablation_draws=draws,
-        ablation_pictures=50,
+        ablation_images=50,
+        profiled=True,
     )
 
 
@@ -59,7 +60,7 @@ def finished(tmp_path_factory):
     return folder, run_trial(job(folder))
 
 
-def test_a_trial_is_read_back_as_it_was_written(finished):
+def test_trials_are_read_as_written(finished):
     folder, found = finished
     assert read_trial(trial_folder(folder, "se", 0)) == found
     assert found.trial.epochs == len(found.trial.history) == 1
@@ -80,7 +81,7 @@ def test_a_damaged_record_counts_as_missing(finished, tmp_path):
     assert read_trial(copy) is None
 
 
-def test_its_ablation_has_every_mode_and_its_profiles_every_gate(finished):
+def test_ablation_has_all_modes_profiles_all_gates(finished):
     folder, found = finished
     assert [row.mode for row in found.ablations] == ["trained", "mean", "swapped", "permuted", "neutral"]
     assert all(row.n == 50 and len(row.accuracies) == 1 for row in found.ablations)
@@ -99,7 +100,7 @@ def test_its_weights_are_those_that_were_scored(finished):
     assert right / 1000 == pytest.approx(found.trial.val.scores["accuracy"], abs=0.002)
 
 
-def test_the_same_trial_again_gives_the_same_weights_bit_for_bit(finished, tmp_path):
+def test_repeated_trials_give_equal_weights(finished, tmp_path):
     folder, _ = finished
     run_trial(job(tmp_path, draws=0))
     first, second = (load_network(trial_folder(f, "se", 0)).net.state_dict() for f in (folder, tmp_path))
@@ -114,9 +115,9 @@ def test_arms_of_a_seed_see_the_same_batches():
         loader.sampler.set_epoch(2)
         return list(loader)
 
-    build_arm("none", trunk := _trunk(), 5)
+    build_arm("none", backbone := _backbone(), 5)
     plain = batches(5)
-    build_arm("cbam", trunk, 5)
+    build_arm("cbam", backbone, 5)
     gated = batches(5)
     assert all(
         torch.equal(a.images, b.images) and torch.equal(a.labels, b.labels) for a, b in zip(plain, gated, strict=True)
@@ -124,15 +125,15 @@ def test_arms_of_a_seed_see_the_same_batches():
     assert not torch.equal(plain[0].indices, batches(6)[0].indices)
 
 
-def _trunk():
-    from regard.recipes.trial import trunk_of
+def _backbone():
+    from regard.recipes.trial import backbone_of
 
-    return trunk_of(DESIGN, open_table(DESIGN).source)
+    return backbone_of(DESIGN, open_table(DESIGN).source)
 
 
-def test_a_trial_refuses_other_pictures_than_the_comparison_began_with():
-    with pytest.raises(RunError, match="other pictures"):
-        open_table(replace(DESIGN, fingerprint="of other pictures"))
+def test_a_trial_refuses_changed_images():
+    with pytest.raises(RunError, match="other images"):
+        open_table(replace(DESIGN, fingerprint="of other images"))
 
 
 def test_arms_with_options_have_folders_of_their_own(tmp_path):
@@ -141,7 +142,7 @@ def test_arms_with_options_have_folders_of_their_own(tmp_path):
     assert all(folder.parent.parent == tmp_path / "trials" for folder in folders)
 
 
-def test_large_pictures_are_scored_in_small_batches():
+def test_large_images_are_scored_in_small_batches():
     table = open_table(replace(DESIGN, fingerprint=open_table(DESIGN).source.fingerprint, size=512, model="resnet18"))
     sizes = {len(batch.images) for batch in table.loader(table.source.splits["val"].subset(30, seed=0))}
     assert max(sizes) * 512 * 512 <= 3_000_000

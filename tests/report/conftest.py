@@ -20,10 +20,10 @@ from regard.report import (
     ArmOverlay,
     Choice,
     Data,
+    GalleryImage,
     GateProfile,
     Memory,
     Outcome,
-    Picture,
     Prediction,
     Results,
     Settings,
@@ -63,8 +63,8 @@ def invent(seeds: int = 3, epochs: int = 3, classes: tuple[str, ...] = CLASSES) 
         comparisons=compare_arms(arms, trials) + compare_arms(arms[1:], trials, "static"),
         ablations=tuple(_ablations(draw)),
         gate_profiles=tuple(_profiles(draw, len(classes))),
-        choices=(Choice(what="winner", value="sk", rule="highest mean accuracy on validation pictures"),),
-        test_looks=2,
+        choices=(Choice(what="winner", value="sk", rule="highest mean accuracy on validation images"),),
+        test_accesses=2,
     )
 
 
@@ -207,7 +207,7 @@ def _settings(seeds: tuple[int, ...], epochs: int, classes: tuple[str, ...]) -> 
         workers=2,
         versions={"regard": "0.1.0", "python": "3.12.3", "torch": "2.11.0", "torchvision": "0.26.0"},
         command="regard compare",
-        real_run="regard compare --data torchvision:CIFAR100 --model resnet56 --epochs 200 --pictures all --seeds 10",
+        real_run="regard compare --data torchvision:CIFAR100 --model resnet56 --epochs 200 --images all --seeds 10",
         started="2025-01-01T10:00:00+00:00",
         finished="2025-01-01T10:05:12+00:00",
         seconds=312.0,
@@ -263,12 +263,12 @@ def png(pixels: np.ndarray) -> bytes:
     return file.getvalue()
 
 
-def invent_pictures(results: Results, count: int = 8, size: int = 28) -> tuple[Picture, ...]:
+def invent_images(results: Results, count: int = 8, size: int = 28) -> tuple[GalleryImage, ...]:
     draw, classes = np.random.default_rng(1), results.settings.classes
-    return tuple(_picture(draw, i, classes, [a.spec for a in results.arms], size) for i in range(count))
+    return tuple(_image(draw, i, classes, [a.spec for a in results.arms], size) for i in range(count))
 
 
-def _picture(draw: np.random.Generator, i: int, classes: tuple[str, ...], arms: list[str], size: int) -> Picture:
+def _image(draw: np.random.Generator, i: int, classes: tuple[str, ...], arms: list[str], size: int) -> GalleryImage:
     y, x = np.mgrid[:size, :size] / size - 0.5
     blob = np.exp(-((x - draw.uniform(-0.2, 0.2)) ** 2 + (y * draw.uniform(0.6, 1.5)) ** 2) * 14)
     grey = (255 * blob).astype(np.uint8)
@@ -302,7 +302,7 @@ def _picture(draw: np.random.Generator, i: int, classes: tuple[str, ...], arms: 
         for arm in arms
     )
     predictions = tuple(replace(p, right=p.answer == label) for p in predictions)
-    return Picture(
+    return GalleryImage(
         png=png(grey), name=f"test {40 * i + 7}", label=label, predictions=predictions, overlays=tuple(overlays),
         channels=tuple(channels),
     )  # fmt: skip
@@ -319,5 +319,5 @@ def errors(results: Results) -> Results:
 
 
 @pytest.fixture(scope="session")
-def pictures(results: Results) -> tuple[Picture, ...]:
-    return invent_pictures(results)
+def images(results: Results) -> tuple[GalleryImage, ...]:
+    return invent_images(results)

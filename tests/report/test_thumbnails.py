@@ -24,24 +24,24 @@ def noise(seed, side=400):
     return encoded(np.random.default_rng(seed).integers(0, 255, (side, side // 2, 3), np.uint8))
 
 
-def test_a_small_picture_keeps_every_pixel():
+def test_a_small_image_keeps_every_pixel():
     pixels = np.zeros((28, 28), np.uint8)
     pixels[4:9, 4:9] = 255
     (uri,) = thumbnails([encoded(pixels)]).values()
     assert (np.asarray(opened(uri).convert("L")) == pixels).all()
 
 
-def test_a_large_picture_is_shrunk_and_keeps_its_shape():
+def test_large_image_shrinks_and_keeps_shape():
     (uri,) = thumbnails([noise(0)]).values()
     assert opened(uri).size == (112, 224)
 
 
-def test_all_together_stay_within_the_budget_and_repetitions_count():
-    pictures = [noise(i) for i in range(4)]
+def test_budget_includes_repeated_images():
+    images = [noise(i) for i in range(4)]
     for repeats in (1, 5):
-        made = thumbnails(pictures * repeats, budget=60_000)
+        made = thumbnails(images * repeats, budget=60_000)
         assert repeats * sum(map(len, made.values())) <= 60_000
-        assert set(made) == set(pictures)
+        assert set(made) == set(images)
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "RGBA", "I;16"])
@@ -51,5 +51,5 @@ def test_every_kind_of_png_is_taken(mode):
     assert opened(thumbnails([file.getvalue()])[file.getvalue()]).size == (5, 4)
 
 
-def test_no_pictures_are_no_thumbnails():
+def test_no_images_are_no_thumbnails():
     assert thumbnails([]) == {}

@@ -1,4 +1,4 @@
-"""What several mechanisms share is one box; what a mechanism repeats is drawn once."""
+"""Shared functions are one box; repeated units are drawn once."""
 
 from regard.attention.catalogue import create
 from regard.attention.resampling import interpolate
@@ -6,7 +6,7 @@ from regard.tracing.operations import record
 from regard.tracing.regions import regions
 from regard.tracing.sizes import CHANNELS, PROBES
 from regard.tracing.trace import shown_nodes
-from tests.tracing.toys import recorded
+from tests.tracing.toys import record_toy
 
 
 def of(name):
@@ -16,15 +16,15 @@ def of(name):
     return set(regions(operations, shown_nodes(operations)).values()), operations
 
 
-def test_a_call_of_a_shared_function_is_one_region_with_one_result():
-    operations = recorded(lambda m, x: interpolate(interpolate(x.relu(), (9, 9)).relu(), (5, 5)))
+def test_a_shared_functions_call_is_one_region():
+    operations = record_toy(lambda m, x: interpolate(interpolate(x.relu(), (9, 9)).relu(), (5, 5)))
     found = set(regions(operations, shown_nodes(operations)).values())
     assert [region.title for region in found] == ["interpolate"] * 2
     reads = [region.reads(operations, shown_nodes(operations)) for region in found]
     assert all(len(read) == 1 for read in reads)
 
 
-def test_a_function_that_passes_a_map_or_holds_a_layer_is_no_region():
+def test_functions_with_maps_or_layers_are_no_regions():
     found, operations = of("nonlocal")
     inside = {node for region in found for node in region.nodes}
     assert not inside & set(operations.maps)
@@ -32,7 +32,7 @@ def test_a_function_that_passes_a_map_or_holds_a_layer_is_no_region():
     assert not found
 
 
-def test_modules_of_one_class_with_the_same_operations_are_units():
+def test_equal_modules_of_one_class_are_units():
     found, _ = of("residual_mask")
     units = [region for region in found if region.unit]
     assert {region.title for region in units} == {"residual unit"}

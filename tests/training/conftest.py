@@ -19,7 +19,7 @@ CLASSES = ("red", "green", "blue")
 
 
 class Bars(Dataset):
-    """Noise with a brighter row that names the class; a picture is read with noise from all global generators."""
+    """Noise with a brighter row that names the class; an image is read with noise from all global generators."""
 
     def __init__(self, n: int, *, noisy: bool, multi_label: bool = False) -> None:
         own = torch.Generator().manual_seed(n)

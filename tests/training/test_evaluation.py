@@ -9,7 +9,7 @@ from regard.training import Classification, evaluate
 
 
 class Says(nn.Module):
-    """A network whose logits are in the pictures."""
+    """A network whose logits are in the images."""
 
     def __init__(self) -> None:
         super().__init__()

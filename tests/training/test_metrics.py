@@ -1,4 +1,4 @@
-"""Scores against torchmetrics and against their definitions, and no NaN where a class has no pictures."""
+"""Scores against torchmetrics and against their definitions, and no NaN where a class has no images."""
 
 import pytest
 import torch

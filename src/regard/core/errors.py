@@ -1,4 +1,4 @@
-"""What a user did that cannot be done, said in a sentence with the remedy.
+"""Errors of a user's input, each a sentence with the remedy.
 
 Every error that a user can cause is a `RegardError`; the command prints its text and exits with status 2.
 Anything else that escapes is a bug of ours and keeps its traceback.
@@ -13,7 +13,7 @@ class RegardError(Exception):
 
 
 class UnknownNameError(RegardError, LookupError):
-    """A name that is in no list; says which names are nearest."""
+    """An unknown name; the message lists the nearest names."""
 
 
 class OptionError(RegardError, ValueError, TypeError):
@@ -25,7 +25,7 @@ class ShapeError(RegardError, ValueError):
 
 
 class DataError(RegardError, ValueError):
-    """A picture, folder or file of data that cannot be used."""
+    """An image, folder or file of data that cannot be used."""
 
 
 class CheckpointError(RegardError, ValueError):
@@ -33,7 +33,7 @@ class CheckpointError(RegardError, ValueError):
 
 
 class RunError(RegardError, ValueError):
-    """A run folder that cannot be used for what was asked."""
+    """A run folder that cannot be used for the command."""
 
 
 class TrainingError(RegardError, RuntimeError):
@@ -41,7 +41,7 @@ class TrainingError(RegardError, RuntimeError):
 
 
 class DependencyError(RegardError, ImportError):
-    """An optional package that is not installed; says how to install it."""
+    """An optional package that is not installed; the message says how to install it."""
 
 
 def unknown_name(what: str, name: str, names: Iterable[str]) -> UnknownNameError:

@@ -1,4 +1,4 @@
-"""How many parameters a network has and how many multiply-adds it takes."""
+"""Numbers of parameters and multiply-adds of a network."""
 
 import copy
 
@@ -27,7 +27,7 @@ def macs(net: nn.Module, example: Tensor) -> int:
     Args:
         net: any network; it is copied, never changed. The copy's tensors have shapes and no values, so nothing is
             really computed, unless an operation needs the values.
-        example: pictures (b, c, h, w) on the network's device. The result is for all b; give one for the usual figure.
+        example: images (b, c, h, w) on the network's device. The result is for all b; give one for the usual figure.
 
     Returns:
         Multiply-adds, half of the floating-point operations.

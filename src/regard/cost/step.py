@@ -1,4 +1,4 @@
-"""One training step of a copy of a network, and the checks of what it is measured on."""
+"""One training step of a copy of a network, and the checks of its example."""
 
 import copy
 
@@ -14,7 +14,7 @@ class TrainingStep:
 
     Args:
         net: any network that gives logits (b, k); it is copied and never changed.
-        example: pictures (b, c, h, w) on the network's device.
+        example: images (b, c, h, w) on the network's device.
     """
 
     def __init__(self, net: nn.Module, example: Tensor) -> None:
@@ -42,11 +42,11 @@ class TrainingStep:
 
 
 def expect_example(net: nn.Module, example: Tensor) -> None:
-    """Raises a `ShapeError` unless `example` holds pictures and lies where the network lies."""
+    """Raises a `ShapeError` unless `example` holds images and lies where the network lies."""
     if not isinstance(example, Tensor) or example.ndim < 2 or example.shape[0] == 0:
         given = tuple(example.shape) if isinstance(example, Tensor) else type(example).__name__
         raise ShapeError(
-            f"The example is {given}; it must be a tensor of pictures (b, c, h, w) with b of at least 1, for example "
+            f"The example is {given}; it must be a tensor of images (b, c, h, w) with b of at least 1, for example "
             "torch.randn(1, 3, 224, 224)."
         )
     device = next((parameter.device for parameter in net.parameters()), example.device)

@@ -1,4 +1,4 @@
-"""How long networks take, measured in turns so that a busy machine is busy for all of them."""
+"""The time that networks take, measured in turns so that a busy machine is busy for all of them."""
 
 import copy
 import math
@@ -19,12 +19,12 @@ What = Literal["inference", "training"]
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """What `time_in_turns` measured of one network.
+    """The measurements of one network by `time_in_turns`.
 
     Attributes:
         name: the network's, as given.
         what: `inference` (a forward pass) or `training` (a whole step).
-        pictures: number of pictures in a pass.
+        images: number of images in a pass.
         rounds: number of rounds.
         seconds: of a pass, the median over rounds.
         low: the lower quartile of these seconds.
@@ -36,7 +36,7 @@ class Timing:
 
     name: str
     what: What
-    pictures: int
+    images: int
     rounds: int
     seconds: float
     low: float
@@ -47,8 +47,8 @@ class Timing:
 
     @property
     def images_per_second(self) -> float:
-        """Pictures in a second, at the median."""
-        return self.pictures / self.seconds
+        """Images in a second, at the median."""
+        return self.images / self.seconds
 
 
 def time_in_turns(
@@ -65,8 +65,8 @@ def time_in_turns(
     its seconds. Every second round goes backwards, so that none always runs after the same other one.
 
     Args:
-        networks: by name; each is copied, never changed. The first is what the others are compared with.
-        example: pictures (b, c, h, w) on the networks' device, in the memory format that is to be measured.
+        networks: by name; each is copied, never changed. The others are compared with the first.
+        example: images (b, c, h, w) on the networks' device, in the memory format that is to be measured.
         what: `inference` is a forward pass without gradients in evaluation mode; `training` is forward, cross-entropy,
             backward and a step of SGD with momentum.
         rounds: number of rounds.
@@ -102,7 +102,7 @@ def time_in_turns(
 
 
 def _pass(net: nn.Module, example: Tensor, what: What) -> Callable[[], object]:
-    """What is repeated, on a copy of the network."""
+    """The function that is repeated, on a copy of the network."""
     if what == "training":
         return TrainingStep(net, example)
     expect_example(net, example)
@@ -116,7 +116,7 @@ def _pass(net: nn.Module, example: Tensor, what: What) -> Callable[[], object]:
 
 
 def _repeats(run: Callable[[], object], example: Tensor, min_seconds: float) -> int:
-    """How often to run for `min_seconds`, after a first run that warms up."""
+    """The number of runs that last `min_seconds`, after a first run that warms up."""
     _seconds(run, example, 1)
     return max(1, math.ceil(min_seconds / max(_seconds(run, example, 1), 1e-6)))
 
@@ -131,18 +131,18 @@ def _seconds(run: Callable[[], object], example: Tensor, repeats: int) -> float:
 
 
 def _wait(example: Tensor) -> None:
-    """Until an accelerator has done what it was given."""
+    """Waits until an accelerator has finished its work."""
     if example.device.type != "cpu":
         torch.accelerator.synchronize(example.device)
 
 
-def _timing(name: str, what: What, pictures: int, seconds: list[float], reference: list[float]) -> Timing:
+def _timing(name: str, what: What, images: int, seconds: list[float], reference: list[float]) -> Timing:
     low, median, high = _quartiles(seconds)
     ratio_low, ratio, ratio_high = _quartiles([own / other for own, other in zip(seconds, reference, strict=True)])
     return Timing(
         name=name,
         what=what,
-        pictures=pictures,
+        images=images,
         rounds=len(seconds),
         seconds=median,
         low=low,

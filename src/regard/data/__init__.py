@@ -1,13 +1,13 @@
-"""Pictures with labels from anywhere, in three splits, and batches of them that can be had again bit for bit."""
+"""Images with labels from anywhere, in three splits, and batches of them that are reproducible bit for bit."""
 
 from regard.data.account import Account, LeftOut
 from regard.data.augmentation import AUGMENTS, Augment
-from regard.data.cluttered import ClutteredPictures
+from regard.data.cluttered import ClutteredImages
+from regard.data.images import ArrayImages, Images, Statistics
 from regard.data.loading import loader
 from regard.data.opening import Reading, open_for_scoring, open_source
-from regard.data.pictures import ArrayPictures, Pictures, Statistics
 from regard.data.preprocessing import Preprocessing, fit_warnings, preprocessing_for, scoring_warnings, unlike_warnings
-from regard.data.reading import PIXEL_LIMIT, BadPicture, BadPictureError, read_picture
+from regard.data.reading import PIXEL_LIMIT, BadImage, BadImageError, read_image
 from regard.data.sizing import Fit
 from regard.data.source import Source
 
@@ -15,14 +15,14 @@ __all__ = [
     "AUGMENTS",
     "PIXEL_LIMIT",
     "Account",
-    "ArrayPictures",
+    "ArrayImages",
     "Augment",
-    "BadPicture",
-    "BadPictureError",
-    "ClutteredPictures",
+    "BadImage",
+    "BadImageError",
+    "ClutteredImages",
     "Fit",
+    "Images",
     "LeftOut",
-    "Pictures",
     "Preprocessing",
     "Reading",
     "Source",
@@ -32,7 +32,7 @@ __all__ = [
     "open_for_scoring",
     "open_source",
     "preprocessing_for",
-    "read_picture",
+    "read_image",
     "scoring_warnings",
     "unlike_warnings",
 ]

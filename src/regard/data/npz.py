@@ -1,4 +1,4 @@
-"""`npz:PATH`: pictures and labels as arrays in one file, the layout that Keras made common."""
+"""`npz:PATH`: images and labels as arrays in one file, the layout that Keras made common."""
 
 import zipfile
 from collections.abc import Mapping
@@ -11,39 +11,38 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from regard.core.errors import DataError
-from regard.data.pictures import ArrayPictures
+from regard.data.images import ArrayImages
 from regard.data.source import SPLITS, Holding, Opening, Split
 
 Arrays = dict[str, NDArray[Any]]
 
 _KEYS = ("x_train", "y_train", "x_val", "y_val", "x_test", "y_test", "classes")
 _OTHER_NAMES = {
-    f"{split}_{what}": f"{axis}_{split}" for what, axis in (("images", "x"), ("labels", "y")) for split in SPLITS
+    f"{split}_{kind}": f"{axis}_{split}" for kind, axis in (("images", "x"), ("labels", "y")) for split in SPLITS
 }
-"""What MedMNIST calls the same arrays."""
+"""Names of the same arrays in MedMNIST."""
 
 _MOST = 1_000_000
 _LAYOUT = (
-    "An npz source has the arrays x_train, y_train, x_test, y_test and, where you like, x_val, y_val and classes "
-    "(np.savez)"
+    "An npz source has the arrays x_train, y_train, x_test, y_test and, optionally, x_val, y_val and classes (np.savez)"
 )
 
 
 def open_npz(text: str, opening: Opening) -> Holding:
-    """What the npz file at `text` holds.
+    """Opens the npz file at `text`.
 
     The arrays x_train and x_test are (n, h, w) or (n, h, w, c) uint8 with 1 or 3 channels; y_train and y_test are
-    class numbers (n,) or, where pictures may have several classes, (n, k) of 0 and 1 (read as class numbers where every
+    class numbers (n,) or, if images may have several classes, (n, k) of 0 and 1 (read as class numbers if every
     row has exactly one 1), or names of classes. The names of MedMNIST, train_images and train_labels, mean the same.
-    x_val and y_val are cut from the training pictures where they are missing, as are x_test
-    and y_test; `classes` are names, by default the class numbers.
+    x_val and y_val are cut from the training images if they are missing, as are x_test and y_test; `classes` are names,
+    by default the class numbers.
 
     Raises:
-        DataError: the file, an array or a label is not as it must be.
+        DataError: the file, an array or a label is invalid.
     """
     path, name = Path(text).expanduser(), f"npz:{text}"
     if path.is_dir():
-        raise DataError(f"{path} is a folder, not an npz file: a folder of pictures is opened as folder:{text}.")
+        raise DataError(f"{path} is a folder, not an npz file: a folder of images is opened as folder:{text}.")
     if not path.exists():
         raise DataError(f"There is no file {path}. {_LAYOUT}: write npz: and its path.")
     if not zipfile.is_zipfile(path):
@@ -53,17 +52,17 @@ def open_npz(text: str, opening: Opening) -> Holding:
     with path.open("rb") as file:
         arrays, others = arrays_of(str(path), file, whole=not opening.scoring)
     classes, parts = splits_of(str(path), arrays)
-    passed = f"{path} has arrays that mean nothing to regard: {', '.join(others)}."
+    passed = f"{path} has arrays that regard does not use: {', '.join(others)}."
     return Holding(name, classes, parts, notes=(passed,) if others else ())
 
 
 def arrays_of(where: str, file: IO[bytes], *, whole: bool = True) -> tuple[Arrays, tuple[str, ...]]:
-    """The arrays of an npz file that mean something to us, and the names of the others; nothing is ever unpickled.
+    """Reads the known arrays of an npz file, and the names of the others; nothing is ever unpickled.
 
     Args:
         where: the file, for messages.
         file: the file.
-        whole: whether there must be training pictures, and not only those of some split.
+        whole: True requires training images, not only those of some split.
     """
     arrays, reading = {}, "its start"
     try:
@@ -82,7 +81,7 @@ def arrays_of(where: str, file: IO[bytes], *, whole: bool = True) -> tuple[Array
                 )
     except DataError:
         raise
-    except Exception as error:  # as with pictures, broken archives raise almost anything
+    except Exception as error:  # as with images, broken archives raise almost anything
         if "allow_pickle" in str(error):
             raise DataError(
                 f"{where} holds pickled Python objects ({reading}), which could run a program when they are read: "
@@ -97,10 +96,10 @@ def arrays_of(where: str, file: IO[bytes], *, whole: bool = True) -> tuple[Array
     return arrays, others
 
 
-def splits_of(where: str, arrays: Arrays) -> tuple[tuple[str, ...], dict[Split, ArrayPictures]]:
-    """The class names, and the splits that are there, checked."""
+def splits_of(where: str, arrays: Arrays) -> tuple[tuple[str, ...], dict[Split, ArrayImages]]:
+    """Checks the arrays; returns the class names and the splits."""
     parts: dict[Split, tuple[Tensor, Tensor]] = {}
-    arrays = _numbered(where, arrays)
+    arrays = _number_labels(where, arrays)
     for split in SPLITS:
         x, y = f"x_{split}", f"y_{split}"
         if (x in arrays) != (y in arrays):
@@ -112,8 +111,8 @@ def splits_of(where: str, arrays: Arrays) -> tuple[tuple[str, ...], dict[Split, 
             images, labels = _images(where, x, arrays[x]), _labels(where, y, arrays[y])
             if len(images) != len(labels):
                 raise DataError(
-                    f"{where}: {x} has {len(images)} pictures but {y} has {len(labels)} labels; "
-                    "there must be one a picture."
+                    f"{where}: {x} has {len(images)} images but {y} has {len(labels)} labels; "
+                    "there must be one an image."
                 )
             parts[split] = images, labels
     if all(y.ndim == 2 and bool((y.sum(1) == 1).all()) for _, y in parts.values()):
@@ -123,15 +122,15 @@ def splits_of(where: str, arrays: Arrays) -> tuple[tuple[str, ...], dict[Split, 
     for split, (images, _) in parts.items():
         if images.shape[1:] != train.shape[1:]:
             raise DataError(
-                f"{where}: pictures in x_{split} are {_shape(images)} but those in x_{first} are {_shape(train)}; "
-                "all must have one size. Use a folder: source for pictures of mixed sizes."
+                f"{where}: images in x_{split} are {_shape(images)} but those in x_{first} are {_shape(train)}; "
+                "all must have one size. Use a folder: source for images of mixed sizes."
             )
     classes = _classes(where, arrays.get("classes"), {split: labels for split, (_, labels) in parts.items()})
-    return classes, {split: ArrayPictures(x, y, f"x_{split}") for split, (x, y) in parts.items()}
+    return classes, {split: ArrayImages(x, y, f"x_{split}") for split, (x, y) in parts.items()}
 
 
-def _numbered(where: str, arrays: Arrays) -> Arrays:
-    """The arrays with labels as class numbers where they are names of classes."""
+def _number_labels(where: str, arrays: Arrays) -> Arrays:
+    """Replaces labels that are names of classes by class numbers."""
     named = {key: a.reshape(-1) for key, a in arrays.items() if key.startswith("y_") and _is_named(a)}
     if not named or len(named) < sum(key.startswith("y_") for key in arrays):
         return arrays
@@ -156,7 +155,7 @@ def _word(label: object) -> str:
 
 
 def _in_order(label: str) -> tuple[int, int, str]:
-    """Numbers by their size, before words."""
+    """A sort key: numbers by value, before words."""
     return (0, int(label), "") if label.isdecimal() else (1, 0, label)
 
 
@@ -165,7 +164,7 @@ def _images(where: str, key: str, array: NDArray[Any]) -> Tensor:
     layout = "(n, h, w), or (n, h, w, c) with 1 or 3 channels"
     if array.dtype != np.uint8:
         hint = " Values from 0 to 1 become so by (255 * x).round().astype('uint8')." if array.dtype.kind == "f" else ""
-        raise DataError(f"{where}: {key} has dtype {array.dtype}; pictures must be uint8, from 0 to 255.{hint}")
+        raise DataError(f"{where}: {key} has dtype {array.dtype}; images must be uint8, from 0 to 255.{hint}")
     if array.ndim == 3:
         array = array[..., None]
     if array.ndim != 4 or array.shape[3] not in (1, 3):
@@ -173,7 +172,7 @@ def _images(where: str, key: str, array: NDArray[Any]) -> Tensor:
         hint = f" Channels go last: {key}.transpose(0, 2, 3, 1)." if first else ""
         raise DataError(f"{where}: {key} has shape {array.shape}; it must be {layout}.{hint}")
     if not array.size:
-        raise DataError(f"{where}: {key} has shape {array.shape}, so no picture: a split has at least one.")
+        raise DataError(f"{where}: {key} has shape {array.shape}, so no image: a split has at least one.")
     return torch.from_numpy(array).permute(0, 3, 1, 2).contiguous()
 
 
@@ -189,7 +188,7 @@ def _labels(where: str, key: str, array: NDArray[Any]) -> Tensor:
         if not np.isin(array, (0, 1)).all():
             raise DataError(
                 f"{where}: {key} has shape {array.shape}, so a column a class, but not only 0 and 1 in it: "
-                "write 1 where a picture has the class, else 0."
+                "write 1 where an image has the class, else 0."
             )
         return torch.from_numpy(array.astype(np.float32))
     if array.ndim != 1:

@@ -1,4 +1,4 @@
-"""`torchvision:NAME`: the classification sets that torchvision knows how to fetch and read."""
+"""`torchvision:NAME`: the classification sets of torchvision."""
 
 import os
 from collections.abc import Mapping
@@ -12,9 +12,9 @@ from regard.core.errors import DataError, OptionError, unknown_name
 from regard.core.spec import Spec, Value
 from regard.data.account import Tally
 from regard.data.cache import cache_folder
-from regard.data.listing import checked_pictures
-from regard.data.pictures import ArrayPictures, Pictures
-from regard.data.reading import tensor_of
+from regard.data.images import ArrayImages, Images
+from regard.data.listing import checked_images
+from regard.data.reading import to_tensor
 from regard.data.source import Holding, Opening, Split
 
 _TRAIN_TEST: Mapping[Split, dict[str, Any]] = {"train": {"train": True}, "test": {"train": False}}
@@ -24,29 +24,29 @@ _SPLIT_THREE: Mapping[Split, dict[str, Any]] = {split: {"split": split} for spli
 
 @dataclass(frozen=True)
 class TorchvisionSet:
-    """One set: which of its parts are our splits, and where its object keeps pictures and labels.
+    """One set: its splits, and the attributes of its object with images and labels.
 
     Attributes:
         name: the class in `torchvision.datasets`.
         splits: constructor arguments of each split.
-        pictures: the attribute with an array of all pictures, or with their files, or with (file, label) pairs;
-            empty where they are made on demand.
-        labels: the attribute with the labels; empty where `pictures` has pairs.
-        mirror: whether a mirrored picture is still of its class.
-        options: what may be given after the name.
+        images: the attribute with an array of all images, or with their files, or with (file, label) pairs;
+            empty if they are made on demand.
+        labels: the attribute with the labels; empty if `images` has pairs.
+        mirror: True if a mirrored image still belongs to its class.
+        options: the options allowed after the name.
     """
 
     name: str
     splits: Mapping[Split, dict[str, Any]] = field(default_factory=lambda: _TRAIN_TEST)
-    pictures: str = "data"
+    images: str = "data"
     labels: str = "targets"
     mirror: bool = True
     options: tuple[str, ...] = ("root", "download")
 
     @property
     def in_files(self) -> bool:
-        """Whether the pictures lie in files rather than in memory."""
-        return self.pictures not in ("", "data")
+        """True if the images are in files, not in memory."""
+        return self.images not in ("", "data")
 
 
 TORCHVISION_SETS = (
@@ -79,15 +79,15 @@ TORCHVISION_SETS = (
 
 
 def open_torchvision(text: str, opening: Opening) -> Holding:
-    """The set `NAME[:root=FOLDER,download=true]`, with torchvision's own training, validation and test pictures.
+    """Opens the set `NAME[:root=FOLDER,download=true]`, with torchvision's own training, validation and test images.
 
-    Splits that it does not have are cut from its training pictures. Where a set has labelled validation pictures but
-    keeps the labels of its test pictures back (ImageNet, Imagenette), the former are the test pictures. FakeData makes
-    random pictures: `torchvision:FakeData:size=100,image_size=(3,32,32),num_classes=4`.
+    Missing splits are cut from its training images. If a set has labelled validation images but no labels of its test
+    images (ImageNet, Imagenette), the former are the test images. FakeData makes
+    random images: `torchvision:FakeData:size=100,image_size=(3,32,32),num_classes=4`.
 
     Raises:
         UnknownNameError: no such set.
-        DataError: the set is not there and was not to be downloaded, or it cannot be read.
+        DataError: the set is missing and `download` is not set, or it cannot be read.
     """
     spec = Spec.parse(text)
     known = {entry.name.lower(): entry for entry in TORCHVISION_SETS}
@@ -110,7 +110,7 @@ def open_torchvision(text: str, opening: Opening) -> Holding:
 
 
 def _construct(name: str, entry: TorchvisionSet, arguments: dict[str, Any], options: Mapping[str, Value]) -> Any:
-    """One part of the set, an object of torchvision's class; nothing is downloaded unless `download` says so."""
+    """Makes one part of the set, an object of torchvision's class; downloads only with `download`."""
     from torchvision import datasets
 
     given: dict[str, Any] = dict(options)
@@ -122,37 +122,37 @@ def _construct(name: str, entry: TorchvisionSet, arguments: dict[str, Any], opti
         where = f" under {given['root']}" if "root" in given else ""
         downloads = "download" in entry.options and not given.get("download")
         remedy = (
-            f"Write torchvision:{entry.name}:download=true to download it, or root=FOLDER where it lies."
+            f"Write torchvision:{entry.name}:download=true to download it, or root=FOLDER to read it from a folder."
             if downloads
-            else "Look whether the network, the folder and the disk are as they should be."
+            else "Check the network, the folder and the disk."
         )
         raise DataError(
             f"{name}: the set could not be opened{where} ({type(error).__name__}: {error}). {remedy}"
         ) from error
 
 
-def _arrays(entry: TorchvisionSet, sets: Mapping[Split, Any]) -> dict[Split, Pictures]:
-    """The pictures of each split in memory."""
-    parts: dict[Split, Pictures] = {}
+def _arrays(entry: TorchvisionSet, sets: Mapping[Split, Any]) -> dict[Split, Images]:
+    """Returns the images of each split in memory."""
+    parts: dict[Split, Images] = {}
     for split, dataset in sets.items():
-        if entry.pictures:
-            images = torch.as_tensor(getattr(dataset, entry.pictures))
+        if entry.images:
+            images = torch.as_tensor(getattr(dataset, entry.images))
             labels = torch.as_tensor(getattr(dataset, entry.labels)).long()
         else:
             made = [dataset[i] for i in range(len(dataset))]
-            images = torch.stack([tensor_of(image, 1 if image.mode == "L" else 3) for image, _ in made])
+            images = torch.stack([to_tensor(image, 1 if image.mode == "L" else 3) for image, _ in made])
             labels = torch.tensor([label for _, label in made])
-        parts[split] = ArrayPictures(_channels_first(images), labels, split)
+        parts[split] = ArrayImages(_channels_first(images), labels, split)
     return parts
 
 
-def _files(entry: TorchvisionSet, sets: Mapping[Split, Any], opening: Opening) -> tuple[dict[Split, Pictures], Tally]:
-    """The pictures of each split as files, checked."""
+def _files(entry: TorchvisionSet, sets: Mapping[Split, Any], opening: Opening) -> tuple[dict[Split, Images], Tally]:
+    """Returns the images of each split as checked files."""
     files: list[Path] = []
     labels: list[int] = []
     owners: list[Split] = []
     for split, dataset in sets.items():
-        held = getattr(dataset, entry.pictures)
+        held = getattr(dataset, entry.images)
         for file, label in zip(held, getattr(dataset, entry.labels), strict=True) if entry.labels else held:
             files.append(Path(file).absolute())
             labels.append(int(label))
@@ -160,14 +160,14 @@ def _files(entry: TorchvisionSet, sets: Mapping[Split, Any], opening: Opening) -
     root = Path(os.path.commonpath([file.parent for file in files]))
     names = [file.relative_to(root).as_posix() for file in files]
     tally = Tally(len(names))
-    found = checked_pictures(root, names, torch.tensor(labels), opening, tally)
-    places = [owners[i] for i in found.kept]
-    numbers = {split: torch.tensor([i for i, place in enumerate(places) if place == split]).long() for split in sets}
-    return {split: found.pictures.take(chosen) for split, chosen in numbers.items()}, tally
+    found = checked_images(root, names, torch.tensor(labels), opening, tally)
+    kept = [owners[i] for i in found.kept]
+    numbers = {split: torch.tensor([i for i, owner in enumerate(kept) if owner == split]).long() for split in sets}
+    return {split: found.images.take(chosen) for split, chosen in numbers.items()}, tally
 
 
 def _channels_first(images: torch.Tensor) -> torch.Tensor:
-    """(n, c, h, w) uint8 from (n, h, w), (n, h, w, c) or (n, c, h, w)."""
+    """Converts (n, h, w), (n, h, w, c) or (n, c, h, w) to (n, c, h, w) uint8."""
     if images.ndim == 3:
         return images[:, None].contiguous()
     return images.permute(0, 3, 1, 2).contiguous() if images.shape[3] in (1, 3) else images

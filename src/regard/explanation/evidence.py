@@ -1,4 +1,4 @@
-"""How sure a difference between two ways of running one network is, when both saw the same pictures."""
+"""The interval of a paired difference in accuracy between two runs of one network on the same images."""
 
 import math
 from dataclasses import dataclass
@@ -19,16 +19,16 @@ class Drop:
 
 
 def paired_drop(before: Tensor, after: Tensor) -> Drop:
-    """The fall from `before` to `after`, and the interval in which it would lie for other pictures of this kind.
+    """The fall from `before` to `after`, with its confidence interval over images of this kind.
 
-    The differences d of single pictures are averaged, mean(d) +- 1.96 sd(d) / sqrt(n), after adding two imaginary
-    pictures, one lost and one won (Agresti and Min, Statistics in Medicine 2005): without them the interval is too
-    short where few pictures change, and it vanishes where none does. It excludes 0 wherever McNemar's exact test is
-    significant at 5 %, and where that would be with one or two pictures more.
+    The differences d of single images are averaged, mean(d) +- 1.96 sd(d) / sqrt(n), after adding two imaginary
+    images, one lost and one won (Agresti and Min, Statistics in Medicine 2005): without them the interval is too
+    short where few images change, and it vanishes where none does. It excludes 0 wherever McNemar's exact test is
+    significant at 5 %, and where that would be with one or two images more.
 
     Args:
-        before: (n,) how right each picture was, from 0 to 1.
-        after: (n,) the same pictures otherwise.
+        before: (n,) the correctness of each image, from 0 to 1.
+        after: (n,) the same for the other run.
 
     Example:
         >>> import torch

@@ -1,4 +1,4 @@
-"""The record of a gate ablation, and what may be concluded from it."""
+"""The results of an ablation, and the conclusion from them."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -11,36 +11,36 @@ from regard.explanation.evidence import Drop
 
 Mode = Literal["trained", "mean", "swapped", "permuted", "neutral"]
 MODES: tuple[Mode, ...] = ("trained", "mean", "swapped", "permuted", "neutral")
-"""What stands in for the maps.
+"""The replacements of the maps.
 
 - `trained`: nothing; the maps as they are.
-- `mean`: each map frozen at its mean over the training pictures. A map of positions whose size no training picture
+- `mean`: each map frozen at its mean over the training images. A map of positions whose size no training image
   had is frozen at its mean over positions too.
-- `swapped`: another picture's maps, by a random derangement of the whole set, so that the order of the pictures does
-  not matter. A map of positions is resized where the two pictures differ in size.
-- `permuted`: the picture's own maps in another order, one for each tap and draw, in which nothing keeps its place:
-  channels for a gate (the same order in all branches), positions for a spatial map, both for a mixed one. A glimpse's
-  place becomes a random one.
-- `neutral`: the map that does nothing, `Tap.neutral` (1 for a gate, an equal share for each branch, the centre for a
+- `swapped`: another image's maps, by a random derangement of the whole set, so that the order of the images does
+  not matter. A map of positions is resized where the two images differ in size.
+- `permuted`: the image's own maps, permuted without fixed points, by one permutation for each tap and draw: channels
+  for a gate (the same in all branches), positions for a spatial map, both for a mixed one. The location of a glimpse is
+  replaced by a random one.
+- `neutral`: the neutral map, `Tap.neutral` (1 for a gate, an equal share for each branch, the centre for a
   glimpse).
 """
 
 DRAWN: tuple[Mode, ...] = ("swapped", "permuted")
-"""The modes that are drawn at random, so that they are repeated."""
+"""The modes with random draws, which are repeated."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """The accuracy of one network with one kind of maps.
+    """The accuracy of one network with one replacement of its maps.
 
     Attributes:
-        mode: what stood in for the maps.
-        renormalised: whether the statistics of batch normalisation were recomputed.
+        mode: the replacement of the maps.
+        renormalised: True if the statistics of batch normalisation were recomputed.
         draws: accuracy of each draw, from 0 to 1.
-        drop: what was lost against the maps as trained (with the same `renormalised`), averaged over draws, with
-            its 95 % interval over pictures; None for the maps as trained.
-        lost: for each draw the pictures that got worse against the same; empty for the maps as trained.
-        gained: for each draw the pictures that got better.
+        drop: the loss against the maps as trained (with the same `renormalised`), averaged over draws, with
+            its 95 % interval over images; None for the maps as trained.
+        lost: for each draw the number of images that got worse; empty for the maps as trained.
+        gained: for each draw the number of images that got better.
     """
 
     mode: Mode
@@ -57,30 +57,30 @@ class Row:
 
     @property
     def loses(self) -> bool:
-        """Whether accuracy is lost in every draw, each significantly: McNemar's exact test over pictures, 5 %."""
+        """True if every draw loses accuracy significantly, by McNemar's exact test over images at 5 %."""
         return bool(is_shown(loss_p(self)))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ablation:
-    """What `ablate` measured.
+    """The results of `ablate`.
 
     Attributes:
         rows: first those without renormalisation, each in the order of `MODES`.
-        pictures: number of evaluated pictures.
-        training_pictures: number of training pictures that were used.
+        images: number of evaluated images.
+        training_images: number of training images that were used.
         taps: path and kind of each map that was replaced; all at once.
         seed: of the draws.
     """
 
     rows: tuple[Row, ...]
-    pictures: int
-    training_pictures: int
+    images: int
+    training_images: int
     taps: tuple[tuple[str, str], ...]
     seed: int
 
     def row(self, mode: Mode, *, renormalised: bool = False) -> Row:
-        """The row of that mode; an error that lists those that were measured."""
+        """Returns the row of a mode; for an unknown one the error lists those that were measured."""
         for row in self.rows:
             if (row.mode, row.renormalised) == (mode, renormalised):
                 return row
@@ -90,11 +90,11 @@ class Ablation:
 
     @property
     def depends_on_input(self) -> bool | None:
-        """Whether the accuracy is shown to depend on the maps following the image; see `core.dependence`.
+        """True if the accuracy is shown to depend on maps that follow the image; see `core.dependence`.
 
         True if freezing the maps at their mean *and* swapping them between images both lose accuracy, in every draw
-        by McNemar's exact test at 5 %, and also renormalised where that was measured. False means that it was not
-        shown, not that it is not so; None that one of the two was not measured.
+        by McNemar's exact test at 5 %, and also renormalised if that was measured. False means that it was not
+        shown, not that it is false; None that one of the two was not measured.
         """
         return is_shown(dependence_p(self.rows))
 
@@ -102,28 +102,28 @@ class Ablation:
         """`depends_on_input` as a sentence with its numbers."""
         shown = self.depends_on_input
         if shown is None:
-            return "Whether the maps must follow the picture was not examined: that takes the modes mean and swapped."
+            return "Whether the maps must follow the image was not examined: that takes the modes mean and swapped."
         evidence = [row for row in self.rows if row.mode in EVIDENCE]
-        names = {"mean": "frozen at their mean", "swapped": "taken from another picture"}
+        names = {"mean": "frozen at their mean", "swapped": "taken from another image"}
         losses = "; ".join(f"{names[r.mode]}{' and renormalised' * r.renormalised} {r.drop}" for r in evidence)
         claim = "The accuracy depends" if shown else "It is not shown that the accuracy depends"
         losing = {row.mode for row in evidence if row.loses}
         hint = (
-            " Another picture's maps lose accuracy, but no loss is shown with maps frozen at their mean: constants may "
+            " Another image's maps lose accuracy, but no loss is shown with maps frozen at their mean: constants may "
             "do as well."
         )
         return (
-            f"{claim} on the maps following the picture (points lost on {self.pictures:,} pictures, 95\u00a0% "
+            f"{claim} on the maps following the image (points lost on {self.images:,} images, 95\u00a0% "
             f"intervals: {losses}).{hint if losing == {'swapped'} else ''}"
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The record in JSON's types, with the conclusion."""
+        """Converts the record to JSON's types, with the conclusion."""
         return dataclasses.asdict(self) | {"depends_on_input": self.depends_on_input, "verdict": self.verdict()}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Ablation":
-        """The record that `to_json` wrote."""
+        """Restores the record from the output of `to_json`."""
         lists = ("draws", "lost", "gained")
         rows = (
             row | {name: tuple(row[name]) for name in lists} | {"drop": Drop(**row["drop"]) if row["drop"] else None}
@@ -131,8 +131,8 @@ class Ablation:
         )
         return cls(
             rows=tuple(Row(**row) for row in rows),
-            pictures=data["pictures"],
-            training_pictures=data["training_pictures"],
+            images=data["images"],
+            training_images=data["training_images"],
             taps=tuple((path, kind) for path, kind in data["taps"]),
             seed=data["seed"],
         )

@@ -1,6 +1,6 @@
 """Published networks with a place for attention, and those of other libraries, by name."""
 
-from regard.models.bag import BagOfPatches, picture_taps
+from regard.models.bag import BagOfPatches, image_taps
 from regard.models.description import Description, Site, describe
 from regard.models.hard_head import HardHead
 from regard.models.initialisation import initialise
@@ -17,11 +17,11 @@ __all__ = [
     "Site",
     "create",
     "describe",
+    "image_taps",
     "initialise",
     "is_looker",
     "load_state",
     "names",
-    "picture_taps",
     "widened",
     "width_for",
 ]

@@ -1,4 +1,4 @@
-"""Pictures too large for a network: cut into patches, of which each is seen alone, and pooled by attention."""
+"""Images too large for a network: cut into patches, of which each is seen alone, and pooled by attention."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -17,7 +17,7 @@ from regard.core.tap import taps
 
 
 class BagOfPatches(nn.Module):
-    """A network that sees a large picture as a bag of patches, and says which of them it went by.
+    """A network that sees a large image as a bag of patches, and says which of them it went by.
 
     The network, without its classifier, makes a vector of every patch; attention pooling weighs the patches and adds
     them up (Ilse et al., see `MILPool`), and one linear layer classifies. The map of `pool.spatial` is the grid of
@@ -26,7 +26,7 @@ class BagOfPatches(nn.Module):
     Args:
         net: a classifier with `num_classes` outputs; its last linear layer is taken out.
         num_classes: number of outputs, of `net` and of this.
-        in_channels: channels of a picture.
+        in_channels: channels of an image.
         patch: height and width of a patch, in pixels.
         stride: from patch to patch; None means `patch`, less makes them overlap.
         pooling: from features (b, c, rows, columns) and a mask to (b, c); None means `MILPool(c)`.
@@ -41,7 +41,7 @@ class BagOfPatches(nn.Module):
 
     Raises:
         OptionError: an option out of its range, or a network without such a classifier.
-        ShapeError: an x that is no picture, or sizes that do not fit it.
+        ShapeError: an x that is no image, or sizes that do not fit it.
 
     Example:
         >>> from regard import models
@@ -88,9 +88,9 @@ class BagOfPatches(nn.Module):
         """The logits, (b, num_classes).
 
         Args:
-            x: pictures.
-            sizes: (b, 2), the height and width of each picture in a batch that was filled up with zeros at the right
-                and at the bottom: each gives what it gives alone. A picture of size 0 has no patch and features of 0.
+            x: images.
+            sizes: (b, 2), the height and width of each image in a batch that was filled up with zeros at the right
+                and at the bottom: each gives what it gives alone. An image of size 0 has no patch and features of 0.
         """
         self._expect(x, sizes)
         patches = self._cut(x)
@@ -108,7 +108,7 @@ class BagOfPatches(nn.Module):
         return self.fc(self.pool(grid, there).to(self.fc.weight.dtype))
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
-        """Rows and columns of patches in a picture of that size."""
+        """Rows and columns of patches in an image of that size."""
         rows, columns = (1 + max(0, math.ceil((size - self.patch) / self.stride)) for size in (height, width))
         return rows, columns
 
@@ -133,7 +133,7 @@ class BagOfPatches(nn.Module):
         return patches.permute(0, 2, 3, 1, 4, 5)
 
     def _there(self, sizes: Tensor, rows: int, columns: int) -> Tensor:
-        """(b, rows, columns) whether a picture of that size has the patch when it is alone."""
+        """(b, rows, columns) whether an image of that size has the patch when it is alone."""
         reach = (sizes - self.patch).clamp_min(0) + self.stride * (sizes > 0)
         down = torch.arange(rows, device=sizes.device) * self.stride < reach[:, :1]
         right = torch.arange(columns, device=sizes.device) * self.stride < reach[:, 1:]
@@ -144,8 +144,8 @@ class BagOfPatches(nn.Module):
         rows, columns = patches.shape[1:3]
         parts = []
         for part in places.tensor_split(max(1, math.ceil(len(places) / self.at_once))):
-            picture, place = part // (rows * columns), part % (rows * columns)
-            chosen = patches[picture, place // columns, place % columns]
+            image, place = part // (rows * columns), part % (rows * columns)
+            chosen = patches[image, place // columns, place % columns]
             parts.append(self._run(chosen) if len(part) else chosen.new_zeros(0, self.fc.in_features))
         return torch.cat(parts)
 
@@ -160,23 +160,23 @@ class BagOfPatches(nn.Module):
     def _expect(self, x: Tensor, sizes: Tensor | None) -> None:
         if x.ndim != 4 or x.shape[1] != self.in_channels or not x.is_floating_point() or 0 in x.shape[2:]:
             raise ShapeError(
-                f"{self.name}: the pictures have shape {tuple(x.shape)} and dtype {x.dtype}; the network takes "
-                f"floating-point pictures (b, {self.in_channels}, h, w)."
+                f"{self.name}: the images have shape {tuple(x.shape)} and dtype {x.dtype}; the network takes "
+                f"floating-point images (b, {self.in_channels}, h, w)."
             )
         if sizes is not None and (sizes.shape != (len(x), 2) or sizes.is_floating_point()):
             raise ShapeError(
                 f"{self.name}: sizes has shape {tuple(sizes.shape)} and dtype {sizes.dtype}; it must hold the height "
-                f"and width of each of the {len(x)} pictures, ({len(x)}, 2), as integers."
+                f"and width of each of the {len(x)} images, ({len(x)}, 2), as integers."
             )
 
 
-def picture_taps(net: nn.Module) -> tuple[str, ...] | None:
-    """The taps whose maps are of whole pictures; None where all are.
+def image_taps(net: nn.Module) -> tuple[str, ...] | None:
+    """The taps whose maps are of whole images; None where all are.
 
     In a bag of patches the attention inside the network looks at single patches.
 
     >>> from regard import models
-    >>> picture_taps(models.create("se_resnet8")), picture_taps(models.create("se_resnet8", patch=16))
+    >>> image_taps(models.create("se_resnet8")), image_taps(models.create("se_resnet8", patch=16))
     (None, ('pool.spatial',))
     """
     if not isinstance(net, BagOfPatches):

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from regard import attention
-from regard.core.facts import Place
+from regard.core.facts import Site
 from regard.core.spec import Spec
 
 Shortcut = Literal["projection", "pad"]
@@ -32,7 +32,7 @@ class Style:
     shortcut: Shortcut = "projection"
 
     @property
-    def place(self) -> Place | None:
+    def site(self) -> Site | None:
         """Where the mechanism stands, as its facts say."""
         return None if self.mechanism is None else attention.find(self.mechanism.name).facts.at
 
@@ -119,7 +119,7 @@ def _unit(number: int, inputs: int, outputs: int, size: int, stride: int = 1) ->
 
 def _wide_unit(number: int, inputs: int, outputs: int, stride: int, style: Style) -> Iterator[tuple[str, nn.Module]]:
     """A 3x3 convolution, its normalisation and its ReLU; a mechanism may stand for the three, or for the first."""
-    if style.mechanism is None or style.place not in ("conv", "kernel"):
+    if style.mechanism is None or style.site not in ("conv", "kernel"):
         yield from _unit(number, inputs, outputs, 3, stride)
         yield f"relu{number}", nn.ReLU(inplace=True)
         return
@@ -127,11 +127,11 @@ def _wide_unit(number: int, inputs: int, outputs: int, stride: int, style: Style
     if stride != 1:
         reshape["stride"] = stride
     yield "attention", attention.create(style.mechanism, channels=inputs, **reshape)
-    if style.place == "kernel":
+    if style.site == "kernel":
         yield f"bn{number}", nn.BatchNorm2d(outputs)
         yield f"relu{number}", nn.ReLU(inplace=True)
 
 
 def _gate(channels: int, style: Style) -> Iterator[tuple[str, nn.Module]]:
-    if style.mechanism is not None and style.place == "residual":
+    if style.mechanism is not None and style.site == "residual":
         yield "attention", attention.create(style.mechanism, channels=channels)

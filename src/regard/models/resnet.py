@@ -1,4 +1,4 @@
-"""The residual network, written once for small and for large pictures, with a place for a mechanism."""
+"""The residual network, written once for small and for large images, with a place for a mechanism."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class Layout:
         blocks: number of blocks of each stage.
         widths: channels of the 3x3 convolutions of each stage; the stem gives those of the first.
         bottlenecks: whether a block has three convolutions (1x1, 3x3, 1x1) instead of two (3x3, 3x3).
-        small: a 3x3 stem that keeps the size, for small pictures; else 7x7 and a pooling, which leave a quarter.
+        small: a 3x3 stem that keeps the size, for small images; else 7x7 and a pooling, which leave a quarter.
     """
 
     blocks: tuple[int, ...]
@@ -43,14 +43,14 @@ class ResNet(nn.Module):
         layout: depth, widths and stem.
         style: the mechanism and the two published variations of the blocks.
         num_classes: number of outputs.
-        in_channels: channels of a picture.
+        in_channels: channels of an image.
 
     Shape:
         x (b, in_channels, h, w) with h, w >= 1; y (b, num_classes), logits.
 
     Raises:
         OptionError: an option out of its range.
-        ShapeError: an x with another number of channels or axes; in training, a single picture so small that the
+        ShapeError: an x with another number of channels or axes; in training, a single image so small that the
             last stage has one position, which batch normalisation cannot normalise.
 
     Example:
@@ -78,9 +78,9 @@ class ResNet(nn.Module):
             blocks = _stage(channels, width, depth, 1 if stage == 1 else 2, layout.bottlenecks, style)
             channels = EXPANSION * width if layout.bottlenecks else width
             self._append(f"layer{stage}", nn.Sequential(*blocks))
-            if style.mechanism is not None and style.place == "stage" and stage < len(layout.blocks):
+            if style.mechanism is not None and style.site == "stage" and stage < len(layout.blocks):
                 self._append(f"attention{stage}", attention.create(style.mechanism, channels=channels))
-        self.pooling = "attention" if style.place == "head" else "avgpool"
+        self.pooling = "attention" if style.site == "head" else "avgpool"
         pooling = _pooling(channels, style)
         self.add_module(self.pooling, pooling)
         self.fc = nn.Linear(getattr(pooling, "out_channels", channels), num_classes)
@@ -105,21 +105,21 @@ class ResNet(nn.Module):
     def _expect(self, x: Tensor) -> None:
         if x.ndim != 4 or x.shape[1] != self.in_channels or not x.is_floating_point():
             raise ShapeError(
-                f"{self.name}: the pictures have shape {tuple(x.shape)} and dtype {x.dtype}; the network takes "
-                f"floating-point pictures (b, {self.in_channels}, h, w): convert them, or create the network with "
+                f"{self.name}: the images have shape {tuple(x.shape)} and dtype {x.dtype}; the network takes "
+                f"floating-point images (b, {self.in_channels}, h, w): convert them, or create the network with "
                 "in_channels= the number of their channels."
             )
         if self.bn1.training and x.shape[0] == 1 and max(x.shape[2:]) <= self.reduction:
             raise ShapeError(
-                f"{self.name}: a single picture of {x.shape[2]}x{x.shape[3]} leaves one position per channel in the "
+                f"{self.name}: a single image of {x.shape[2]}x{x.shape[3]} leaves one position per channel in the "
                 "last stage, whose variance batch normalisation cannot take: train with batches of two or more "
-                f"(drop_last=True leaves out a last batch of one), or with pictures larger than {self.reduction}."
+                f"(drop_last=True leaves out a last batch of one), or with images larger than {self.reduction}."
             )
 
 
 def _pooling(channels: int, style: Style) -> nn.Module:
     """What makes one vector of all positions: the mean, or the mechanism that stands for it."""
-    if style.mechanism is None or style.place != "head":
+    if style.mechanism is None or style.site != "head":
         return nn.AdaptiveAvgPool2d(1)
     return attention.create(style.mechanism, channels=channels)
 

@@ -28,7 +28,7 @@ LAYOUTS = {
     "resnet50": Layout((3, 4, 6, 3), LARGE, bottlenecks=True),
     "resnet101": Layout((3, 4, 23, 3), LARGE, bottlenecks=True),
 }
-"""The plain networks: of He et al., section 4.2 (small pictures, 6n + 2 layers) and table 1 (large ones)."""
+"""The plain networks: of He et al., section 4.2 (small images, 6n + 2 layers) and table 1 (large ones)."""
 
 
 RAM_NAME = "ram"
@@ -64,14 +64,14 @@ def create(
         name: a plain network (`resnet20`), one with a mechanism before it (`se_resnet20`), or a network of another
             library, `timm:NAME` or `torchvision:NAME`; or `ram`, with its options after a colon, see `RAM`.
         num_classes: number of outputs.
-        in_channels: channels of a picture.
+        in_channels: channels of an image.
         attention: the mechanism with its options (`cbam:reduction=8`) where the name has none.
         seed: see `initialise`; without a seed one is drawn from PyTorch's generator.
         width: a factor for the channels of all stages, or the channels of each stage.
         stride_in: which convolution of a bottleneck halves the size: `3x3`, or `1x1` as in the Caffe networks.
         shortcut: where the shape changes, `projection` (1x1 convolution and normalisation) or `pad` (zero channels).
-        patch: side in pixels of the patches that the network sees of a large picture, see `BagOfPatches`; None shows
-            it the whole picture.
+        patch: side in pixels of the patches that the network sees of a large image, see `BagOfPatches`; None shows
+            it the whole image.
         patch_stride: from patch to patch, as in `BagOfPatches`.
         recompute: less memory in training, as in `BagOfPatches`.
 
@@ -116,7 +116,7 @@ def create(
         stride=patch_stride,
         recompute=recompute,
     )
-    # The network keeps the initial values that it has when it sees whole pictures.
+    # The network keeps the initial values that it has when it sees whole images.
     initialise(nn.ModuleDict({"pool": bag.pool, "fc": bag.fc}), seed)
     return bag
 

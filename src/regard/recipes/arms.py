@@ -14,8 +14,8 @@ WIDE = "wide"
 
 
 @dataclass(frozen=True)
-class Trunk:
-    """What all arms share: the plain network's name, its inputs and its outputs."""
+class Backbone:
+    """The plain network that all arms share: its name, its input channels and its classes."""
 
     model: str
     num_classes: int
@@ -23,14 +23,14 @@ class Trunk:
 
 
 def parse_arms(texts: tuple[str, ...]) -> tuple[str, ...]:
-    """The arms in order, the plain network first, each once; every name and option is checked by building it.
+    """Parses the arms: in order, the plain network first, each once; building each checks its name and options.
 
     >>> parse_arms(("se", "none", "cbam:reduction=8"))
     ('none', 'se', 'cbam:reduction=8')
 
     Raises:
         UnknownNameError: no such mechanism or control.
-        OptionError: no such option, a value it does not allow, or a mechanism asked for twice.
+        OptionError: no such option, a value it does not allow, or a mechanism given twice.
     """
     specs = [Spec.parse(text) for text in texts]
     arms = [PLAIN]
@@ -38,40 +38,42 @@ def parse_arms(texts: tuple[str, ...]) -> tuple[str, ...]:
         _check(spec)
         text = str(spec)
         if text in arms and text != PLAIN:
-            raise OptionError(f"compare: {text!r} is asked for twice: keep one of them.")
+            raise OptionError(f"compare: {text!r} is given twice: keep one of them.")
         if text != PLAIN:
             arms.append(text)
     return tuple(arms)
 
 
-def build_arm(arm: str, trunk: Trunk, seed: int, *, reference_parameters: int | None = None) -> nn.Module:
-    """The network of one arm, its parameters a function of the seed and their names.
+def build_arm(arm: str, backbone: Backbone, seed: int, *, reference_parameters: int | None = None) -> nn.Module:
+    """Builds the network of one arm; initial values are a function of the seed and the parameters' names.
 
     Args:
         arm: `none`, `wide` or a mechanism's spec.
-        trunk: what all arms share.
-        seed: of the initial values.
-        reference_parameters: for `wide`, the parameters to reach.
+        backbone: the plain network that all arms share.
+        seed: random seed of the initial values.
+        reference_parameters: for `wide`, the number of parameters to reach.
     """
-    classes, channels = trunk.num_classes, trunk.channels
+    classes, channels = backbone.num_classes, backbone.channels
     if arm == WIDE:
         assert reference_parameters is not None
-        return models.widened(trunk.model, reference_parameters, num_classes=classes, in_channels=channels, seed=seed)
+        return models.widened(
+            backbone.model, reference_parameters, num_classes=classes, in_channels=channels, seed=seed
+        )
     attention = None if arm == PLAIN else arm
-    return models.create(trunk.model, num_classes=classes, in_channels=channels, attention=attention, seed=seed)
+    return models.create(backbone.model, num_classes=classes, in_channels=channels, attention=attention, seed=seed)
 
 
-def arm_network(arm: str, trunk: Trunk, reference_parameters: int) -> NetworkRecord:
-    """The arm's network, as its saved weights name it."""
+def arm_network(arm: str, backbone: Backbone, reference_parameters: int) -> NetworkRecord:
+    """Returns the arm's network as its weights file records it."""
     if arm == WIDE:
-        classes, channels = trunk.num_classes, trunk.channels
-        width = models.width_for(trunk.model, reference_parameters, num_classes=classes, in_channels=channels)
-        return NetworkRecord(name=trunk.model, options={"width": list(width)})
-    return NetworkRecord(name=trunk.model, options={"attention": None if arm == PLAIN else arm})
+        classes, channels = backbone.num_classes, backbone.channels
+        width = models.width_for(backbone.model, reference_parameters, num_classes=classes, in_channels=channels)
+        return NetworkRecord(name=backbone.model, options={"width": list(width)})
+    return NetworkRecord(name=backbone.model, options={"attention": None if arm == PLAIN else arm})
 
 
 def title(arm: str) -> str:
-    """What people call the arm."""
+    """Returns the arm's name for tables and figures."""
     spec = Spec.parse(arm)
     words = {PLAIN: "plain network", WIDE: "wider plain network"}
     name = words.get(spec.name, spec.name)
@@ -80,7 +82,7 @@ def title(arm: str) -> str:
 
 
 def is_control(arm: str) -> bool:
-    """Whether the arm is there to explain a gain away, not to win."""
+    """Returns True if the arm is a control, which a mechanism has to beat."""
     name = Spec.parse(arm).name
     return name == WIDE or any(name == control.facts.name for control in attention.CONTROLS)
 

@@ -1,4 +1,4 @@
-"""Mechanisms, controls and the plain network, trained alike and compared honestly."""
+"""`regard compare`: train a network with each mechanism, each control and without, and compare them."""
 
 import json
 import shlex
@@ -21,36 +21,37 @@ from regard.data import fit_warnings
 from regard.recipes.arms import PLAIN, WIDE, arm_network, build_arm, parse_arms
 from regard.recipes.console import console, say
 from regard.recipes.costs import measure_arms
-from regard.recipes.gallery import show_pictures
-from regard.recipes.ledger import count_looks
+from regard.recipes.gallery import show_images
+from regard.recipes.ledger import count_test_accesses
 from regard.recipes.sources import record_of, report_source
 from regard.recipes.trial import (
     Design,
     Finished,
     Job,
+    backbone_of,
     open_data,
     open_table,
     read_trial,
     run_trial,
     trial_folder,
-    trunk_of,
 )
 from regard.recipes.versions import versions
 from regard.recipes.workers import run_jobs
 from regard.report.numerals import change
 from regard.report.page import write_page
 from regard.report.statistics import best_arm, compare_arms
+from regard.report.wording import need
 
-DEFAULT_ARMS = ("none", "se", "eca", "cbam", "bam", "sk", "static")
+DEFAULT_ARMS = ("none", "se", "cbam")
 BARELY_TRAINED = 30
-"""Below this many epochs the report says that the networks are barely trained and names the command for a real run."""
+"""Below this number of epochs the report says that the networks are barely trained and gives the command for more."""
 DESIGN_FILE = "comparison.json"
 QUICK = training.Recipe(epochs=3, batch_size=32, optimizer="adamw", lr=0.01, channels_last=True)
 
 
 @dataclass(frozen=True)
 class Hardware:
-    """On what a comparison ran."""
+    """The device, threads and processes that a comparison ran on."""
 
     device: str
     threads: int
@@ -59,7 +60,7 @@ class Hardware:
 
 @dataclass(frozen=True)
 class Compared:
-    """What a comparison left: its results and where the report lies."""
+    """The results of a comparison and the path of its report."""
 
     results: report.Results
     report: Path
@@ -73,7 +74,8 @@ class Compared:
             rows.append(
                 f"{c.arm:<24}{amount(c.score.value, c.score.unit):>28}{difference:>12}  {c.verdict or ''}".rstrip()
             )
-        return "\n".join((*rows, f"report: {self.report}"))
+        needs = need(self.results)
+        return "\n".join((*([needs, ""] if needs else []), *rows, f"report: {self.report}"))
 
 
 def compare(
@@ -81,8 +83,8 @@ def compare(
     *,
     data: str = "fashion-mini",
     model: str = "resnet8",
-    seeds: int = 3,
-    pictures: int | Literal["all"] = 3000,
+    seeds: int = 6,
+    images: int | Literal["all"] = 3000,
     out: str = "runs/compare",
     recipe: training.Recipe = QUICK,
     augment: data.Augment = "auto",
@@ -94,61 +96,63 @@ def compare(
     threads: int | None = None,
     workers: int | None = None,
 ) -> Compared:
-    """Trains a network with each mechanism and without, and reports its score, its cost and what each looks at.
+    """Trains a network with each mechanism and without, and reports scores, costs and attention maps.
 
-    Every arm gets the same pictures, recipe, schedule and seeds; arms of one seed share the initial values of all
-    parameters they have in common, and their batches. Finished trials are kept: the same command again, with more
-    mechanisms or seeds for example, runs only what is missing.
+    All networks are trained with the same images, settings and seeds; those of one seed share their batches and the
+    initial values of all parameters they have in common. Finished trials are kept: the same command again, for example
+    with more mechanisms or seeds, runs only the missing trials.
 
     Args:
-        mechanisms: arms, each NAME[:option=value,...]; `static` (a learned constant map) and `wide` (the plain
-            network widened to the parameters of the largest arm) are controls. `none`, the plain network, is always in.
-        data: fashion-mini, mnist-mini, folder:PATH, npz:PATH, torchvision:NAME, or cluttered: before one of them.
-        model: the plain network.
-        seeds: trials of each arm; 3 can show only large differences.
-        pictures: training pictures, a stratified choice, or `all`.
-        out: folder of the comparison.
-        recipe: how each network is trained.
-        augment: augmentation of training pictures.
-        balanced: draw every class equally often.
-        size: what the network sees, in pixels, one number for a square or HEIGHTxWIDTH; by default that of the images
-            where all have one size up to 96 pixels, else a square of up to 224.
-        fit: how images of other shapes come to that size: `crop` cuts the middle out, `pad` adds a border, `squeeze`
-            changes their shape.
-        reading: how its images are read and divided.
-        device: where to train.
-        threads: processor threads in all; all of them where it is left out.
-        workers: trials trained at the same time; where it is left out, one a thread on a processor, one on a GPU.
+        mechanisms: mechanisms to compare, each NAME[:option=value,...]; `static` (a learned constant map) and `wide`
+            (the plain network with more channels, up to the parameters of the largest) are controls. `none`, the plain
+            network, is always included.
+        data: source of the images: fashion-mini, mnist-mini, folder:PATH, npz:PATH or torchvision:NAME; `cluttered:`
+            before one of them puts its images among clutter.
+        model: the plain network; see `regard train --help`.
+        seeds: number of trials with each mechanism; 3 can show only large differences.
+        images: number of training images, a stratified sample, or `all`.
+        out: folder of the comparison and its report.
+        recipe: settings of the training.
+        augment: augmentation of the training images.
+        balanced: sample every class equally often.
+        size: input size of the network in pixels, one number for a square or HEIGHTxWIDTH; by default the size of
+            the images if all have the same of up to 96 pixels, else a square of up to 224.
+        fit: how images of another aspect ratio are resized: `crop` cuts out the centre, `pad` adds a border,
+            `squeeze` changes the aspect ratio.
+        reading: how the images are read and split.
+        device: device to train on.
+        threads: total number of CPU threads; all by default.
+        workers: number of trials trained at the same time; by default one per thread on a CPU, one on a GPU.
 
     Returns:
         The results and the path of the report.
 
     Raises:
-        RegardError: bad data, an unknown name, or a folder that holds another comparison.
+        RegardError: unusable data, an unknown name, or a folder with another comparison.
     """
     started = datetime.now(UTC)
-    # A program that compares twice may have changed its pictures in between.
+    # A program may call this twice and change its images in between.
     open_data.cache_clear()
     arms = parse_arms(tuple(mechanisms))
     folder = Path(out)
     budget = training.set_threads(threads)
-    place = training.resolve_device(device)
-    design = _design(data, model, size, fit, pictures, augment, balanced, recipe, reading)
+    torch_device = training.resolve_device(device)
+    design = _design(data, model, size, fit, images, augment, balanced, recipe, reading)
     report_source(open_table(design).source)
     for warning in fit_warnings(open_table(design).source, open_table(design).preprocessing):
         say(f"warning: {warning}", style="yellow")
-    jobs = _jobs(arms, at_least("compare", "seeds", seeds, 1), folder, design, str(place))
-    at_once = budget if place.type == "cpu" else 1
+    jobs = _jobs(arms, at_least("compare", "seeds", seeds, 1), folder, design, str(torch_device))
+    at_once = budget if torch_device.type == "cpu" else 1
     at_once = min(at_least("compare", "workers", at_once if workers is None else workers, 1), len(jobs))
-    _claim(folder, design, place.type)
+    _claim(folder, design, torch_device.type)
     finished = _run(jobs, at_once, budget)
-    built = measure_arms(jobs[: len(arms)], place)
-    say("Drawing the pictures and the report ...")
+    built = measure_arms(jobs[: len(arms)], torch_device)
+    say("Drawing the images and the report ...")
     results = _results(
-        design, built, finished, folder, started, Hardware(str(place), max(1, budget // at_once), at_once)
+        design, built, finished, folder, started, Hardware(str(torch_device), max(1, budget // at_once), at_once)
     )
     report.write_results(results, folder)
-    return Compared(results, write_page(results, show_pictures(jobs[: len(arms)]), folder / "report.html"))
+    return Compared(results, write_page(results, show_images(jobs[: len(arms)]), folder / "report.html"))
 
 
 def _design(
@@ -156,14 +160,14 @@ def _design(
     model: str,
     size: int | str | None,
     fit: data.Fit,
-    pictures: int | Literal["all"],
+    images: int | Literal["all"],
     augment: data.Augment,
     balanced: bool,
     recipe: training.Recipe,
     reading: data.Reading,
 ) -> Design:
-    if pictures != "all":
-        at_least("compare", "pictures", pictures, 1)
+    if images != "all":
+        at_least("compare", "images", images, 1)
     opened = open_data(source, reading)
     return Design(
         data=source,
@@ -171,7 +175,7 @@ def _design(
         model=model,
         size=size,
         fit=fit,
-        pictures=None if pictures == "all" else pictures,
+        images=None if images == "all" else images,
         augment=augment,
         balanced=balanced,
         recipe=recipe,
@@ -180,45 +184,45 @@ def _design(
 
 
 def _claim(folder: Path, design: Design, device: str) -> None:
-    """Marks the folder as this comparison's; one that holds another is refused, with what differs.
+    """Writes the settings to the folder; a folder with other settings is an error that lists the differences.
 
-    Trials of another kind of device or another PyTorch count as another comparison: their numbers differ.
+    Trials on another kind of device or with another PyTorch belong to another comparison: their numbers differ.
     """
     path = folder / DESIGN_FILE
     wanted = json.loads(json.dumps(asdict(design))) | {"device": device, "torch": str(torch.__version__)}
     if not path.exists():
         if (folder / "trials").exists() or (folder / "settings.yaml").exists():
-            raise RunError(f"{folder} holds another run: choose another --out, or move that one away.")
+            raise RunError(f"{folder} contains another run: choose another --out, or move that run.")
         write_whole(path, json.dumps(wanted, indent=1).encode())
         return
     try:
-        found = _flat(json.loads(path.read_text()))
+        found = _flatten(json.loads(path.read_text()))
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise RunError(f"{path} is damaged ({error}): choose another --out, or move that folder away.") from error
-    asked = _flat(wanted)
+        raise RunError(f"{path} is damaged ({error}): choose another --out, or move that folder.") from error
+    asked = _flatten(wanted)
     differing = [
-        f"{name} was {found.get(name)}, is now {asked.get(name)}"
+        f"{name} was {found.get(name)}, now {asked.get(name)}"
         for name in {**found, **asked}
         if found.get(name) != asked.get(name)
     ]
     if differing:
         raise RunError(
-            f"{folder} holds a comparison with other settings, whose trials cannot be compared with these "
+            f"{folder} contains a comparison with other settings, whose trials cannot be compared with these "
             f"({'; '.join(differing)}): choose another --out, or the same settings."
         )
 
 
-def _flat(settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings with those of the recipe and of the reading beside the others."""
+def _flatten(settings: dict[str, Any]) -> dict[str, Any]:
+    """Returns the settings as one level, those of the recipe and of the reading included."""
     records = ("recipe", "reading")
     own = {name: value for name, value in settings.items() if name not in records}
     return own | settings["recipe"] | settings["reading"]
 
 
 def _jobs(arms: tuple[str, ...], seeds: int, folder: Path, design: Design, device: str) -> list[Job]:
-    """Every trial, seed by seed, so that an interrupted comparison has whole seeds."""
-    trunk = trunk_of(design, open_table(design).source)
-    largest = max(cost.parameters(build_arm(arm, trunk, 0)) for arm in arms if arm != WIDE)
+    """Returns all trials, seed by seed, so that an interrupted comparison has complete seeds."""
+    backbone = backbone_of(design, open_table(design).source)
+    largest = max(cost.parameters(build_arm(arm, backbone, 0)) for arm in arms if arm != WIDE)
     return [
         Job(
             arm=arm,
@@ -228,8 +232,9 @@ def _jobs(arms: tuple[str, ...], seeds: int, folder: Path, design: Design, devic
             design=design,
             device=device,
             reference_parameters=largest,
-            ablation_draws=1 if seed == 0 else 0,
-            ablation_pictures=1000,
+            ablation_draws=1,
+            ablation_images=1000,
+            profiled=seed == 0,
         )
         for seed in range(seeds)
         for arm in arms
@@ -237,11 +242,11 @@ def _jobs(arms: tuple[str, ...], seeds: int, folder: Path, design: Design, devic
 
 
 def _run(jobs: list[Job], workers: int, budget: int) -> list[Finished]:
-    """Runs what is missing and returns every trial; a trial that failed is an error once the others are done."""
+    """Runs the missing trials and returns all; failed trials are an error once the others are finished."""
     finished = {(job.arm, job.seed): read_trial(job.trial_folder) for job in jobs}
     missing = [job for job in jobs if finished[job.arm, job.seed] is None]
     if len(missing) < len(jobs):
-        say(f"{len(jobs) - len(missing)} of {len(jobs)} trials are there already.")
+        say(f"{len(jobs) - len(missing)} of {len(jobs)} trials are already finished.")
     failed = []
     columns = (
         TextColumn("{task.description}"),
@@ -284,7 +289,7 @@ def _results(
     controls = [arm.spec for arm in rivals if arm.is_control] if len(rivals) > 1 else []
     comparisons = compare_arms(arms, trials) + tuple(c for spec in controls for c in compare_arms(rivals, trials, spec))
     table = open_table(design)
-    plain = arm_network(PLAIN, trunk_of(design, table.source), 0)
+    plain = arm_network(PLAIN, backbone_of(design, table.source), 0)
     settings = report.Settings(
         run=record_of(plain, table.source, table.preprocessing, data=design.data, reading=design.reading),
         data=_data_record(design),
@@ -296,7 +301,7 @@ def _results(
         workers=hardware.workers,
         versions=versions(),
         command=shlex.join(["regard", *sys.argv[1:]]) if sys.argv[1:2] == ["compare"] else "a program in Python",
-        real_run=_real_run(design, arms, folder) if design.recipe.epochs < BARELY_TRAINED else "",
+        real_run=_full_command(design, arms, folder) if design.recipe.epochs < BARELY_TRAINED else "",
         started=started.isoformat(timespec="seconds"),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=sum(t.seconds for t in trials),
@@ -309,14 +314,14 @@ def _results(
         ablations=tuple(row for f in finished for row in f.ablations),
         gate_profiles=tuple(profile for f in finished for profile in f.gate_profiles),
         choices=_choices(arms, trials),
-        test_looks=count_looks(folder),
+        test_accesses=count_test_accesses(folder),
     )
 
 
 def _data_record(design: Design) -> report.Data:
     table = open_table(design)
     source = table.source
-    available = {str(split): len(pictures) for split, pictures in source.splits.items()}
+    available = {str(split): len(images) for split, images in source.splits.items()}
     return report.Data(
         available=available,
         used=available | {"train": len(table.train)},
@@ -332,12 +337,12 @@ def _data_record(design: Design) -> report.Data:
     )
 
 
-def _real_run(design: Design, arms: tuple[report.Arm, ...], folder: Path) -> str:
-    """The line that compares the same arms with properly trained networks."""
+def _full_command(design: Design, arms: tuple[report.Arm, ...], folder: Path) -> str:
+    """Returns the command line that compares the same arms with fully trained networks."""
     model = "resnet20" if design.model == "resnet8" else design.model
     words = ["regard", "compare", *(arm.spec for arm in arms if not arm.is_plain), "--data", design.data]
-    words += ["--model", model, "--pictures", "all", "--epochs", "60", "--seeds", "5", "--out", f"{folder}-real"]
-    given = design.reading.asked()
+    words += ["--model", model, "--images", "all", "--epochs", "60", "--seeds", "5", "--out", f"{folder}-real"]
+    given = design.reading.changed_options()
     given |= {"size": design.size} if design.size is not None else {}
     given |= {"fit": design.fit} if design.fit != "crop" else {}
     words += [word for name, value in given.items() for word in ("--" + name.replace("_", "-"), str(value))]
@@ -347,11 +352,11 @@ def _real_run(design: Design, arms: tuple[report.Arm, ...], folder: Path) -> str
 
 
 def _choices(arms: tuple[report.Arm, ...], trials: tuple[report.Trial, ...]) -> tuple[report.Choice, ...]:
-    """The mechanism to look at first, chosen on validation pictures."""
+    """Returns the mechanism with the best mean validation score."""
     best = best_arm([arm for arm in arms if not arm.is_plain and not arm.is_control], trials)
     if best is None:
         return ()
     score = trials[0].val.scores.chosen
     most = "highest" if score.better == "higher" else "lowest"
-    rule = f"the {most} {score.title} on the validation pictures, averaged over seeds; controls left out"
+    rule = f"the {most} {score.title} on the validation images, averaged over seeds; controls excluded"
     return (report.Choice(what="mechanism", value=best, rule=rule),)

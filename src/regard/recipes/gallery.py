@@ -1,4 +1,4 @@
-"""Eight test pictures with what every network of a comparison sees in them."""
+"""The gallery of a report: eight test images with the predictions and maps of every network."""
 
 import math
 from collections.abc import Sequence
@@ -15,35 +15,37 @@ from regard.core.seeding import generator
 from regard.core.tap import taps
 from regard.recipes.arms import build_arm
 from regard.recipes.run_folder import WEIGHTS
-from regard.recipes.trial import Job, open_table, trunk_of
-from regard.report.overlays import enlarged, png
+from regard.recipes.trial import Job, backbone_of, open_table
+from regard.report.overlays import enlarge, png
 
-PICTURES = 8
+IMAGES = 8
 MOST_ACTIVE = 5
 
 
-def show_pictures(jobs: Sequence[Job]) -> tuple[report.Picture, ...]:
-    """Eight test pictures, with every arm's answer and maps, from the networks that the jobs trained.
+def show_images(jobs: Sequence[Job]) -> tuple[report.GalleryImage, ...]:
+    """Returns eight test images with the predictions and maps of the networks that the jobs trained.
 
     Args:
-        jobs: finished ones of one comparison, one for each arm.
+        jobs: finished jobs of one comparison, one for each arm.
     """
     table = open_table(jobs[0].design)
     test = table.source.splits["test"]
-    chosen = choose(test.labels, PICTURES)
-    batch = next(iter(data.loader(test.take(chosen), table.preprocessing, batch_size=PICTURES)))
+    chosen = choose(test.labels, IMAGES)
+    batch = next(iter(data.loader(test.take(chosen), table.preprocessing, batch_size=IMAGES)))
     seen = table.preprocessing.restore(batch.images)
     shown = [
-        report.Picture(
-            png=png(enlarged(image)), name=test.names(index), label=_label(table.source.classes, test.labels[index])
+        report.GalleryImage(
+            png=png(enlarge(pixels)), name=test.names(index), label=_label(table.source.classes, test.labels[index])
         )
-        for index, image in zip(chosen.tolist(), seen, strict=True)
+        for index, pixels in zip(chosen.tolist(), seen, strict=True)
     ]
     for job in jobs:
-        net = build_arm(job.arm, trunk_of(job.design, table.source), 0, reference_parameters=job.reference_parameters)
+        net = build_arm(
+            job.arm, backbone_of(job.design, table.source), 0, reference_parameters=job.reference_parameters
+        )
         training.restore(net, job.trial_folder / WEIGHTS)
-        overlays: list[tuple[report.ArmOverlay, ...]] = [()] * PICTURES
-        channels: list[tuple[report.ActiveChannels, ...]] = [()] * PICTURES
+        overlays: list[tuple[report.ArmOverlay, ...]] = [()] * IMAGES
+        channels: list[tuple[report.ActiveChannels, ...]] = [()] * IMAGES
         if taps(net):
             looks = explanation.look(net, batch.images, k=MOST_ACTIVE)
             logits = looks.answers
@@ -52,25 +54,25 @@ def show_pictures(jobs: Sequence[Job]) -> tuple[report.Picture, ...]:
             with torch.no_grad():
                 logits = net.eval()(batch.images)
         assert isinstance(logits, Tensor)
-        said = _predictions(job.arm, logits, batch.labels, table.source.classes)
+        predicted = _predictions(job.arm, logits, batch.labels, table.source.classes)
         shown = [
             replace(
-                picture,
-                predictions=(*picture.predictions, said[i]),
-                overlays=(*picture.overlays, *overlays[i]),
-                channels=(*picture.channels, *channels[i]),
+                image,
+                predictions=(*image.predictions, predicted[i]),
+                overlays=(*image.overlays, *overlays[i]),
+                channels=(*image.channels, *channels[i]),
             )
-            for i, picture in enumerate(shown)
+            for i, image in enumerate(shown)
         ]
     return tuple(shown)
 
 
 def choose(labels: Tensor, count: int) -> Tensor:
-    """Pictures chosen by a rule that sees no network: class after class, of each the next in an order drawn once.
+    """Chooses images without regard to any network: one class after another, in a fixed random order.
 
     Args:
-        labels: (n,) class numbers, or (n, k) of 0 and 1, of which each picture's first counts.
-        count: how many; fewer where there are fewer pictures.
+        labels: (n,) class indices, or (n, k) of 0 and 1, of which each image's first class counts.
+        count: number of images; fewer if there are fewer.
 
     Returns:
         (count,) indices.
@@ -114,16 +116,16 @@ def _predictions(arm: str, logits: Tensor, labels: Tensor, classes: tuple[str, .
 def _maps(
     arm: str, net: nn.Module, looks: explanation.Looks, seen: Tensor
 ) -> tuple[list[tuple[report.ArmOverlay, ...]], list[tuple[report.ActiveChannels, ...]]]:
-    """For each picture an overlay of every map that has positions, and the most active channels of every other one."""
+    """Returns for each image an overlay of every map with positions, and the most active channels of the others."""
     maps = looks.maps.by_name()
     overlays: list[tuple[report.ArmOverlay, ...]] = []
     channels: list[tuple[report.ActiveChannels, ...]] = []
-    for i, picture in enumerate(seen):
+    for i, image in enumerate(seen):
         laid = []
-        for name, map in maps.items():
-            positions = map.positions()
+        for name, attn in maps.items():
+            positions = attn.positions()
             if positions is not None and positions.ndim == 3:
-                over = report.overlay(picture, positions[min(i, len(positions) - 1)])
+                over = report.overlay(image, positions[min(i, len(positions) - 1)])
                 laid.append(report.ArmOverlay(arm=arm, tap=name, png=over.png(), caption=over.caption))
         overlays.append(tuple(laid))
         channels.append(tuple(_active(arm, net, maps[name], found, i) for name, found in looks.active.items()))
@@ -131,14 +133,14 @@ def _maps(
 
 
 def _active(
-    arm: str, net: nn.Module, seen: Map, found: explanation.ActiveChannels, picture: int
+    arm: str, net: nn.Module, seen: Map, found: explanation.ActiveChannels, image: int
 ) -> report.ActiveChannels:
-    weights = found.weights[picture].tolist()
+    weights = found.weights[image].tolist()
     tap = taps(net)[found.path]
     return report.ActiveChannels(
         arm=arm,
         tap=seen.name,
         channels=seen.values.shape[seen.kind.span(Axis.CHANNEL, seen.values.ndim).start],
-        top=tuple(zip(found.channels[picture].tolist(), weights, strict=True)),
+        top=tuple(zip(found.channels[image].tolist(), weights, strict=True)),
         high=tap.high if math.isfinite(tap.high) else max(weights),
     )

@@ -1,4 +1,4 @@
-"""The ledger of looks at the test pictures: every one is written down before it happens, and counted in the report."""
+"""The ledger of test-set accesses: each is recorded before it happens, and counted in the report."""
 
 import json
 import os
@@ -10,22 +10,22 @@ from regard.core.errors import RunError
 LEDGER = "test_ledger.jsonl"
 
 
-def record_look(folder: Path, *, command: str, what: str, pictures: int) -> None:
-    """Appends one look to the ledger in `folder`.
+def record_test_access(folder: Path, *, command: str, what: str, images: int) -> None:
+    """Appends one test-set access to the ledger in `folder`.
 
     One line is one write, so that several processes may append at once. The ledger is only ever appended to.
 
     Args:
-        folder: of the run; made where it does not exist.
-        command: what looks, for example `evaluate`.
-        what: the network that is scored.
-        pictures: how many test pictures it is scored on.
+        folder: folder of the run; created if it does not exist.
+        command: command that uses the images, for example `evaluate`.
+        what: network that is scored.
+        images: number of test images.
 
     Raises:
-        RunError: the line could not be written; then the test pictures must not be looked at.
+        RunError: the line could not be written; then the test images must not be used.
     """
-    look = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "command": command, "what": what}
-    line = json.dumps(look | {"pictures": pictures}) + "\n"
+    access = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "command": command, "what": what}
+    line = json.dumps(access | {"images": images}) + "\n"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = os.open(folder / LEDGER, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
@@ -35,15 +35,15 @@ def record_look(folder: Path, *, command: str, what: str, pictures: int) -> None
             os.close(file)
     except OSError as error:
         raise RunError(
-            f"{folder / LEDGER} could not be written ({error.strerror or error}), so the test pictures were not "
-            "looked at: make room or choose another folder, then run the same command again."
+            f"{folder / LEDGER} could not be written ({error.strerror or error}), so the test images were not "
+            "used: free some space or choose another folder, then run the same command again."
         ) from error
 
 
-def count_looks(folder: Path) -> int:
-    """How often a network of this run was scored on the test pictures, those of a comparison's trials included.
+def count_test_accesses(folder: Path) -> int:
+    """Counts the test-set accesses of a run, those of a comparison's trials included.
 
-    >>> count_looks(Path("nowhere"))
+    >>> count_test_accesses(Path("nowhere"))
     0
     """
     ledgers = (folder / LEDGER, *folder.glob(f"trials/*/*/{LEDGER}"))

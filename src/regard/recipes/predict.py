@@ -1,4 +1,4 @@
-"""The story of `regard predict`: picture files in, the most likely classes out."""
+"""`regard predict`: the most likely classes of image files."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ from regard.core import logits_of
 from regard.core.errors import DataError
 from regard.core.files import write_whole
 from regard.core.options import at_least, one_of
-from regard.data import PIXEL_LIMIT, Account, BadPictureError, LeftOut, read_picture
+from regard.data import PIXEL_LIMIT, Account, BadImageError, LeftOut, read_image
 from regard.data.account import Tally, printable
 from regard.recipes.image_files import image_files, warn_of_unlike
 from regard.recipes.network import Loaded, batch_size_for, load_network
@@ -27,28 +27,28 @@ from regard.training import DeviceName
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a network says of one picture.
+    """The prediction of a network for one image.
 
     Attributes:
-        picture: its file.
-        classes: the most likely classes with their probabilities, the likeliest first; where a picture may have
-            several classes, each probability is that of the class alone.
+        image: path of the image.
+        classes: the most likely classes with their probabilities, the most likely first; if an image may have several
+            classes, the probabilities are independent.
     """
 
-    picture: Path
+    image: Path
     classes: tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Predicted:
-    """What a network says of pictures.
+    """The predictions of a network for images.
 
     Attributes:
-        network: its name with its attention.
-        multi_label: whether a picture may have several classes, or none.
-        predictions: one for each picture that could be read.
-        account: what became of every file.
-        out: the CSV file that they were written to, or None.
+        network: name of the network with its attention.
+        multi_label: True if an image may have several classes, or none.
+        predictions: one for each image that could be read.
+        account: which files were read, and which left out.
+        out: the CSV file that was written, or None.
     """
 
     network: str
@@ -58,12 +58,12 @@ class Predicted:
     out: Path | None = None
 
     def __rich__(self) -> RenderableType:
-        """A row for each picture."""
+        """Returns a table with a row for each image."""
         table = Table(box=None, show_header=False, pad_edge=False)
         for prediction in self.predictions:
             named = (f"{name} {100 * p:.1f} %" for name, p in prediction.classes)
             first, *rest = (Text(text, style="bold" if n == 0 else "") for n, text in enumerate(named))
-            table.add_row(Text(printable(prediction.picture)), first, *rest)
+            table.add_row(Text(printable(prediction.image)), first, *rest)
         parts: list[RenderableType] = [table] if self.predictions else []
         if not self.account.complete:
             parts += [Text(line, style="yellow") for line in ("", *self.account.lines())]
@@ -72,13 +72,13 @@ class Predicted:
         return Group(*parts)
 
     def to_csv(self) -> str:
-        """A row for each picture and class: picture, rank, class, probability."""
+        """Returns a CSV row for each image and class: image, rank, class, probability."""
         text = io.StringIO(newline="")
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(("picture", "rank", "class", "probability"))
+        writer.writerow(("image", "rank", "class", "probability"))
         for prediction in self.predictions:
             for rank, (name, p) in enumerate(prediction.classes, 1):
-                writer.writerow((printable(prediction.picture), rank, name, f"{p:.6f}"))
+                writer.writerow((printable(prediction.image), rank, name, f"{p:.6f}"))
         return text.getvalue()
 
 
@@ -93,41 +93,41 @@ def predict(
     device: DeviceName = "auto",
     threads: int | None = None,
 ) -> Predicted:
-    """Says what is in pictures, with a trained network's own classes and preprocessing.
+    """Predicts the classes of images with a trained network.
 
     Args:
-        images: picture files, and folders whose pictures are all taken.
-        run: the folder of a training run, or a weights file.
-        top: how many classes to name for each picture.
-        on_bad: whether an image that cannot be read is left out and named, or an error.
-        max_pixels: a picture with more pixels is not read.
-        out: a CSV file for the predictions.
-        device: where to compute.
-        threads: processor threads; PyTorch's own choice by default.
+        images: image files, and folders of images.
+        run: folder of a training run, or a weights file.
+        top: number of classes to print for each image.
+        on_bad: leave out images that cannot be read and list them (`skip`), or stop (`fail`).
+        max_pixels: largest number of pixels of an image; larger images are not read.
+        out: CSV file to write the predictions to.
+        device: device to compute on.
+        threads: number of CPU threads; PyTorch's default if not given.
 
     Returns:
-        The most likely classes of each picture.
+        The most likely classes of each image.
 
     Raises:
-        RegardError: there is no such run or picture, or none could be read.
+        RegardError: there is no such run or image, or no image could be read.
     """
     at_least("predict", "top", top, 1)
     one_of("predict", "on_bad", on_bad, ("skip", "fail"))
-    place = training.resolve_device(device)
+    torch_device = training.resolve_device(device)
     training.set_threads(threads)
     files, tally = image_files("predict", images, on_bad)
     loaded = load_network(run)
-    loaded.net.to(place)
+    loaded.net.to(torch_device)
     warn_of_unlike(files, loaded.preprocessing)
     predictions: list[Prediction] = []
     size = batch_size_for(loaded.preprocessing)
     for batch in (files[start : start + size] for start in range(0, len(files), size)):
         read = dict(_read(batch, loaded, on_bad, max_pixels, tally))
         if read:
-            predictions += _predict(loaded.net, read, loaded, top, place)
-    account = tally.settled({"predicted": len(predictions)})
+            predictions += _predict(loaded.net, read, loaded, top, torch_device)
+    account = tally.settle({"predicted": len(predictions)})
     if not predictions:
-        raise DataError(f"predict: no picture of {len(account.bad)} could be read; the first: {account.bad[0]}.")
+        raise DataError(f"predict: no image of {len(account.bad)} could be read; the first: {account.bad[0]}.")
     made = Predicted(
         network=loaded.name,
         multi_label=loaded.multi_label,
@@ -147,17 +147,17 @@ def _read(
     max_pixels: int,
     tally: Tally,
 ) -> Iterator[tuple[Path, Tensor]]:
-    """What the network is to see of each file that can be read; the others go into `tally`."""
+    """Yields the preprocessed image of each file that can be read; the others are added to `tally`."""
     transform = loaded.preprocessing.eval()
     for path in files:
         try:
             known = loaded.preprocessing
-            image = read_picture(path, known.channels, max_pixels=max_pixels, value_range=known.value_range)
+            image = read_image(path, known.channels, max_pixels=max_pixels, value_range=known.value_range)
             yield path, transform(image)
-        except BadPictureError as error:
+        except BadImageError as error:
             if on_bad == "fail":
                 raise
-            tally.left_out.append(LeftOut(printable(path), error.picture.reason if error.picture else str(error)))
+            tally.left_out.append(LeftOut(printable(path), error.image.reason if error.image else str(error)))
 
 
 @torch.no_grad()
@@ -165,7 +165,7 @@ def _predict(
     net: nn.Module, read: dict[Path, Tensor], loaded: Loaded, top: int, device: torch.device
 ) -> Iterator[Prediction]:
     logits = logits_of(net(torch.stack(list(read.values())).to(device))).float().cpu()
-    shares = torch.sigmoid(logits) if loaded.multi_label else torch.softmax(logits, dim=1)
-    best = shares.topk(min(top, len(loaded.classes)), dim=1)
-    for path, values, places in zip(read, best.values.tolist(), best.indices.tolist(), strict=True):
-        yield Prediction(path, tuple((loaded.classes[k], p) for k, p in zip(places, values, strict=True)))
+    probabilities = torch.sigmoid(logits) if loaded.multi_label else torch.softmax(logits, dim=1)
+    best = probabilities.topk(min(top, len(loaded.classes)), dim=1)
+    for path, values, indices in zip(read, best.values.tolist(), best.indices.tolist(), strict=True):
+        yield Prediction(path, tuple((loaded.classes[k], p) for k, p in zip(indices, values, strict=True)))

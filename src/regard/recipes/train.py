@@ -1,4 +1,4 @@
-"""The story of `regard train`: pictures in, a run's folder with a trained network out."""
+"""`regard train`: train a network on images and write it to a run's folder."""
 
 import math
 import os
@@ -20,11 +20,11 @@ from regard.core.hard import Looker
 from regard.core.options import at_least
 from regard.core.run_record import NetworkRecord, RunRecord
 from regard.data import (
-    ArrayPictures,
+    ArrayImages,
     Augment,
-    ClutteredPictures,
+    ClutteredImages,
     Fit,
-    Pictures,
+    Images,
     Preprocessing,
     Reading,
     Source,
@@ -42,9 +42,9 @@ from regard.recipes.run_folder import (
     agree,
     begin,
     check_free,
-    noting_the_end,
     read_facts,
     read_settings,
+    record_end,
     write_facts,
 )
 from regard.recipes.sources import open_with_bar, record_of, report_source, task_of
@@ -81,75 +81,75 @@ def train(
     reading: Reading = Reading(),  # noqa: B008 (frozen)
     recipe: Recipe = Recipe(),  # noqa: B008 (frozen)
 ) -> Trained:
-    """Trains a network on pictures and keeps it with its settings, its classes and its preprocessing.
+    """Trains a network on images and saves it with its settings, classes and preprocessing.
 
-    The run's folder gets settings.yaml (a run file for --config), weights.safetensors, epochs.csv, steps.csv,
-    TensorBoard events and, at the end of every epoch, a checkpoint. Only training and validation pictures are used.
+    Writes settings.yaml (a run file for --config), weights.safetensors, epochs.csv, steps.csv, TensorBoard events and,
+    after every epoch, a checkpoint to the run's folder. Test images are not used.
 
     Args:
-        data: fashion-mini, mnist-mini, folder:PATH, npz:PATH or torchvision:NAME; cluttered: before one puts its images
-            among clutter on a larger canvas, as in cluttered:mnist-mini:size=60,pieces=4.
-        model: a network: resnet8 to resnet110 for small pictures, resnet18 to resnet101 for large ones; ram, which
-            looks through glimpses, with its options after a colon, as in ram:glimpses=6,patch=8; timm:NAME or
+        data: source of the images: fashion-mini, mnist-mini, folder:PATH, npz:PATH or torchvision:NAME; `cluttered:`
+            before one of them puts its images among clutter, as in cluttered:mnist-mini:size=60,pieces=4.
+        model: network to train: resnet8 to resnet110 for small images, resnet18 to resnet101 for large ones; ram, which
+            takes glimpses, with its options after a colon, as in ram:glimpses=6,patch=8; timm:NAME or
             torchvision:NAME.
-        attention: a mechanism, NAME[:option=value,...]; `regard list` shows them.
-        weights: a .safetensors or .pth file to start from; a head of another number of classes, and attention that
-            the file lacks, start anew.
-        out: the run's folder; runs/DATA-MODEL by default.
-        resume: the folder of a run that was stopped: goes on after its last complete epoch, with its own settings,
-            and ends with the weights that it would have had.
-        augment: random changes of the training pictures.
-        size: what the network sees, in pixels, one number for a square or HEIGHTxWIDTH; by default that of the images
-            where all have one size up to 96 pixels, else a square of up to 224.
-        fit: how images of other shapes come to that size: `crop` cuts the middle out, `pad` adds a border, `squeeze`
-            changes their shape.
-        patch: side in pixels of the patches that the network sees of a picture too large for it: attention pooling
-            weighs them, and `regard explain` shows which mattered. The whole picture is brought to `size`, uncropped.
+        attention: mechanism to insert, NAME[:option=value,...]; `regard list` shows all.
+        weights: a .safetensors or .pth file to start from; a head for another number of classes, and attention that
+            the file lacks, are newly initialised.
+        out: folder of the run; runs/DATA-MODEL by default.
+        resume: folder of a run to continue after its last complete epoch, with its own settings; the result is the
+            same as without the interruption.
+        augment: augmentation of the training images.
+        size: input size of the network in pixels, one number for a square or HEIGHTxWIDTH; by default the size of
+            the images if all have the same of up to 96 pixels, else a square of up to 224.
+        fit: how images of another aspect ratio are resized: `crop` cuts out the centre, `pad` adds a border,
+            `squeeze` changes the aspect ratio.
+        patch: divide large images into patches with sides of this many pixels: attention pooling combines their
+            features, and `regard explain` shows their weights. The whole image is resized to `size`, without cropping.
         patch_stride: pixels from patch to patch; less than `patch` makes them overlap.
-        recompute: with patches, compute features again for the gradient instead of keeping them: less memory, more
+        recompute: with patches, recompute features in the backward pass instead of storing them: less memory, more
             time, the same result.
-        balanced: draw every class equally often.
-        seed: of the initial weights, the order, the augmentation and every step.
-        device: where to train.
-        threads: processor threads; PyTorch's own choice by default.
-        workers: processes that read pictures; by default none where the pictures are in memory.
-        reading: how its images are read and divided.
-        recipe: how the network is trained.
+        balanced: sample every class equally often.
+        seed: random seed of the initial weights, the order, the augmentation and every step.
+        device: device to train on.
+        threads: number of CPU threads; PyTorch's default if not given.
+        workers: number of processes that read images; by default none if the images are in memory.
+        reading: how the images are read and split.
+        recipe: settings of the training.
 
     Returns:
-        The run's folder, and how good the network is on the validation pictures.
+        The run's folder and the scores of the network on the validation images.
 
     Raises:
-        RegardError: what is asked for cannot be had; the text says what to do.
+        RegardError: an option or a file cannot be used; the message says what to do.
     """
     asked = Settings(
         data=data or "", model=model, attention=attention, weights=weights, augment=augment, size=size, fit=fit,
         balanced=balanced, patch=patch, patch_stride=patch_stride, seed=seed, reading=reading, recipe=recipe,
     )  # fmt: skip
-    settings, folder = _begun(asked, resume, out) if resume else (asked, _new(asked, out))
+    settings, folder = _open_run(asked, resume, out) if resume else (asked, _new_folder(asked, out))
     facts = read_facts(folder)
     if resume and facts.get("result") and _is_whole(folder):
-        say(f"{folder} was finished already.")
+        say(f"{folder} is already finished.")
         return Trained.from_json(facts["result"], folder)
     if resume and not facts.get("result") and not facts.get("ended"):
-        say(f"{folder} was ended from outside; it goes on after its last complete epoch.")
-    place = training.resolve_device(device)
+        say(f"{folder} was stopped from outside; it continues after its last complete epoch.")
+    torch_device = training.resolve_device(device)
     training.set_threads(threads)
-    check_precision(settings.recipe.precision, place)
+    check_precision(settings.recipe.precision, torch_device)
     job = _prepare(settings, folder, resumed=bool(resume), recompute=recompute)
     if not resume:
         begin(folder, settings, _facts(job))
     elif ((facts.get("run") or {}).get("data") or {}).get("fingerprint") != job.source.fingerprint:
-        raise RunError(f"{folder} cannot be resumed, as {settings.data} holds other pictures now: begin a new run.")
-    with noting_the_end(folder):
-        done = _fit(job, folder, place, _readers(job.source, workers), resume=bool(resume))
-        trained = _score(job, folder, place, done)
+        raise RunError(f"{folder} cannot be resumed, as {settings.data} contains other images now: start a new run.")
+    with record_end(folder):
+        done = _fit(job, folder, torch_device, _num_workers(job.source, workers), resume=bool(resume))
+        trained = _score(job, folder, torch_device, done)
     write_facts(folder, _facts(job) | {"result": trained.to_json()})
     return trained
 
 
 def _is_whole(folder: Path) -> bool:
-    """Whether a finished run still has its weights; where it has none they can be had again from its last checkpoint.
+    """Returns True if a finished run still has its weights; False if only its last checkpoint can restore them.
 
     Raises:
         RunError: the weights are gone or damaged, and so is the checkpoint.
@@ -158,10 +158,10 @@ def _is_whole(folder: Path) -> bool:
     if fault is None:
         return True
     if (lost := file_fault(folder / CHECKPOINT)) is None:
-        say(f"{fault} They are written again from the last checkpoint.", style="yellow")
+        say(f"{fault} They are restored from the last checkpoint.", style="yellow")
         return False
     raise RunError(
-        f"{folder} was finished, but its weights are lost: {fault} {lost} Train anew: regard train --config "
+        f"{folder} was finished, but its weights are lost: {fault} {lost} Train again: regard train --config "
         f"{folder / SETTINGS} --out ANOTHER_FOLDER."
     )
 
@@ -181,9 +181,9 @@ def _network(settings: Settings) -> NetworkRecord:
     return NetworkRecord(name=settings.model, options={"attention": settings.attention, **named})
 
 
-def _new(asked: Settings, out: str | None) -> Path:
+def _new_folder(asked: Settings, out: str | None) -> Path:
     if not asked.data:
-        raise OptionError("train: name the pictures, for example --data fashion-mini or --data folder:PATH.")
+        raise OptionError("train: name the images, for example --data fashion-mini or --data folder:PATH.")
     patches = f"-patch{asked.patch}" if asked.patch else ""
     name = f"{asked.data}-{asked.attention or ''}-{asked.model}{patches}" + (f"-seed{asked.seed}" if asked.seed else "")
     named = Path("runs") / re.sub(r"[^A-Za-z0-9_.=]+", "-", name).strip("-")
@@ -192,26 +192,26 @@ def _new(asked: Settings, out: str | None) -> Path:
     return folder
 
 
-def _begun(asked: Settings, resume: str, out: str | None) -> tuple[Settings, Path]:
+def _open_run(asked: Settings, resume: str, out: str | None) -> tuple[Settings, Path]:
     folder = Path(resume).expanduser()
     if out is not None and Path(out).expanduser() != folder:
-        raise OptionError(f"train: --resume {resume} goes on in that folder: leave out --out {out}.")
+        raise OptionError(f"train: --resume {resume} continues in that folder: leave out --out {out}.")
     saved = read_settings(folder)
     agree(folder, saved, asked)
     return saved, folder
 
 
 def _prepare(settings: Settings, folder: Path, *, resumed: bool, recompute: bool) -> _Job:
-    """Opens the pictures and builds the network as it was, or is to be, when the run began."""
-    if not resumed:  # a wrong name is told now, not after every picture of a large folder has been looked at
+    """Opens the images and builds the network with the state that it has at the start of the run."""
+    if not resumed:  # report a wrong name before all images of a large folder are checked
         network = _network(settings)
         models.create(network.name, **network.options, num_classes=2, seed=settings.seed, recompute=recompute)
     state = None
     if settings.weights and not (resumed and (folder / CHECKPOINT).exists()):
         state = read_state(Path(settings.weights).expanduser())
-    source = _open(settings)
+    source = _open_source(settings)
     preprocessing = preprocessing_for(source, settings.size, fit=settings.fit, channels=_channels(state))
-    # What a patch shows may stand at the edge, which a crop would cut off.
+    # The decisive patch may be at the edge, which a crop would remove.
     if settings.patch is not None and settings.fit == "crop":
         preprocessing = replace(preprocessing, resize="exact")
     for warning in fit_warnings(source, preprocessing):
@@ -225,42 +225,40 @@ def _prepare(settings: Settings, folder: Path, *, resumed: bool, recompute: bool
     job = _Job(settings, source, record, preprocessing, net)
     height, width = preprocessing.size
     patches = f" in {math.prod(net.grid(height, width))} patches" if isinstance(net, models.BagOfPatches) else ""
-    say(
-        f"{record.network}: {models.describe(net).parameters:,} parameters; it sees {height} x {width} pixels{patches}."
-    )
+    say(f"{record.network}: {models.describe(net).parameters:,} parameters; input {height} x {width} pixels{patches}.")
     return job
 
 
-def _open(settings: Settings) -> Source:
+def _open_source(settings: Settings) -> Source:
     source = open_with_bar(settings.data, settings.reading)
-    counts = {split: f"{len(pictures):,}" for split, pictures in source.splits.items()}
+    counts = {split: f"{len(images):,}" for split, images in source.splits.items()}
     say(
         f"{source.name}: {len(source.classes)} classes; {counts['train']} training, {counts['val']} validation and "
-        f"{counts['test']} test pictures."
+        f"{counts['test']} test images."
     )
     report_source(source)
     return source
 
 
 def _channels(state: Mapping[str, Tensor] | None) -> int | None:
-    """The channels of the pictures that trained weights were made for, where they tell."""
+    """Returns the channels of the images that weights were trained for, if they show it."""
     kernels = [tensor.shape[1] for tensor in (state or {}).values() if tensor.ndim == 4]
     return kernels[0] if kernels and kernels[0] in (1, 3) else None
 
 
-def _readers(source: Source, workers: int | None) -> int:
+def _num_workers(source: Source, workers: int | None) -> int:
     if workers is not None:
         return at_least("train", "workers", workers, 0)
-    in_memory = isinstance(source.splits["train"], ArrayPictures | ClutteredPictures)
+    in_memory = isinstance(source.splits["train"], ArrayImages | ClutteredImages)
     return 0 if in_memory else min(_MOST_WORKERS, os.cpu_count() or 1)
 
 
 def _facts(job: _Job) -> dict[str, Any]:
-    """What is known of the run besides its settings."""
+    """Returns the contents of `run.json`: all that is recorded of the run besides its settings."""
     source = job.source
     return {
         "run": job.record.to_json(),
-        "pictures": {split: len(pictures) for split, pictures in source.splits.items()},
+        "images": {split: len(images) for split, images in source.splits.items()},
         "account": source.account.to_json(),
         "warnings": list(source.warnings),
         "versions": versions(),
@@ -272,8 +270,8 @@ def _fit(job: _Job, folder: Path, device: torch.device, workers: int, *, resume:
     settings, recipe = job.settings, job.settings.recipe
     train, val = job.source.splits["train"], job.source.splits["val"]
     drawn = False
-    if isinstance(train, ClutteredPictures) and device.type == "cuda":
-        train, workers, drawn = train.on(device), 0, True
+    if isinstance(train, ClutteredImages) and device.type == "cuda":
+        train, workers, drawn = train.to_device(device), 0, True
     batches = loader(
         train,
         job.preprocessing,
@@ -283,7 +281,7 @@ def _fit(job: _Job, folder: Path, device: torch.device, workers: int, *, resume:
         shuffle=True,
         balanced=settings.balanced,
         workers=workers,
-        # A normalisation cannot learn from a single picture of one pixel, which small pictures are in deep layers.
+        # A normalisation cannot be trained on a single value, which a small image is in deep layers.
         drop_last=len(train) % recipe.batch_size == 1 < len(train),
         pin_memory=device.type == "cuda" and not drawn,
     )
@@ -294,7 +292,7 @@ def _fit(job: _Job, folder: Path, device: torch.device, workers: int, *, resume:
             recipe,
             task_of(job.source, recipe, train.labels, looks=isinstance(job.net, Looker)),
             batches,
-            _judging(job, val),
+            _evaluation_loader(job, val),
             folder=folder,
             seed=settings.seed,
             device=device,
@@ -302,22 +300,22 @@ def _fit(job: _Job, folder: Path, device: torch.device, workers: int, *, resume:
             run=job.record,
         )
     except KeyboardInterrupt as stopped:
-        raise KeyboardInterrupt(f"{stopped} Go on with: regard train --resume {folder}") from stopped
+        raise KeyboardInterrupt(f"{stopped} Continue with: regard train --resume {folder}") from stopped
 
 
-def _judging(job: _Job, pictures: Pictures) -> DataLoader[ImageBatch]:
-    return loader(pictures, job.preprocessing, batch_size=batch_size_for(job.preprocessing))
+def _evaluation_loader(job: _Job, images: Images) -> DataLoader[ImageBatch]:
+    return loader(images, job.preprocessing, batch_size=batch_size_for(job.preprocessing))
 
 
 def _score(job: _Job, folder: Path, device: torch.device, fit: "training.Fit") -> Trained:
     task = task_of(job.source, looks=isinstance(job.net, Looker))
-    found = training.evaluate(job.net, _judging(job, job.source.splits["val"]), task, device=device)
+    found = training.evaluate(job.net, _evaluation_loader(job, job.source.splits["val"]), task, device=device)
     return Trained(
         path=folder,
         network=str(job.record.network),
         epochs=fit.epochs,
         kept_epoch=fit.kept_epoch,
         seconds=fit.seconds,
-        pictures=found.n,
+        images=found.n,
         scores=found.scores,
     )

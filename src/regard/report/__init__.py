@@ -1,8 +1,8 @@
 """From records to a page: the schema of results, their statistics, figures and one self-contained report."""
 
 from regard.report.files import read_results, write_results
+from regard.report.gallery import ActiveChannels, ArmOverlay, GalleryImage, Prediction
 from regard.report.overlays import Overlay, overlay, png
-from regard.report.pictures import ActiveChannels, ArmOverlay, Picture, Prediction
 from regard.report.results import (
     SCHEMA,
     AblationRow,
@@ -30,13 +30,13 @@ __all__ = [
     "Choice",
     "Comparison",
     "Data",
+    "GalleryImage",
     "GateProfile",
     "Interval",
     "LeftOut",
     "Memory",
     "Outcome",
     "Overlay",
-    "Picture",
     "Prediction",
     "Results",
     "Settings",

@@ -1,4 +1,4 @@
-"""Pictures small enough to stand inside the page, as data URIs."""
+"""Images small enough to embed in the page, as data URIs."""
 
 import base64
 import io
@@ -8,32 +8,32 @@ SIDES = (224, 160, 112, 80, 56)
 BUDGET = 4_000_000
 
 
-def thumbnails(pictures: Iterable[bytes], budget: int = BUDGET) -> dict[bytes, str]:
-    """Every picture as a data URI, all of them together within `budget` letters where the smallest side allows.
+def thumbnails(images: Iterable[bytes], budget: int = BUDGET) -> dict[bytes, str]:
+    """Encodes every image as a data URI, within `budget` letters in total if the smallest side allows.
 
     Args:
-        pictures: encoded images; the page repeats some, and each repetition counts.
+        images: encoded images; the page repeats some, and each repetition counts.
         budget: letters for all data URIs.
 
     Returns:
-        The URI of each distinct picture. All are made with the same largest side, the largest that fits.
+        The URI of each distinct image. All are made with the same largest side, the largest that fits.
     """
-    wanted = list(pictures)
+    wanted = list(images)
     distinct = set(wanted)
     made: dict[bytes, str] = {}
     for side in SIDES:
-        made = {picture: _uri(picture, side) for picture in distinct}
-        if sum(len(made[picture]) for picture in wanted) <= budget:
+        made = {image: _uri(image, side) for image in distinct}
+        if sum(len(made[image]) for image in wanted) <= budget:
             break
     return made
 
 
-def _uri(picture: bytes, side: int) -> str:
-    """The shorter of PNG and JPEG, at most `side` pixels wide and high; never enlarged."""
+def _uri(encoded: bytes, side: int) -> str:
+    """The shorter of PNG and JPEG, at most `side` pixels wide and high; never enlarge."""
     from PIL import Image
 
-    with Image.open(io.BytesIO(picture)) as image:
-        small = image.convert("RGB")
+    with Image.open(io.BytesIO(encoded)) as opened:
+        small = opened.convert("RGB")
         if max(small.size) > side:
             small.thumbnail((side, side), Image.Resampling.LANCZOS)
         choices = []

@@ -1,4 +1,4 @@
-"""What a check says: passed, failed with a sentence, or skipped with the reason; and all of it in one report."""
+"""Outcomes of checks: passed, failed with a sentence, or skipped with the reason; and a report of them."""
 
 import re
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ class ConformanceError(RegardError, AssertionError):
 
 
 class CheckFailedError(Exception):
-    """Raised by a check: the sentence says what was seen and what should have been."""
+    """Raised by a check: the sentence gives the result and the expectation."""
 
 
 class CheckSkippedError(Exception):
@@ -27,7 +27,7 @@ class CheckSkippedError(Exception):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one check said.
+    """The outcome of one check.
 
     Attributes:
         name: the check's name in `CHECKS`.
@@ -45,7 +45,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Report:
-    """What all checks said of one module; `report["export"]` is the outcome of one.
+    """The outcomes of all checks of one module; `report["export"]` is one of them.
 
     Attributes:
         subject: the module's name.
@@ -66,7 +66,7 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Whether no check failed."""
+        """Returns whether no check failed."""
         return not self.failures
 
     @property
@@ -123,7 +123,7 @@ def _one_line(error: BaseException) -> str:
 
 @contextmanager
 def during(what: str) -> Iterator[None]:
-    """Turns any error inside into a failure of the check that says during `what` it happened."""
+    """Turns any error inside into a failure of the check, with `what` in its sentence."""
     try:
         yield
     except (CheckFailedError, CheckSkippedError):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from regard.core.errors import OptionError
 from regard.core.returns import Attended
-from regard.core.seeding import seeded
+from regard.core.seeding import use_seed
 from regard.core.temporal import Temporal
 from regard.testing.outcomes import brief
 
@@ -61,7 +61,7 @@ class SequentialSubject:
     def module(self, *, training: bool = False, dtype: torch.dtype = torch.float64, draw: int = 0) -> Temporal:
         """A module as training might have left it: nothing is still 0."""
         module = self.make(draw)
-        with seeded("regard.testing", "stir", draw), torch.no_grad():
+        with use_seed("regard.testing", "stir", draw), torch.no_grad():
             for parameter in module.parameters():
                 fan_in = parameter[0].numel() if parameter.ndim > 1 else 1
                 parameter.add_(torch.randn_like(parameter), alpha=1 / math.sqrt(fan_in))
@@ -79,7 +79,7 @@ class SequentialSubject:
     def given(self, *, queries: int = 4, rows: bool = False, draw: int = 0) -> Given:
         """A batch of mixed lengths in float64; with `rows` each query has a mask of its own."""
         longest = max(LENGTHS)
-        with seeded("regard.testing", "sequences", draw):
+        with use_seed("regard.testing", "sequences", draw):
             query = torch.randn(len(LENGTHS), queries, self.query_size, dtype=torch.float64)
             keys = torch.randn(len(LENGTHS), longest, self.key_size, dtype=torch.float64)
             values = torch.randn(len(LENGTHS), longest, 3, dtype=torch.float64)
@@ -110,7 +110,7 @@ def sequential_subject(
     sizes = (5 if query_size is None else query_size, 4 if key_size is None else key_size)
 
     def make(draw: int) -> Temporal:
-        with seeded("regard.testing", "build", draw):
+        with use_seed("regard.testing", "build", draw):
             return mechanism(*sizes)
 
     try:
@@ -144,7 +144,7 @@ def run_gradients(module: Temporal, given: Given, *, rows: slice = slice(None)) 
 
     `rows` says which rows of the projection are meant, where the batch is a part of another.
     """
-    with seeded("regard.testing", "upstream"):
+    with use_seed("regard.testing", "upstream"):
         size = (len(LENGTHS), given.query.shape[1])
         to_context = torch.randn(*size, given.values.shape[2], dtype=torch.float64)[rows]
         to_weights = torch.randn(*size, max(LENGTHS), dtype=torch.float64)[rows, :, : given.keys.shape[1]]

@@ -7,7 +7,7 @@ from types import MappingProxyType
 import torch
 
 from regard.core.errors import OptionError, unknown_name
-from regard.core.seeding import seeded
+from regard.core.seeding import use_seed
 from regard.testing.checks import masks, step_graphs, steps
 from regard.testing.outcomes import CheckFailedError, CheckSkippedError, Outcome, Report, brief
 from regard.testing.sequential import Sequential, SequentialSubject, sequential_subject
@@ -77,7 +77,7 @@ def check_temporal(
             raise unknown_name("check", name, TEMPORAL_CHECKS)
     if not asked:
         raise OptionError(f"check_temporal: checks is empty; name some of {', '.join(TEMPORAL_CHECKS)}.")
-    with warnings.catch_warnings(), seeded("regard.testing"), torch.enable_grad():
+    with warnings.catch_warnings(), use_seed("regard.testing"), torch.enable_grad():
         warnings.simplefilter("ignore")
         subject = sequential_subject(mechanism, query_size=query_size, key_size=key_size)
         report = Report(subject.name, tuple(_outcome(name, subject) for name in TEMPORAL_CHECKS if name in asked))

@@ -1,4 +1,4 @@
-"""How good answers are, where a class without pictures has no number instead of a NaN."""
+"""How good answers are, where a class without images has no number instead of a NaN."""
 
 import warnings
 from dataclasses import dataclass
@@ -16,12 +16,12 @@ Number = float | None
 
 @dataclass(frozen=True)
 class Bin:
-    """The pictures that the network was about so sure of: how sure on average, and how often right.
+    """The images that the network was about so sure of: how sure on average, and how often right.
 
     Attributes:
         low: the least confidence of the bin (excluded, but for 0).
         high: the greatest (included).
-        count: pictures in the bin.
+        count: images in the bin.
         confidence: their mean confidence; None in an empty bin.
         accuracy: the share of them that is right; None in an empty bin.
     """
@@ -34,12 +34,12 @@ class Bin:
 
 
 def confusion(predictions: Tensor, labels: Tensor, classes: int) -> Tensor:
-    """(k, k) how many pictures of each class (row) were taken for each class (column)."""
+    """(k, k) how many images of each class (row) were taken for each class (column)."""
     return multiclass_confusion_matrix(predictions, labels, num_classes=classes, validate_args=False)
 
 
 def recalls(matrix: Tensor) -> tuple[Number, ...]:
-    """The share of each class's pictures that a confusion matrix says are right; None for a class without pictures.
+    """The share of each class's images that a confusion matrix says are right; None for a class without images.
 
     Example:
         >>> recalls(torch.tensor([[3, 1, 0], [0, 2, 0], [0, 0, 0]]))
@@ -75,16 +75,16 @@ def reliability(confidence: Tensor, right: Tensor, bins: int = 15) -> tuple[Bin,
 
 
 def calibration_error(bins: tuple[Bin, ...]) -> float:
-    """The expected calibration error: the mean over pictures of their bin's |confidence - accuracy|."""
-    pictures = sum(b.count for b in bins)
+    """The expected calibration error: the mean over images of their bin's |confidence - accuracy|."""
+    images = sum(b.count for b in bins)
     gaps = (
         b.count * abs(b.confidence - b.accuracy) for b in bins if b.confidence is not None and b.accuracy is not None
     )
-    return sum(gaps) / pictures if pictures else 0.0
+    return sum(gaps) / images if images else 0.0
 
 
 def average_precisions(scores: Tensor, labels: Tensor) -> tuple[Number, ...]:
-    """The average precision of each class, scores and labels (n, k); None for a class that no picture has."""
+    """The average precision of each class, scores and labels (n, k); None for a class that no image has."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = multilabel_average_precision(scores, labels.long(), num_labels=labels.shape[1], average="none")
@@ -92,7 +92,7 @@ def average_precisions(scores: Tensor, labels: Tensor) -> tuple[Number, ...]:
 
 
 def f1_scores(decisions: Tensor, labels: Tensor) -> tuple[Number, ...]:
-    """The F1 score of each class, decisions and labels (n, k) of 0 and 1; None for a class that no picture has."""
+    """The F1 score of each class, decisions and labels (n, k) of 0 and 1; None for a class that no image has."""
     found = multilabel_f1_score(decisions.long(), labels.long(), num_labels=labels.shape[1], average="none")
     return _present(found, labels)
 
@@ -109,6 +109,6 @@ def mean(numbers: tuple[Number, ...]) -> float:
 
 
 def _present(values: Tensor, labels: Tensor) -> tuple[Number, ...]:
-    """The values of the classes that some picture has."""
+    """The values of the classes that some image has."""
     having = labels.long().sum(0).tolist()
     return tuple(value if n else None for value, n in zip(values.tolist(), having, strict=True))

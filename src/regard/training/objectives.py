@@ -1,4 +1,4 @@
-"""What training makes small: cross-entropy over classes, or binary cross-entropy over labels, and mixed pictures."""
+"""What training makes small: cross-entropy over classes, or binary cross-entropy over labels, and mixed images."""
 
 import torch
 from torch import Tensor, nn
@@ -50,13 +50,13 @@ def balanced_weights(labels: Tensor, classes: int, *, multi_label: bool = False)
     """Class weights that make every class count the same, however rare it is.
 
     Args:
-        labels: (n,) class numbers of all training pictures, or (n, k) of 0 and 1 with `multi_label`.
+        labels: (n,) class numbers of all training images, or (n, k) of 0 and 1 with `multi_label`.
         classes: k.
         multi_label: as in `Objective`.
 
     Returns:
-        (k,) n / (k n_class), so that the mean weight of a picture is 1; with `multi_label` the number of pictures
-        without the label for each one with it. A class without pictures has weight 1.
+        (k,) n / (k n_class), so that the mean weight of an image is 1; with `multi_label` the number of images
+        without the label for each one with it. A class without images has weight 1.
 
     Example:
         >>> balanced_weights(torch.tensor([0, 0, 0, 1]), 2)
@@ -84,7 +84,7 @@ def mixing(recipe: Recipe, classes: int, *, multi_label: bool = False) -> nn.Mod
 
 
 def objective(recipe: Recipe, classes: int, *, multi_label: bool = False, labels: Tensor | None = None) -> Objective:
-    """The recipe's objective; `labels` of all training pictures are needed with `class_weights="balanced"`."""
+    """The recipe's objective; `labels` of all training images are needed with `class_weights="balanced"`."""
     weights = None
     if recipe.class_weights == "balanced":
         if labels is None:

@@ -16,13 +16,13 @@ FOUR = {"top4": [(0, 0), (0, 1), (6, 0), (0, 5)], "bot4": [(6, 6), (1, 4), (3, 4
 """The first frequencies of two of the authors' lists."""
 
 
-def cosine(frequency, place, size):
-    """A basis function of the discrete cosine transform, of length 1 over its places."""
-    wave = math.cos(math.pi * frequency * (place + 0.5) / size)
+def cosine(frequency, index, size):
+    """A basis function of the discrete cosine transform, of length 1 over its positions."""
+    wave = math.cos(math.pi * frequency * (index + 0.5) / size)
     return wave * math.sqrt((1 if frequency == 0 else 2) / size)
 
 
-def averaged(x, size):
+def average(x, size):
     """Adaptive average pooling, cell by cell."""
     y = np.empty((*x.shape[:2], size, size))
     edges = [[(i * n // size, -(-(i + 1) * n // size)) for i in range(size)] for n in x.shape[2:]]
@@ -33,7 +33,7 @@ def averaged(x, size):
 
 def formula(x, p, pairs, size=None):
     """Each channel's coefficient for the frequency of its share of the channels, then the gate of `se`."""
-    given = x if size is None else averaged(x, size)
+    given = x if size is None else average(x, size)
     h, w = given.shape[2:]
     z = np.zeros(x.shape[:2])
     for c in range(x.shape[1]):
@@ -90,14 +90,14 @@ def test_the_authors_layer_agrees_with_its_gradient(size, fixed):
     torch.testing.assert_close(ours.grad, other.grad, rtol=1e-10, atol=1e-11)
 
 
-def test_weights_of_the_authors_code_go_there_and_back_without_their_constants():
+def test_the_authors_weights_round_trip_without_constants():
     module, other = drawn(FCA(8, reduction=2, frequencies="top4")), FCA(8, reduction=2, frequencies="top4").double()
     state = MultiSpectral(8, 7, FOUR["top4"], 2).double().state_dict() | export_weights(module, "official")
     assert "dct_layer.weight" in state.keys() - export_weights(module, "official").keys()
     import_weights(other, state, "official")
     for wrong in ({"frequencies": "low4"}, {"size": 14}):
         with pytest.raises(
-            CheckpointError, match=r"'dct_layer.weight' of the weights.* is not what the module computes"
+            CheckpointError, match=r"'dct_layer.weight' of the weights.* differs from what the module computes"
         ):
             import_weights(FCA(8, **({"reduction": 2, "frequencies": "top4"} | wrong)), state, "official")
     x = features(2, 8, 7, 7)
@@ -134,7 +134,7 @@ def test_a_case_computed_by_hand():
     assert y.flatten().tolist() == pytest.approx([gate, 3 * gate, 1.0, 0.5])
 
 
-def test_each_list_has_32_frequencies_of_a_grid_of_7_and_none_twice():
+def test_each_list_has_32_different_frequencies():
     for order in ORDERS.values():
         pairs = order.split()
         assert len(set(pairs)) == len(pairs) == 32

@@ -16,8 +16,8 @@ from tests.attention.twins import assert_twins
 
 def group_normalise(z, groups, weight, bias):
     y = np.empty_like(z)
-    for n, picture in enumerate(z):
-        parts = [(part - part.mean()) / np.sqrt(part.var() + 1e-5) for part in np.split(picture, groups)]
+    for n, image in enumerate(z):
+        parts = [(part - part.mean()) / np.sqrt(part.var() + 1e-5) for part in np.split(image, groups)]
         y[n] = weight[:, None] * np.concatenate(parts) + bias[:, None]
     return y
 
@@ -88,7 +88,7 @@ def test_each_map_lies_along_its_axis():
     for tap in taps(module).values():
         tap.sink = seen.append
     y = module(x)
-    assert [tuple(map.shape) for map in seen] == [(2, 6, 3, 1), (2, 6, 1, 4)]
+    assert [tuple(values.shape) for values in seen] == [(2, 6, 3, 1), (2, 6, 1, 4)]
     torch.testing.assert_close(y, x * seen[0] * seen[1], rtol=1e-12, atol=0)
 
 

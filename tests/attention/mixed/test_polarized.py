@@ -38,7 +38,7 @@ def channel_map(x, p):
 
 
 def spatial_map(x, p, arrangement, form):
-    """(1, n): each position's fit to the means of the picture."""
+    """(1, n): each position's fit to the means of the image."""
     mean, key = project(p, "query", x).mean(1, keepdims=True), project(p, "key", x)
     if form == "paper":
         return sigmoid(softmax(mean, 0).T @ key)
@@ -47,14 +47,14 @@ def spatial_map(x, p, arrangement, form):
 
 def formula(x, p, arrangement, form):
     y = []
-    for picture in x:
-        flat = picture.reshape(len(picture), -1)
+    for image in x:
+        flat = image.reshape(len(image), -1)
         if arrangement == "parallel":
             z = flat * channel_map(flat, p) + flat * spatial_map(flat, p, arrangement, form)
         else:
             z = flat * channel_map(flat, p)
             z = z * spatial_map(z, p, arrangement, form)
-        y.append(z.reshape(picture.shape))
+        y.append(z.reshape(image.shape))
     return np.stack(y)
 
 
@@ -106,12 +106,12 @@ def test_weights_of_the_authors_code_come_and_go(arrangement):
 
 
 @pytest.mark.parametrize("options", FORMS)
-def test_the_maps_are_neutral_where_together_they_change_nothing(options):
+def test_the_neutral_maps_together_change_nothing(options):
     module, x, seen = drawn(Polarized(6, **options)), features(2, 6, 5, 4), {}
     for name in ("reading", "gate", "spatial"):
-        getattr(module, name).sink = lambda map, name=name: seen.update({name: map})
+        getattr(module, name).sink = lambda values, name=name: seen.update({name: values})
     y = module(x)
-    assert {n: tuple(map.shape) for n, map in seen.items()} == {
+    assert {n: tuple(values.shape) for n, values in seen.items()} == {
         **{"reading": (2, 1, 5, 4), "gate": (2, 6, 1, 1), "spatial": (2, 1, 5, 4)}
     }
     torch.testing.assert_close(seen["reading"].sum((2, 3)), torch.ones(2, 1, dtype=torch.float64))

@@ -12,8 +12,8 @@ from tests.attention.drawn import arrays, assert_equal, count, drawn, features
 from tests.attention.formulas import convolve, sigmoid, softmax
 
 
-def normalised(x, weight, bias):
-    """(c, ...) over the deviation of all its values."""
+def normalise(x, weight, bias):
+    """(c, ...) over the standard deviation of all its values."""
     ones = (1,) * (x.ndim - 1)
     y = (x - x.mean()) / np.sqrt(x.var() + 1e-5)
     return y * weight.reshape(-1, *ones) + bias.reshape(-1, *ones)
@@ -26,7 +26,7 @@ def strip_map(means, p, axis, sizes):
         part = slice(start, start + size)
         weight, bias = p[f"strip_convs.{i}.weight"], p[f"strip_convs.{i}.bias"]
         z = convolve(means[None, part], weight, bias, padding=weight.shape[-1] // 2, groups=size)[0]
-        z = normalised(z, p[f"strip_norms.{axis}.weight"][part], p[f"strip_norms.{axis}.bias"][part])
+        z = normalise(z, p[f"strip_norms.{axis}.weight"][part], p[f"strip_norms.{axis}.bias"][part])
         maps.append(sigmoid(z))
         start += size
     return np.concatenate(maps)
@@ -39,16 +39,16 @@ def windows(x, window):
 
 
 def formula(x, p, sizes, heads=1, window=7):
-    """The paper's two halves, picture by picture."""
+    """The paper's two halves, image by image."""
     y = []
-    for picture in x:
-        u = picture.copy()
+    for image in x:
+        u = image.copy()
         for axis in range(x.ndim - 2):
-            means = picture.mean(tuple(a + 1 for a in range(x.ndim - 2) if a != axis))
-            shape = [len(picture)] + [1] * (x.ndim - 2)
-            shape[axis + 1] = picture.shape[axis + 1]
+            means = image.mean(tuple(a + 1 for a in range(x.ndim - 2) if a != axis))
+            shape = [len(image)] + [1] * (x.ndim - 2)
+            shape[axis + 1] = image.shape[axis + 1]
             u = u * strip_map(means, p, axis, sizes).reshape(shape)
-        z = normalised(windows(u, window), p["norm.weight"], p["norm.bias"])
+        z = normalise(windows(u, window), p["norm.weight"], p["norm.bias"])
         q, k, v = (z * p[f"{name}.weight"].reshape(-1, 1) for name in ("query", "key", "value"))
         gates, d = [], len(z) // heads
         for h in range(heads):
@@ -112,7 +112,7 @@ def test_a_case_computed_by_hand():
 
 
 def test_counts_by_hand():
-    # Strips of 3, 5, 7 and 9 places with a bias, two norms of the strips, one norm, and q, k, v.
+    # Strips of 3, 5, 7 and 9 positions with a bias, two norms of the strips, one norm, and q, k, v.
     assert count(SCSA(64)) == 64 + 16 * (3 + 5 + 7 + 9) + 2 * 2 * 64 + 2 * 64 + 3 * 64
 
 
@@ -129,9 +129,9 @@ def test_weights_of_the_authors_code_come_and_go():
 def test_the_maps_have_their_shapes_and_are_applied():
     module, x, seen = drawn(SCSA(8, heads=2)), features(2, 8, 9, 7), {}
     for name, tap in {"h": module.strips[0], "w": module.strips[1], "a": module.affinity, "g": module.gate}.items():
-        tap.sink = lambda map, name=name: seen.update({name: map})
+        tap.sink = lambda values, name=name: seen.update({name: values})
     y = module(x)
-    assert {n: tuple(map.shape) for n, map in seen.items()} == {
+    assert {n: tuple(values.shape) for n, values in seen.items()} == {
         **{"h": (2, 8, 9, 1), "w": (2, 8, 1, 7), "a": (2, 2, 4, 4), "g": (2, 8, 1, 1)}
     }
     torch.testing.assert_close(seen["a"].sum(-1), torch.ones(2, 2, 4, dtype=torch.float64))

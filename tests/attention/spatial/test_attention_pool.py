@@ -13,13 +13,13 @@ from tests.attention.twins import assert_twins
 
 
 def formula(x, p, form, heads):
-    """One query's mean of the values, in a loop over pictures, heads and tokens."""
+    """One query's mean of the values, in a loop over images, heads and tokens."""
     y = []
-    for picture in x:
-        tokens = list(picture.reshape(len(picture), -1).T)
+    for image in x:
+        tokens = list(image.reshape(len(image), -1).T)
         tokens = [np.mean(tokens, 0), *tokens] if form == "mean" else tokens
         if "position" in p:
-            tokens = [token + place for token, place in zip(tokens, p["position"], strict=True)]
+            tokens = [token + row for token, row in zip(tokens, p["position"], strict=True)]
 
         def layer(name, token):
             return (p[f"{name}.weight"] @ token + p[f"{name}.bias"]).reshape(heads, -1)
@@ -78,7 +78,7 @@ def test_timms_form_of_clips_head_agrees(width):
     theirs = AttentionPool2d(16, out_features=width, feat_size=(5, 3), num_heads=4, qkv_separate=True).double()
     renamed = {"q_proj": "q", "k_proj": "k", "v_proj": "v", "c_proj": "proj", "positional_embedding": "pos_embed"}
     official = export_weights(module, "official")
-    theirs.load_state_dict({_renamed(name, renamed): values for name, values in official.items()})
+    theirs.load_state_dict({_rename(name, renamed): values for name, values in official.items()})
     results = []
     for net in (module, theirs):
         z = x.clone().requires_grad_()
@@ -92,7 +92,7 @@ def test_timms_form_of_clips_head_agrees(width):
     assert torch.equal(other(x), module(x))
 
 
-def _renamed(name, names):
+def _rename(name, names):
     first, dot, rest = name.partition(".")
     return f"{names[first]}{dot}{rest}"
 
@@ -108,15 +108,15 @@ def test_the_count_of_the_published_head():
 
 def test_places_are_resampled_for_other_sizes():
     module, x = drawn(AttentionPool(6, size=(2, 2))), features(1, 6, 4, 6)
-    places = module._places((4, 6))
+    embedding = module._embedding((4, 6))
     wanted = functional.interpolate(module.position[1:].t().reshape(1, 6, 2, 2), (4, 6), mode="bilinear")
-    torch.testing.assert_close(places[1:], wanted.reshape(6, 24).t())
-    assert torch.equal(places[0], module.position[0])
+    torch.testing.assert_close(embedding[1:], wanted.reshape(6, 24).t())
+    assert torch.equal(embedding[0], module.position[0])
     assert module(x).shape == (1, 6)
 
 
 @pytest.mark.parametrize("form", ["mean", "query"])
-def test_a_uniform_map_gives_the_mean_of_the_values(form):
+def test_a_uniform_map_gives_the_mean(form):
     module, x, seen = drawn(AttentionPool(8, form=form, heads=2)), features(2, 8, 3, 4), []
     module.map.sink = seen.append
     module(x)

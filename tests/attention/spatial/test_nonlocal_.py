@@ -18,7 +18,7 @@ from tests.attention.twins import assert_twins
 FORMS = ("embedded", "gaussian", "dot", "concatenation")
 
 
-def halved(x):
+def halve(x):
     """The maximum of windows of two along the last two axes (one in sound); the last window may hold one."""
     axes = min(2, x.ndim - 2)
     y = np.empty((*x.shape[:-axes], *(-(-n // 2) for n in x.shape[-axes:])))
@@ -28,9 +28,9 @@ def halved(x):
     return y
 
 
-def added(x, p, form, scale, subsample):
-    """Equations 1 to 5 and W of equation 6, in a loop over pictures and positions."""
-    seen = halved(x) if subsample == 2 else x
+def add(x, p, form, scale, subsample):
+    """Equations 1 to 5 and W of equation 6, in a loop over images and positions."""
+    seen = halve(x) if subsample == 2 else x
     flat, others = x.reshape(*x.shape[:2], -1), seen.reshape(*x.shape[:2], -1)
     y = np.empty_like(flat)
 
@@ -59,9 +59,9 @@ def added(x, p, form, scale, subsample):
 @pytest.mark.parametrize("watched", [False, True])
 def test_it_is_the_papers_formula(shape, form, subsample, watched):
     module, x = drawn(NonLocal(6, form=form, subsample=subsample)), 0.5 * features(*shape)
-    module.map.sink = (lambda map: None) if watched else None
+    module.map.sink = (lambda values: None) if watched else None
     p, z = arrays(module), x.numpy()
-    h = added(z, p, form, 6**-0.5 if form == "gaussian" else 3**-0.5, subsample)
+    h = add(z, p, form, 6**-0.5 if form == "gaussian" else 3**-0.5, subsample)
     norm = [p[f"norm.{name}"] for name in ("running_mean", "running_var", "weight", "bias")]
     assert_equal(module(x), z + normalise(h, *norm), atol=1e-11)
 
@@ -69,13 +69,13 @@ def test_it_is_the_papers_formula(shape, form, subsample, watched):
 @pytest.mark.parametrize(("scale", "value"), [("width", 3**-0.5), ("channels", 6**-0.5), ("none", 1.0)])
 def test_without_normalisation_and_with_every_scale(scale, value):
     module, x = drawn(NonLocal(6, norm=False, scale=scale)), features(2, 6, 3, 4)
-    assert_equal(module(x), x.numpy() + added(x.numpy(), arrays(module), "embedded", value, 1))
+    assert_equal(module(x), x.numpy() + add(x.numpy(), arrays(module), "embedded", value, 1))
 
 
 def test_in_training_it_normalises_by_the_batch():
     module, x = drawn(NonLocal(6)).train(), features(3, 6, 4, 3)
     p = arrays(module)
-    h = added(x.numpy(), p, "embedded", 3**-0.5, 1)
+    h = add(x.numpy(), p, "embedded", 3**-0.5, 1)
     assert_equal(module(x), x.numpy() + normalise(h, *batch_statistics(h), p["norm.weight"], p["norm.bias"]), rtol=1e-9)
 
 
@@ -88,7 +88,7 @@ def test_a_case_computed_by_hand():
     assert module(torch.tensor([[[1.0, 2.0]]])).flatten().tolist() == pytest.approx([1 + 15, 2 + 30])
 
 
-def test_windows_of_even_sizes_are_those_of_pytorchs_max_pooling():
+def test_even_sizes_agree_with_max_pooling():
     whole, x = NonLocal(4, form="gaussian", subsample=2), features(2, 4, 6, 8).float()
     pooled, seen = functional.max_pool2d(x, 2), []
     whole.map.sink = seen.append
@@ -111,7 +111,7 @@ def test_timm_agrees(use_scale):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_the_state_dict_of_mmcv_is_read_and_written(form):
+def test_mmcvs_state_dict_is_read_and_written(form):
     shapes = {"g.conv": (8, 16, 1, 1), "conv_out.conv": (16, 8, 1, 1)}
     if form != "gaussian":
         shapes |= {"theta.conv": (8, 16, 1, 1), "phi.conv": (8, 16, 1, 1)}
@@ -133,7 +133,7 @@ def test_the_count_of_a_published_network():
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("norm", [True, False])
-def test_it_begins_without_effect_and_with_identity_one_step_away(form, norm):
+def test_it_starts_without_effect(form, norm):
     x = features(2, 8, 3, 3).float()
     assert torch.equal(NonLocal(8, form=form, norm=norm)(x), x)
     module = NonLocal(8, form=form, norm=norm, start="identity")
@@ -144,17 +144,17 @@ def test_it_begins_without_effect_and_with_identity_one_step_away(form, norm):
 
 
 @pytest.mark.parametrize("form", ["embedded", "gaussian", "dot"])
-def test_while_nobody_looks_no_map_of_all_pairs_is_made(form):
+def test_an_unwatched_tap_makes_no_full_map(form):
     module, x = NonLocal(8, form=form, start="identity"), torch.randn(1, 8, 20, 20)
     assert largest_of_a_step(module, x) < 400 * 400 / 4
-    module.map.sink = lambda map: None
+    module.map.sink = lambda values: None
     with Largest() as largest:
         module(x)
     assert largest.numel >= 400 * 400
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_maps_keep_their_range_and_sub_sampled_ones_their_shape(form):
+def test_maps_keep_their_range_and_shape(form):
     module, x, seen = drawn(NonLocal(6, form=form, subsample=2)), features(2, 6, 5, 4), []
     module.map.sink = seen.append
     module(x)

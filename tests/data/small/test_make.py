@@ -17,11 +17,11 @@ COUNTS = {"train": 40, "val": 20, "test": 20}
 def full():
     rng = np.random.default_rng(0)
     x = rng.integers(0, 256, (400, 4, 4), dtype=np.uint8)
-    x[200:300] = x[:100]  # test pictures that equal training pictures
+    x[200:300] = x[:100]  # test images that equal training images
     return {"x_train": x[:200], "y_train": np.arange(200) % 10, "x_test": x[200:], "y_test": np.arange(200) % 10}
 
 
-def test_every_class_equally_often_and_no_picture_twice(full):
+def test_every_class_equally_often_and_no_image_twice(full):
     small = np.load(io.BytesIO(make(full, "mnist-mini", COUNTS)))
     for split, count in COUNTS.items():
         assert np.bincount(small[f"y_{split}"]).tolist() == [count // 10] * 10
@@ -45,7 +45,7 @@ def test_the_same_bytes_each_time(full):
 
 
 @pytest.mark.parametrize(("small", "source"), [("fashion-mini", "fashion_mnist"), ("mnist-mini", "mnist")])
-def test_the_shipped_pictures_are_what_the_program_chooses(small, source):
+def test_the_shipped_images_are_what_the_program_chooses(small, source):
     path = Path(os.environ.get("REGARD_FULL_SETS", "nowhere")) / f"{source}.npz"
     if not path.exists():
         pytest.skip(f"needs {source}.npz, the full set, in the folder that REGARD_FULL_SETS names")

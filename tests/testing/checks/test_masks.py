@@ -8,7 +8,7 @@ from tests.testing.alignments import Careless, Leaky
 @pytest.mark.parametrize(
     ("check", "says"),
     [
-        ("padding", "with nan in masked places a value of"),
+        ("padding", "with nan in masked positions a value of"),
         ("nothing_allowed", "that are infinite or not a number"),
         ("one_query_sees_it", "of a query that may not see it has"),
     ],

@@ -12,27 +12,28 @@ Gate = Literal["sigmoid", "hard_sigmoid"]
 
 
 class SE(Rescaling):
-    """Weighs each channel by what all channels' means say about it.
+    """Rescales each channel by a gate made of the means of all channels.
 
     y = x * sigmoid(W2 relu(W1 mean(x) + b1) + b2), the mean taken over positions.
 
     Hu, Shen, Sun: Squeeze-and-Excitation Networks, CVPR 2018, equations 2 (mean), 3 (gate) and 4 (product).
-    The published networks have both biases (the text leaves them out) and put the gate after the last normalisation
+    The published networks have both biases (the paper leaves them out) and put the gate after the last normalisation
     of the residual branch. The hidden width is c / reduction rounded down and not rounded to a multiple of 8;
     networks that round, or that take the width from other channels, need `hidden` or `min_hidden`.
 
-    With `reduction=None` one layer takes the place of the two, which keeps what the narrow one would lose; with
+    With `reduction=None` one layer replaces the two, which keeps what the narrow one would lose; with
     `gate="hard_sigmoid"` too it is the effective form of Lee, Park: CenterMask: Real-Time Anchor-Free Instance
-    Segmentation, CVPR 2020, as their code has it, y = x * relu6(W mean(x) + b + 3) / 6; the text has a sigmoid.
+    Segmentation, CVPR 2020, as their code has it, y = x * relu6(W mean(x) + b + 3) / 6; the paper writes a
+    sigmoid.
 
     Args:
         channels: c.
         reduction: r; the hidden layer has max(min_hidden, c // r) units; None means no hidden layer, unless `hidden`
             is given.
-        hidden: units of the hidden layer in place of that rule; None means the rule.
+        hidden: units of the hidden layer instead of that rule; None means the rule.
         min_hidden: the fewest units that the rule gives.
         bias: whether the layers have a bias.
-        gate: `sigmoid`, or `hard_sigmoid`, made of three straight lines.
+        gate: `sigmoid`, or `hard_sigmoid`, which is piecewise linear.
         start: see `Features`.
 
     Shape:
@@ -92,7 +93,7 @@ class SE(Rescaling):
         self.gate = Tap("gate")
 
     def forward(self, x: Tensor) -> Tensor:
-        """x with every channel weighed."""
+        """x with every channel rescaled."""
         self.expect(x)
         squeezed = squeeze_positions(x, "mean")
         (mean,) = squeezed

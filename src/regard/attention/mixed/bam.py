@@ -15,7 +15,7 @@ Combine = Literal["mul", "add"]
 
 
 class BAM(Rescaling):
-    """Strengthens each value by what a channel branch and a spatial branch say of its channel and its position.
+    """Strengthens each value by a gate made of a channel branch and a spatial branch.
 
     y = x * (1 + sigmoid(c(x) * s(x))), c(x) from the means of the channels, s(x) from dilated convolutions:
     c = linear, norm, relu, linear; s = 1x1, norm, relu, twice (3x3 dilated, norm, relu), 1x1 to one channel.
@@ -23,12 +23,12 @@ class BAM(Rescaling):
 
     Park, Woo, Lee, Kweon: BAM: Bottleneck Attention Module, BMVC 2018, equations 1 to 4. The paper adds; the authors'
     code multiplies, normalises inside the branches, and so do the released weights, hence `mul` is the default.
-    The paper's equations leave the relus of the hidden layers out; both forms have them. It stands between stages.
+    The paper's equations leave the relus of the hidden layers out; both forms have them. It lies between stages.
 
     Args:
         channels: c.
         reduction: r; both branches have max(1, c // r) hidden channels.
-        hidden: channels in place of that rule; None means the rule.
+        hidden: channels instead of that rule; None means the rule.
         dilation: of the 3x3 convolutions.
         combine: `mul` (released weights) or `add` (paper).
         dims: position axes of x.
@@ -63,7 +63,7 @@ class BAM(Rescaling):
         authors_code="https://github.com/Jongchan/attention-module",
         departures=(
             "The default multiplies the branches, as the authors' code and weights do; the paper adds them.",
-            "The channel branch takes the mean over all positions; the authors' code drops columns of wide pictures "
+            "The channel branch takes the mean over all positions; the authors' code drops columns of wide images "
             "and fails on tall ones.",
             "The hidden width is never under 1, so that a narrow layer still sees its input.",
         ),

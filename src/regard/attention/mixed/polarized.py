@@ -15,7 +15,7 @@ Form = Literal["released", "paper"]
 
 
 class Polarized(Rescaling):
-    """Weighs channels by what a softmax over positions reads, and positions by how they fit the picture's means.
+    """Rescales channels by a softmax-weighted mean of positions, and positions by the likeness to the image's means.
 
     r = softmax over positions of q'x;  g = sigmoid(up(W x r)), a weight for each channel, W of c / 2 outputs
     m = the means of Q x;  s = sigmoid(softmax(m . V x)), a weight for each position, Q and V of c / 2 outputs,
@@ -36,8 +36,8 @@ class Polarized(Rescaling):
         start: see `Features`; one `strength` tempers both maps.
 
     Shape:
-        x (b, c, ...) with 1 to 3 position axes; y the same. The maps are (b, c, 1, ...), (b, 1, ...) and, of what is
-        read, (b, 1, ...).
+        x (b, c, ...) with 1 to 3 position axes; y the same. The maps are (b, c, 1, ...), (b, 1, ...) and, for the
+        softmax, (b, 1, ...).
 
     Raises:
         OptionError: an option out of its range.
@@ -106,7 +106,7 @@ class Polarized(Rescaling):
                 part.reset_parameters()
 
     def forward(self, x: Tensor) -> Tensor:
-        """x with every channel and every position weighed."""
+        """x with every channel and every position rescaled."""
         self.expect(x)
         if self.arrangement == "parallel":
             return apply_gate(x, self._channel_map(x)) + apply_gate(x, self._spatial_map(x))
@@ -134,7 +134,7 @@ class Polarized(Rescaling):
 
 
 def _up(hidden: int, channels: int, arrangement: Arrangement, form: Form) -> nn.Sequential:
-    """From what was read to a logit for each channel."""
+    """The layer from the softmax-weighted mean to a logit for each channel."""
     if form == "paper":
         expand, norm = Linear(hidden, channels, bias=False), nn.LayerNorm(channels)
         return nn.Sequential(OrderedDict(expand=expand, norm=norm))

@@ -10,7 +10,7 @@ from regard.kernels import squeeze_channels
 
 
 class CBAMSpatial(Rescaling):
-    """Weighs each position by the largest and the mean channel around it.
+    """Rescales each position by the largest and the mean channel around it.
 
     y = x * sigmoid(norm(conv([max(x), mean(x)]))), both taken over channels, conv k x k without bias.
 
@@ -79,7 +79,7 @@ class CBAMSpatial(Rescaling):
     def reset_parameters(self) -> None:
         """The authors' start: He's initialisation of the convolution, and a normalisation that gives 0.
 
-        With `start="identity"` the normalisation gives what it sees, or the convolution would wait for it.
+        With `start="identity"` the normalisation starts with weight 1, or the convolution would have no gradient.
         """
         nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
         self.norm.reset_parameters()
@@ -87,7 +87,7 @@ class CBAMSpatial(Rescaling):
             nn.init.zeros_(self.norm.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x with every position weighed."""
+        """x with every position rescaled."""
         self.expect(x, (self.dims,))
         statistics = torch.cat(squeeze_channels(x, "max", "mean"), 1)
         return self.rescale(x, self.gate, sigmoid(self.norm(self.conv(statistics))))

@@ -9,7 +9,7 @@ from regard.core.options import at_least
 
 
 class Double(Features):
-    """Gathers n descriptors of the whole picture, then gives every position a mixture of them.
+    """Gathers n descriptors of the whole image, then gives every position a mixture of them.
 
     G = A softmax(B) over positions, A with m channels and B with n: n descriptors of m values
     y = x + W (G softmax(V)), V with n channels, its softmax over the n at every position
@@ -74,11 +74,11 @@ class Double(Features):
         self.distribute = Tap("spatial", shares="head")
 
     def forward(self, x: Tensor) -> Tensor:
-        """x with a mixture of the picture's descriptors added to every position."""
+        """x with a mixture of the image's descriptors added to every position."""
         self.expect(x)
         tokens = to_tokens(x).to(self.reduce.weight.dtype)
-        places = softmax(self.gather_score(tokens), 1)
-        gather = self.gather(to_features(places, x)).flatten(2).to(tokens.dtype)
+        shares = softmax(self.gather_score(tokens), 1)
+        gather = self.gather(to_features(shares, x)).flatten(2).to(tokens.dtype)
         descriptors = gather @ self.reduce(tokens)
         choices = softmax(self.distribute_score(tokens), 2)
         distribute = to_tokens(self.distribute(to_features(choices, x))).to(tokens.dtype)

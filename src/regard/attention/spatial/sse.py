@@ -8,12 +8,12 @@ from regard.kernels import apply_gate
 
 
 class SSE(Rescaling):
-    """Weighs each position by a weighted sum of its channels.
+    """Rescales each position by a weighted sum of its channels.
 
     y = x * sigmoid(w x + b), w x the 1x1 convolution of x to one channel.
 
     Roy, Navab, Wachinger: Concurrent Spatial and Channel Squeeze & Excitation in Fully Convolutional Networks,
-    MICCAI 2018, equation 3. The text leaves the bias out; the authors' code has it. The convolution runs over the
+    MICCAI 2018, equation 3. The paper leaves the bias out; the authors' code has it. The convolution runs over the
     positions laid in a row, so one module serves sound, images and clips.
 
     Args:
@@ -57,7 +57,7 @@ class SSE(Rescaling):
         self.gate = Tap("spatial")
 
     def forward(self, x: Tensor) -> Tensor:
-        """x with every position weighed."""
+        """x with every position rescaled."""
         return apply_gate(x, self.weights(x))
 
     def weights(self, x: Tensor) -> Tensor:

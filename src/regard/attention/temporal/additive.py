@@ -12,7 +12,7 @@ from regard.kernels import score_pairs
 
 
 class Additive(Temporal):
-    """Adds up what the keys of a sequence hold, each weighed by how well it answers the query.
+    """Adds up what the keys of a sequence hold, each weighted by how well it answers the query.
 
     c = sum over j of a_j v_j, a = softmax over j of e, e_j = w' tanh(W s + U h_j)
 

@@ -11,7 +11,7 @@ from regard.kernels import score_pairs
 
 
 class Coverage(Temporal):
-    """Adds up what the keys of a sequence hold, each weighed by how it answers and how much it was looked at.
+    """Adds up what the keys of a sequence hold, each weighted by how it answers and how much it was looked at.
 
     context = sum over j of a_j v_j, a = softmax over j of e
     e_j = v' tanh(W h_j + U s + w c_j + b), c = sum of a over the steps before

@@ -14,7 +14,7 @@ from regard.kernels import score_pairs
 
 
 class LocationAware(Temporal):
-    """Adds up what the keys of a sequence hold, each weighed by the query, the key and where the last step looked.
+    """Adds up what the keys of a sequence hold, each weighted by the query, the key and where the last step looked.
 
     c = sum over j of a_j v_j, a = softmax over j of sharpness e
     e_j = w' tanh(W s + V h_j + U f_j + b), f = F * (the last a)

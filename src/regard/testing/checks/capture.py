@@ -17,7 +17,7 @@ from regard.testing.tolerance import allowed_difference, longest_sum
 Sizes = Mapping[int, tuple[tuple[int, ...], ...]]
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
-"""What the check `onnx` imports."""
+"""Packages that the check `onnx` imports."""
 
 TRACED: Sizes = {1: ((6,), (8,)), 2: ((6, 8), (8, 8)), 3: ((4, 3, 5), (4, 4, 4))}
 """Sizes to trace at, by dims: the first of them that the module takes."""
@@ -26,10 +26,10 @@ OTHERS: Sizes = {1: ((9,), (1,)), 2: ((5, 9), (9, 9), (1, 1)), 3: ((3, 6, 2), (1
 """Sizes to run it at afterwards."""
 
 BATCHES = (8, 5)
-"""Batches to train with: a normalisation over two pictures would turn roundings into differences."""
+"""Batches to train with: a normalisation over two images would turn roundings into differences."""
 
 REFEREED = 16
-"""How many times as far from float64 as the module itself its compiled form may be."""
+"""The largest error of the compiled module against float64, in multiples of the eager module's."""
 
 
 def compile(subject: Subject) -> None:
@@ -89,11 +89,11 @@ def onnx(subject: Subject) -> None:
 
 
 @contextmanager
-def compiled(module: nn.Module, backend: str, dynamic: bool | None = None) -> Iterator[nn.Module]:
+def compile_module(module: nn.Module, backend: str, dynamic: bool | None = None) -> Iterator[nn.Module]:
     """The module compiled as one graph; afterwards the compiler has forgotten it.
 
     Args:
-        module: what is compiled.
+        module: the module to compile.
         backend: `aot_eager` captures and differentiates the graph and runs it as it is; `inductor` makes code of it.
         dynamic: whether sizes may vary; None, as in `torch.compile`, finds out when a second size comes.
     """
@@ -113,8 +113,8 @@ def compare_compiled(
     Where they lie further apart than roundings of the result explain (gradients that cancel in a normalisation do),
     float64 judges: the compiled number may be `REFEREED` times as wrong as the other.
     """
-    eager, module = (subject.stirred().train(training) for _ in range(2))
-    with compiled(module, backend, dynamic) as quick:
+    eager, module = (subject.stir().train(training) for _ in range(2))
+    with compile_module(module, backend, dynamic) as quick:
         for batch, size in zip(BATCHES, sizes, strict=False):
             inputs = subject.inputs(size, batch=batch)
             mode = "training" if training else "evaluation"
@@ -127,7 +127,7 @@ def compare_compiled(
             except CheckFailedError as failed:
                 try:
                     exact = _by_name(
-                        subject.stirred().train(training).double(),
+                        subject.stir().train(training).double(),
                         tuple(v.double() if v.is_floating_point() else v for v in inputs),
                     )
                 except Exception:
@@ -163,14 +163,18 @@ def _no_worse(
 
 def _to_trace(subject: Subject) -> tuple[nn.Module, tuple[Tensor, ...], tuple[dict[int, object], ...]]:
     """The module in evaluation, inputs to trace it with, and their axes that may have any size."""
-    module = subject.stirred().eval()
-    inputs = subject.inputs(_taken(subject, TRACED)[0])
+    module = subject.stir().eval()
+    inputs = subject.inputs(_accepted_sizes(subject, TRACED)[0])
     shapes = tuple({axis: Dim.DYNAMIC for axis in (0, *range(2, x.ndim))} for x in inputs)
     return module, inputs, shapes
 
 
 def _runs_like(subject: Subject, module: nn.Module, graph: Callable[..., Tensor], what: str, smallest: int = 1) -> None:
-    sizes = [size for size in _taken(subject, TRACED)[:1] + _taken(subject, OTHERS) if min(size) >= smallest]
+    sizes = [
+        size
+        for size in _accepted_sizes(subject, TRACED)[:1] + _accepted_sizes(subject, OTHERS)
+        if min(size) >= smallest
+    ]
     for batch, size in [(2 + number % 2, size) for number, size in enumerate(sizes)] + [(1, sizes[-1])]:
         if not subject.takes(size, batch):
             continue
@@ -182,8 +186,8 @@ def _runs_like(subject: Subject, module: nn.Module, graph: Callable[..., Tensor]
 
 
 def _at_two_sizes(subject: Subject) -> list[tuple[int, ...]]:
-    return _taken(subject, TRACED)[:1] + _taken(subject, OTHERS)[:1]
+    return _accepted_sizes(subject, TRACED)[:1] + _accepted_sizes(subject, OTHERS)[:1]
 
 
-def _taken(subject: Subject, sizes: Sizes) -> list[tuple[int, ...]]:
+def _accepted_sizes(subject: Subject, sizes: Sizes) -> list[tuple[int, ...]]:
     return [size for size in sizes[subject.main_dims] if subject.takes(size)]

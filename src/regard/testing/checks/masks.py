@@ -37,7 +37,7 @@ def mixed_lengths(subject: SequentialSubject) -> None:
 
 
 def padding(subject: SequentialSubject) -> None:
-    """NaN and infinity in masked places change nothing, neither values nor gradients, with any mask."""
+    """NaN and infinity in masked positions change nothing, neither values nor gradients, with any mask."""
     for rows in (False, True):
         clean = subject.given(rows=rows)
         for module in subject.modes():
@@ -45,7 +45,7 @@ def padding(subject: SequentialSubject) -> None:
             for filling in (torch.nan, torch.inf, -torch.inf):
                 got = run_gradients(module, _filled(clean, filling))
                 for name, value in want.items():
-                    agree(got[name], value, 0.0, f"with {filling} in masked places a value of {name}")
+                    agree(got[name], value, 0.0, f"with {filling} in masked positions a value of {name}")
 
 
 def one_query_sees_it(subject: SequentialSubject) -> None:
@@ -112,7 +112,7 @@ def _looks(module: torch.nn.Module, given: Given, mask: Tensor) -> bool:
 
 
 def _filled(given: Given, filling: float) -> Given:
-    """The same with `filling` in every masked place, and in queries that may see nothing."""
+    """The same with `filling` in every masked position, and in queries that may see nothing."""
     assert given.mask is not None
     rows = given.mask if given.mask.ndim == 3 else given.mask.unsqueeze(1)
     hidden, blind = ~rows.any(1).unsqueeze(-1), ~rows.any(-1, keepdim=True)

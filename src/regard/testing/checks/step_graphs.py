@@ -11,7 +11,7 @@ from torch.export import Dim
 
 from regard.core.returns import Attended, Memory
 from regard.core.temporal import Temporal
-from regard.testing.checks.capture import NEEDED, compiled
+from regard.testing.checks.capture import NEEDED, compile_module
 from regard.testing.comparison import agree
 from regard.testing.outcomes import CheckFailedError, CheckSkippedError, brief, during
 from regard.testing.sequential import SequentialSubject
@@ -37,7 +37,7 @@ def compile(subject: SequentialSubject) -> None:
     """`torch.compile(fullgraph=True)` captures a step in one graph, with the same values and gradients at two sizes."""
     *_, module = subject.modes()
     module = module.float()
-    with compiled(module, "aot_eager") as quick:
+    with compile_module(module, "aot_eager") as quick:
         for draw in (0, 1):
             arguments = _of_step(subject, module, draw=draw, keys=6 - draw)
             with during("the compiled step"):

@@ -45,8 +45,8 @@ def _blocks(query: Tensor, keys: Tensor) -> Iterator[Block]:
 
 
 def _hidden(query: Tensor, keys: Tensor, block: Block) -> Tensor:
-    rows, part, places = block
-    return (query[rows, part].unsqueeze(2) + keys[rows, places].unsqueeze(1)).tanh_()
+    rows, part, columns = block
+    return (query[rows, part].unsqueeze(2) + keys[rows, columns].unsqueeze(1)).tanh_()
 
 
 def _score(query: Tensor, keys: Tensor, weight: Tensor) -> Tensor:
@@ -61,12 +61,12 @@ def _differentiate(upstream: Tensor, query: Tensor, keys: Tensor, weight: Tensor
     to_query, to_keys = torch.zeros_like(query, dtype=dtype), torch.zeros_like(keys, dtype=dtype)
     to_weight = torch.zeros_like(weight, dtype=dtype)
     for block in _blocks(query, keys):
-        rows, part, places = block
+        rows, part, columns = block
         seen, above = _hidden(query, keys, block), upstream[block]
         to_weight += above.flatten() @ seen.flatten(0, 2)
         slope = seen.square_().neg_().add_(1).mul_(above.unsqueeze(-1))
         to_query[rows, part] += slope.sum(2, dtype=dtype)
-        to_keys[rows, places] += slope.sum(1, dtype=dtype)
+        to_keys[rows, columns] += slope.sum(1, dtype=dtype)
     return (to_query * weight).to(query.dtype), (to_keys * weight).to(keys.dtype), to_weight.to(weight.dtype)
 
 

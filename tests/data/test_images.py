@@ -1,32 +1,32 @@
-"""Pictures in memory."""
+"""Images in memory."""
 
 import numpy as np
 import torch
 
-from regard.data import ArrayPictures, Statistics
+from regard.data import ArrayImages, Statistics
 
 
-def pictures(count=12, channels=3):
+def invent(count=12, channels=3):
     generator = torch.Generator().manual_seed(0)
     images = torch.randint(0, 256, (count, channels, 6, 5), generator=generator).to(torch.uint8)
-    return ArrayPictures(images, torch.arange(count) % 3, "x_train")
+    return ArrayImages(images, torch.arange(count) % 3, "x_train")
 
 
 def test_statistics_are_those_of_numpy():
-    split = pictures()
+    split = invent()
     values = split.images.numpy() / 255
     found = split.statistics()
     np.testing.assert_allclose(found.mean, values.mean((0, 2, 3)), atol=1e-6)
     np.testing.assert_allclose(found.std, values.std((0, 2, 3)), atol=1e-6)
 
 
-def test_the_deviation_of_one_colour_is_zero_not_nan():
+def test_std_of_one_colour_is_zero():
     mean = torch.tensor([0.1], dtype=torch.float64)
     assert Statistics.of_moments(mean, mean**2 - 1e-18).std == (0.0,)
 
 
-def test_a_subset_keeps_pictures_labels_and_names_together():
-    whole = pictures()
+def test_a_subset_keeps_images_labels_and_names_together():
+    whole = invent()
     part = whole.subset(6, seed=0)
     assert torch.bincount(part.labels).tolist() == [2, 2, 2]
     for i in range(6):
@@ -38,16 +38,16 @@ def test_a_subset_keeps_pictures_labels_and_names_together():
 
 
 def test_a_subset_of_all_is_all():
-    assert len(pictures().subset(12, seed=5)) == 12
+    assert len(invent().subset(12, seed=5)) == 12
 
 
 def test_gather_is_many_reads():
-    split = pictures()
+    split = invent()
     assert torch.equal(split.gather([3, 0, 3]), torch.stack([split.read(3), split.read(0), split.read(3)]))
 
 
-def test_equal_pictures_have_equal_contents():
-    split = pictures()
+def test_equal_images_have_equal_contents():
+    split = invent()
     split.images[4] = split.images[9]
     contents = split.contents()
     assert contents[4] == contents[9]
