@@ -57,7 +57,13 @@ class Additive(Temporal):
             identifier="arXiv:1409.0473",
         ),
         authors_code="https://github.com/lisa-groundhog/GroundHog",
-        departures=("A row of which the mask allows nothing gives zeros; the paper has no masks.",),
+        departures=(
+            "A row of which the mask allows nothing gives zeros; the paper has no masks.",
+            "From the same parameters JoeyNMT 2.3, and with bias=True OpenNMT-py 3.5 and SpeechBrain 1.1, give the same "
+            "weights, but NaN where nothing is allowed.",
+            "Keras 3.15 gives the same weights where W and U are the identity, but attends padding where nothing is "
+            "allowed.",
+        ),
         dims=(1,),
         at="decoder",
         returns="context",

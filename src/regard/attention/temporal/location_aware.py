@@ -70,7 +70,8 @@ class LocationAware(Temporal):
         departures=(
             "The filters are not flipped, as nowhere in PyTorch; the authors' are.",
             "Weights are not cut to a window around the last ones.",
-            "The state keeps its graph, as in the paper; SpeechBrain detaches it.",
+            "SpeechBrain 1.1 gives the same weights with first='uniform' and the sum of its three biases, step by step; "
+            "it detaches the state, which here keeps its graph, as in the paper.",
         ),
         dims=(1,),
         at="decoder",

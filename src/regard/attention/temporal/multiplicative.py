@@ -78,6 +78,8 @@ class Multiplicative(Temporal):
             "code; the paper writes S sigmoid(...).",
             "concat is the paper's, with a matrix for the query and one for the keys; the authors' code has none for "
             "the keys.",
+            "JoeyNMT 2.3 (general), OpenNMT-py 3.5 (dot, general) and Keras 3.15 (dot) give the same weights from the "
+            "same parameters, except where nothing is allowed.",
             "A step whose window is empty, because the mask allows nothing or the sequence ended before, gives zeros.",
         ),
         dims=(1,),
