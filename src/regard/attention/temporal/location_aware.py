@@ -70,7 +70,7 @@ class LocationAware(Temporal):
         departures=(
             "The filters are not flipped, as nowhere in PyTorch; the authors' are.",
             "Weights are not cut to a window around the last ones.",
-            "SpeechBrain 1.1 gives the same weights with first='uniform' and the sum of its three biases, step by step; "
+            "SpeechBrain 1.1 gives the same weights with first='uniform' and the sum of its three biases; "
             "it detaches the state, which here keeps its graph, as in the paper.",
         ),
         dims=(1,),

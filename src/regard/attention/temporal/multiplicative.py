@@ -80,7 +80,7 @@ class Multiplicative(Temporal):
             "the keys.",
             "JoeyNMT 2.3 (general), OpenNMT-py 3.5 (dot, general) and Keras 3.15 (dot) give the same weights from the "
             "same parameters, except where nothing is allowed.",
-            "A step whose window is empty, because the mask allows nothing or the sequence ended before, gives zeros.",
+            "A step whose window is empty gives zeros: where nothing is allowed, or the sequence ended before.",
         ),
         dims=(1,),
         at="decoder",
