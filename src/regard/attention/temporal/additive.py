@@ -59,8 +59,8 @@ class Additive(Temporal):
         authors_code="https://github.com/lisa-groundhog/GroundHog",
         departures=(
             "A row of which the mask allows nothing gives zeros; the paper has no masks.",
-            "From the same parameters JoeyNMT 2.3, and with bias=True OpenNMT-py 3.5 and SpeechBrain 1.1, give the same "
-            "weights, but NaN where nothing is allowed.",
+            "From the same parameters JoeyNMT 2.3, and with bias=True OpenNMT-py 3.5 and SpeechBrain 1.1, give the "
+            "same weights, but NaN where nothing is allowed.",
             "Keras 3.15 gives the same weights where W and U are the identity, but attends padding where nothing is "
             "allowed.",
         ),
