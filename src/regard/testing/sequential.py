@@ -139,10 +139,13 @@ def run_steps(module: Temporal, given: Given, *, need_weights: bool = True) -> A
     return Attended(context, torch.stack(weights, 1) if weights else None, state)
 
 
-def run_gradients(module: Temporal, given: Given, *, rows: slice = slice(None)) -> dict[str, Tensor]:
+def run_gradients(
+    module: Temporal, given: Given, *, rows: slice = slice(None), need_weights: bool = True, of_weights: bool = True
+) -> dict[str, Tensor]:
     """The context, the weights, the state, and the gradients of a projection of the first two, by name.
 
-    `rows` says which rows of the projection are meant, where the batch is a part of another.
+    With `of_weights=False` or without weights the projection is that of the context alone. `rows` says which rows of
+    it are meant, where the batch is a part of another.
     """
     with use_seed("regard.testing", "upstream"):
         size = (len(LENGTHS), given.query.shape[1])
@@ -150,10 +153,13 @@ def run_gradients(module: Temporal, given: Given, *, rows: slice = slice(None)) 
         to_weights = torch.randn(*size, max(LENGTHS), dtype=torch.float64)[rows, :, : given.keys.shape[1]]
     leaves = {name: getattr(given, name).clone().requires_grad_() for name in ("query", "keys", "values")}
     module.zero_grad()
-    context, weights, state = module(**leaves, mask=given.mask)
-    loss = (context * to_context).sum() + (weights * to_weights).sum()
+    context, weights, state = module(**leaves, mask=given.mask, need_weights=need_weights)
+    loss = (context * to_context).sum()
+    if weights is not None and of_weights:
+        loss = loss + (weights * to_weights).sum()
     loss.backward()
-    found = {"context": context, "weights": weights} | ({} if state is None else {"state": state})
+    parts = {"context": context, "weights": weights, "state": state}
+    found = {name: part for name, part in parts.items() if part is not None}
     wanted = leaves | dict(module.named_parameters())
     gradients = {
         f"the gradient of {name}": torch.zeros_like(leaf) if leaf.grad is None else leaf.grad.clone()

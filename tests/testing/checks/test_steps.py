@@ -52,4 +52,4 @@ def test_a_hidden_difference_without_weights_is_found():
             found = super().forward(*given, need_weights=need_weights, **named)
             return found if need_weights else found._replace(context=found.context + 1e-6)
 
-    assert "with need_weights=False is" in sentence(Other, "without_weights")
+    assert "with need_weights=False a value of context is" in sentence(Other, "without_weights")

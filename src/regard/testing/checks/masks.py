@@ -1,5 +1,7 @@
 """Masks of sequences are exact, in values and in gradients."""
 
+import itertools
+
 import torch
 from torch import Tensor
 
@@ -40,10 +42,10 @@ def padding(subject: SequentialSubject) -> None:
     """NaN and infinity in masked positions change nothing, neither values nor gradients, with any mask."""
     for rows in (False, True):
         clean = subject.given(rows=rows)
-        for module in subject.modes():
-            want = run_gradients(module, clean)
+        for module, need_weights in itertools.product(subject.modes(), (True, False)):
+            want = run_gradients(module, clean, need_weights=need_weights)
             for filling in (torch.nan, torch.inf, -torch.inf):
-                got = run_gradients(module, _filled(clean, filling))
+                got = run_gradients(module, _filled(clean, filling), need_weights=need_weights)
                 for name, value in want.items():
                     agree(got[name], value, 0.0, f"with {filling} in masked positions a value of {name}")
 
@@ -76,15 +78,14 @@ def nothing_allowed(subject: SequentialSubject) -> None:
     given = subject.given()
     empty = LENGTHS.index(0)
     for module in subject.modes():
-        found = run_gradients(module, given)
-        for name, value in found.items():
-            finite(value, name)
         for need_weights in (True, False):
-            context = module(given.query, given.keys, given.values, mask=given.mask, need_weights=need_weights).context
-            agree(context[empty], torch.zeros_like(context[empty]), 0.0, "where nothing is allowed the context")
-        for name in ("weights", *(f"the gradient of {leaf}" for leaf in ("query", "keys", "values"))):
-            row = found[name][empty]
-            agree(row, torch.zeros_like(row), 0.0, f"where nothing is allowed a value of {name}")
+            found = run_gradients(module, given, need_weights=need_weights)
+            for name, value in found.items():
+                finite(value, name)
+            parts = ("context", "weights", *(f"the gradient of {leaf}" for leaf in ("query", "keys", "values")))
+            for name in parts if need_weights else (parts[0], *parts[2:]):
+                row = found[name][empty]
+                agree(row, torch.zeros_like(row), 0.0, f"where nothing is allowed a value of {name}")
 
 
 def weights(subject: SequentialSubject) -> None:
