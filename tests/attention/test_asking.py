@@ -13,7 +13,7 @@ def module():
     return Additive(3, 4).double()
 
 
-def test_what_is_masked_is_zero_before_it_is_projected(module):
+def test_masked_keys_are_zeroed_before_projection(module):
     _, keys, values, mask = sequences()
     keys[1, 5], values[1, 6] = torch.nan, torch.inf
     memory = memorise(module, keys, values, mask, lambda given: given + 1)
@@ -29,7 +29,7 @@ def test_keys_are_the_values_unless_others_are_given(module):
     assert memory.keys is memory.values is keys
 
 
-def test_a_value_that_only_some_may_see_is_marked(module):
+def test_partly_visible_nan_values_are_marked(module):
     query, keys, values, _ = sequences()
     values[0, 2] = torch.nan
     mask = torch.ones(3, 5, 7, dtype=torch.bool)
@@ -62,7 +62,7 @@ def test_a_query_that_sees_nothing_is_zeroed(module):
 
 
 @pytest.mark.parametrize("own", [True, False])
-def test_the_fused_kernel_agrees_with_the_weights_in_full(own):
+def test_the_fused_kernel_agrees_with_full_weights(own):
     module, (query, _, values, mask) = Additive(3, 3).double(), sequences()
     keys = features(3, 7, 3, seed=9)
     if own:

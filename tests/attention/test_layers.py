@@ -82,7 +82,7 @@ class Halved(Rescaling):
         return self.rescale(squeezed, self.gate, torch.full_like(squeezed[0], 0.5))
 
 
-def test_a_masked_softmax_is_that_of_what_is_allowed():
+def test_a_masked_softmax_ignores_masked_positions():
     logits = torch.randn(3, 6, dtype=torch.float64)
     logits[0, 4] = torch.nan
     logits.requires_grad_()

@@ -39,7 +39,7 @@ def test_the_memory_of_training_is_measured():
     assert found["peak_mib"] >= 0
 
 
-def test_a_decode_step_is_timed_against_what_it_is_made_of():
+def test_a_decode_step_is_timed_against_bare_operations():
     torch.manual_seed(0)
     inference, training = decode_step.measure(2, 4, 8, "cpu", rounds=1)
     assert (inference["what"], training["what"]) == ("inference", "training")

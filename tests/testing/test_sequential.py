@@ -19,7 +19,7 @@ def test_what_is_no_temporal_mechanism_is_said(mechanism, says):
         sequential_subject(mechanism)
 
 
-def test_modules_of_one_draw_are_equal_and_of_two_differ():
+def test_equal_draws_give_equal_modules():
     subject = sequential_subject(Careless)
     first, again, other = subject.module(), subject.module(), subject.module(draw=1)
     assert torch.equal(first.project.weight, again.project.weight)

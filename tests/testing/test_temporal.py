@@ -12,13 +12,13 @@ def test_every_check_has_a_promise():
         assert check.__doc__.strip().endswith(".")
 
 
-def test_a_failure_raises_unless_the_report_is_asked_for():
+def test_a_failure_raises_unless_reported():
     with pytest.raises(ConformanceError, match=r"dotted: 1 of 1 checks failed\.\n  weights: A weight"):
         check_temporal(Leaky, checks=("weights",))
     assert not check_temporal(Leaky, checks="weights", raise_on_failure=False).passed
 
 
-def test_an_unknown_check_is_an_error_with_the_nearest():
+def test_an_unknown_check_names_the_nearest():
     with pytest.raises(UnknownNameError, match=r"no check named 'weight'\. Did you mean 'weights'"):
         check_temporal(Leaky, checks="weight")
     with pytest.raises(OptionError, match="checks is empty; name some of shapes, "):

@@ -29,7 +29,7 @@ class Temporal(Mechanism):
 
     @property
     def has_state(self) -> bool:
-        """Whether a step needs what the step before returned as its state; None always means the first step."""
+        """True if a step needs the state that the step before returned; None always means the first step."""
         return any(given.name == "state" for given in self.facts.inputs)
 
     def example_inputs(self, channels: int = 16, size: tuple[int, ...] = (8,), batch: int = 2) -> tuple[Tensor, Tensor]:

@@ -22,7 +22,7 @@ LENGTHS = (6, 3, 0, 5)
 
 @dataclass(frozen=True, eq=False)
 class Given:
-    """What a forward takes."""
+    """The inputs of a forward pass."""
 
     query: Tensor
     keys: Tensor
@@ -42,7 +42,7 @@ class Given:
 
 @dataclass(frozen=True, eq=False)
 class SequentialSubject:
-    """What is checked.
+    """A mechanism under test.
 
     Attributes:
         name: what sentences call it.
@@ -93,7 +93,7 @@ class SequentialSubject:
 def sequential_subject(
     mechanism: Sequential, *, query_size: int | None = None, key_size: int | None = None
 ) -> SequentialSubject:
-    """What is known of a mechanism; see `check_temporal` for the arguments and errors."""
+    """Collects what is known of a mechanism; see `check_temporal` for the arguments and errors."""
     if isinstance(mechanism, Temporal):
         return SequentialSubject(
             mechanism.facts.name,

@@ -107,7 +107,7 @@ def test_padding_in_front_moves_no_window():
         torch.testing.assert_close(before.context, behind.context, rtol=1e-12, atol=1e-12)
 
 
-def test_a_watched_tap_gets_weights_that_nobody_asked_for():
+def test_a_watched_tap_always_gets_weights():
     module, (query, keys, values, mask), seen = drawn(Multiplicative(3, 4)), sequences(), []
     module.alignment.sink = seen.append
     watched = module(query, keys, values, mask=mask, need_weights=False)

@@ -9,7 +9,7 @@ def sentence(mechanism, check):
     return check_temporal(mechanism, checks=check, raise_on_failure=False)[check].sentence
 
 
-def test_a_swallowed_option_and_a_wrong_count_are_found():
+def test_swallowed_options_and_wrong_counts_are_found():
     class Swallowing(Careless):
         def __init__(self, query_size, key_size, **_):
             super().__init__(query_size, key_size)
@@ -34,7 +34,7 @@ def test_what_breaks_a_graph_is_found():
     assert sentence(Branching, "compile").startswith("the compiled step raised")
 
 
-def test_what_does_not_come_back_from_a_pickle_is_found():
+def test_a_broken_pickle_is_found():
     class Local(Careless):
         pass
 

@@ -16,7 +16,7 @@ def test_a_state_that_no_fact_names_is_found():
     assert "It returned a state, but its facts do not name an input `state`" in sentence(Forgetful, "shapes")
 
 
-def test_a_state_of_one_pass_and_of_steps_must_be_one():
+def test_one_pass_and_steps_share_their_state():
     assert "step by step a value of state has shape (4, 6)" in sentence(Stateful, "step_by_step")
 
 

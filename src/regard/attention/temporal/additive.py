@@ -109,7 +109,7 @@ class Additive(Temporal):
         state: Tensor | None = None,
         need_weights: bool = True,
     ) -> Attended:
-        """What the query finds; there is no state."""
+        """Attends to the keys by the query; there is no state."""
         asked = ask(self, query, keys, values, mask)
         logits = score_pairs(self.query(asked.query), asked.keys, self.score.weight[0])
         weights = self.alignment(asked.share(logits))

@@ -88,7 +88,7 @@ class Coverage(Temporal):
         state: Tensor | None = None,
         need_weights: bool = True,
     ) -> Attended:
-        """What the query finds; the state is the coverage."""
+        """Attends to the keys by the query; the state is the coverage."""
         asked = ask(self, query, keys, values, mask)
         covered = asked.begin("zero") if state is None else expect_state("coverage", state, asked.keys)
         queries, weights, contexts = self.query(asked.query), [], []

@@ -125,7 +125,7 @@ class LocationAware(Temporal):
         state: Tensor | None = None,
         need_weights: bool = True,
     ) -> Attended:
-        """What the query finds; the state is where it looked."""
+        """Attends to the keys by the query; the state is where it looked."""
         asked = ask(self, query, keys, values, mask)
         seen = self._seen(asked, state)
         queries, weights, contexts = self.query(asked.query), [], []

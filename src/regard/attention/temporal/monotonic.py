@@ -116,7 +116,7 @@ class Monotonic(Temporal):
         state: Tensor | None = None,
         need_weights: bool = True,
     ) -> Attended:
-        """What the query finds; the state is where it stopped."""
+        """Attends to the keys by the query; the state is where it stopped."""
         asked = ask(self, query, keys, values, mask)
         stood = asked.begin("first") if state is None else expect_state("monotonic", state, asked.keys)
         energies, weights = self._energies(asked), []

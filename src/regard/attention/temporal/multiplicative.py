@@ -144,7 +144,7 @@ class Multiplicative(Temporal):
         state: Tensor | None = None,
         need_weights: bool = True,
     ) -> Attended:
-        """What the query finds; with local_m the state is the number of steps so far."""
+        """Attends to the keys by the query; with local_m the state is the number of steps so far."""
         asked = ask(self, query, keys, values, mask)
         centre, state = self._centre(asked, state)
         positions = None if centre is None else _positions(asked)

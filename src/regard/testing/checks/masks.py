@@ -108,7 +108,7 @@ def weights(subject: SequentialSubject) -> None:
 
 
 def _looks(module: torch.nn.Module, given: Given, mask: Tensor) -> bool:
-    """Whether the first query of the first sequence gives its third key a weight."""
+    """True if the first query of the first sequence gives its third key a weight."""
     return bool(module(given.query, given.keys, given.values, mask=mask).weights[0, 0, 2] > 0)
 
 
