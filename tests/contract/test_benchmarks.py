@@ -8,6 +8,7 @@ import torch
 from benchmarks.ram.__main__ import main, settings_of
 from benchmarks.ram.rows import HERE, ROWS
 from benchmarks.ram.table import BEGIN, END, PAGE, RESULTS, read_records, table, write_table
+from benchmarks.sequences import decode_step, memory
 from regard import cost, models
 from regard.core.errors import RunError
 from regard.data.cluttered import _read
@@ -123,3 +124,16 @@ def test_a_row_is_needed(words, capsys):
     with pytest.raises(SystemExit):
         main(words)
     assert "is no row: name some of mnist, " in capsys.readouterr().err
+
+
+def test_the_memory_of_training_is_measured():
+    found = memory.measure("additive", 8, 8, 4, "cpu")
+    assert found["all_pairs_mib"] == pytest.approx(4 * 8 * 8 * 4 / 2**20, abs=0.1)
+    assert found["peak_mib"] >= 0
+
+
+def test_a_decode_step_is_timed_against_bare_operations():
+    torch.manual_seed(0)
+    inference, training = decode_step.measure(2, 4, 8, "cpu", rounds=1)
+    assert (inference["what"], training["what"]) == ("inference", "training")
+    assert inference["ratio"] > 0
