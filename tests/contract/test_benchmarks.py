@@ -71,7 +71,7 @@ def test_an_unfinished_run_has_no_test_error():
     assert "| unfinished | 4.00 % | 9 | 8 | 1 | 1.5 |" in table([record("mnist", test_error=None)])
 
 
-def test_the_progress_of_a_run_is_its_best_epoch(tmp_path):
+def test_progress_is_the_best_epoch_so_far(tmp_path):
     folder = tmp_path / "mnist-seed0"
     folder.mkdir()
     folder.joinpath("epochs.csv").write_text("epoch,val_accuracy,seconds\n0,0.9,60\n1,0.97,60\n2,0.96,60\n")

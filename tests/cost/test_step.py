@@ -32,7 +32,7 @@ def test_the_network_stays_as_it_was():
     assert all(parameter.grad is None for parameter in net.parameters())
 
 
-def test_a_network_that_chooses_is_trained_by_its_logits():
+def test_a_network_that_chooses_is_trained():
     net = models.create("hard_spatial_resnet8", num_classes=3, in_channels=1, seed=0)
     step = TrainingStep(net, torch.randn(4, 1, 12, 12))
     step()

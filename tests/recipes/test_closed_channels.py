@@ -36,7 +36,7 @@ def test_savings_are_the_convolutions_closed_share():
     assert gate.saved == pytest.approx(0.75 * gate.macs)
 
 
-def test_gates_that_depend_on_the_image_are_not_constant():
+def test_gates_of_two_images_are_not_constant():
     torch.manual_seed(0)
     net = gated(0.0, 0.0, 9.0, 0.0)
     nn.init.ones_(net[1].reduce.weight)
@@ -49,7 +49,7 @@ def test_gates_that_depend_on_the_image_are_not_constant():
     assert not gate.is_constant
 
 
-def test_the_convolution_before_each_gate_of_a_residual_network():
+def test_the_convolution_before_each_gate_is_found():
     net = models.create("hard_channel_resnet8", num_classes=3, in_channels=1, seed=0)
     gates = used(net, torch.randn(2, 1, 16, 16))
     assert [gate.path for gate in gates] == [f"layer{n}.0.attention" for n in (1, 2, 3)]

@@ -41,7 +41,7 @@ class GateUse:
 
     @property
     def is_constant(self) -> bool:
-        """Whether no gate depends on the image."""
+        """True if no gate depends on the image."""
         return self.always_open + self.always_closed == self.channels
 
 

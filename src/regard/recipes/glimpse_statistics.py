@@ -37,7 +37,7 @@ class GlimpseRow:
 
 @dataclass(frozen=True)
 class GlimpseStatistics:
-    """Where a network looks over a set of images, and how its accuracy grows with each glimpse."""
+    """The positions of the glimpses of a network over a set of images, and its accuracy after each."""
 
     rows: tuple[GlimpseRow, ...]
 
