@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from regard.attention import CATALOGUE, CONTROLS, LOOKING, create, find, names
+from regard.attention import CATALOGUE, CONTROLS, LOOKING, SEQUENTIAL, create, find, names
 from regard.attention.catalogue import AMBIGUOUS, OTHER_NAMES
 from regard.core import Axis, Map, OptionError, ShapeError, Spec, UnknownNameError, taps
 from tests.attention.drawn import drawn, features
@@ -33,7 +33,7 @@ def at_dims(mechanism, dims, channels=8, **options):
 
 def test_names_are_told_apart_and_filtered():
     assert len({m.facts.name for m in EVERY}) == len(EVERY)
-    assert names() == tuple(m.facts.name for m in (*CATALOGUE, *LOOKING))
+    assert names() == tuple(m.facts.name for m in (*CATALOGUE, *LOOKING, *SEQUENTIAL))
     assert names(family="spatial")[:2] == ("sse", "cbam_spatial")
     assert names(family="branch", kind="soft")[0] == "sk"
     assert names(kind="hard") == ("hard_channel", "glimpse", "hard_spatial")

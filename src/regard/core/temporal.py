@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 
+import torch
 from torch import Tensor
 
 from regard.core.mechanism import Mechanism
@@ -26,6 +27,15 @@ class Temporal(Mechanism):
         self.query_size = at_least(self.facts.name, "query_size", query_size, 1)
         self.key_size = at_least(self.facts.name, "key_size", key_size, 1)
 
+    @property
+    def has_state(self) -> bool:
+        """Whether a step needs what the step before returned as its state; None always means the first step."""
+        return any(given.name == "state" for given in self.facts.inputs)
+
+    def example_inputs(self, steps: int = 8, batch: int = 2) -> tuple[Tensor, Tensor]:
+        """A random query (batch, dq) and random keys (batch, steps, dk)."""
+        return torch.randn(batch, self.query_size), torch.randn(batch, steps, self.key_size)
+
     @abstractmethod
     def forward(
         self,
@@ -44,7 +54,7 @@ class Temporal(Mechanism):
             keys: (b, k, dk), or what `remember` made of them.
             values: (b, k, dv); None means the keys.
             mask: (b, k) or (b, q, k), bool, True where attention is allowed. A memory has its own.
-            state: what the last step returned.
+            state: what the last step returned; None is the first step. Its first axis is the batch.
             need_weights: whether the weights are returned; they are made then, or where the tap is watched.
         """
 

@@ -24,6 +24,7 @@ PLACES = {
     "kernel": "in place of a 3x3 convolution",
     "head": "in place of the pooling before the classifier",
     "input": "before everything else, as what a network sees of its image",
+    "decoder": "between an encoder and its decoder, at every step of the decoder",
 }
 """Where a mechanism belongs, in words."""
 
