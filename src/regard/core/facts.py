@@ -8,13 +8,8 @@ from torch import Tensor
 
 Family = Literal["channel", "spatial", "mixed", "branch", "temporal"]
 Kind = Literal["soft", "hard"]
-<<<<<<< HEAD
 Act = Literal["rescale", "select", "resample", "aggregate"]
-Site = Literal["residual", "stage", "conv", "kernel", "head", "input"]
-=======
-Act = Literal["weigh", "select", "resample", "aggregate"]
-Place = Literal["residual", "stage", "conv", "kernel", "head", "input", "decoder"]
->>>>>>> temporal
+Site = Literal["residual", "stage", "conv", "kernel", "head", "input", "decoder"]
 Returns = Literal["features", "vector", "patches", "context", "sample"]
 Published = Literal["proceedings", "journal", "preprint"]
 
