@@ -1,0 +1,86 @@
+"""How near texts are to those that are right: BLEU and chrF by sacrebleu, errors of symbols by torchmetrics."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from regard.core.errors import DependencyError
+
+References = Sequence[tuple[str, ...]]
+Rate = Callable[[Sequence[str], Sequence[str]], float]
+
+
+def exact(texts: Sequence[str], references: References) -> list[bool]:
+    """Which texts are one of their references, whatever the spaces.
+
+    >>> exact(["a  b", "c"], [("d", "a b"), ("d",)])
+    [True, False]
+    """
+    return [_spaced(text) in map(_spaced, right) for text, right in zip(texts, references, strict=True)]
+
+
+def _spaced(text: str) -> str:
+    return " ".join(text.split())
+
+
+def bleu(texts: Sequence[str], references: References) -> float:
+    """BLEU from 0 to 100, as sacrebleu computes it by default: with its tokenizer 13a.
+
+    >>> round(bleu(["the cat sat on the mat"], [("the cat sat on a mat", "the cat sat on the mat")]), 6)
+    100.0
+    """
+    return float(_sacrebleu().BLEU().corpus_score(list(texts), _streams(references)).score)
+
+
+def chrf(texts: Sequence[str], references: References) -> float:
+    """chrF2 from 0 to 100, as sacrebleu computes it by default: of up to six characters, without words."""
+    return float(_sacrebleu().CHRF().corpus_score(list(texts), _streams(references)).score)
+
+
+def word_error(texts: Sequence[str], references: References) -> float:
+    """Insertions, deletions and substitutions of words, divided by the words of the nearest references.
+
+    >>> word_error(["a b", "c d e"], [("a c",), ("x y z", "c d")])
+    0.5
+    """
+    from torchmetrics.functional.text import word_error_rate
+
+    return _rate(lambda said, right: float(word_error_rate(list(said), list(right))), texts, references)
+
+
+def character_error(texts: Sequence[str], references: References) -> float:
+    """The same of characters.
+
+    >>> character_error(["2021"], [("2022", "2121")])
+    0.25
+    """
+    from torchmetrics.functional.text import char_error_rate
+
+    return _rate(lambda said, right: float(char_error_rate(list(said), list(right))), texts, references)
+
+
+def _rate(rate: Rate, texts: Sequence[str], references: References) -> float:
+    """The rate over all texts, each compared with the reference that it is nearest to."""
+    nearest = [_nearest(rate, text, right) for text, right in zip(texts, references, strict=True)]
+    return round(rate(texts, nearest), 9)
+
+
+def _nearest(rate: Rate, text: str, right: tuple[str, ...]) -> str:
+    if text in right:
+        return text
+    return right[0] if len(right) == 1 else min(right, key=lambda one: rate([text], [one]))
+
+
+def _streams(references: References) -> list[list[str | None]]:
+    """First references, second references ..., None where a text has fewer: so sacrebleu takes them."""
+    most = max(map(len, references))
+    return [[right[i] if i < len(right) else None for right in references] for i in range(most)]
+
+
+def _sacrebleu() -> Any:
+    try:
+        import sacrebleu.metrics
+    except ImportError as error:
+        raise DependencyError(
+            "BLEU and chrF need the package sacrebleu, which is not installed: pip install 'regard[text]'."
+        ) from error
+    return sacrebleu.metrics
