@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from regard.attention import CATALOGUE, CONTROLS, find
 from regard.core import OptionError
-from regard.core.seeding import seeded
+from regard.core.seeding import use_seed
 from regard.testing import allowed_difference, longest_sum
 from regard.testing.subject import run, run_backward, subject_of
 
@@ -70,7 +70,7 @@ class Case:
 
     def module(self, dtype):
         """A new module, as training might have left it."""
-        return self.subject.stirred().to(dtype)
+        return self.subject.stir().to(dtype)
 
 
 def laid(x, layout):
@@ -135,7 +135,7 @@ def differentiable(case: Case, training: bool) -> None:
     module = case.module(torch.float64).train(training)
 
     def sampled(x):
-        with seeded("fuzz"):
+        with use_seed("fuzz"):
             return run(module, (x, *rest))
 
     def shown(step, **how):

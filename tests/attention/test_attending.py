@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from regard.attention.attending import aligned, attend, fill
+from regard.attention.attending import aligned_width, attend, fill
 from regard.core import Tap
 from tests.attention.drawn import assert_equal, features
 from tests.attention.formulas import softmax
@@ -20,16 +20,16 @@ def formula(q, k, v, scale):
 
 @pytest.mark.parametrize("watched", [False, True])
 @pytest.mark.parametrize("scale", [None, 0.3, 1.0])
-def test_it_is_the_formula_whether_or_not_anyone_looks(watched, scale):
+def test_it_is_the_formula_watched_or_not(watched, scale):
     q, k, v = features(2, 3, 6, 4), features(2, 3, 5, 4, seed=2), features(2, 3, 5, 7, seed=3)
     tap, seen = Tap("query", shares="source"), []
     tap.sink = seen.append if watched else None
     y = attend(tap, q, k, v, shape=(2, 3, 5, 1), scale=scale)
     assert_equal(y, formula(q.numpy(), k.numpy(), v.numpy(), 0.5 if scale is None else scale))
-    assert [map.shape for map in seen] == ([(2, 3, 2, 3, 5, 1)] if watched else [])
+    assert [values.shape for values in seen] == ([(2, 3, 2, 3, 5, 1)] if watched else [])
 
 
-def test_the_map_sums_to_one_in_float32_and_is_what_is_applied():
+def test_the_applied_map_sums_to_one():
     q, k, v = (features(1, 2, 4, 3, seed=s).half() for s in (1, 2, 3))
     tap, seen = Tap("query", shares="source"), []
     tap.sink = seen.append
@@ -45,7 +45,7 @@ def test_the_map_sums_to_one_in_float32_and_is_what_is_applied():
 def test_widths_may_differ(width, other, watched):
     q, k, v = features(2, 2, 5, width), features(2, 2, 7, width, seed=2), features(2, 2, 7, other, seed=3)
     tap = Tap("query", shares="source")
-    tap.sink = (lambda map: None) if watched else None
+    tap.sink = (lambda values: None) if watched else None
     shares = softmax(0.7 * np.einsum("bnqd,bnkd->bnqk", q, k), -1)
     expected = np.einsum("bnqk,bnke->bnqe", shares, v)
     assert_equal(attend(tap, q, k, v, shape=(5, 7), scale=0.7), expected)
@@ -68,4 +68,4 @@ def test_the_map_is_in_float32_under_autocast():
 
 def test_filling_adds_zeros_behind():
     assert fill(torch.ones(2, 3), 5).tolist() == [[1, 1, 1, 0, 0]] * 2
-    assert [aligned(n) for n in (1, 8, 9)] == [8, 8, 16]
+    assert [aligned_width(n) for n in (1, 8, 9)] == [8, 8, 16]

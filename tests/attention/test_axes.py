@@ -22,6 +22,6 @@ def test_half_features_are_averaged_in_float32():
 def test_values_lie_along_their_axis():
     values = features(2, 3, 5)
     for axis, shape in enumerate([(2, 3, 5, 1, 1), (2, 3, 1, 5, 1), (2, 3, 1, 1, 5)]):
-        map = laid_along(values, axis, 3)
-        assert map.shape == shape
-        assert torch.equal(map.reshape(2, 3, 5), values)
+        laid = laid_along(values, axis, 3)
+        assert laid.shape == shape
+        assert torch.equal(laid.reshape(2, 3, 5), values)

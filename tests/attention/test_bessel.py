@@ -7,7 +7,7 @@ from tests.attention.drawn import features
 
 
 @pytest.mark.parametrize("size", [(2,), (3, 5), (2, 1, 4)])
-def test_it_turns_a_biased_variance_into_an_unbiased_one(size):
+def test_it_makes_a_biased_variance_unbiased(size):
     x = features(1, 1, *size)
     np.testing.assert_allclose(np.var(x.numpy()) * bessel(x).item(), np.var(x.numpy(), ddof=1))
 

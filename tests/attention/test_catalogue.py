@@ -42,7 +42,7 @@ def test_names_are_told_apart_and_filtered():
 
 
 @every
-def test_a_mechanism_is_found_by_its_name_and_lies_where_its_facts_say(mechanism):
+def test_a_mechanism_is_found_by_its_name(mechanism):
     facts = mechanism.facts
     assert find(facts.name) is mechanism
     assert mechanism.__module__.rstrip("_") == f"regard.attention.{facts.family}.{facts.name}"
@@ -59,7 +59,7 @@ def test_its_facts_are_complete(mechanism):
 
 
 @every
-def test_its_options_are_few_keyword_only_and_have_defaults(mechanism):
+def test_options_are_few_keyword_only_with_defaults(mechanism):
     first, *options = inspect.signature(mechanism).parameters.values()
     assert first.name == "channels"
     assert len({o.name for o in options} - {"dims", "start", "strict"}) <= 8
@@ -78,7 +78,7 @@ def test_every_number_of_axes_in_its_facts_works(mechanism):
 
 
 @every
-def test_what_belongs_into_a_trained_network_keeps_the_shape(mechanism):
+def test_mechanisms_for_trained_networks_keep_the_shape(mechanism):
     facts = mechanism.facts
     assert (facts.returns == "features") == (facts.at != "head")
 
@@ -126,7 +126,7 @@ def test_it_can_leave_the_identity(mechanism):
 
 
 @insertable
-def test_with_a_strength_of_one_it_is_the_paper(mechanism):
+def test_at_strength_one_it_is_the_paper(mechanism):
     paper, module = mechanism(8).eval(), mechanism(8, start="identity").eval()
     module.load_state_dict(paper.state_dict(), strict=False)
     for name, values in module.named_parameters():
@@ -155,12 +155,12 @@ def test_taps_tell_the_truth_of_their_maps(form):
     for path, tap in taps(module).items():
         tap.sink = lambda values, path=path, tap=tap: maps.append(Map(path, tap.kind, values, tap.level(values)))
     module(features(3, 8, 5, 4))
-    assert {map.path for map in maps} == set(taps(module))
-    for map in maps:
-        tap, values = taps(module)[map.path], map.values
+    assert {record.path for record in maps} == set(taps(module))
+    for record in maps:
+        tap, values = taps(module)[record.path], record.values
         assert ((values >= tap.low) & (values <= tap.high)).all()
         assert len(values) == 3
-        spans = {axis: [*map.kind.span(axis, values.ndim)] for axis in map.kind.axes if axis not in NO_SHARES}
+        spans = {axis: [*record.kind.span(axis, values.ndim)] for axis in record.kind.axes if axis not in NO_SHARES}
         if tap.shares:
             sums = values.sum([dimension for axis in tap.shares for dimension in spans[axis]])
             torch.testing.assert_close(sums, torch.ones_like(sums))
@@ -195,7 +195,7 @@ def test_an_ambiguous_acronym_is_refused_with_the_choices(name):
 
 
 @pytest.mark.parametrize("name", sorted(OTHER_NAMES))
-def test_a_name_that_others_use_is_answered_with_the_one_it_has_here(name):
+def test_other_libraries_names_suggest_ours(name):
     with pytest.raises(UnknownNameError, match=f"{name!r}: here it is '{OTHER_NAMES[name]}'"):
         create(name, channels=8)
     assert create(OTHER_NAMES[name], channels=8)(torch.randn(2, 8, 9, 9)).shape == (2, 8, 9, 9)
@@ -247,7 +247,7 @@ def test_channels_that_come_last_are_told_so(mechanism):
 
 
 @every
-def test_a_paper_is_printed_in_what_its_venue_is(mechanism):
+def test_bibtex_entries_match_their_venues(mechanism):
     paper, journals = mechanism.facts.paper, ("Media", "Medicine", "Intelligence", "Applications", "Neurocomputing")
     kind = "preprint" if paper.venue == "arXiv" else "journal" if paper.venue.endswith(journals) else "proceedings"
     assert paper.published == kind
@@ -273,7 +273,7 @@ def test_ties_that_share_a_gradient_are_departures(mechanism):
     assert shared.seen == any("tie for" in departure for departure in mechanism.facts.departures)
 
 
-def test_options_come_from_the_line_and_from_the_call():
+def test_options_come_from_spec_and_call():
     assert create("se:reduction=8", channels=64).reduce.out_features == 8
     assert create("se:reduction=8", channels=64, reduction=4).reduce.out_features == 16
     assert create(Spec("eca", {"kernel_size": 9}), channels=64).conv.kernel_size == (9,)

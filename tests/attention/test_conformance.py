@@ -182,7 +182,7 @@ def test_what_inductor_makes_of_it_gives_the_same(mechanism):
 
 @pytest.mark.long
 @every
-def test_what_inductor_makes_of_every_mechanism_gives_the_same(mechanism):
+def test_inductor_agrees_for_every_mechanism(mechanism):
     for dims in mechanism.facts.dims:
         if STRIDES.get(mechanism.facts.name) != dims:
             check_attention(mechanism, checks=OPT_IN, dims=(dims,))
@@ -204,11 +204,11 @@ def _excused(made) -> set[str]:
     """The checks that do not apply to it."""
     module = made(16)
     facts = module.facts
-    weighs = (
+    rescales = (
         facts.bare and facts.act == "rescale" and facts.at not in ("conv", "kernel") and facts.returns == "features"
     )
     reasons = {
-        "neutral": not weighs or not any(isinstance(tap.neutral, float) for tap in taps(module).values()),
+        "neutral": not rescales or not any(isinstance(tap.neutral, float) for tap in taps(module).values()),
         "identity_start": facts.returns != "features",
         "gradcheck": facts.kind == "hard",
         "unused_parameters": not any(True for _ in module.parameters()),

@@ -30,7 +30,7 @@ def test_copies_are_given_and_taken():
     assert (module.reduce.bias == 7).all()
 
 
-def test_a_module_that_starts_as_the_identity_takes_them_and_keeps_its_strength():
+def test_an_identity_start_keeps_its_strength():
     module = create("se", channels=8, reduction=2, start="identity")
     torch.nn.init.constant_(module.strength, 0.5)
     import_weights(module, export_weights(create("se", channels=8, reduction=2), "timm"), "timm")
@@ -49,7 +49,7 @@ def test_nothing_is_loaded_half():
     assert all(torch.equal(module.state_dict()[name], values) for name, values in before.items())
 
 
-def test_a_module_that_computes_another_function_is_refused_both_ways():
+def test_another_function_is_refused_both_ways():
     module = create("scse", channels=8)
     state = export_weights(create("scse", channels=8, combine="max"), "official")
     with pytest.raises(CheckpointError, match=r"scse: official computes another function.*build it with combine='max'"):
@@ -58,13 +58,13 @@ def test_a_module_that_computes_another_function_is_refused_both_ways():
         export_weights(module, "official")
 
 
-def test_of_several_twins_in_a_library_the_one_with_the_modules_options_is_taken():
+def test_the_twin_with_the_modules_options_is_taken():
     assert next(iter(export_weights(create("mil_pool", channels=8), "official"))) == "attention_V.0.weight"
     assert next(iter(export_weights(create("mil_pool", channels=8, gated=False), "official"))) == "attention.0.weight"
 
 
 @pytest.mark.parametrize("mechanism", CATALOGUE, ids=lambda m: m.facts.name)
-def test_a_layout_names_options_of_its_mechanism_and_only_tensors_that_exist(mechanism):
+def test_layouts_name_existing_options_and_tensors(mechanism):
     allowed = inspect.signature(mechanism).parameters
     for layout in layouts_of(mechanism.facts.name):
         assert layout.options.keys() <= allowed.keys()

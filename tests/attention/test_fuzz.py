@@ -15,7 +15,7 @@ def test_a_few_random_inputs_and_options(name):
         assert fault is None, fault
 
 
-def test_a_fault_is_given_as_a_call_that_shows_it(monkeypatch):
+def test_a_fault_is_reported_as_a_call(monkeypatch):
     def small(case, training):
         """Holds for fewer than three channels."""
         assert case.channels < 3
@@ -30,7 +30,7 @@ def test_a_fault_is_given_as_a_call_that_shows_it(monkeypatch):
 
 
 @pytest.mark.parametrize("names", [(), ("se",)])
-def test_the_search_says_its_seed_and_ends_in_time(names):
+def test_the_search_prints_its_seed_and_ends(names):
     command = [sys.executable, "-m", "tests.attention.fuzz", "--minutes", "0", "--seed", "5", *names]
     run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     assert "with SEED=5" in run.stdout

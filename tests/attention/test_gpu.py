@@ -56,5 +56,5 @@ def test_a_known_fault_is_still_there(form, check, request):
 
 @pytest.mark.graph
 @pytest.mark.parametrize("mechanism", find(*COMPILED), ids=lambda m: m.facts.name)
-def test_what_inductor_makes_of_it_for_a_gpu_gives_the_same(mechanism):
+def test_inductor_agrees_on_a_gpu(mechanism):
     assert not check_attention(mechanism, checks=OPT_IN, device="cuda").skipped

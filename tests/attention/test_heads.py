@@ -20,7 +20,7 @@ def test_tokens_are_positions_and_turn_back_into_features(shape):
     assert torch.equal(to_features(tokens, x), x)
 
 
-def test_heads_are_parts_of_the_channels_side_by_side():
+def test_heads_are_consecutive_parts_of_the_channels():
     tokens = features(2, 5, 6)
     heads = split_heads(tokens, 3)
     assert torch.equal(heads[:, 1], tokens[..., 2:4])

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from regard.attention.large_kernels import LargeKernelGate, Projections, decomposed
+from regard.attention.large_kernels import LargeKernelGate, Projections, decompose
 from regard.attention.spatial.lka import LKA
 from regard.core.errors import OptionError
 from tests.attention.drawn import drawn, features
@@ -23,14 +23,14 @@ from tests.attention.drawn import drawn, features
     ],
 )
 def test_kernels_are_taken_apart_as_published(kernel_size, dilation, rounded_up, published):
-    assert decomposed("lka", kernel_size, dilation, rounded_up=rounded_up) == published
+    assert decompose("lka", kernel_size, dilation, rounded_up=rounded_up) == published
 
 
-def test_an_even_kernel_is_refused_with_a_way_out():
+def test_an_even_kernel_is_refused_with_remedy():
     with pytest.raises(OptionError, match=r"lka: kernel_size=24 is not allowed with dilation=3.*8 taps.*27 or 21"):
-        decomposed("lka", 24, 3, rounded_up=True)
-    assert decomposed("lka", 27, 3, rounded_up=True) == (5, 9)
-    assert decomposed("lka", 21, 3, rounded_up=True) == (5, 7)
+        decompose("lka", 24, 3, rounded_up=True)
+    assert decompose("lka", 27, 3, rounded_up=True) == (5, 9)
+    assert decompose("lka", 21, 3, rounded_up=True) == (5, 7)
 
 
 class Mixed(LargeKernelGate):
@@ -48,7 +48,7 @@ class Mixed(LargeKernelGate):
         return self.near(x)
 
 
-def test_layers_start_with_the_fan_out_of_a_group():
+def test_layers_start_by_the_groups_fan_out():
     torch.manual_seed(0)
     net = Mixed(512)
     assert net.near.weight.std().item() == pytest.approx((2 / 25) ** 0.5, rel=0.03)
@@ -57,7 +57,7 @@ def test_layers_start_with_the_fan_out_of_a_group():
     assert not net.mix.bias.any()
 
 
-def test_the_score_weighs_x_or_what_the_projections_make_of_it():
+def test_the_score_rescales_x_or_its_projection():
     alone, surrounded = drawn(Mixed(4)), drawn(Mixed(4, projections=True))
     x = features(2, 4, 5, 6)
     torch.testing.assert_close(alone(x), x * alone.near(x))

@@ -50,7 +50,7 @@ def test_a_layer_computes_in_its_own_dtype(layer, own, given):
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_under_autocast_half_precision_goes_in_as_it_is(layer):
+def test_autocast_keeps_half_precision_inputs(layer):
     made, x = LAYERS[layer](), torch.randn(3, 4, 1 if layer == "convolution" else 4).bfloat16()
     with torch.autocast("cpu", torch.bfloat16):
         assert made(x).dtype == torch.bfloat16
@@ -92,7 +92,7 @@ def test_a_gate_goes_from_neutral_past_the_tap(neutral):
     assert seen[0].flatten().tolist() == [neutral] * 8
 
 
-def test_features_and_what_was_squeezed_of_them_are_rescaled_alike():
+def test_features_and_squeezed_features_are_rescaled_alike():
     module, x = Halved(4), torch.randn(2, 4, 3, 5)
     gate = torch.rand(2, 4, 1, 1)
     assert torch.equal(module.rescale(x, module.gate, gate), module.rescale(squeeze_positions(x), module.gate, gate))
@@ -168,7 +168,7 @@ def test_another_number_is_refused_in_the_owners_name():
 
 
 @pytest.mark.parametrize("shape", [(4, 3), (4, 3, 5), (2, 3, 5, 4), (2, 3, 2, 3, 4), (1, 3, 1, 2)])
-def test_it_normalises_by_the_batch_and_then_by_what_it_remembers(shape):
+def test_it_normalises_by_batch_then_running_statistics(shape):
     norm, x = drawn(Norm(3, momentum=0.2)), features(*shape)
     mean, variance = norm.running_mean.numpy().copy(), norm.running_var.numpy().copy()
     weight, bias = norm.weight.detach().numpy(), norm.bias.detach().numpy()
@@ -182,7 +182,7 @@ def test_it_normalises_by_the_batch_and_then_by_what_it_remembers(shape):
 
 
 @pytest.mark.parametrize("shape", [(1, 3), (1, 3, 1), (1, 3, 1, 1)])
-def test_a_single_value_trains_on_running_statistics_and_warns_once(shape):
+def test_a_single_value_warns_once(shape):
     norm = drawn(Norm(3))
     x = features(*shape)
     expected, before = norm(x), copy.deepcopy(norm.state_dict())
@@ -221,7 +221,7 @@ def test_copies_and_pickles_work():
 @pytest.mark.parametrize("training", [True, False])
 @pytest.mark.parametrize("batch", [1, 2])
 @pytest.mark.parametrize("size", [(2, 4), (1, 3), (2, 3, 2)])
-def test_gradients_are_right_for_features_and_gradients_in_any_layout(training, batch, size):
+def test_gradients_are_right_in_any_layout(training, batch, size):
     norm = drawn(Norm(3)).train(training)
     x, upstream = features(batch, 3, *size), features(batch, 3, *size, seed=2)
     layouts = {
@@ -252,7 +252,7 @@ def test_values_get_an_axis_for_every_position_axis():
     assert np.shape(over_positions(torch.zeros(2, 8), torch.zeros(2, 8, 3))) == (2, 8, 1)
 
 
-def test_a_hidden_width_is_rounded_down_and_never_zero():
+def test_a_hidden_width_is_never_zero():
     assert [hidden_width("se", c, 16) for c in (1, 15, 16, 31, 32, 2048)] == [1, 1, 1, 1, 2, 128]
 
 

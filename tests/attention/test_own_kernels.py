@@ -26,7 +26,7 @@ WAYS = {"of groups": own_kernels._in_groups, "of columns": own_kernels._of_colum
     ("size", "kernel", "stride", "groups"),
     [((7, 5), 3, 1, 1), ((6, 9), 3, 2, 2), ((1, 1), 5, 1, 1), ((9,), 3, 3, 2), ((3, 4, 5), 3, 2, 1), ((4, 4), 1, 2, 2)],
 )
-def test_both_ways_convolve_every_image_with_its_own_kernel(way, size, kernel, stride, groups):
+def test_both_ways_use_each_images_own_kernel(way, size, kernel, stride, groups):
     x, kernels = features(3, 4, *size), features(3, 6, 4 // groups, *(kernel,) * len(size), seed=2)
     assert_equal(way(x, kernels, stride, groups), image_by_image(x.numpy(), kernels.numpy(), stride, groups))
 
@@ -59,7 +59,7 @@ def test_kernels_are_mixed_by_shares():
     assert_equal(mix_kernels(shares, kernels), expected.numpy())
 
 
-def test_a_convolution_starts_as_the_identity_only_where_the_shape_stays():
+def test_an_identity_start_needs_equal_shapes():
     expect_identity("own", "identity", 8, 8, 1)
     expect_identity("own", "paper", 8, 16, 2)
     for width, stride in ((16, 1), (8, 2)):

@@ -25,11 +25,11 @@ def test_it_is_grid_sample_with_its_gradients(size, padding):
 
 
 @pytest.mark.parametrize("padding", ["zeros", "border"])
-def test_one_axis_is_grid_sample_in_the_middle_of_an_image(padding):
-    x, places = features(2, 3, 6), 1.2 * features(2, 9, 1, seed=2)
-    row = torch.cat((places, torch.zeros_like(places)), 2).unsqueeze(1)
+def test_one_axis_agrees_with_grid_sample(padding):
+    x, points = features(2, 3, 6), 1.2 * features(2, 9, 1, seed=2)
+    row = torch.cat((points, torch.zeros_like(points)), 2).unsqueeze(1)
     want = functional.grid_sample(x.unsqueeze(2), row, "bilinear", padding, align_corners=False).squeeze(2)
-    torch.testing.assert_close(sample(x, places, border=padding == "border"), want, rtol=1e-11, atol=1e-12)
+    torch.testing.assert_close(sample(x, points, border=padding == "border"), want, rtol=1e-11, atol=1e-12)
 
 
 @pytest.mark.parametrize("size", [(5,), (5, 4), (3, 4, 2)])

@@ -9,7 +9,7 @@ from tests.attention.formulas import convolve
 
 @pytest.mark.parametrize(("dims", "axis"), [(1, 0), (2, 0), (2, 1), (2, -1), (3, 1)])
 @pytest.mark.parametrize("dilation", [1, 2])
-def test_a_strip_sees_one_axis_and_keeps_the_size(dims, axis, dilation):
+def test_a_strip_covers_one_axis(dims, axis, dilation):
     layer, x = drawn(strip_convolution("lska", dims, axis, 3, 5, dilation=dilation)), features(2, 3, *(7, 4, 5)[:dims])
     p, along = arrays(layer), range(dims)[axis]
     # The same along every axis, with a kernel that is 0 beside the strip.
@@ -22,7 +22,7 @@ def test_a_strip_sees_one_axis_and_keeps_the_size(dims, axis, dilation):
 
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
-def test_a_depthwise_convolution_keeps_the_size_and_the_channels_apart(dims):
+def test_a_depthwise_convolution_keeps_channels_apart(dims):
     layer, x = drawn(depthwise_convolution("lka", dims, 2, 3, dilation=2)), features(1, 2, *(5, 4, 3)[:dims])
     p = arrays(layer)
     assert_equal(layer(x), convolve(x.numpy(), p["weight"], p["bias"], padding=2, dilation=2, groups=2))

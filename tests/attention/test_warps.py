@@ -30,7 +30,7 @@ def test_an_affine_map_is_that_of_affine_grid(size):
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
 @pytest.mark.parametrize("control", [2, 4])
-def test_targets_moved_by_an_affine_map_give_that_affine_map(dims, control):
+def test_affine_targets_give_the_affine_map(dims, control):
     spline, affine = Warp("thin_plate", dims, control), Warp("affine", dims, control)
     theta = features(2, dims, dims + 1)
     targets = spline.lattice @ theta[..., :-1].mT + theta[..., None, :, -1]
@@ -64,12 +64,12 @@ def _solved(lattice):
 
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
-def test_the_spline_is_the_solution_of_its_linear_system(dims):
+def test_the_spline_solves_its_linear_system(dims):
     spline = Warp("thin_plate", dims, 3)
     torch.testing.assert_close(spline.solution, _solved(spline.lattice), rtol=1e-9, atol=1e-10)
 
 
-def test_a_similarity_keeps_the_shape_of_cells_in_an_image_that_is_not_square():
+def test_a_similarity_keeps_shapes_in_non_square_images():
     size, turn = (4, 8), torch.tensor([[2 * math.cos(0.3), 2 * math.sin(0.3), 0.0, 0.0]], dtype=torch.float64)
     grid = Warp("similarity", 2, 4).grid(turn, size)[0]
     cells = grid * torch.tensor([8.0, 4.0], dtype=torch.float64) / 2
@@ -80,7 +80,7 @@ def test_a_similarity_keeps_the_shape_of_cells_in_an_image_that_is_not_square():
     assert (across @ down).item() == pytest.approx(0, abs=1e-12)
 
 
-def test_a_quaternion_scales_by_its_squared_length_and_turns_about_its_axis():
+def test_a_quaternion_scales_and_rotates():
     half = 0.25
     turn = torch.tensor([[math.cos(half), 0.0, 0.0, math.sin(half)]], dtype=torch.float64) * math.sqrt(3)
     grid = Warp("similarity", 3, 4).grid(torch.cat((turn, torch.zeros(1, 3)), 1), (2, 2, 2))[0]

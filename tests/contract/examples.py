@@ -64,9 +64,9 @@ def trains(page: Path) -> bool:
 
 
 def shortened(command: str) -> list[str]:
-    """The words of a `regard` line after `regard`, with the settings of `TINY` in place of the page's own.
+    """The words of a `regard` line after `regard`, with the settings of `TINY` instead of the page's own.
 
-    A network that looks is no other one made small, and sees images as they are.
+    A network of glimpses is not made smaller, and sees images as they are.
     """
     words = shlex.split(command)[1:]
     tiny = shlex.split(TINY.get(words[0], "")) if words else []
@@ -84,9 +84,9 @@ def lay_out_images(folder: Path) -> None:
     for number in range(40):
         kind, side = ("cats", "dogs")[number % 2], int(random.integers(24, 40))
         pixels = random.integers(0, 256, (side, side + number % 5, 3), dtype=np.uint8)
-        place = folder / "photos" / kind / f"{number}.jpg"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(pixels).save(place)
+        file = folder / "photos" / kind / f"{number}.jpg"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(file)
     for name in ("cats/1.jpg", "dogs/2.jpg"):
         (folder / "other-photos" / name).parent.mkdir(parents=True)
         Image.fromarray(pixels).save(folder / "other-photos" / name)

@@ -15,7 +15,7 @@ def modules() -> list[Path]:
 
 
 def python_files() -> list[Path]:
-    """Every Python file of the package, its tests and what stands at the root."""
+    """Every Python file of the package, its tests and the files at the root."""
     return (
         modules()
         + sorted((ROOT / "tests").rglob("*.py"))

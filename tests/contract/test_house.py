@@ -71,7 +71,7 @@ def test_functions_are_short():
     assert not {where: n for where, n in lengths.items() if n > LONGEST_FUNCTION}
 
 
-def test_no_room_is_called_by_what_does_not_fit_elsewhere():
+def test_no_room_has_a_catch_all_name():
     named = {part for path in python_files() for part in (*path.parent.parts, path.stem)}
     assert not named & JUNK
 
@@ -82,10 +82,10 @@ def packages():
 
 
 @pytest.mark.parametrize("name", packages())
-def test_no_public_name_of_a_package_is_also_a_module_of_it(name):
+def test_no_public_name_is_also_a_module(name):
     package = importlib.import_module(name)
     inside = {module.name for module in pkgutil.iter_modules(package.__path__)}
     public = set(getattr(package, "__all__", ()))
     assert not public & inside
     assert not [n for n in public if isinstance(getattr(package, n), types.ModuleType)]
-    assert len(public) == len(getattr(package, "__all__", ())), "a name stands twice in __all__"
+    assert len(public) == len(getattr(package, "__all__", ())), "a name is twice in __all__"

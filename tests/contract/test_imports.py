@@ -39,7 +39,7 @@ def cold_imports():
     ]
 
 
-def test_regard_and_its_catalogue_load_in_0_3_seconds_beyond_torch(cold_imports):
+def test_the_catalogue_loads_in_0_3_seconds(cold_imports):
     assert statistics.median(seconds for seconds, _ in cold_imports) < 0.3
 
 

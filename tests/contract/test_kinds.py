@@ -1,4 +1,4 @@
-"""Kinds of maps are told apart by their axes, in one table; nothing else asks for them by name."""
+"""Kinds of maps are distinguished by their axes, in one table; nothing else compares their names."""
 
 import ast
 
@@ -27,7 +27,7 @@ def reads_kind(node):
 
 
 def by_name(tree):
-    """The lines in which a kind of map is told by its name."""
+    """The lines that compare a kind of map with a name."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Compare):
             sides = [node.left, *node.comparators]
@@ -56,7 +56,7 @@ def by_name(tree):
         'BOTH = ("spatial", "mixed")',
     ],
 )
-def test_a_kind_asked_for_by_its_name_is_found(code):
+def test_a_comparison_of_kind_names_is_found(code):
     assert [*by_name(ast.parse(code))]
 
 

@@ -46,7 +46,7 @@ def test_none_and_every_scalar_survive():
         assert type(back.scalar) is type(scalar)
 
 
-def test_floats_that_are_not_finite_become_null_and_read_back_as_not_a_number():
+def test_non_finite_floats_become_null_and_nan():
     for share in (math.nan, math.inf):
         text = as_json(Outer(share, None, (), (4, 5), {}, "a", None))
         assert text["share"] is None
@@ -64,7 +64,7 @@ def test_a_field_with_a_default_may_be_missing():
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "message"),
     [
         ({"share": "much"}, r"share = 'much'"),
         ({"share": True}, r"share = True"),
@@ -84,8 +84,8 @@ def test_a_field_with_a_default_may_be_missing():
         ({"colour": 1}, r"unknown field 'colour'"),
     ],
 )
-def test_an_error_names_the_file_the_place_and_the_value(change, told):
-    with pytest.raises(RunError, match=told) as error:
+def test_an_error_names_file_path_and_value(change, message):
+    with pytest.raises(RunError, match=message) as error:
         decode(Outer, as_json(WHOLE) | change, "runs/a/results.json")
     assert str(error.value).startswith("runs/a/results.json ")
 

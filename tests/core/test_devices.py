@@ -47,7 +47,7 @@ def test_threads_are_those_asked_for():
         set_threads(0)
 
 
-def test_a_network_is_where_its_parameters_or_buffers_are():
+def test_the_device_is_that_of_parameters_or_buffers():
     assert device_of(nn.Linear(2, 2, device="meta")).type == "meta"
     assert device_of(nn.BatchNorm1d(2, affine=False, device="meta")).type == "meta"
     assert device_of(nn.ReLU()).type == "cpu"

@@ -18,14 +18,14 @@ from regard.core.errors import RegardError, unknown_name
         ("DependencyError", ImportError),
     ],
 )
-def test_each_is_a_users_error_and_what_python_would_raise(name, also):
+def test_each_is_also_a_builtin_error(name, also):
     error = getattr(core, name)
     assert issubclass(error, RegardError)
     assert issubclass(error, also)
     assert str(error("It says what to do.")) == "It says what to do."
 
 
-def test_an_unknown_name_is_answered_with_the_nearest_first():
+def test_an_unknown_name_lists_the_nearest_first():
     error = unknown_name("mechanism", "resnet5", ["se", "resnet18", "resnet50"])
     assert isinstance(error, LookupError)
     assert "Did you mean 'resnet50' or 'resnet18'?" in str(error)

@@ -27,7 +27,7 @@ def test_it_is_abstract():
         Features(8)
 
 
-def test_strength_exists_only_with_identity_and_starts_at_zero():
+def test_strength_exists_only_with_an_identity_start():
     assert dict(Halved(4).named_parameters()) == {}
     assert Halved(4).strength is None
     parameters = dict(Halved(4, start="identity").named_parameters())
@@ -39,11 +39,11 @@ def test_strength_exists_only_with_identity_and_starts_at_zero():
 
 @pytest.mark.parametrize("neutral", [1.0, 0.5, 0.0])
 def test_temper_goes_from_neutral_to_the_map(neutral):
-    module, map = Halved(4, start="identity"), torch.rand(2, 4, 1)
-    assert torch.equal(module.temper(map, neutral), torch.full_like(map, neutral))
+    module, values = Halved(4, start="identity"), torch.rand(2, 4, 1)
+    assert torch.equal(module.temper(values, neutral), torch.full_like(values, neutral))
     nn.init.constant_(module.strength, 0.25)
-    torch.testing.assert_close(module.temper(map, neutral), 0.75 * neutral + 0.25 * map)
-    assert Halved(4).temper(map, neutral) is map
+    torch.testing.assert_close(module.temper(values, neutral), 0.75 * neutral + 0.25 * values)
+    assert Halved(4).temper(values, neutral) is values
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
@@ -75,7 +75,7 @@ def test_add_goes_from_x_to_the_sum(dtype):
 
 
 @pytest.mark.parametrize("wrong", [torch.inf, -torch.inf, torch.nan])
-def test_what_overflowed_is_left_out_only_while_the_strength_is_zero(wrong):
+def test_overflow_is_dropped_only_at_strength_zero(wrong):
     module, x = Halved(2, start="identity"), torch.randn(1, 2, 1)
     h = torch.tensor([[[wrong], [1.0]]])
     for form in (lambda: module.add(x, h), lambda: module.blend(x, x + h)):
@@ -86,7 +86,7 @@ def test_what_overflowed_is_left_out_only_while_the_strength_is_zero(wrong):
         assert not form()[0, 0].isfinite()
 
 
-def test_the_strength_gets_the_gradient_of_what_it_adds():
+def test_the_strength_gets_its_gradient():
     module, x, h = Halved(2, start="identity"), torch.randn(3, 2, 4), torch.randn(3, 2, 4)
     module.add(x, h).sum().backward()
     torch.testing.assert_close(module.strength.grad, h.sum())

@@ -22,7 +22,7 @@ def room_for(size):
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_an_error_while_writing_leaves_the_old_file_alone(tmp_path):
+def test_a_failed_write_keeps_the_old_file(tmp_path):
     target = tmp_path / "facts.txt"
     write_whole(target, b"old")
     with pytest.raises(ZeroDivisionError), replacing(target) as aside:
@@ -43,7 +43,7 @@ def test_a_folder_that_is_a_file_is_refused(tmp_path):
         write_whole(tmp_path / "file" / "c.txt", b"text", remedy="Ask someone.")
 
 
-def test_a_disk_that_fills_up_leaves_the_old_file_and_no_rest(tmp_path):
+def test_a_full_disk_keeps_the_old_file(tmp_path):
     target = tmp_path / "facts.txt"
     target.write_text("old")
     with room_for(1000), pytest.raises(RunError) as caught:
@@ -63,6 +63,6 @@ def test_of_several_writers_at_once_one_wins_whole(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["x"]
 
 
-def test_any_name_becomes_bytes_and_comes_back_from_json():
+def test_any_name_survives_json():
     name = "folder:ca\udce9/猫"
     assert json.loads(as_bytes(json.dumps({"name": name}, ensure_ascii=False)))["name"] == name

@@ -16,7 +16,7 @@ from regard.core.formula import evaluate
         ("c // gcd(c, 4)", {"c": 6}, 3),
     ],
 )
-def test_a_formula_is_python_with_names_defined_behind_where(formula, values, number):
+def test_a_formula_defines_names_after_where(formula, values, number):
     assert evaluate(formula, values) == number
 
 

@@ -46,7 +46,7 @@ def test_an_axis_spans_its_dimensions():
     assert not find_kind("branch").span(Axis.POSITION, 3)
 
 
-def test_of_channels_that_look_those_looked_at_are_meant():
+def test_a_channel_span_is_that_of_the_sources():
     assert find_kind("affinity").span(Axis.CHANNEL, 4) == range(3, 4)
 
 

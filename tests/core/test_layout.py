@@ -47,7 +47,7 @@ def test_there_and_back_is_the_same():
     assert all(torch.equal(back[name], ours[name]) for name in ours)
 
 
-def test_their_module_takes_what_we_give_and_computes_the_same():
+def test_their_module_loads_ours_and_agrees():
     ours, theirs, x = stirred(Ours()), Theirs(), torch.randn(2, 4)
     theirs.load_state_dict(LAYOUT.to_theirs(ours.state_dict()))
     both = torch.cat([ours.query(x), ours.key(x)], 1)
@@ -56,7 +56,7 @@ def test_their_module_takes_what_we_give_and_computes_the_same():
     torch.testing.assert_close(theirs.planes(planes.flip(1)), ours.conv(planes))
 
 
-def test_a_way_of_its_own_goes_there_and_back():
+def test_a_custom_conversion_round_trips():
     turned = Layout(
         library="o",
         twin="o.T",
@@ -76,7 +76,7 @@ def test_a_way_of_its_own_goes_there_and_back():
         ),
         (
             lambda state: state.update(extra=torch.zeros(1)),
-            "The weights hold extra, for which this mechanism has no place",
+            "The weights hold extra, which this mechanism does not have",
         ),
         (
             lambda state: state.update({"planes.weight": torch.zeros(1, 2, 5, 5)}),
@@ -98,7 +98,7 @@ def test_a_count_of_batches_may_be_missing():
 
 
 @pytest.mark.parametrize(
-    ("name", "says"), [("strength", "exists only with start='identity'"), ("other.weight", "no place")]
+    ("name", "says"), [("strength", "exists only with start='identity'"), ("other.weight", "no counterpart")]
 )
 def test_what_they_do_not_have_is_not_given(name, says):
     with pytest.raises(CheckpointError, match=says):
@@ -111,13 +111,13 @@ def test_what_is_taken_shares_no_memory():
     assert ours["norm.weight"].data_ptr() != theirs["bn.weight"].data_ptr()
 
 
-def test_it_says_in_which_options_a_module_is_another_function():
+def test_it_names_the_options_that_differ():
     layout = Layout(library="o", twin="o.T", options={"form": "paper", "dims": 2})
     assert layout.unlike({"form": "paper", "dims": 2, "other": 3}) == ""
     assert layout.unlike({"form": "released", "dims": 2}) == "form='paper'"
 
 
-def test_a_constant_of_theirs_is_neither_given_nor_missed():
+def test_their_constants_are_neither_given_nor_required():
     constants = {"basis": lambda options, theirs: torch.full_like(theirs, options["wave"])}
     layout = Layout(library="o", twin="o.T", names={"weight": "w"}, constants=constants, note="wave as there")
     state = {"w": torch.ones(2, 3), "basis": torch.zeros(7)}

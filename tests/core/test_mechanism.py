@@ -30,7 +30,7 @@ def test_the_root_is_abstract():
         Mechanism()
 
 
-def test_the_count_is_the_formula_of_channels_and_options():
+def test_the_count_follows_the_formula():
     class Counted(Doubled):
         """Has a formula."""
 
@@ -44,7 +44,7 @@ def test_the_count_is_the_formula_of_channels_and_options():
     assert Counted.count(2) == 3
 
 
-def test_a_module_knows_its_options_also_as_a_copy():
+def test_a_copy_keeps_its_options():
     module = Doubled(4, start="identity")
     assert module.options == {"start": "identity"}
     for other in (copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
@@ -52,7 +52,7 @@ def test_a_module_knows_its_options_also_as_a_copy():
     assert Doubled(channels=3).options == {"start": "paper"}
 
 
-def test_a_form_may_amend_the_facts_of_its_module_only():
+def test_amended_facts_are_the_modules_own():
     module = Doubled(4)
     module.amend(bare=False)
     assert not module.facts.bare

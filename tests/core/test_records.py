@@ -13,44 +13,44 @@ def seen(kind, *shape, path="attention.gate", neutral=1.0, **when):
 
 
 def test_a_gate_is_over_channels_only():
-    map = seen("gate", 2, 3, 1, 1)
-    assert torch.equal(map.channels(), map.values.reshape(2, 3))
-    assert map.positions() is None
+    record = seen("gate", 2, 3, 1, 1)
+    assert torch.equal(record.channels(), record.values.reshape(2, 3))
+    assert record.positions() is None
 
 
 @pytest.mark.parametrize("size", [(4,), (4, 5), (2, 4, 5)])
 def test_a_spatial_map_is_over_positions_only(size):
-    map = seen("spatial", 2, 1, *size)
-    assert torch.equal(map.positions(), map.values.reshape(2, *size))
-    assert map.channels() is None
+    record = seen("spatial", 2, 1, *size)
+    assert torch.equal(record.positions(), record.values.reshape(2, *size))
+    assert record.channels() is None
 
 
 def test_several_maps_of_positions_are_averaged():
-    map = seen("spatial", 2, 3, 4, 5)
-    torch.testing.assert_close(map.positions(), map.values.mean(1))
+    record = seen("spatial", 2, 3, 4, 5)
+    torch.testing.assert_close(record.positions(), record.values.mean(1))
 
 
-def test_of_a_map_of_queries_it_is_what_each_position_gets():
-    map = seen("query", 2, 3, 2, 2, 4, 5)
-    got = map.positions()
+def test_a_query_map_is_averaged_over_queries():
+    record = seen("query", 2, 3, 2, 2, 4, 5)
+    got = record.positions()
     assert got.shape == (2, 4, 5)
     for h, w in ((0, 0), (3, 4)):
-        torch.testing.assert_close(got[1, h, w], map.values[1, :, :, :, h, w].mean())
-    assert map.channels() is None
+        torch.testing.assert_close(got[1, h, w], record.values[1, :, :, :, h, w].mean())
+    assert record.channels() is None
 
 
-def test_of_a_cross_map_it_is_what_each_position_gets_from_its_column_and_row():
+def test_a_cross_map_is_averaged_over_queries():
     height, width = 3, 4
-    map = seen("cross", 2, 1, height, width, height + width)
+    record = seen("cross", 2, 1, height, width, height + width)
     want = torch.zeros(2, height, width)
     for b in range(2):
         for h in range(height):
             for w in range(width):
                 for other in range(height):
-                    want[b, other, w] += map.values[b, 0, h, w, other]
+                    want[b, other, w] += record.values[b, 0, h, w, other]
                 for other in range(width):
-                    want[b, h, other] += map.values[b, 0, h, w, height + other]
-    torch.testing.assert_close(map.positions(), want / (height * width))
+                    want[b, h, other] += record.values[b, 0, h, w, height + other]
+    torch.testing.assert_close(record.positions(), want / (height * width))
 
 
 @pytest.mark.parametrize(
@@ -63,16 +63,16 @@ def test_other_maps_are_over_neither(kind, shape):
 
 @pytest.mark.parametrize("size", [(4,), (4, 5), (2, 4, 5)])
 def test_a_mixed_map_is_averaged_over_the_other(size):
-    map = seen("mixed", 2, 3, *size)
-    numpy = map.values.numpy()
-    assert map.channels().tolist() == numpy.reshape(2, 3, -1).mean(2).tolist()
-    assert map.positions().tolist() == numpy.mean(1).tolist()
+    record = seen("mixed", 2, 3, *size)
+    numpy = record.values.numpy()
+    assert record.channels().tolist() == numpy.reshape(2, 3, -1).mean(2).tolist()
+    assert record.positions().tolist() == numpy.mean(1).tolist()
 
 
 def test_a_map_over_branches_is_neither():
-    map = seen("branch", 2, 2, 3, 1, 1, neutral=0.5)
-    assert map.channels() is None
-    assert map.positions() is None
+    record = seen("branch", 2, 2, 3, 1, 1, neutral=0.5)
+    assert record.channels() is None
+    assert record.positions() is None
 
 
 def test_branches_have_weights_of_channels_or_of_positions():
@@ -95,8 +95,8 @@ def test_a_map_does_not_change():
 def test_maps_keep_paths_and_passes_in_order():
     maps = Maps()
     first, second, third = (seen("gate", 1, 2, 1, path=path) for path in ("b", "a", "b"))
-    for map in (first, second, third):
-        maps.add(map)
+    for record in (first, second, third):
+        maps.add(record)
     assert list(maps) == ["b", "a"]
     assert len(maps) == 2
     assert maps["b"] == (first, third)
@@ -105,7 +105,7 @@ def test_maps_keep_paths_and_passes_in_order():
     assert "b: gate (1, 2, 1) x 2" in repr(maps)
 
 
-def test_one_of_several_passes_is_refused_with_the_way_out():
+def test_one_of_several_passes_is_refused():
     maps = Maps()
     for number in range(2):
         maps.add(seen("gate", 1, 2, 1, path="a", pass_=number))
@@ -119,8 +119,8 @@ def test_one_of_several_passes_is_refused_with_the_way_out():
 
 def steps_of(*maps):
     found = Maps()
-    for step, map in enumerate(maps):
-        found.add(dataclasses.replace(map, step=step))
+    for step, record in enumerate(maps):
+        found.add(dataclasses.replace(record, step=step))
     return found
 
 
@@ -153,7 +153,7 @@ def test_steps_of_several_shapes_are_refused():
 
 def test_later_steps_are_named_by_their_number():
     maps = steps_of(seen("gate", 1, 2, 1), seen("gate", 1, 2, 1))
-    assert [map.name for map in maps["attention.gate"]] == ["attention.gate", "attention.gate#2"]
+    assert [record.name for record in maps["attention.gate"]] == ["attention.gate", "attention.gate#2"]
 
 
 def test_maps_of_one_pass_are_found_by_name():

@@ -4,10 +4,10 @@ import sys
 import pytest
 import torch
 
-from regard.core.seeding import generator, key, seeded
+from regard.core.seeding import generator, key, use_seed
 
 
-def test_a_key_is_a_seed_that_every_part_changes():
+def test_every_part_changes_the_key():
     keys = [key(), key(0), key(1), key("0"), key(0, 1), key(1, 0), key(0, "1"), key("01"), key("0", "1"), key(0, 0)]
     assert len(set(keys)) == len(keys)
     assert all(0 <= k < 2**63 for k in keys)
@@ -20,7 +20,7 @@ def test_a_key_is_the_same_in_another_process():
     assert int(other.stdout) == key(3, "layer1.0.conv1.weight")
 
 
-def test_generators_do_not_depend_on_the_order_of_calls():
+def test_generators_do_not_depend_on_call_order():
     def draw(name):
         return torch.randn(4, generator=generator(0, name))
 
@@ -36,24 +36,24 @@ def test_drawing_inside_seeded_leaves_no_trace_outside():
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    with seeded(0, "weight"):
+    with use_seed(0, "weight"):
         inside = torch.rand(3)
     assert torch.equal(torch.rand(3), expected)
-    with seeded(0, "other"), seeded(0, "weight"):
+    with use_seed(0, "other"), use_seed(0, "weight"):
         assert torch.equal(torch.rand(3), inside)
 
 
-def test_the_outer_generator_goes_on_after_an_error_and_after_a_nested_seed():
+def test_the_outer_generator_state_is_restored():
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    with pytest.raises(RuntimeError, match="inside"), seeded(1):
+    with pytest.raises(RuntimeError, match="inside"), use_seed(1):
         raise RuntimeError("inside")
     assert torch.equal(torch.rand(3), expected)
-    with seeded(1):
+    with use_seed(1):
         alone = torch.rand(6)
-    with seeded(1):
+    with use_seed(1):
         start = torch.rand(3)
-        with seeded(2):
+        with use_seed(2):
             torch.rand(10)
         assert torch.equal(torch.cat([start, torch.rand(3)]), alone)

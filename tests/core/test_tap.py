@@ -20,36 +20,36 @@ class Gated(nn.Module):
 
 
 def test_without_listeners_the_map_itself_passes():
-    map = torch.rand(2, 3, 1, 1)
-    assert Tap("gate")(map) is map
+    values = torch.rand(2, 3, 1, 1)
+    assert Tap("gate")(values) is values
 
 
 def test_a_sink_sees_the_map_and_changes_nothing():
-    tap, seen, map = Tap("gate"), [], torch.rand(2, 3, 1, 1, requires_grad=True)
+    tap, seen, values = Tap("gate"), [], torch.rand(2, 3, 1, 1, requires_grad=True)
     tap.sink = seen.append
-    assert tap(map) is map
-    assert seen[0] is map
+    assert tap(values) is values
+    assert seen[0] is values
 
 
-def test_a_replacement_is_broadcast_and_converted_and_seen_by_the_sink():
+def test_the_sink_sees_the_broadcast_replacement():
     tap, seen = Tap("gate"), []
-    tap.sink, tap.replace = seen.append, lambda map: torch.full((1, 3, 1, 1), 0.25, dtype=torch.float64)
-    map = tap(torch.rand(2, 3, 1, 1))
-    assert (map.shape, map.dtype) == ((2, 3, 1, 1), torch.float32)
-    assert torch.equal(map, torch.full((2, 3, 1, 1), 0.25))
-    assert seen[0] is map
+    tap.sink, tap.replace = seen.append, lambda values: torch.full((1, 3, 1, 1), 0.25, dtype=torch.float64)
+    values = tap(torch.rand(2, 3, 1, 1))
+    assert (values.shape, values.dtype) == ((2, 3, 1, 1), torch.float32)
+    assert torch.equal(values, torch.full((2, 3, 1, 1), 0.25))
+    assert seen[0] is values
 
 
 def test_a_replacement_sees_the_map():
-    tap, map = Tap("gate"), torch.rand(2, 3, 1, 1)
-    tap.replace = lambda map: map.flip(0)
-    assert torch.equal(tap(map), map.flip(0))
+    tap, values = Tap("gate"), torch.rand(2, 3, 1, 1)
+    tap.replace = lambda values: values.flip(0)
+    assert torch.equal(tap(values), values.flip(0))
 
 
 @pytest.mark.parametrize("shape", [(2, 4, 1, 1), (2, 3, 5, 5), (1, 2, 3, 1, 1), (3, 3, 1, 1)])
 def test_a_replacement_of_another_shape_is_refused(shape):
     tap = Tap("gate")
-    tap.replace = lambda map: torch.ones(shape)
+    tap.replace = lambda values: torch.ones(shape)
     with pytest.raises(ShapeError, match=r"`replace` gave a map of shape .* own shape \(2, 3, 1, 1\)"):
         tap(torch.rand(2, 3, 1, 1))
 
@@ -66,7 +66,7 @@ def test_a_compiled_module_is_seen_and_replaced(listening_first):
     torch.testing.assert_close(compiled(x), plain)
     assert len(seen) == 1
     torch.testing.assert_close(x * seen[0], plain)
-    net.gate.sink, net.gate.replace = None, lambda map: torch.full_like(map, 2.0)
+    net.gate.sink, net.gate.replace = None, lambda values: torch.full_like(values, 2.0)
     torch.testing.assert_close(compiled(x), 2 * x)
     net.gate.replace = None
     torch.testing.assert_close(compiled(x), plain)
@@ -76,7 +76,7 @@ def test_a_compiled_module_is_seen_and_replaced(listening_first):
 @pytest.mark.parametrize("duplicate", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m)), copy.copy])
 def test_copies_and_pickles_have_no_listeners(duplicate):
     tap = Tap("branch", shares="branch", high=2.0)
-    tap.sink, tap.replace = lambda map: None, lambda map: map
+    tap.sink, tap.replace = lambda values: None, lambda values: values
     copied = duplicate(tap)
     assert copied.sink is None
     assert copied.replace is None
@@ -86,10 +86,10 @@ def test_copies_and_pickles_have_no_listeners(duplicate):
 
 
 def test_gradients_pass_and_listeners_are_no_state():
-    tap, map = Tap("gate"), torch.rand(2, 3, requires_grad=True)
-    tap.sink = lambda map: None
-    tap(map).sum().backward()
-    assert torch.equal(map.grad, torch.ones(2, 3))
+    tap, values = Tap("gate"), torch.rand(2, 3, requires_grad=True)
+    tap.sink = lambda values: None
+    tap(values).sum().backward()
+    assert torch.equal(values.grad, torch.ones(2, 3))
     assert not tap.state_dict()
     assert not list(tap.parameters())
 
@@ -117,10 +117,10 @@ def test_taps_are_named_by_path_and_once():
         ("frame", "frame", (2, 5), 1 / 5),
     ],
 )
-def test_an_equal_share_is_one_over_what_is_shared(kind, shares, shape, share):
-    tap, map = Tap(kind, shares=shares), torch.rand(shape)
-    assert tap.level(map) == pytest.approx(share)
-    assert torch.equal(tap.nothing(map), torch.full(shape, share))
+def test_an_equal_share_is_one_over_the_count(kind, shares, shape, share):
+    tap, values = Tap(kind, shares=shares), torch.rand(shape)
+    assert tap.level(values) == pytest.approx(share)
+    assert torch.equal(tap.nothing(values), torch.full(shape, share))
     assert tap.does_nothing.startswith("an equal share over")
 
 
@@ -142,7 +142,7 @@ def test_a_glimpse_in_the_middle_does_nothing():
     assert torch.equal(Tap("glimpse", low=-1.0).nothing(torch.rand(2, 3, 2)), torch.zeros(2, 3, 2))
 
 
-def test_a_number_is_the_level_of_a_map_of_any_shape():
+def test_a_number_is_the_level_of_any_shape():
     tap = Tap("mixed", neutral=0.5)
     assert tap.level(torch.rand(2, 3)) == 0.5
     assert torch.equal(tap.nothing(torch.rand(2, 3)), torch.full((2, 3), 0.5))
@@ -163,7 +163,7 @@ def test_the_identity_grid_is_that_of_pytorch(size):
 def test_it_is_watched_while_anyone_looks_or_replaces():
     tap = Tap("query", shares="source")
     assert not tap.watched
-    tap.sink = lambda map: None
+    tap.sink = lambda values: None
     assert tap.watched
-    tap.sink, tap.replace = None, lambda map: map
+    tap.sink, tap.replace = None, lambda values: values
     assert tap.watched

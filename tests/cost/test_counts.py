@@ -64,7 +64,7 @@ def test_the_network_stays_as_it_was():
 
 
 class Deciding(nn.Module):
-    """Looks at a value, which a tensor without values hasn't."""
+    """Branches on a value, which a tensor without values hasn't."""
 
     def __init__(self):
         super().__init__()
@@ -74,12 +74,12 @@ class Deciding(nn.Module):
         return self.wide(x) if x.sum().item() > 0 else self.narrow(x)
 
 
-def test_a_network_that_decides_by_values_is_really_run():
+def test_a_network_branching_on_values_is_run():
     assert cost.macs(Deciding(), torch.ones(1, 4)) == 40
     assert cost.macs(Deciding(), -torch.ones(1, 4)) == 4
 
 
-def test_parameters_are_counted_once_and_frozen_ones_can_be_left_out():
+def test_shared_parameters_are_counted_once():
     layer = nn.Linear(4, 4)
     net = nn.Sequential(layer, nn.ReLU(), layer, nn.Linear(4, 2))
     net[3].bias.requires_grad_(False)

@@ -9,7 +9,7 @@ from regard import cost, models
 from regard.cost.memory import LiveTensors
 
 
-def test_a_storage_counts_once_from_its_making_to_its_end():
+def test_a_storage_counts_once_while_it_lives():
     with LiveTensors() as tensors:
         x = torch.zeros(100)
         assert tensors.live == 400
@@ -81,7 +81,7 @@ def test_what_the_layers_keep_is_counted():
     assert 9 * activation < saving < 14 * activation
 
 
-def test_every_run_gives_the_same_and_the_network_stays_as_it_was():
+def test_runs_repeat_and_leave_the_network_unchanged():
     net = models.create("cbam_resnet8", num_classes=3, width=0.5, seed=0).eval()
     state = {name: value.clone() for name, value in net.state_dict().items()}
     x = torch.randn(4, 3, 12, 12)

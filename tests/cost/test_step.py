@@ -8,7 +8,7 @@ from regard.core import ShapeError
 from regard.cost.step import TrainingStep
 
 
-def test_it_is_sgd_with_momentum_on_the_cross_entropy_with_the_first_class():
+def test_it_is_a_step_of_sgd_with_momentum():
     net, x = nn.Linear(3, 2), torch.randn(4, 3)
     weight, momentum = net.weight.detach().clone(), torch.zeros(2, 3)
     bias, bias_momentum = net.bias.detach().clone(), torch.zeros(2)

@@ -38,7 +38,7 @@ def test_networks_take_turns_in_alternating_order(what, mark):
     assert turns == [name + mark for name in "abc" + "cba" + "abc"]
 
 
-def test_a_turn_is_repeated_until_it_is_long_enough(monkeypatch):
+def test_a_turn_repeats_until_long_enough(monkeypatch):
     """The clock goes on by a quarter of a second whenever it is read, so every pass lasts that long."""
     ticks = iter(range(1000))
     monkeypatch.setattr(timing.time, "perf_counter", lambda: next(ticks) / 4)
@@ -60,7 +60,7 @@ def test_ratios_are_medians_of_each_rounds_own_ratio():
 
 
 @pytest.mark.parametrize("what", ["inference", "training"])
-def test_records_are_in_order_and_the_networks_stay_as_they_were(what):
+def test_networks_stay_unchanged_and_in_order(what):
     networks = {name: models.create(name, num_classes=3, width=0.25, seed=0) for name in ("resnet8", "se_resnet8")}
     states = [{key: value.clone() for key, value in net.state_dict().items()} for net in networks.values()]
     timings = cost.time_in_turns(networks, torch.randn(2, 3, 8, 8), what=what, rounds=3, min_seconds=0)

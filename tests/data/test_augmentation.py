@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from regard.core.errors import OptionError
-from regard.core.seeding import seeded
+from regard.core.seeding import use_seed
 from regard.data.augmentation import AUGMENTS, Shifted, augmenting
 
 
@@ -26,7 +26,7 @@ def test_light_is_a_padded_crop_and_every_second_time_a_mirror(mirror):
             cut = padded[:, down : down + 16, right : right + 16]
             places[cut.numpy().tobytes()] = (down, right, False)
             places[cut.flip(2).numpy().tobytes()] = (down, right, True)
-    with seeded(0):
+    with use_seed(0):
         for _ in range(1000):
             place = places[shifted(ramp()).contiguous().numpy().tobytes()]
             seen.add(place[:2])
@@ -59,9 +59,9 @@ def test_every_way_gives_the_size_and_draws_only_from_torch(channels, resize, au
     transform = augmenting(augment, (16, 16), resize, mirror=True, fill=(0.5,) * channels)
     image = torch.randint(0, 256, (channels, 20, 30), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
     for seed in range(8):
-        with seeded(seed):
+        with use_seed(seed):
             one = transform(image)
-        with seeded(seed):
+        with use_seed(seed):
             other = transform(image)
         assert one.shape == (channels, 16, 16)
         assert one.dtype == torch.uint8
@@ -71,7 +71,7 @@ def test_every_way_gives_the_size_and_draws_only_from_torch(channels, resize, au
 def test_none_changes_nothing_and_the_others_do():
     for augment in AUGMENTS:
         transform = augmenting(augment, (16, 16), "exact", mirror=False, fill=(0.5,))
-        with seeded(0):
+        with use_seed(0):
             outcomes = {transform(ramp()).contiguous().numpy().tobytes() for _ in range(30)}
         assert (len(outcomes) == 1) == (augment == "none")
 
@@ -80,7 +80,7 @@ def test_what_must_not_be_mirrored_is_not():
     rising = (torch.arange(8, 248, 8).expand(1, 30, 30)).to(torch.uint8)
     for mirror, directions in ((False, {1}), (True, {1, -1})):
         transform = augmenting("standard", (16, 16), "crop", mirror=mirror, fill=(0.5,))
-        with seeded(0):
+        with use_seed(0):
             changed = [transform(rising).int() for _ in range(40)]
         assert {int((x[0, 8, 12] - x[0, 8, 3]).sign()) for x in changed} == directions
         assert (

@@ -6,7 +6,7 @@ import torch
 from regard.kernels import Squeezed, apply_gate, squeeze_positions
 
 
-def test_it_is_its_statistics_in_the_order_asked_for():
+def test_it_iterates_over_its_statistics_in_order():
     x = torch.randn(2, 3, 5, 4)
     squeezed = squeeze_positions(x, "max", "mean")
     peak, mean = squeezed
@@ -17,7 +17,7 @@ def test_it_is_its_statistics_in_the_order_asked_for():
     assert len(copy.copy(squeezed)) == 2
 
 
-def test_the_gate_takes_it_in_place_of_the_features():
+def test_the_gate_takes_it_instead_of_features():
     x, gate = torch.randn(2, 3, 5), torch.rand(2, 3, 1)
     assert torch.equal(apply_gate(squeeze_positions(x, "mean"), gate), apply_gate(x, gate))
 
@@ -29,10 +29,10 @@ def test_the_features_are_not_public():
 
 @pytest.mark.parametrize("backend", ["eager", "aot_eager"])
 def test_it_passes_through_a_compiled_function(backend):
-    def gated(x):
+    def gate_by_the_mean(x):
         squeezed = squeeze_positions(x, "mean")
         (mean,) = squeezed
         return apply_gate(squeezed, mean.sigmoid().unsqueeze(2))
 
     x = torch.randn(2, 3, 5)
-    assert torch.equal(torch.compile(gated, backend=backend, fullgraph=True)(x), gated(x))
+    assert torch.equal(torch.compile(gate_by_the_mean, backend=backend, fullgraph=True)(x), gate_by_the_mean(x))

@@ -6,16 +6,16 @@ from regard.report import Interval
 from regard.report.contents import (
     ablation_table,
     against_controls,
+    arm_maps,
     facts,
     recalls,
     result_groups,
     score_headings,
-    sights,
 )
 from tests.report.conftest import with_classes
 
 
-def test_the_main_table_has_every_arm_once_in_its_group(results):
+def test_main_table_has_every_arm_once(results):
     groups = dict(result_groups(results))
     assert [r.head for r in groups["Plain"]] == ["plain"]
     assert [r.head for r in groups["Mechanisms"]] == ["SE", "ECA", "CBAM", "BAM", "SK"]
@@ -71,7 +71,7 @@ def test_recalls_are_means_over_seeds(results):
     assert rows[0].cells[0].main == f"{100 * sum(none) / len(none):.1f}"
 
 
-def test_of_many_classes_the_worst_known_are_shown_and_those_without_images_are_not(results):
+def test_recall_table_shows_lowest_classes_with_images(results):
     k = 100
     recall = tuple(float("nan") if i == 7 else i / k for i in range(k))
     trials = tuple(replace(t, test=replace(t.test, recall=recall)) for t in results.trials)
@@ -82,7 +82,7 @@ def test_of_many_classes_the_worst_known_are_shown_and_those_without_images_are_
 
 def test_maps_stand_in_the_column_of_their_image(results, images):
     hidden = replace(images[2], overlays=images[2].overlays[1:])
-    found = {s.label: s for s in sights(results, (*images[:2], hidden))}
+    found = {s.label: s for s in arm_maps(results, (*images[:2], hidden))}
     assert set(found) == {"SE", "ECA", "CBAM", "BAM", "static"}
     tap, overlays = dict(enumerate(found["CBAM"].maps))[2]
     assert [o.png for o in overlays if o] == [p.overlays[2].png for p in images[:2]] + [hidden.overlays[1].png]

@@ -34,7 +34,7 @@ def test_a_gain_is_no_dependence():
     assert found.frozen_loss == pytest.approx(-0.05)
 
 
-def test_shuffled_and_neutral_maps_say_nothing_about_the_input():
+def test_shuffled_and_neutral_maps_do_not_count():
     others = [row(mode, 0.1, lost=(800,), gained=(0,)) for mode in ("permuted", "neutral")]
     assert not depends_on_input([*three(0, 0), *others])[0].shown
     (found,) = depends_on_input([row("trained", 0.9), *others])

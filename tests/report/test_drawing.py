@@ -3,7 +3,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from regard.report.drawing import finish, panel, percent_axis, shortened
+from regard.report.drawing import finish, panel, percent_axis, shorten
 
 
 def draw(text="a label", height=200):
@@ -19,7 +19,7 @@ def texts(figure):
     return [e.text for e in ElementTree.fromstring(figure.svg.replace("xlink:href", "href")).iter() if e.tag == "text"]
 
 
-def test_an_svg_is_one_element_with_its_letters_as_text():
+def test_svg_is_one_element_with_text():
     figure = draw()
     assert figure.svg.startswith('<svg viewBox="0 0 300 200"')
     assert "a label" in texts(figure)
@@ -57,4 +57,4 @@ def test_drawing_leaves_the_user_s_matplotlib_alone():
 
 
 def test_control_letters_do_not_reach_the_svg():
-    assert shortened("a\x00b\nc\u202e") == "a b c "
+    assert shorten("a\x00b\nc\u202e") == "a b c "

@@ -11,22 +11,22 @@ from regard.report.drawing import panel
 from regard.report.explanation_drawing import (
     channel_weights,
     draw_weights,
-    encoded,
-    evenness,
-    inside,
-    limits,
+    encode_png,
+    evenness_remark,
+    fit_inside,
     place,
     show,
+    weight_limits,
     write,
 )
-from tests.report.sights import gate, spatial
+from tests.report.views import gate, spatial
 
 
-def test_places_are_counted_from_the_upper_left_corner_in_units_of_two_dots():
+def test_coordinates_start_at_upper_left_corner():
     red = np.full((4, 4, 3), (255, 0, 0), dtype=np.uint8)
     with panel(100, 60) as canvas:
         show(place(canvas, 10, 20, 30, 10), red)
-        pixels = np.asarray(Image.open(io.BytesIO(encoded(canvas))).convert("RGB"))
+        pixels = np.asarray(Image.open(io.BytesIO(encode_png(canvas))).convert("RGB"))
     assert pixels.shape == (120, 200, 3)
     rows, columns = np.nonzero((pixels == (255, 0, 0)).all(2))
     assert abs(rows.min() - 40) <= 2
@@ -35,10 +35,10 @@ def test_places_are_counted_from_the_upper_left_corner_in_units_of_two_dots():
     assert abs(columns.max() - 79) <= 2
 
 
-def test_text_stands_at_its_place():
+def test_text_is_at_its_coordinates():
     with panel(100, 60) as canvas:
         write(canvas, 50, 30, "x")
-        pixels = np.asarray(Image.open(io.BytesIO(encoded(canvas))).convert("L"))
+        pixels = np.asarray(Image.open(io.BytesIO(encode_png(canvas))).convert("L"))
     rows, columns = np.nonzero(pixels < 128)
     assert 100 <= columns.min() < 110
     assert abs(rows.max() - 60) <= 3
@@ -46,29 +46,29 @@ def test_text_stands_at_its_place():
 
 @pytest.mark.parametrize(("size", "expected"), [((10, 20), (100, 50)), ((20, 10), (50, 100)), ((7, 7), (100, 100))])
 def test_an_image_keeps_its_proportions(size, expected):
-    assert inside(np.zeros((*size, 3)), 100) == expected
+    assert fit_inside(np.zeros((*size, 3)), 100) == expected
 
 
-def test_weights_of_channels_are_those_of_each_branch_or_the_mean_over_positions():
+def test_channel_weights_are_per_branch_or_position_mean():
     shares = torch.softmax(torch.randn(1, 3, 9, 1, 1), 1)
     np.testing.assert_allclose(channel_weights(Map("x", find_kind("branch"), shares, 1 / 3)), shares[0, :, :, 0, 0])
     mixed = torch.rand(1, 5, 4, 4)
     np.testing.assert_allclose(channel_weights(Map("x", find_kind("mixed"), mixed, 1.0)), mixed.mean((2, 3)), rtol=1e-6)
 
 
-def test_limits_are_the_taps_unless_they_have_no_end_or_are_passed():
-    assert limits(gate([0.5, 0.25]), np.array([[0.5, 0.25]])) == (0.0, 1.0)
-    assert limits(gate([0.5, 2.0]), np.array([[0.5, 2.0]])) == (0.0, 2.0)
-    low, high = limits(gate([4.0, 2.0], high=float("inf")), np.array([[4.0, 2.0]]))
+def test_limits_are_the_taps_if_finite():
+    assert weight_limits(gate([0.5, 0.25]), np.array([[0.5, 0.25]])) == (0.0, 1.0)
+    assert weight_limits(gate([0.5, 2.0]), np.array([[0.5, 2.0]])) == (0.0, 2.0)
+    low, high = weight_limits(gate([4.0, 2.0], high=float("inf")), np.array([[4.0, 2.0]]))
     assert low == 0.0
     assert 4.0 < high < 4.5
 
 
-def test_the_largest_weights_come_first_and_the_active_ones_stand_out():
-    sight = gate([0.1, 0.9, 0.5], k=2)
+def test_weights_are_sorted_and_active_ones_marked():
+    view = gate([0.1, 0.9, 0.5], k=2)
     with panel(100, 60) as canvas:
         axes = place(canvas, 0, 0, 100, 60)
-        draw_weights(axes, sight, channel_weights(sight.map), sight.active.channels.tolist())
+        draw_weights(axes, view, channel_weights(view.map), view.active.channels.tolist())
         heights = [bar.get_height() for bar in axes.patches]
         colours = [bar.get_facecolor() for bar in axes.patches]
     assert heights == pytest.approx([0.9, 0.5, 0.1])
@@ -80,5 +80,5 @@ def test_a_map_that_hardly_varies_is_called_even():
     flat[0, 0] = 0.52
     steep = torch.full((4, 4), 0.5)
     steep[0, 0] = 0.7
-    assert (evenness(spatial(flat)), evenness(spatial(steep))) == (", nearly even", "")
-    assert evenness(spatial(flat, high=float("inf"))) == ""
+    assert (evenness_remark(spatial(flat)), evenness_remark(spatial(steep))) == (", nearly even", "")
+    assert evenness_remark(spatial(flat, high=float("inf"))) == ""

@@ -40,14 +40,14 @@ def test_arrays_are_the_maps(tmp_path):
         np.testing.assert_array_equal(arrays[name], map.values[0])
 
 
-def test_every_figure_is_a_png_with_something_in_it(tmp_path):
+def test_every_figure_is_a_nonempty_png(tmp_path):
     folder = explanation().save(tmp_path / "out")
     for path in folder.glob("*.png"):
         pixels = np.asarray(Image.open(io.BytesIO(path.read_bytes())).convert("RGB"))
         assert len(np.unique(pixels.astype(int) @ [65536, 256, 1])) > 50, path.name
 
 
-def test_saving_again_replaces_an_earlier_explanation_and_nothing_else(tmp_path):
+def test_saving_again_replaces_only_earlier_files(tmp_path):
     explanation("cbam").save(tmp_path)
     (tmp_path / "notes.txt").write_text("mine")
     explanation("se").save(tmp_path)
@@ -76,7 +76,7 @@ def test_a_manifest_that_names_files_elsewhere_deletes_nothing(tmp_path):
     assert precious.read_text() == "mine"
 
 
-def test_a_disk_that_is_full_leaves_what_was_there(tmp_path, monkeypatch):
+def test_full_disk_leaves_earlier_files(tmp_path, monkeypatch):
     explanation("se").save(tmp_path)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
@@ -89,7 +89,7 @@ def test_a_disk_that_is_full_leaves_what_was_there(tmp_path, monkeypatch):
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
-def test_a_file_in_place_of_the_folder_is_said(tmp_path):
+def test_file_instead_of_folder_is_an_error(tmp_path):
     (tmp_path / "out").write_text("")
     with pytest.raises(RunError, match="could not be written"):
         explanation().save(tmp_path / "out")

@@ -10,7 +10,7 @@ from tests.report.conftest import scores_of
 NAMES = ["SE", "ECA", "CBAM", "BAM", "SK", "static"]
 
 
-def test_arms_that_share_a_name_are_called_by_their_specs(results):
+def test_arms_sharing_a_name_get_their_specs(results):
     twice = (*results.arms, replace(results.arms[1], spec="se:reduction=4"))
     labels = arm_labels(replace(results, arms=twice))
     assert (labels["none"], labels["se"], labels["se:reduction=4"]) == ("plain", "se", "se:reduction=4")
@@ -38,7 +38,7 @@ def test_each_cost_has_a_panel_with_every_arm(results):
     assert "SK 86.1 % at 1.85" in panels[0].description
 
 
-def test_arms_of_one_seed_and_one_accuracy_are_drawn_without_a_warning(results, recwarn):
+def test_equal_accuracies_of_one_seed_draw_without_warning(results, recwarn):
     alike = tuple(replace(c, score=replace(c.score, value=0.8), interval=None) for c in results.comparisons)
     assert score_against_cost(replace(results, comparisons=alike))
     assert not recwarn.list
@@ -51,7 +51,7 @@ def test_costs_that_differ_little_are_written_whole(results):
     assert ">6.87" in svg
 
 
-def test_a_cost_that_was_not_measured_has_no_panel(results):
+def test_unmeasured_cost_has_no_panel(results):
     arms = (*results.arms[:-1], replace(results.arms[-1], inference=None))
     assert [p.title for p in score_against_cost(replace(results, arms=arms))] == ["Parameters", "Multiply-adds"]
 
@@ -82,7 +82,7 @@ def test_every_arm_with_a_history_has_its_curves(results):
     assert training_curves(bare) == ()
 
 
-def test_a_loss_that_is_not_a_number_is_left_out(results):
+def test_nan_loss_is_left_out(results):
     first = results.trials[0]
     broken = replace(
         first, history=tuple(replace(e, val=scores_of(accuracy=0.5, loss=math.nan)) for e in first.history)

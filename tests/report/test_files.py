@@ -13,7 +13,7 @@ def rows(text):
     return list(csv.DictReader(io.StringIO(text)))
 
 
-def test_what_is_written_can_be_read_from_the_folder_and_from_the_file(results, tmp_path):
+def test_results_are_read_from_folder_or_file(results, tmp_path):
     paths = write_results(results, tmp_path / "run")
     assert [p.name for p in paths] == ["results.json", "results.csv", "arms.csv"]
     assert read_results(tmp_path / "run") == results
@@ -46,7 +46,7 @@ def test_what_was_not_measured_is_an_empty_cell(results):
     assert row["parameters"] == "77850"
 
 
-def test_an_arm_s_row_has_its_comparison_with_the_plain_network(results):
+def test_arm_row_has_comparison_with_plain(results):
     by_arm = {row["arm"]: row for row in rows(arms_csv(results))}
     for one in results.against():
         assert by_arm[one.arm]["verdict"] == (one.verdict or "")

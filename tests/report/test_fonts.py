@@ -13,8 +13,8 @@ def test_letters_of_the_usual_font_need_nothing():
 
 
 def test_letters_that_no_font_has_are_spelt_out(monkeypatch):
-    usual = fonts._installed()[:1]
-    monkeypatch.setattr(fonts, "_installed", lambda: usual)
+    usual = fonts._installed_fonts()[:1]
+    monkeypatch.setattr(fonts, "_installed_fonts", lambda: usual)
     lettering = lettering_for(["cat 猫", "ねこ"])
     assert lettering.families == (USUAL,)
     assert lettering.write("cat 猫") == "cat [U+732B]"
@@ -24,8 +24,8 @@ def test_letters_that_no_font_has_are_spelt_out(monkeypatch):
 
 
 def test_a_font_that_has_them_is_used(monkeypatch):
-    monkeypatch.setattr(fonts, "_installed", lambda: ((USUAL, "usual"), ("Wide", "wide"), ("Other", "other")))
-    monkeypatch.setattr(fonts, "_has", lambda path, letter: path == "wide" or letter.isascii())
+    monkeypatch.setattr(fonts, "_installed_fonts", lambda: ((USUAL, "usual"), ("Wide", "wide"), ("Other", "other")))
+    monkeypatch.setattr(fonts, "_has_letter", lambda path, letter: path == "wide" or letter.isascii())
     assert lettering_for(["cat 猫"]) == Lettering((USUAL, "Wide"))
 
 

@@ -6,7 +6,7 @@ from PIL import Image
 
 from regard.report.drawing import ACCENT
 from regard.report.glimpse_figure import GlimpsePath, glimpses_figure
-from tests.report.sights import share_of
+from tests.report.views import share_of
 
 BLACK = np.zeros((224, 224, 3), np.uint8)
 

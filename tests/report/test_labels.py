@@ -23,23 +23,23 @@ def overlap(a, b):
 
 CROWDS = {
     "clustered": [(1 + 0.01 * i, 0.8 + 0.004 * i) for i in range(9)],
-    "one place": [(1.0, 0.8)] * 6 + [(2.0, 0.9)],
+    "one point": [(1.0, 0.8)] * 6 + [(2.0, 0.9)],
     "one line": [(1 + 0.02 * i, 0.8) for i in range(9)],
     "random": [tuple(p) for p in np.random.default_rng(0).random((14, 2))],
 }
 
 
 @pytest.mark.parametrize("crowd", CROWDS)
-def test_labels_overlap_neither_one_another_nor_points_and_stay_inside(crowd):
+def test_labels_do_not_overlap_and_stay_inside(crowd):
     points = CROWDS[crowd]
     texts = [f"mechanism {i}" for i in range(len(points))]
-    found, frame, places = boxes(points, texts)
+    found, frame, pixels = boxes(points, texts)
     assert len(found) == len(points)
     for i, box in enumerate(found):
         assert all(overlap(box, other) == 0 for other in found[:i])
         assert box.x0 >= frame.x0 - 1
         assert box.x1 <= frame.x1 + 1
-        assert not any(box.x0 < x < box.x1 and box.y0 < y < box.y1 for x, y in places)
+        assert not any(box.x0 < x < box.x1 and box.y0 < y < box.y1 for x, y in pixels)
 
 
 def test_a_lonely_label_stands_beside_its_point():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from regard.report import GateProfile
-from regard.report.map_figures import ablation_panels, gate_panels, most_departing, shown_profiles
+from regard.report.map_figures import ablation_panels, gate_panels, most_different_class, shown_profiles
 from tests.report.conftest import with_classes
 
 
@@ -14,13 +14,13 @@ def profile(by_class, **changes):
     return replace(GateProfile(arm="se", seed=0, tap="layer1.0.gate", by_class=rows, overall=overall), **changes)
 
 
-def test_each_layer_has_a_panel_that_names_the_class_that_departs_most(results):
+def test_each_layers_panel_names_most_different_class(results):
     panels = gate_panels(results, "se")
     own = [p for p in results.gate_profiles if p.arm == "se"]
     assert [p.title for p in panels] == [p.tap for p in own]
     for figure, found in zip(panels, own, strict=True):
         gaps = np.square(np.subtract(found.by_class, found.overall)).mean(1)
-        assert most_departing(found) == gaps.argmax()
+        assert most_different_class(found) == gaps.argmax()
         assert f">{results.settings.classes[gaps.argmax()]}</text>" in figure.svg
         assert f"{len(found.overall)} channels" in figure.svg
 
@@ -35,7 +35,7 @@ def test_an_arm_without_channel_maps_has_no_panels(results):
     assert gate_panels(results, "sk") == ()
 
 
-def test_a_deep_network_shows_its_first_and_last_layers_and_four_between(results):
+def test_deep_network_shows_six_spaced_layers(results):
     deep = tuple(profile(np.full((10, 4), 0.5), tap=f"layer{i}.gate") for i in range(27))
     other = tuple(replace(p, seed=1) for p in deep)
     taps = [p.tap for p in shown_profiles(replace(results, gate_profiles=deep + other))["se"]]
@@ -54,16 +54,16 @@ def test_the_drawing_stays_small_whatever_the_counts(results, classes, channels)
     assert len(figure.svg) < 100_000
 
 
-def test_a_class_without_images_does_not_break_the_drawing(results):
+def test_class_without_images_can_be_drawn(results):
     rows = np.random.default_rng(0).random((10, 4))
     rows[3] = np.nan
     found = profile(rows, overall=(0.4, 0.5, 0.6, 0.7))
     (figure,) = gate_panels(replace(results, gate_profiles=(found,)), "se")
-    assert most_departing(found) != 3
+    assert most_different_class(found) != 3
     assert f">{results.settings.classes[3]}</text>" not in figure.svg
 
 
-def test_the_ablation_of_each_arm_has_a_panel_with_every_mode(results):
+def test_ablation_panel_of_each_arm_has_every_mode(results):
     panels = ablation_panels(results)
     assert [p.title for p in panels] == ["SE", "ECA", "CBAM", "BAM", "SK", "static"]
     for mode in ("as trained", "frozen at the mean", "another image's", "shuffled", "neutral"):

@@ -10,7 +10,7 @@ from skimage.transform import resize
 
 from regard.core import ShapeError
 from regard.report import overlay
-from regard.report.overlays import colours, enlarged, png, spread
+from regard.report.overlays import colours, enlarge, png, spread
 
 
 def test_the_weights_are_resized_as_skimage_does():
@@ -23,7 +23,7 @@ def test_the_weights_are_resized_as_skimage_does():
 
 def test_small_images_are_enlarged_by_repeating_pixels():
     image = torch.arange(12, dtype=torch.uint8).reshape(1, 3, 4)
-    pixels = enlarged(image, 10)
+    pixels = enlarge(image, 10)
     assert pixels.shape == (9, 12, 3)
     assert (pixels[::3, ::3, 0] == image[0].numpy()).all()
     assert (pixels[2, 5] == image[0, 0, 1].item()).all()
@@ -33,7 +33,7 @@ def test_a_large_image_keeps_its_size():
     assert overlay(torch.rand(3, 300, 260), torch.rand(4, 4)).pixels.shape == (300, 260, 3)
 
 
-def test_the_brightest_place_is_where_the_weight_is_largest():
+def test_largest_weight_is_brightest():
     weights = torch.zeros(4, 4)
     weights[1, 2] = 1
     lightness = overlay(torch.zeros(1, 64, 64), weights, side=64).pixels.sum(2)
@@ -41,10 +41,10 @@ def test_the_brightest_place_is_where_the_weight_is_largest():
     assert (row // 16, column // 16) == (1, 2)
 
 
-def test_no_colour_leaves_the_grey_image_and_full_colour_the_map():
+def test_opacity_blends_grey_image_and_map():
     image, weights = torch.rand(3, 8, 8), torch.rand(8, 8)
     plain = overlay(image, weights, opacity=0, side=8).pixels
-    expected = np.asarray(Image.fromarray(enlarged(image, 8)).convert("L"))
+    expected = np.asarray(Image.fromarray(enlarge(image, 8)).convert("L"))
     assert np.abs(plain.astype(int) - expected[..., None]).max() <= 1
     full = overlay(image, weights, opacity=1, side=8)
     assert (full.pixels == colours(weights.numpy(), full.low, full.high)).all()
@@ -59,13 +59,13 @@ def test_a_stated_range_makes_images_comparable():
     assert beyond.largest == 3.0
 
 
-def test_a_constant_map_has_the_middle_colour_and_says_its_value():
+def test_constant_map_has_the_middle_colour():
     laid = overlay(torch.zeros(1, 8, 8), torch.full((2, 2), 0.5))
     assert laid.caption == "0.50"
     assert (laid.pixels == laid.pixels[0, 0]).all()
 
 
-def test_nothing_that_is_no_number_is_needed_for_a_wide_range():
+def test_wide_range_needs_no_nan():
     assert spread(-1.25, 300.0) == "-1.25 to 300.00"
 
 
@@ -81,7 +81,7 @@ def test_a_batch_or_another_shape_is_refused(shape):
         overlay(torch.zeros(*shape), torch.rand(2, 2))
 
 
-def test_a_map_that_is_not_one_images_is_refused():
+def test_map_of_a_batch_is_refused():
     with pytest.raises(ShapeError, match=r"weights have shape \(1, 2, 2\)"):
         overlay(torch.zeros(1, 8, 8), torch.rand(1, 2, 2))
 

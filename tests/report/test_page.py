@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from regard.report import LeftOut, Outcome, Results, Trial
-from regard.report.numerals import measured
+from regard.report.numerals import score_value
 from regard.report.page import render, write_page
 from regard.report.statistics import best_arm, compare_arms
 from regard.training import Recipe, evaluate, fit
@@ -64,7 +64,7 @@ def read(text):
     return Reader(text)
 
 
-def test_the_page_asks_no_network_and_runs_no_script(read, text):
+def test_page_has_no_scripts_or_network_requests(read, text):
     assert not read.all("script", "link", "iframe", "object", "embed", "base", "form")
     assert not any(name.startswith("on") for _, attributes in read.elements for name in attributes)
     for attributes in read.all("img"):
@@ -78,7 +78,7 @@ def test_the_page_asks_no_network_and_runs_no_script(read, text):
     assert "@import" not in style
 
 
-def test_every_name_is_used_once_and_every_anchor_leads_somewhere(read):
+def test_ids_are_unique_and_anchors_resolve(read):
     names = [a["id"] for _, a in read.elements if "id" in a]
     assert len(names) == len(set(names))
     for attributes in read.all("a"):
@@ -86,7 +86,7 @@ def test_every_name_is_used_once_and_every_anchor_leads_somewhere(read):
             assert attributes["href"][1:] in names
 
 
-def test_every_image_has_a_text_and_every_head_a_scope(read):
+def test_images_have_alt_text_and_headings_scope(read):
     assert len(read.all("img")) > 8 * 7
     assert all(a.get("alt") for a in read.all("img"))
     assert all(a.get("aria-label") for _, a in read.elements if a.get("role") == "img")
@@ -102,29 +102,29 @@ def test_headings_do_not_skip_a_level(read):
     assert all(b <= a + 1 for a, b in pairwise(levels))
 
 
-def test_the_first_paragraph_is_the_finding_with_the_command_of_a_real_run(text, results):
+def test_first_paragraph_has_finding_and_command(text, results):
     first = re.search(r"<p.*?</p>", text, re.DOTALL)[0]
     words = html.unescape(re.sub(r"<.*?>", "", first))
     assert words.startswith("After only 3 epochs on 3,000 images of fashion-mini, so with barely trained networks")
     assert results.settings.real_run in words
 
 
-def test_the_ablation_says_of_which_seeds_it_speaks(text, results):
+def test_ablation_names_its_seeds(text, results):
     seeds = {row.seed for row in results.ablations}
     assert seeds == {0}
-    assert "one network an arm and seed, here of seed 0." in text
+    assert "one network for each arm and seed, here of seed 0." in text
 
 
 def test_the_page_has_all_its_parts(read, results):
     for words in (
-        "What was found",
+        "Results",
         "Accuracy against cost",
         "Training",
-        "Where they look",
+        "Attention maps",
         "Gates by class",
-        "What the maps are worth",
+        "Ablation of the maps",
         "Do the maps depend on the input?",
-        "looked at 2 times",
+        "scored on the test images 2 times",
         "highest mean accuracy on validation images",
         "fashion-mini",
         "b2:4f1e09a7c3d5",
@@ -184,7 +184,7 @@ def test_a_hostile_name_is_words_wherever_it_stands(results, images):
     assert HOSTILE in "".join(read.words)
 
 
-def test_parts_that_were_not_asked_for_are_left_out(results):
+def test_sections_without_data_are_left_out(results):
     bare = replace(
         results,
         trials=tuple(
@@ -199,12 +199,12 @@ def test_parts_that_were_not_asked_for_are_left_out(results):
         settings=replace(results.settings, real_run=""),
     )
     read = Reader(render(bare))
-    assert "never looked at" in read.text
-    for words in ("Where they look", "Gates by class", "What the maps are worth", "Training", "barely", "real run"):
+    assert "never used" in read.text
+    for words in ("Attention maps", "Gates by class", "Ablation of the maps", "Training", "barely", "real run"):
         assert words not in read.text
 
 
-def test_a_deep_network_on_large_images_stays_under_six_megabytes(results, images):
+def test_deep_network_page_stays_under_six_megabytes(results, images):
     draw = np.random.default_rng(0)
 
     def photograph():
@@ -226,13 +226,13 @@ def test_a_deep_network_on_large_images_stays_under_six_megabytes(results, image
     assert len(render(results, seen).encode()) < 6_000_000
 
 
-def test_the_file_is_written_whole_and_reads_as_utf8(results, images, tmp_path, text):
+def test_file_is_written_completely_as_utf8(results, images, tmp_path, text):
     path = write_page(results, images, tmp_path / "run" / "report.html")
     assert path.read_text(encoding="utf-8") == text
     assert [p.name for p in path.parent.iterdir()] == ["report.html"]
 
 
-def test_the_package_loads_neither_matplotlib_nor_jinja_nor_scipy_until_it_draws():
+def test_import_loads_no_drawing_packages():
     code = (
         "import sys, regard.report.page, regard.report.statistics; "
         "print([m for m in ('matplotlib', 'jinja2', 'scipy', 'PIL') if m in sys.modules])"
@@ -248,7 +248,7 @@ def test_another_score_than_accuracy_has_its_page(errors):
     assert "Accuracy" not in text
 
 
-def test_a_trained_network_of_another_task_reaches_the_page(results):
+def test_network_of_another_task_is_reported(results):
     """Two arms by two seeds, trained to make an error small: more epochs make it smaller, so the longer arm wins."""
     trials = []
     for arm, epochs in (("none", 1), ("se", 6)):
@@ -269,4 +269,4 @@ def test_a_trained_network_of_another_task_reaches_the_page(results):
     assert comparisons[1].difference < 0
     text = Reader(render(made)).text
     assert "Mean absolute error" in text
-    assert measured(comparisons[1].score.value, "px") in text
+    assert score_value(comparisons[1].score.value, "px") in text

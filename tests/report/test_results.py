@@ -19,7 +19,7 @@ RECORDS = (
 REFERENCE = Path(__file__).parents[2] / "docs" / "reference" / "results-schema.md"
 
 
-def test_the_reference_page_names_every_field_and_column_and_no_other_field():
+def test_reference_page_names_exactly_all_fields():
     named = set(re.findall(r"`([a-z_]+)`", REFERENCE.read_text(encoding="utf-8")))
     known = {field.name for record in RECORDS for field in fields(record)}
     assert not (known | {*ARM_COLUMNS, *COMPARISON_COLUMNS}) - named
@@ -59,13 +59,13 @@ def test_a_deep_unknown_field_is_named(results):
         Results.from_json(json.dumps(value))
 
 
-def test_an_arm_that_is_not_there_is_refused_with_those_that_are(results):
+def test_unknown_arm_error_lists_known_ones(results):
     assert results.arm("cbam").name == "CBAM"
     with pytest.raises(RunError, match=r"no arm 'cbma'.*none, se, eca"):
         results.arm("cbma")
 
 
-def test_comparisons_of_one_reference_come_in_the_order_of_the_arms(results):
+def test_comparisons_follow_the_order_of_arms(results):
     assert [c.arm for c in results.against()] == [a.spec for a in results.arms]
     assert {c.reference for c in results.against("static")} == {"static"}
 

@@ -46,7 +46,7 @@ def compared(table, **options):
 
 
 @pytest.mark.parametrize(("n", "half_width"), [(3, 2.48), (5, 1.24), (10, 0.72)])
-def test_the_interval_s_half_width_in_deviations_is_the_tabled_one(n, half_width):
+def test_interval_half_width_matches_tables(n, half_width):
     values = np.random.default_rng(n).normal(size=n)
     interval = t_interval(values)
     assert (interval.high - interval.low) / 2 / values.std(ddof=1) == pytest.approx(half_width, abs=0.006)
@@ -78,7 +78,7 @@ def test_the_paired_test_is_scipy_s():
         assert paired_p(one - other) == pytest.approx(stats.ttest_rel(one, other).pvalue)
 
 
-def test_seeds_that_all_differ_by_the_same_are_not_tested():
+def test_equal_differences_are_not_tested():
     assert paired_p([0.85 - 0.84, 0.75 - 0.74, 0.95 - 0.94]) is None
 
 
@@ -89,19 +89,19 @@ def test_holm_on_a_table_worked_by_hand():
     assert holm([None, 0.04]) == (None, pytest.approx(0.04))
 
 
-def test_holm_keeps_the_family_s_error_where_uncorrected_tests_do_not():
+def test_holm_controls_the_familywise_error():
     draw, families, m = np.random.default_rng(2), 1500, 6
-    raw = corrected = 0
+    raw = compared = 0
     for _ in range(families):
         plain = draw.normal(size=3)
         p = [paired_p(draw.normal(size=3) - plain) for _ in range(m)]
         raw += min(p) <= 0.05
-        corrected += min(holm(p)) <= 0.05
-    assert corrected / families <= 0.05 + 4 * math.sqrt(0.05 * 0.95 / families)
+        compared += min(holm(p)) <= 0.05
+    assert compared / families <= 0.05 + 4 * math.sqrt(0.05 * 0.95 / families)
     assert raw / families > 0.1
 
 
-def test_an_interval_at_holm_s_level_excludes_zero_exactly_where_holm_rejects():
+def test_holm_interval_excludes_zero_iff_rejected():
     draw, rejected = np.random.default_rng(3), 0
     for _ in range(300):
         rows = [draw.normal(draw.choice([0, 3]), 1, 4) for _ in range(5)]
@@ -114,7 +114,7 @@ def test_an_interval_at_holm_s_level_excludes_zero_exactly_where_holm_rejects():
     assert 100 < rejected < 1400
 
 
-def test_power_is_the_noncentral_t_s_wherever_scipy_has_it():
+def test_power_matches_scipys_noncentral_t():
     checked = 0
     for n in (2, 3, 5, 10, 40):
         for alpha in (0.05, 0.05 / 6):
@@ -128,22 +128,22 @@ def test_power_is_the_noncentral_t_s_wherever_scipy_has_it():
 
 
 @pytest.mark.parametrize(("n", "alpha"), [(3, 0.05), (3, 0.05 / 6), (5, 0.05 / 6)])
-def test_the_smallest_detectable_difference_is_found_four_times_out_of_five(n, alpha):
+def test_smallest_detectable_difference_has_power_80_percent(n, alpha):
     difference = smallest_detectable(0.7, n, alpha)
     samples = np.random.default_rng(4).normal(difference, 0.7, (20000, n))
     found = np.mean(stats.ttest_1samp(samples, 0, axis=1).pvalue <= alpha)
     assert found == pytest.approx(0.8, abs=4 * math.sqrt(0.16 / 20000))
 
 
-def test_the_seeds_needed_are_the_fewest_that_have_the_power():
-    for deviation in (0.002, 0.01, 0.04):
-        n = seeds_for(0.005, deviation, 0.01)
-        assert power(0.005, deviation, n, 0.01) >= 0.8
-        assert n == 2 or power(0.005, deviation, n - 1, 0.01) < 0.8
+def test_seeds_for_is_the_fewest_with_power():
+    for std in (0.002, 0.01, 0.04):
+        n = seeds_for(0.005, std, 0.01)
+        assert power(0.005, std, n, 0.01) >= 0.8
+        assert n == 2 or power(0.005, std, n - 1, 0.01) < 0.8
 
 
 def test_textbook_sample_sizes():
-    """Two-sided 5 %, power 80 %: 34 pairs for half a deviation, 199 for a fifth, as in Cohen's tables."""
+    """Two-sided 5 %, power 80 %: 34 pairs for half a std, 199 for a fifth, as in Cohen's tables."""
     assert seeds_for(0.5, 1.0) == 34
     assert seeds_for(0.2, 1.0) == 199
 
@@ -172,8 +172,8 @@ def test_verdicts_differences_and_corrected_p_values():
     assert found["noisy"].p == pytest.approx(raw["noisy"])
     assert found["good"].difference == pytest.approx(np.mean(TABLE["good"]) - np.mean(TABLE["none"]))
     assert found["good"].score.value == pytest.approx(np.mean(TABLE["good"]))
-    deviation = np.std(np.subtract(TABLE["noisy"], TABLE["none"]), ddof=1)
-    assert power(found["noisy"].detectable, deviation, 4, 0.05 / 3) == pytest.approx(0.8, abs=1e-6)
+    std = np.std(np.subtract(TABLE["noisy"], TABLE["none"]), ddof=1)
+    assert power(found["noisy"].detectable, std, 4, 0.05 / 3) == pytest.approx(0.8, abs=1e-6)
     assert found["noisy"].seeds_needed > 100
 
 
@@ -196,7 +196,7 @@ def test_one_seed_gives_differences_and_no_verdict():
     assert (found.verdict, found.p, found.difference_interval, found.seeds) == ("not tested", None, None, 1)
 
 
-def test_an_arm_that_cannot_be_tested_does_not_weaken_the_others():
+def test_untestable_arm_does_not_weaken_others():
     both = compared({"none": (0.80, 0.81, 0.79), "se": (0.82, 0.84, 0.80), "same": (0.80, 0.81, 0.79)})
     alone = compared({"none": (0.80, 0.81, 0.79), "se": (0.82, 0.84, 0.80)})
     assert both["same"].verdict == "not tested"
@@ -210,7 +210,7 @@ def test_only_seeds_that_both_have_are_paired():
     assert se.seeds == 2
 
 
-def test_validation_counts_where_the_test_images_were_not_looked_at_everywhere():
+def test_validation_is_used_if_test_is_incomplete():
     trials = [trial("none", 0, 0.7, 0.8), trial("se", 0, 0.75, None)]
     none, se = compare_arms(arms("none", "se"), trials)
     assert (none.split, none.score.value, se.score.value) == ("val", 0.7, 0.75)
@@ -231,7 +231,7 @@ def test_a_lower_error_is_better(results, errors):
             assert one.difference == pytest.approx(-10 * other.difference)
 
 
-def test_the_best_arm_is_the_one_with_the_lowest_error(results, errors):
+def test_best_arm_has_the_lowest_error(results, errors):
     means = {
         a.spec: np.mean([t.val.scores["accuracy"] for t in results.trials if t.arm == a.spec]) for a in results.arms
     }
@@ -247,5 +247,5 @@ def test_what_is_worth_having_follows_the_unit(results, errors):
     own, other = (
         {t.seed: t.test.scores.chosen.value for t in errors.trials if t.arm == a} for a in (found.arm, "none")
     )
-    deviation = np.std([own[s] - other[s] for s in own], ddof=1)
-    assert power(found.worthwhile, deviation, found.seeds_needed, 0.05 / 6) >= 0.8
+    std = np.std([own[s] - other[s] for s in own], ddof=1)
+    assert power(found.worthwhile, std, found.seeds_needed, 0.05 / 6) >= 0.8

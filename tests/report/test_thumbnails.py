@@ -31,12 +31,12 @@ def test_a_small_image_keeps_every_pixel():
     assert (np.asarray(opened(uri).convert("L")) == pixels).all()
 
 
-def test_a_large_image_is_shrunk_and_keeps_its_shape():
+def test_large_image_shrinks_and_keeps_shape():
     (uri,) = thumbnails([noise(0)]).values()
     assert opened(uri).size == (112, 224)
 
 
-def test_all_together_stay_within_the_budget_and_repetitions_count():
+def test_budget_includes_repeated_images():
     images = [noise(i) for i in range(4)]
     for repeats in (1, 5):
         made = thumbnails(images * repeats, budget=60_000)

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from regard.report.statistics import compare_arms
-from regard.report.wording import blind_spot, finding, looks_sentence, opening, statistics_notes
+from regard.report.wording import access_sentence, blind_spot, finding, opening, statistics_notes
 
 
 def among(results, **verdicts):
@@ -14,20 +14,20 @@ def among(results, **verdicts):
     return replace(results, comparisons=changed)
 
 
-def test_the_first_sentence_says_epochs_images_finding_and_that_little_was_trained(results):
-    told = opening(among(results, eca="better", sk="worse"))
-    assert told.startswith("After only 3 epochs on 3,000 images of fashion-mini, so with barely trained networks, ")
-    assert "ECA (+0.6 points) was better than the plain resnet8" in told
-    assert "SK (+1.8 points) was worse than the plain resnet8" in told
-    assert "SE, CBAM and BAM stayed within noise" in told
-    assert told.endswith("for which run")
+def test_opening_of_barely_trained_networks(results):
+    text = opening(among(results, eca="better", sk="worse"))
+    assert text.startswith("After only 3 epochs on 3,000 images of fashion-mini, so with barely trained networks, ")
+    assert "ECA (+0.6 points) was better than the plain resnet8" in text
+    assert "SK (+1.8 points) was worse than the plain resnet8" in text
+    assert "SE, CBAM and BAM stayed within noise" in text
+    assert text.endswith("for which run")
 
 
 def test_a_proper_run_is_not_called_barely_trained(results):
-    told = opening(replace(results, settings=replace(results.settings, real_run="", epochs=200)))
-    assert told.startswith("After 200 epochs on 3,000 images of fashion-mini, ")
-    assert "barely" not in told
-    assert "run" not in told.split("fashion-mini")[1]
+    text = opening(replace(results, settings=replace(results.settings, real_run="", epochs=200)))
+    assert text.startswith("After 200 epochs on 3,000 images of fashion-mini, ")
+    assert "barely" not in text
+    assert "run" not in text.split("fashion-mini")[1]
 
 
 def test_controls_win_nothing_in_the_first_sentence(results):
@@ -35,8 +35,8 @@ def test_controls_win_nothing_in_the_first_sentence(results):
 
 
 def test_noise_alone_is_said_without_calling_anything_equal(results):
-    told = opening(among(results))
-    assert "no difference to the plain resnet8 stands out of the noise for SE, ECA, CBAM, BAM and SK" in told
+    text = opening(among(results))
+    assert "no difference from the plain resnet8 is significant for SE, ECA, CBAM, BAM and SK" in text
 
 
 def test_nothing_compared(results):
@@ -46,25 +46,25 @@ def test_nothing_compared(results):
 def test_one_seed_says_why_there_is_no_verdict(results):
     trials = tuple(t for t in results.trials if t.seed == 0)
     single = replace(results, trials=trials, comparisons=compare_arms(results.arms, trials))
-    assert "one seed cannot tell SE, ECA, CBAM, BAM and SK from noise" in opening(single)
-    assert blind_spot(single.comparisons[1]) == "one seed shows no noise to compare with"
+    assert "one seed cannot distinguish SE, ECA, CBAM, BAM and SK from noise" in opening(single)
+    assert blind_spot(single.comparisons[1]) == "one seed has no variance to test against"
     (note,) = statistics_notes(single)
     assert "at least two seeds" in note
 
 
-def test_within_noise_comes_with_what_could_not_be_seen(results):
+def test_within_noise_comes_with_detection_limit(results):
     one = next(c for c in results.against() if c.verdict == "within noise")
-    told = blind_spot(one)
-    assert f"{100 * one.detectable:.1f} points or more" in told
-    assert f"0.5 points need about {one.seeds_needed} seeds" in told
+    text = blind_spot(one)
+    assert f"{100 * one.detectable:.1f} points or more" in text
+    assert f"0.5 points need about {one.seeds_needed} seeds" in text
     assert "over 100,000 seeds" in blind_spot(replace(one, seeds_needed=None))
     assert "can show no difference at all" in blind_spot(replace(one, detectable=2.7))
     assert blind_spot(replace(one, verdict="better")) == ""
 
 
-def test_seeds_that_differ_by_the_same_or_are_missing_are_told_apart(results):
+def test_untested_reasons_are_distinguished(results):
     one = replace(results.against()[1], verdict="not tested", p=None)
-    assert "every seed differs by the same" in blind_spot(one)
+    assert "all seeds differ equally" in blind_spot(one)
     assert "no seed in common" in blind_spot(replace(one, seeds=0))
 
 
@@ -78,20 +78,20 @@ def test_the_notes_name_the_images_that_were_scored(results):
 def test_the_notes_say_which_weights_were_scored(results):
     assert "last epoch’s weights" in statistics_notes(results)[0]
     best = replace(results.settings, recipe={**results.settings.recipe, "keep": "best"})
-    told = statistics_notes(replace(results, settings=best))[0]
-    assert "the best epoch’s weights, by validation, on" in told
-    assert "last epoch" not in told
+    text = statistics_notes(replace(results, settings=best))[0]
+    assert "the best epoch’s weights, by validation, on" in text
+    assert "last epoch" not in text
 
 
-@pytest.mark.parametrize(("looks", "told"), [(0, "never"), (1, "once"), (2, "2 times"), (1234, "1,234 times")])
-def test_looks_at_the_test_images_are_counted(results, looks, told):
-    assert told in looks_sentence(replace(results, test_accesses=looks))
+@pytest.mark.parametrize(("looks", "text"), [(0, "never"), (1, "once"), (2, "2 times"), (1234, "1,234 times")])
+def test_test_set_accesses_are_counted(results, looks, text):
+    assert text in access_sentence(replace(results, test_accesses=looks))
 
 
 def test_errors_are_spoken_of_in_their_unit(errors):
-    told = opening(among(errors, sk="better"))
+    text = opening(among(errors, sk="better"))
     one = next(c for c in errors.against() if c.arm == "sk")
-    assert f"SK (\u2212{abs(one.difference):.3f} px) was better than the plain resnet8" in told
+    assert f"SK (\u2212{abs(one.difference):.3f} px) was better than the plain resnet8" in text
     notes = " ".join(statistics_notes(errors))
     assert notes.startswith("Mean absolute error is that of the last epoch’s weights on 2,000 test images")
     assert "Lower is better." in notes

@@ -12,7 +12,7 @@ QUICK = tuple(name for name in CHECKS if name not in GRAPHS)
 
 
 class Gate(nn.Module):
-    """Weighs each channel by a linear layer of all channels' means; wrong gates change `forward` or add to it."""
+    """Rescales each channel by a linear layer of all channels' means; wrong gates change `forward` or add to it."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -23,7 +23,7 @@ class Gate(nn.Module):
         return torch.sigmoid(self.score(x.mean((2, 3))))[:, :, None, None]
 
     def forward(self, x: Tensor) -> Tensor:
-        """x with every channel weighed."""
+        """x with every channel rescaled."""
         return x * self.gate(x)
 
 

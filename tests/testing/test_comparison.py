@@ -26,7 +26,7 @@ def test_the_tolerance_is_relative_to_the_largest_magnitude():
         agree(ONE_TO_THREE + torch.tensor([0.031, 0, 0]), ONE_TO_THREE, 0.01, "y")
 
 
-def test_a_scale_takes_the_place_of_the_largest_magnitude():
+def test_a_scale_replaces_the_largest_magnitude():
     agree(ONE_TO_THREE + 0.9, ONE_TO_THREE, 0.01, "y", scale=100.0)
 
 
@@ -40,7 +40,7 @@ def test_a_missing_infinity_fails():
         agree(ONE_TO_THREE, torch.tensor([1.0, 2.0, math.inf]), 0.01, "y")
 
 
-def test_the_largest_magnitude_leaves_out_what_is_not_finite():
+def test_the_largest_magnitude_is_of_finite_values():
     assert largest(torch.tensor([-4.0, math.nan, math.inf])) == 4
     assert largest(torch.tensor([math.nan])) == 0
 

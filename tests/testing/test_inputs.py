@@ -1,9 +1,9 @@
 import torch
 
-from regard.testing.inputs import MANY, PLAIN, SIZES, features, loud
+from regard.testing.inputs import MANY, PLAIN, SIZES, amplify, features
 
 
-def test_features_depend_on_what_was_asked_for_and_on_nothing_else():
+def test_features_depend_on_their_arguments_only():
     torch.manual_seed(1)
     first = features(3, (4, 5))
     torch.manual_seed(2)
@@ -19,7 +19,7 @@ def test_features_do_not_move_the_global_generator():
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_the_sizes_have_a_single_position_odd_even_and_non_square_ones():
+def test_sizes_include_single_odd_even_and_non_square():
     for dims, sizes in SIZES.items():
         assert all(len(size) == dims for size in (*sizes, PLAIN[dims], MANY[dims]))
         assert (1,) * dims in sizes
@@ -31,6 +31,6 @@ def test_the_sizes_have_a_single_position_odd_even_and_non_square_ones():
 
 def test_sums_of_squares_of_loud_features_leave_float16():
     for dims, size in MANY.items():
-        x = loud(features(8, size)).half()
+        x = amplify(features(8, size)).half()
         assert x.square().isfinite().all()
         assert x.float().square().sum(tuple(range(2, 2 + dims))).half().isinf().all()

@@ -55,7 +55,7 @@ def test_a_report_is_frozen():
         REPORT.subject = "yours"
 
 
-def test_brief_is_one_short_line_without_colours_and_names_the_first_cause():
+def test_brief_names_the_cause_in_one_line():
     try:
         try:
             raise KeyError("no function for lgamma")
@@ -69,7 +69,7 @@ def test_brief_is_one_short_line_without_colours_and_names_the_first_cause():
     assert brief(ValueError()) == "ValueError"
 
 
-def test_during_says_what_was_done_and_lets_outcomes_through():
+def test_during_names_the_action_and_passes_outcomes():
     with pytest.raises(CheckFailedError, match="exporting raised ValueError: no"), during("exporting"):
         raise ValueError("no")
     with pytest.raises(CheckFailedError, match=r"^plain$"), during("exporting"):

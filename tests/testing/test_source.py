@@ -7,7 +7,7 @@ from torch import nn
 import regard
 from regard.core import OptionError
 from regard.testing.outcomes import CheckSkippedError
-from regard.testing.source import Builds, Copies, called
+from regard.testing.source import Builds, Copies, name_of
 
 
 class Options(nn.Module):
@@ -48,7 +48,7 @@ def test_options_are_the_named_ones():
     assert Builds(Options).make(8, options={"reduction": 8}).layer.out_features == 1
 
 
-def test_an_option_is_taken_where_it_is_named_or_where_only_nonsense_is_refused():
+def test_options_are_taken_by_name_or_keyword():
     assert Builds(Options).takes("reduction", 2)
     assert not Builds(Options).takes("start", "identity")
     assert Builds(partial(regard.create, "se")).takes("start", "identity")
@@ -56,7 +56,7 @@ def test_an_option_is_taken_where_it_is_named_or_where_only_nonsense_is_refused(
     assert not Builds(lambda channels, **_: Options(channels)).takes("start", "identity")
 
 
-def test_a_draw_decides_the_initial_values_and_the_global_generator_stays():
+def test_a_draw_decides_the_initial_values():
     before = torch.get_rng_state()
     first, same, other = (Builds(Options).make(8, draw=draw).layer.weight for draw in (0, 0, 1))
     assert torch.equal(first, same)
@@ -83,5 +83,5 @@ def test_an_instance_is_copied_and_takes_no_options():
 
 
 def test_what_sentences_call_things():
-    assert called(partial(partial(Options, 3), reduction=1)) == "Options"
-    assert called(Options(3)) == "Options"
+    assert name_of(partial(partial(Options, 3), reduction=1)) == "Options"
+    assert name_of(Options(3)) == "Options"

@@ -7,12 +7,12 @@ from torch import nn
 import regard
 from regard.core import OptionError
 from regard.testing.outcomes import CheckFailedError, CheckSkippedError
-from regard.testing.subject import awake, run, run_backward, strengths, subject_of
+from regard.testing.subject import run, run_backward, strengths, subject_of, wake
 from tests.testing.gates import Gate
 
 
 class TwoInputs(nn.Module):
-    """Weighs x by what a second tensor says."""
+    """Rescales x by a second tensor."""
 
     def __init__(self, channels):
         super().__init__()
@@ -34,23 +34,23 @@ def test_a_mechanism_is_held_to_its_facts():
     assert found.main_dims == 2
 
 
-def test_a_plain_module_is_taken_for_a_gate_on_images():
+def test_a_plain_module_counts_as_an_image_gate():
     found = subject_of(Gate)
     assert (found.name, found.dims, found.keeps_shape, found.facts) == ("Gate", (2,), True, None)
 
 
-def test_modules_and_inputs_are_drawn_alike_for_every_device():
+def test_draws_are_equal_on_every_device():
     here = subject_of(Gate)
     there = replace(here, device=torch.device("meta"))
-    assert {t.device.type for m in (there.module(), there.stirred()) for t in (*m.parameters(), *there.inputs())} == {
+    assert {t.device.type for m in (there.module(), there.stir()) for t in (*m.parameters(), *there.inputs())} == {
         "meta"
     }
     again = there.on_the_cpu
     assert torch.equal(again.inputs()[0], here.inputs()[0])
-    assert torch.equal(again.stirred().score.weight, here.stirred().score.weight)
+    assert torch.equal(again.stir().score.weight, here.stir().score.weight)
 
 
-def test_what_a_module_draws_is_the_same_in_every_run_and_the_generator_stays_as_it_was():
+def test_a_modules_draws_repeat_in_every_run():
     subject, before = subject_of(Gate), torch.get_rng_state()
     drawn = []
     for _ in range(2):
@@ -60,7 +60,7 @@ def test_what_a_module_draws_is_the_same_in_every_run_and_the_generator_stays_as
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_an_instance_promises_the_axes_that_it_does_not_refuse():
+def test_an_instance_promises_the_axes_it_accepts():
     assert subject_of(regard.create("se", channels=8)).dims == (1, 2, 3)
     assert subject_of(regard.create("cbam", channels=8)).dims == (2,)
     assert subject_of(regard.create("cbam", channels=8, dims=3)).dims == (3,)
@@ -73,24 +73,24 @@ def test_modules_are_built_for_the_axes():
         assert found.module(dims=dims).dims == dims
 
 
-def test_a_stirred_module_has_no_value_left_where_it_was():
+def test_stirring_changes_every_value():
     found = subject_of(lambda channels: regard.create("cbam", channels=channels, start="identity"))
-    before, after = dict(found.module().named_parameters()), dict(found.stirred().named_parameters())
+    before, after = dict(found.module().named_parameters()), dict(found.stir().named_parameters())
     for name, value in after.items():
         assert not torch.equal(value, before[name])
         assert value.eq(0.5).all() == name.endswith("strength")
-    assert torch.equal(after["channel.reduce.weight"], found.stirred().channel.reduce.weight)
-    assert not torch.equal(after["channel.reduce.weight"], found.stirred(draw=1).channel.reduce.weight)
+    assert torch.equal(after["channel.reduce.weight"], found.stir().channel.reduce.weight)
+    assert not torch.equal(after["channel.reduce.weight"], found.stir(draw=1).channel.reduce.weight)
 
 
 def test_awake_modules_have_a_strength_of_one_half():
     module = regard.create("cbam", channels=8, start="identity")
     assert list(strengths(module)) == ["channel.strength", "spatial.strength"]
-    assert [s.item() for s in strengths(awake(module)).values()] == [0.5, 0.5]
+    assert [s.item() for s in strengths(wake(module)).values()] == [0.5, 0.5]
     assert not strengths(regard.create("cbam", channels=8))
 
 
-def test_inputs_are_the_modules_own_where_it_has_them():
+def test_a_modules_own_inputs_are_used():
     found = subject_of(TwoInputs)
     assert [tuple(x.shape) for x in found.inputs((3, 5), batch=4, channels=7)] == [(4, 7, 3, 5), (4, 7)]
     assert torch.equal(found.inputs()[1], found.inputs()[1])
@@ -117,7 +117,7 @@ def test_what_is_no_tensor_fails():
         run(nn.LSTM(3, 3), (torch.zeros(1, 3),))
 
 
-def test_a_check_that_builds_is_skipped_for_an_instance():
+def test_checks_that_build_skip_an_instance():
     with pytest.raises(CheckSkippedError, match="class or a function"):
         _ = subject_of(Gate(16), channels=16).builds
 
@@ -128,7 +128,7 @@ def test_what_is_no_module_is_an_error(wrong):
         subject_of(wrong)
 
 
-def test_a_class_that_cannot_be_built_is_an_error_with_the_remedy():
+def test_an_unbuildable_class_is_an_error():
     with pytest.raises(
         OptionError, match=r"Conv2d cannot be built from 16 channels .*lambda channels: Conv2d\(\.\.\.\)"
     ):
@@ -140,7 +140,7 @@ def test_an_instance_of_unknown_channels_is_an_error():
         subject_of(Gate(16))
 
 
-def test_the_wrong_number_of_channels_is_an_error_with_the_remedy():
+def test_wrong_channels_are_an_error():
     with pytest.raises(OptionError, match=r"failed on its reference input of shape \(2, 8, 8, 8\).*say channels="):
         subject_of(Gate(16), channels=8)
 
@@ -156,7 +156,7 @@ def test_lazy_parameters_are_an_error():
         subject_of(lambda channels: nn.Sequential(nn.LazyConv2d(channels, 1)))
 
 
-def test_a_module_from_a_function_has_the_name_of_its_class():
+def test_a_functions_module_has_its_class_name():
     assert subject_of(lambda channels: Gate(channels)).name == "Gate"
 
 

@@ -18,7 +18,7 @@ def test_every_check_has_a_promise():
     assert set(OPT_IN) < set(CHECKS)
 
 
-def test_by_default_all_run_but_those_that_take_long():
+def test_by_default_all_but_long_checks_run():
     report = check_attention(nn.Identity, channels=4, raise_on_failure=False)
     assert [outcome.name for outcome in report.outcomes] == [name for name in CHECKS if name not in OPT_IN]
 
@@ -29,7 +29,7 @@ def test_checks_run_in_their_order_and_once():
     assert check_attention(Gate, checks="shapes").outcomes == report.outcomes[:1]
 
 
-def test_an_unknown_check_is_an_error_with_the_nearest():
+def test_an_unknown_check_names_the_nearest():
     with pytest.raises(UnknownNameError, match=r"no check named 'shape'\. Did you mean 'shapes'"):
         check_attention(Gate, checks=("shape",))
     with pytest.raises(OptionError, match="checks is empty; name some of shapes, "):
@@ -42,18 +42,18 @@ def test_a_device_that_is_no_device_is_refused():
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-def test_a_device_that_is_not_there_is_refused_before_anything_runs():
+def test_an_unavailable_device_is_refused():
     with pytest.raises(OptionError, match="device='cuda' was asked for, but PyTorch"):
         check_attention("no module", checks=("shapes",), device="cuda")
 
 
-def test_a_failure_raises_unless_the_report_is_asked_for():
+def test_a_failure_raises_by_default():
     with pytest.raises(ConformanceError, match=r"Flatten: 1 of 1 checks failed\.\n  shapes: x"):
         check_attention(nn.Flatten(), channels=3, checks=("shapes",))
     assert not check_attention(nn.Flatten(), channels=3, checks=("shapes",), raise_on_failure=False).passed
 
 
-def test_the_users_module_and_pytorchs_state_stay_as_they_were():
+def test_module_and_global_state_stay_unchanged():
     module = regard.create("cbam", channels=8).eval().half()
     before = {name: value.clone() for name, value in module.state_dict().items()}
     random = torch.get_rng_state()
@@ -67,7 +67,7 @@ def test_the_users_module_and_pytorchs_state_stay_as_they_were():
     assert not seen
 
 
-def test_a_module_without_parameters_or_taps_is_skipped_where_they_matter():
+def test_modules_without_parameters_or_taps_skip_checks():
     class Parameterless(nn.Module):
         def forward(self, x):
             return x * torch.sigmoid(x.square())
@@ -82,11 +82,11 @@ def test_a_module_without_parameters_or_taps_is_skipped_where_they_matter():
     assert "the class or a function" in reasons["misspelt_option"]
 
 
-def test_nothing_is_skipped_for_a_mechanism_of_the_catalogue():
+def test_catalogue_mechanisms_skip_nothing():
     assert not check_attention(regard.find("se"), checks=QUICK).skipped
 
 
-def test_a_bug_in_a_module_that_is_met_anywhere_is_a_failure_with_its_text():
+def test_any_error_of_a_module_is_a_failure():
     class Moody(Gate):
         def forward(self, x):
             if x.dtype == torch.float64:

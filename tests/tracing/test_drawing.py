@@ -38,7 +38,7 @@ def texts(tree):
     return ["".join(node.itertext()) for node in tree.iter(f"{SVG}text")]
 
 
-def test_every_line_and_every_size_stands_in_the_drawing_once():
+def test_every_line_and_size_is_drawn_once():
     flow = gate()
     tree = parsed(draw_flow(flow))
     said = [line for node in flow.nodes for line in node.lines] + [edge.size for edge in flow.edges if edge.size]
@@ -47,21 +47,21 @@ def test_every_line_and_every_size_stands_in_the_drawing_once():
     assert tree.find(f"{SVG}title").text == "se"
 
 
-def test_there_is_a_line_with_an_arrow_for_each_edge():
+def test_each_edge_has_an_arrow():
     flow = gate()
     paths = list(parsed(draw_flow(flow)).iter(f"{SVG}path"))
     assert len([p for p in paths if p.get("fill") == "none"]) == len(flow.edges)
     assert len([p for p in paths if p.get("fill") != "none"]) == len(flow.edges)
 
 
-def test_only_a_map_has_a_colour_of_its_own_in_a_page():
+def test_in_a_page_only_maps_are_coloured():
     svg = draw_flow(gate())
     assert set(re.findall(r'(?:fill|stroke)="(#\w+)"', svg)) == {"#e0762c"}
     assert "<style" not in svg
     assert svg.count("\n\n") == 0, "a blank line would end the HTML block in a page"
 
 
-def test_a_file_of_its_own_has_colours_for_light_and_dark():
+def test_a_file_has_light_and_dark_colours():
     tree = ElementTree.fromstring(draw_flow(gate(), alone=True))
     (style,) = tree.iter(f"{SVG}style")
     assert "prefers-color-scheme:dark" in style.text
@@ -78,7 +78,7 @@ def test_everything_lies_within_the_image():
         assert float(box.attrib["x"]) + float(box.attrib["width"]) <= left + width
 
 
-def test_the_inside_of_a_unit_is_drawn_beside_with_its_title():
+def test_a_units_inside_is_drawn_beside():
     inside = gate(title="residual unit")
     alone, both = parsed(draw_flow(gate())), parsed(draw_flow(gate(parts=(inside,))))
     assert "residual unit" in texts(both)

@@ -33,7 +33,7 @@ def path(edges, first, last):
 
 
 @pytest.mark.parametrize("seed", range(25))
-def test_edges_lead_down_nothing_overlaps_and_the_spine_is_straight(seed):
+def test_the_layout_is_ordered_and_without_overlap(seed):
     sizes, edges = graph(seed)
     spine = path(edges, "0", list(sizes)[-1])
     where = place(sizes, edges, spine)

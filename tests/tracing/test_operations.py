@@ -13,7 +13,7 @@ def names(operations):
     return {operation(n): n for n in operations.nodes}
 
 
-def test_values_depend_on_the_features_on_what_is_learned_or_on_nothing():
+def test_origins_are_features_learned_or_fixed():
     def does(m, x):
         return x.relu() * m.w.sigmoid() + torch.ones(x.shape[3]).tanh()
 
@@ -29,13 +29,13 @@ def test_values_depend_on_the_features_on_what_is_learned_or_on_nothing():
     }
 
 
-def test_sizes_and_masks_are_fixed_though_they_are_made_from_features():
+def test_sizes_and_masks_are_fixed():
     operations = recorded(lambda m, x: torch.where(x > 0, x, torch.zeros_like(x)))
     nodes = names(operations)
     assert operations.origins[nodes["gt"]] == operations.origins[nodes["zeros_like"]] == "fixed"
 
 
-def test_a_map_is_found_where_it_passes_its_tap():
+def test_a_map_is_found_at_its_tap():
     operations = recorded(lambda m, x: x * m.tap(x.sigmoid()))
     ((node, (path, tap)),) = operations.maps.items()
     assert (path, tap.kind.name) == ("tap", "gate")
@@ -56,7 +56,7 @@ def test_calls_of_shared_functions_are_told_apart():
     assert {call.module for call in calls} == {"regard.attention.resampling"}
 
 
-def test_what_lies_above_a_mechanism_s_folder_is_shared():
+def test_modules_above_a_mechanisms_folder_are_shared():
     class Own(Toy):
         __module__ = "ours.gates.soft.mean"
 

@@ -16,7 +16,7 @@ def of(name):
     return set(regions(operations, shown_nodes(operations)).values()), operations
 
 
-def test_a_call_of_a_shared_function_is_one_region_with_one_result():
+def test_a_shared_functions_call_is_one_region():
     operations = recorded(lambda m, x: interpolate(interpolate(x.relu(), (9, 9)).relu(), (5, 5)))
     found = set(regions(operations, shown_nodes(operations)).values())
     assert [region.title for region in found] == ["interpolate"] * 2
@@ -24,7 +24,7 @@ def test_a_call_of_a_shared_function_is_one_region_with_one_result():
     assert all(len(read) == 1 for read in reads)
 
 
-def test_a_function_that_passes_a_map_or_holds_a_layer_is_no_region():
+def test_functions_with_maps_or_layers_are_no_regions():
     found, operations = of("nonlocal")
     inside = {node for region in found for node in region.nodes}
     assert not inside & set(operations.maps)
@@ -32,7 +32,7 @@ def test_a_function_that_passes_a_map_or_holds_a_layer_is_no_region():
     assert not found
 
 
-def test_modules_of_one_class_with_the_same_operations_are_units():
+def test_equal_modules_of_one_class_are_units():
     found, _ = of("residual_mask")
     units = [region for region in found if region.unit]
     assert {region.title for region in units} == {"residual unit"}

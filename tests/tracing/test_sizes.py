@@ -31,14 +31,14 @@ def test_a_size_is_named(pair, word):
 
 
 @pytest.mark.parametrize("dims", PROBES)
-def test_no_two_sizes_of_the_runs_have_one_pair(dims):
+def test_each_size_has_its_own_pair(dims):
     sizes = Sizes.of(dims)
     pairs = [CHANNELS, *sizes.axes.values(), *((c // k, d // k) for k in (2, 4, 8, 16, 32) for c, d in [CHANNELS])]
     assert len(set(pairs)) == len(pairs)
     assert all(a != b for a, b in pairs)
 
 
-def test_a_batch_of_one_is_left_out_and_other_axes_of_one_are_not():
+def test_only_a_batch_of_one_is_omitted():
     sizes = Sizes.of(2)
     assert sizes.shape((1, C, 1, W), (1, D, 1, L)) == "c × 1 × w"
     assert sizes.shape((2, C), (2, D)) == "2 × c"

@@ -1,6 +1,6 @@
 """Steps become one where a reader would write them as one."""
 
-from regard.tracing.steps import Step, broken, merge
+from regard.tracing.steps import Step, break_line, merge
 
 
 def chain(*steps):
@@ -35,7 +35,7 @@ def test_a_layer_begins_a_box_of_its_own():
     assert len(lines(steps)) == 2
 
 
-def test_what_reads_a_part_is_not_merged_with_the_whole():
+def test_readers_of_a_part_are_not_merged():
     steps = chain(Step("step", ["linear"]), Step("step", ["relu"], tail=True, reads=[("0", "c/2")]))
     merge(steps)
     assert len(lines(steps)) == 2
@@ -59,16 +59,16 @@ def test_a_difference_of_a_sum_is_no_sum():
     assert lines(steps) == [["+"], ["−"]]
 
 
-def test_the_root_of_a_variance_is_a_deviation_and_its_square_a_variance():
+def test_variance_and_standard_deviation_are_named():
     steps = chain(Step("step", ["variance over positions"]), Step("step", ["square root"], tail=True))
     merge(steps)
-    assert lines(steps) == [["deviation over positions"]]
-    steps = chain(Step("step", ["deviation over positions"]), Step("step", ["square"], tail=True))
+    assert lines(steps) == [["standard deviation over positions"]]
+    steps = chain(Step("step", ["standard deviation over positions"]), Step("step", ["square"], tail=True))
     merge(steps)
     assert lines(steps) == [["variance over positions"]]
 
 
-def test_many_alike_side_by_side_are_drawn_once_with_the_numbers_of_all():
+def test_many_alike_steps_are_drawn_once():
     branches = [Step("step", [f"1×{k} convolution"], reads=[("x", "c/4")], size="c/4") for k in (3, 5, 7, 9)]
     steps = chain(*branches, Step("step", ["concatenate"], reads=[(str(i), "") for i in range(4)]))
     merge(steps)
@@ -84,12 +84,12 @@ def test_two_alike_are_both_drawn():
     assert len(lines(steps)) == 3
 
 
-def test_a_softmax_before_a_map_of_branches_is_over_branches():
+def test_a_branch_maps_softmax_is_over_branches():
     steps = chain(Step("step", ["softmax over 2"]), Step("map", ["map select", "over branches", "2 × c"]))
     merge(steps)
     assert lines(steps)[0] == ["softmax over branches"]
 
 
 def test_only_a_long_text_is_broken():
-    assert broken("3×3 convolution, 2 groups, dilation 2") == ["3×3 convolution", "2 groups, dilation 2"]
-    assert broken("linear, 2") == ["linear, 2"]
+    assert break_line("3×3 convolution, 2 groups, dilation 2") == ["3×3 convolution", "2 groups, dilation 2"]
+    assert break_line("linear, 2") == ["linear, 2"]

@@ -23,7 +23,7 @@ def after(flow, name):
 
 
 @pytest.mark.parametrize("mechanism", EVERYTHING, ids=lambda m: m.facts.name)
-def test_every_mechanism_is_drawn_with_all_its_maps_in_words(mechanism):
+def test_every_mechanism_is_drawn_with_its_maps(mechanism):
     flow = flow_of(mechanism.facts.name)
     nodes = {node.name: node for node in flow.nodes}
     module = create(mechanism.facts.name, channels=64)
@@ -39,7 +39,7 @@ def test_every_mechanism_is_drawn_with_all_its_maps_in_words(mechanism):
     ElementTree.fromstring(draw_flow(flow, alone=True))
 
 
-def test_squeeze_and_excitation_is_drawn_as_its_paper_says():
+def test_squeeze_and_excitation_is_drawn_as_published():
     flow = flow_of("se")
     assert lines(flow, "step") == [("mean over positions",), ("linear", "relu"), ("linear", "sigmoid")]
     assert lines(flow, "map") == [("map gate", "over channels", "c × 1 × 1")]
@@ -54,13 +54,13 @@ def test_options_change_the_drawing():
     assert "c/4" in [edge.size for edge in flow_of("se:reduction=4").edges]
 
 
-def test_the_features_go_straight_on_where_a_gate_is_applied_to_them():
+def test_the_features_path_is_the_spine():
     flow = flow_of("cbam")
     kinds = {node.name: node.kind for node in flow.nodes}
     assert [kinds[name] for name in flow.spine] == ["features", "join", "join", "features"]
 
 
-def test_branches_are_weighed_by_the_parts_of_one_map():
+def test_branches_multiply_parts_of_one_map():
     flow = flow_of("sk")
     (chosen,) = [node.name for node in flow.nodes if node.kind == "map"]
     kinds = {node.name: node.lines[0] for node in flow.nodes}
@@ -68,12 +68,12 @@ def test_branches_are_weighed_by_the_parts_of_one_map():
     assert {edge.size for edge in flow.edges if edge.start == chosen} == {"c × 1 × 1"}
 
 
-def test_a_control_s_map_comes_from_what_is_learned_alone():
+def test_a_controls_map_is_learned_only():
     flow = flow_of("static")
     assert lines(flow, "learned") == [("learned", "c")]
 
 
-def test_the_inside_of_a_repeated_unit_is_drawn_apart():
+def test_a_repeated_units_inside_is_drawn_apart():
     flow = flow_of("residual_mask")
     assert len(lines(flow, "unit")) > 2
     (inside,) = flow.parts
@@ -82,7 +82,7 @@ def test_the_inside_of_a_repeated_unit_is_drawn_apart():
 
 
 @pytest.mark.parametrize("dims", [1, 2, 3])
-def test_a_mechanism_is_drawn_for_any_number_of_axes_that_it_takes(dims):
+def test_every_number_of_axes_is_drawn(dims):
     flow = flow_of("cbam", dims=dims)
     shapes = {1: "c × t", 2: "c × h × w", 3: "c × t × h × w"}
     assert flow.nodes[0].lines == ("x", shapes[dims])

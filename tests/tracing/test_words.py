@@ -42,7 +42,7 @@ def test_an_operation_without_parameters(does, text):
 
 
 @pytest.mark.parametrize("does", [lambda m, x: 3 * x, lambda m, x: x / 2, lambda m, x: x + 1e-5])
-def test_a_number_that_only_scales_or_guards_is_not_shown(does):
+def test_scaling_and_guarding_numbers_are_not_shown(does):
     assert words(does) is None
 
 
@@ -87,7 +87,7 @@ def test_a_convolution_of_one_place_is_linear():
     assert words(lambda m, x: m.layer(x.flatten(2)), lambda c: {"layer": nn.Conv1d(c, 3, 1)}).text == "linear"
 
 
-def test_a_convolution_with_kernels_that_follow_the_features_says_so():
+def test_dynamic_kernels_are_named():
     def convolve(m, x):
         return nn.functional.conv2d(x, x.mean((0, 2, 3)).reshape(1, -1, 1, 1))
 
@@ -104,7 +104,7 @@ def test_parameters_beside_features_scale_and_shift():
     assert words(lambda m, x: x.flatten(2).mT @ m.w.flatten(1), parts).text == "linear"
 
 
-def test_a_norm_and_an_activation_belong_under_their_layer():
+def test_norms_and_activations_follow_their_layer():
     assert words(lambda m, x: m.norm(x), lambda c: {"norm": nn.BatchNorm2d(c)}).tail
     assert words(lambda m, x: x.relu()).tail
     assert not words(lambda m, x: x.mean(1)).tail

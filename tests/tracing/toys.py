@@ -12,7 +12,7 @@ PAPER = Paper(title="A Toy", authors="Ann One and Bob Two", year=2020, venue="To
 
 
 class Toy(Features):
-    """Does what it is told, as if its file lay beside those of the catalogue."""
+    """Computes a given function, as if its file lay beside those of the catalogue."""
 
     __module__ = "regard.attention.channel.toy"
     facts = Facts(name="toy", family="channel", paper=PAPER)

@@ -1,4 +1,4 @@
-"""Dot-product attention whose map passes a tap: fused while nobody looks, made in full when anyone does."""
+"""Dot-product attention whose map passes a tap: fused unless the tap is observed or replaced."""
 
 import torch
 from torch import Tensor, softmax
@@ -42,18 +42,18 @@ def attend(
     if tap.watched:
         with without_autocast(query):
             shares = softmax(widen(query) * scale @ widen(key).transpose(-1, -2), -1)
-            map = tap(shares.reshape(*shares.shape[:2], *shape)).reshape(shares.shape)
-            return map.to(value.dtype) @ value
+            attn = tap(shares.reshape(*shares.shape[:2], *shape)).reshape(shares.shape)
+            return attn.to(value.dtype) @ value
     wider = query if query.shape[-1] >= value.shape[-1] else value
-    width = aligned(wider.shape[-1]) if isinstance(wider.shape[-1], int) else wider.shape[-1]
+    width = aligned_width(wider.shape[-1]) if isinstance(wider.shape[-1], int) else wider.shape[-1]
     q, k, v = (fill(tensor, width) for tensor in (query, key, value))
     return scaled_dot_product_attention(q, k, v, scale=scale)[..., : value.shape[-1]]
 
 
-def aligned(width: int) -> int:
-    """The smallest width of at least that many that fused kernels of half precision take.
+def aligned_width(width: int) -> int:
+    """The smallest width of at least that many that fused half-precision kernels accept.
 
-    >>> aligned(1), aligned(64), aligned(65)
+    >>> aligned_width(1), aligned_width(64), aligned_width(65)
     (8, 64, 72)
     """
     return (width + _ALIGNED - 1) // _ALIGNED * _ALIGNED

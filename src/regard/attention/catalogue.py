@@ -1,4 +1,4 @@
-"""The one list of mechanisms, and how to find and make one by name."""
+"""The one list of mechanisms, and functions that find and build one by name."""
 
 import inspect
 from collections.abc import Iterable
@@ -123,7 +123,7 @@ CATALOGUE: tuple[type[Features], ...] = (
     DynamicConv,
     ODConv,
 )
-"""Every published mechanism that stands inside a network or at its head, by family."""
+"""Every published mechanism for the inside of a network or its head, by family."""
 
 LOOKING: tuple[type[Features] | type[Hard], ...] = (Glimpse, HardSpatial)
 """Hard mechanisms that a network is built around, as `regard.models.RAM`; no other network takes them."""

@@ -36,7 +36,7 @@ def import_weights(module: Mechanism, state: Mapping[str, Tensor], library: str)
     """
     held_back = getattr(module, "strength", None) is not None
     like = {name: values for name, values in module.state_dict().items() if name != "strength" or not held_back}
-    layouts = _fitting(module, library)
+    layouts = _fitting_layouts(module, library)
     found = next((layout for layout in layouts if layout.names_all(like, state)), layouts[0])
     found.check(module.options, state)
     module.load_state_dict(found.to_ours(state, like), strict=not held_back)
@@ -51,7 +51,7 @@ def export_weights(module: Mechanism, library: str) -> dict[str, Tensor]:
 
     Raises:
         UnknownNameError: this mechanism has no twin in that library, or none that computes the same.
-        CheckpointError: a tensor for which they have no place, such as the `strength` of an identity start.
+        CheckpointError: a tensor that they do not have, such as the `strength` of an identity start.
 
     Example:
         >>> from regard.attention import create
@@ -64,7 +64,7 @@ def export_weights(module: Mechanism, library: str) -> dict[str, Tensor]:
 
 @cache
 def layouts_of(name: str) -> tuple[Layout, ...]:
-    """How other libraries store the parameters of the mechanism of that name in the catalogue.
+    """The layouts of other libraries for the mechanism of that name in the catalogue.
 
     >>> [layout.library for layout in layouts_of("cse")]
     ['official']
@@ -75,16 +75,16 @@ def layouts_of(name: str) -> tuple[Layout, ...]:
 
 
 def layouts_for(module: Mechanism) -> tuple[Layout, ...]:
-    """How other libraries store the module's parameters: as its class says, else as the catalogue does."""
+    """The layouts of other libraries for the module: those of its class, else those of the catalogue."""
     return module.layouts or layouts_of(module.facts.name)
 
 
 def layout_of(module: Mechanism, library: str) -> Layout:
-    """How that library stores the module's parameters; where it has several names for them, the newest."""
-    return _fitting(module, library)[0]
+    """The layout of that library for the module; the newest where it has several."""
+    return _fitting_layouts(module, library)[0]
 
 
-def _fitting(module: Mechanism, library: str) -> list[Layout]:
+def _fitting_layouts(module: Mechanism, library: str) -> list[Layout]:
     """The layouts in that library of twins that compute what the module does, at least one."""
     known = layouts_for(module)
     layouts = [layout for layout in known if layout.library == library]

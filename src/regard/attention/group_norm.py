@@ -14,8 +14,8 @@ def group_normalise(norm: nn.GroupNorm, x: Tensor) -> Tensor:
     [0.0, 0.0]
     """
     groups = widen(x).unflatten(1, (norm.num_groups, -1)).flatten(2)
-    mean, deviation = squeeze_positions(groups, "mean", "deviation")
-    scale = (deviation.square() + norm.eps).rsqrt()
+    mean, std = squeeze_positions(groups, "mean", "std")
+    scale = (std.square() + norm.eps).rsqrt()
     normal = ((groups - mean.unsqueeze(2)) * scale.unsqueeze(2)).reshape(x.shape)
     weight, bias = (widen(values).reshape(-1, *(1,) * (x.ndim - 2)) for values in (norm.weight, norm.bias))
     return normal * weight + bias

@@ -1,4 +1,4 @@
-"""What the mechanisms with large kernels share: a kernel taken apart, the start of its layers, the gate itself."""
+"""The common parts of mechanisms with large kernels: the decomposed kernel, its initialisation and the gate."""
 
 import math
 from abc import abstractmethod
@@ -17,7 +17,7 @@ from regard.core.tap import Tap
 from regard.kernels import apply_gate
 
 
-def decomposed(owner: str, kernel_size: int, dilation: int, *, rounded_up: bool) -> tuple[int, int]:
+def decompose(owner: str, kernel_size: int, dilation: int, *, rounded_up: bool) -> tuple[int, int]:
     """The kernels that together see as far as one of `kernel_size`: a dense one, and one of that dilation.
 
     Their sizes are 2 dilation - 1 and kernel_size / dilation, rounded up or down as the paper does.
@@ -26,7 +26,7 @@ def decomposed(owner: str, kernel_size: int, dilation: int, *, rounded_up: bool)
         OptionError: the second size is even, so that the output would not keep the size.
 
     Example:
-        >>> decomposed("lka", 21, 3, rounded_up=True)
+        >>> decompose("lka", 21, 3, rounded_up=True)
         (5, 7)
     """
     at_least(owner, "kernel_size", kernel_size, 1)
@@ -42,20 +42,20 @@ def decomposed(owner: str, kernel_size: int, dilation: int, *, rounded_up: bool)
 
 
 class Projections(nn.Module):
-    """The two 1x1 convolutions around a gate of the visual attention network: leave(weigh(gelu(enter(x))))."""
+    """The two 1x1 convolutions around a gate of the visual attention network: leave(gate(gelu(enter(x))))."""
 
     def __init__(self, owner: str, dims: int, channels: int) -> None:
         super().__init__()
         self.enter = convolution(owner, dims)(channels, channels, 1)
         self.leave = convolution(owner, dims)(channels, channels, 1)
 
-    def forward(self, x: Tensor, weigh: Callable[[Tensor], Tensor]) -> Tensor:
-        """What is added to x; `weigh` is the gate."""
-        return self.leave(weigh(gelu(self.enter(x))))
+    def forward(self, x: Tensor, gate: Callable[[Tensor], Tensor]) -> Tensor:
+        """The sum that is added to x; `gate` applies the gate."""
+        return self.leave(gate(gelu(self.enter(x))))
 
 
 class LargeKernelGate(Rescaling):
-    """The base of those that weigh every value by a score without a sigmoid, alone or between two projections.
+    """The base of those that rescale every value by a score without a sigmoid, alone or between two projections.
 
     A subclass registers its layers, then calls `surround`, and says what the score is.
 
@@ -89,7 +89,7 @@ class LargeKernelGate(Rescaling):
                     nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x with every value weighed."""
+        """x with every value rescaled."""
         self.expect(x, (self.dims,))
         if self.projections is None:
             return self.rescale(x, self.gate, widen(self.score(x)))
@@ -98,4 +98,4 @@ class LargeKernelGate(Rescaling):
 
     @abstractmethod
     def score(self, x: Tensor) -> Tensor:
-        """What each value is weighed by, of x's shape."""
+        """The score of each value, of the shape of x."""

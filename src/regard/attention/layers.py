@@ -1,4 +1,4 @@
-"""What mechanisms are made of: layers in their own dtype, normalisers in at least float32, and the line that gates."""
+"""Parts of mechanisms: layers in their own dtype, normalisers in at least float32, the application of a gate."""
 
 import math
 import warnings
@@ -14,7 +14,7 @@ from regard.attention.products import autocast_dtype, without_autocast
 from regard.core.errors import OptionError, ShapeError
 from regard.core.features import Features
 from regard.core.options import at_least, flag, one_of
-from regard.core.precision import HALVES, widen
+from regard.core.precision import HALF_PRECISION, widen
 from regard.core.tap import Tap
 from regard.kernels import Squeezed, apply_gate
 
@@ -168,14 +168,14 @@ def convolve(
 def in_dtype_of(weight: Tensor, x: Tensor) -> Tensor:
     """x in the dtype of the weight; under autocast half precision stays, for it would be cast back."""
     if x.dtype == weight.dtype or (
-        x.dtype in HALVES and weight.dtype == torch.float32 and autocast_dtype(x) is not None
+        x.dtype in HALF_PRECISION and weight.dtype == torch.float32 and autocast_dtype(x) is not None
     ):
         return x
     return x.to(weight.dtype)
 
 
 def _in_half_on_the_cpu(x: Tensor) -> bool:
-    return x.device.type == "cpu" and (x.dtype in HALVES or autocast_dtype(x) is not None)
+    return x.device.type == "cpu" and (x.dtype in HALF_PRECISION or autocast_dtype(x) is not None)
 
 
 class Norm(_BatchNorm):

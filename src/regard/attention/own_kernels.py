@@ -16,7 +16,7 @@ def convolve_each(x: Tensor, kernels: Tensor, *, stride: int = 1, groups: int = 
 
     It is one convolution of b times `groups` groups, which needs no more memory than an ordinary one. A graph, compiled
     or exported, cannot hold a number of groups that follows the batch: there it is the product of the kernels with the
-    columns of x, the same sums with k times the memory for a kernel of k places.
+    columns of x, the same sums with k times the memory for a kernel of k positions.
 
     Args:
         x: features (b, c, ...), in the kernels' dtype.
@@ -38,7 +38,7 @@ def convolve_each(x: Tensor, kernels: Tensor, *, stride: int = 1, groups: int = 
 
 
 def mix_kernels(shares: Tensor, kernels: Tensor) -> Tensor:
-    """(b, ...): for each image the sum of k kernels (k, ...), weighed by its shares (b, k, 1, ...).
+    """(b, ...): for each image the sum of k kernels (k, ...), weighted by its shares (b, k, 1, ...).
 
     >>> mix_kernels(torch.tensor([[0.5, 0.5], [1.0, 0.0]]), torch.tensor([[1.0], [3.0]])).tolist()
     [[2.0], [1.0]]
@@ -74,10 +74,10 @@ def _of_columns(x: Tensor, kernels: Tensor, stride: int, groups: int) -> Tensor:
     padded = functional.pad(x, [n // 2 for n in reversed(size) for _ in range(2)])
     shifted = []
     for offset in product(*map(range, size)):
-        place = padded
+        window = padded
         for axis, (first, n) in enumerate(zip(offset, positions, strict=True), start=2):
-            place = place.movedim(axis, -1)[..., first : first + n : stride].movedim(-1, axis)
-        shifted.append(place)
+            window = window.movedim(axis, -1)[..., first : first + n : stride].movedim(-1, axis)
+        shifted.append(window)
     columns = torch.stack(shifted, 2).reshape(batch, groups, x.shape[1] // groups * math.prod(size), -1)
     weights = kernels.reshape(batch, groups, kernels.shape[1] // groups, columns.shape[2])
     return (weights @ columns).reshape(batch, kernels.shape[1], *shifted[0].shape[2:])

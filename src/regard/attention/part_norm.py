@@ -49,7 +49,7 @@ class PartNorm(nn.Module):
 
 
 def _standardise(x: Tensor, weights: Tensor) -> Tensor:
-    """(b, c, n) without its mean, over its deviation; the mean of the positions, weighed."""
+    """Standardise (b, c, n) by the weighted mean and standard deviation of the positions."""
     share = weights.mean()
     centred = x - (x * weights).mean((1, 2), keepdim=True) / share
     return centred * torch.rsqrt((centred.square() * weights).mean((1, 2), keepdim=True) / share + EPS)

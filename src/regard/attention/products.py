@@ -1,4 +1,4 @@
-"""Matrix products whose results a half could not hold or tell apart."""
+"""Matrix products whose results half precision could not hold or tell apart."""
 
 from contextlib import AbstractContextManager, nullcontext
 
@@ -9,7 +9,7 @@ from regard.core.precision import widen
 
 
 def wide_product(a: Tensor, b: Tensor) -> Tensor:
-    """a @ b in at least float32, also under autocast, which would compute it in a half.
+    """a @ b in at least float32, also under autocast, which would compute it in half precision.
 
     >>> wide_product(torch.full((1, 64), 64.0).half(), torch.full((64, 1), 64.0).half()).item()
     262144.0

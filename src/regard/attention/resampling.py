@@ -26,7 +26,7 @@ def interpolate(x: Tensor, size: tuple[int, ...], *, align_corners: bool = False
         >>> interpolate(torch.tensor([0.0, 1.0]), (3,), align_corners=True).tolist()
         [0.0, 0.5, 1.0]
     """
-    return over_axes(x, size, _cornered if align_corners else _centred)
+    return over_axes(x, size, _corner_matrix if align_corners else _edge_matrix)
 
 
 def average(x: Tensor, size: tuple[int, ...]) -> Tensor:
@@ -35,7 +35,7 @@ def average(x: Tensor, size: tuple[int, ...]) -> Tensor:
     >>> average(torch.tensor([1.0, 2.0, 6.0]), (2,)).tolist()
     [1.5, 4.0]
     """  # noqa: E501
-    return over_axes(x, size, _averaging)
+    return over_axes(x, size, _mean_matrix)
 
 
 def over_axes(x: Tensor, size: tuple[int, ...], matrix: Callable[[int, int, Tensor], Tensor]) -> Tensor:
@@ -55,25 +55,25 @@ def over_axes(x: Tensor, size: tuple[int, ...], matrix: Callable[[int, int, Tens
     return x
 
 
-def _centred(given: int, wanted: int, like: Tensor) -> Tensor:
+def _edge_matrix(given: int, wanted: int, like: Tensor) -> Tensor:
     """(given, wanted): interpolation between the centres of cells, constant beyond the outer ones."""
     centres = (torch.arange(wanted, device=like.device, dtype=like.dtype) + 0.5) * (given / wanted) - 0.5
-    return _hats(centres.clamp(0, given - 1), given)
+    return _hat_matrix(centres.clamp(0, given - 1), given)
 
 
-def _cornered(given: int, wanted: int, like: Tensor) -> Tensor:
+def _corner_matrix(given: int, wanted: int, like: Tensor) -> Tensor:
     """(given, wanted): interpolation between the centres of cells, the outer ones of both sizes coinciding."""
     steps = torch.arange(wanted, device=like.device, dtype=like.dtype)
-    return _hats(steps * ((given - 1) / max(wanted - 1, 1)), given)
+    return _hat_matrix(steps * ((given - 1) / max(wanted - 1, 1)), given)
 
 
-def _hats(places: Tensor, given: int) -> Tensor:
-    """(given, places): 1 at the own cell, falling to 0 at its neighbours'."""
-    cells = torch.arange(given, device=places.device, dtype=places.dtype)
-    return (1 - (places - cells[:, None]).abs()).clamp_min(0)
+def _hat_matrix(positions: Tensor, given: int) -> Tensor:
+    """(given, positions): 1 at the own cell, falling to 0 at its neighbours'."""
+    cells = torch.arange(given, device=positions.device, dtype=positions.dtype)
+    return (1 - (positions - cells[:, None]).abs()).clamp_min(0)
 
 
-def _averaging(given: int, wanted: int, like: Tensor) -> Tensor:
+def _mean_matrix(given: int, wanted: int, like: Tensor) -> Tensor:
     """(given, wanted): the share of each cell in each mean."""
     cells = torch.arange(given, device=like.device)
     out = torch.arange(wanted, device=like.device)

@@ -60,41 +60,41 @@ class Warp:
             size: of the position axes.
         """
         parameters = widen(parameters)
-        places = identity_grid(size, parameters)
+        points = identity_grid(size, parameters)
         if self.transform == "translation":
-            return places + _over(places, parameters)
+            return points + _expand_axes(points, parameters)
         if self.transform == "affine":
             matrix = parameters.unflatten(1, (self.dims, self.dims + 1))
-            return _apply(matrix[..., :-1], places) + _over(places, matrix[..., -1])
+            return _apply(matrix[..., :-1], points) + _expand_axes(points, matrix[..., -1])
         if self.transform == "similarity":
             turn, shift = parameters.split((_TURNS[self.dims], self.dims), 1)
             sides = list(reversed(size))
-            cells = torch.stack([places[..., axis] * n for axis, n in enumerate(sides)], -1)
-            turned = _apply(_turning(turn), cells)
+            cells = torch.stack([points[..., axis] * n for axis, n in enumerate(sides)], -1)
+            turned = _apply(_rotation(turn), cells)
             turned = torch.stack([turned[..., axis] / n for axis, n in enumerate(sides)], -1)
-            return turned + _over(places, shift)
-        return self._spline(parameters.unflatten(1, (-1, self.dims)), places)
+            return turned + _expand_axes(points, shift)
+        return self._spline(parameters.unflatten(1, (-1, self.dims)), points)
 
-    def _spline(self, targets: Tensor, places: Tensor) -> Tensor:
+    def _spline(self, targets: Tensor, points: Tensor) -> Tensor:
         assert self.solution is not None
-        lattice, solution = self.lattice.to(places), self.solution.to(places)
+        lattice, solution = self.lattice.to(points), self.solution.to(points)
         # A sum and no product of matrices, which autocast would compute in half precision.
         coefficients = (solution.unsqueeze(-1) * targets.unsqueeze(1)).sum(2)
-        basis = torch.cat((_bend(places.unsqueeze(-2) - lattice), torch.ones_like(places[..., :1]), places), -1)
-        return (basis.unsqueeze(-1) * _over(basis, coefficients)).sum(-2)
+        basis = torch.cat((_bend(points.unsqueeze(-2) - lattice), torch.ones_like(points[..., :1]), points), -1)
+        return (basis.unsqueeze(-1) * _expand_axes(basis, coefficients)).sum(-2)
 
 
-def _over(places: Tensor, values: Tensor) -> Tensor:
-    """(b, ...) values with an axis of size 1 for each position axis of `places` behind the batch."""
-    return values.reshape(values.shape[0], *(1,) * (places.ndim - 1), *values.shape[1:])
+def _expand_axes(points: Tensor, values: Tensor) -> Tensor:
+    """(b, ...) values with an axis of size 1 for each position axis of `points` behind the batch."""
+    return values.reshape(values.shape[0], *(1,) * (points.ndim - 1), *values.shape[1:])
 
 
-def _apply(matrix: Tensor, places: Tensor) -> Tensor:
-    """(b, *size, d): each place times the matrix (b, d, d) of its image."""
-    return (_over(places, matrix) * places.unsqueeze(-2)).sum(-1)
+def _apply(matrix: Tensor, points: Tensor) -> Tensor:
+    """(b, *size, d): each point times the matrix (b, d, d) of its image."""
+    return (_expand_axes(points, matrix) * points.unsqueeze(-2)).sum(-1)
 
 
-def _turning(turn: Tensor) -> Tensor:
+def _rotation(turn: Tensor) -> Tensor:
     """(b, d, d): the matrix of a factor, a complex number or a quaternion."""
     if turn.shape[1] == 1:
         return turn.unsqueeze(2)
@@ -117,11 +117,11 @@ def _lattice(dims: int, control: int) -> Tensor:
 
 
 def _bend(difference: Tensor) -> Tensor:
-    """How a point bends the plate at a distance: r^3, r^2 log r or r in one, two or three axes (Duchon)."""
+    """The bending of the plate by a point at a distance: r^3, r^2 log r or r in one, two or three axes (Duchon)."""
     squared = difference.square().sum(-1)
     if difference.shape[-1] == 2:
         return squared * squared.clamp_min(torch.finfo(squared.dtype).tiny).log() / 2
-    # The root's gradient at 0 is infinite, but no gradient comes this way: places and lattice are constants.
+    # The root's gradient at 0 is infinite, but no gradient comes this way: points and lattice are constants.
     return squared.sqrt() ** (3 if difference.shape[-1] == 1 else 1)
 
 

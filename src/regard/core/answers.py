@@ -1,10 +1,10 @@
-"""What a classifier answers, and when that is right: one definition for training, evaluation, ablation and reports."""
+"""A classifier's answers and their correctness: one definition for training, evaluation, ablation and reports."""
 
 from torch import Tensor
 
 
 def answers(logits: Tensor, *, multi_label: bool) -> Tensor:
-    """What the logits (b, k) say of each image.
+    """Returns the predicted class, or classes, of each image from the logits (b, k).
 
     Returns:
         (b,) the class with the largest logit; with several labels (b, k) of 0 and 1, 1 where the logit is positive.
@@ -13,7 +13,7 @@ def answers(logits: Tensor, *, multi_label: bool) -> Tensor:
 
 
 def is_right(logits: Tensor, labels: Tensor) -> Tensor:
-    """(b,) bool: whether the whole answer is right.
+    """Returns whether each whole answer is right, (b,) bool.
 
     With one class an image, the class with the largest logit is the label. With several, the classes with a positive
     logit are exactly those of the image (exact match): one wrong label of many makes the answer wrong.

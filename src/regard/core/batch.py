@@ -1,4 +1,4 @@
-"""What a loader yields and a training step takes."""
+"""The batches that a loader yields and a training step takes."""
 
 from dataclasses import dataclass, replace
 from typing import Protocol, Self
@@ -21,7 +21,7 @@ class Batch(Protocol):
         """The same batch on another device."""
 
     def without_inputs(self) -> Self:
-        """What is needed to score answers, without what only a network reads: small, to be kept for a whole split."""
+        """The part needed to score answers, without a network's inputs: small, to be kept for a whole split."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ class ImageBatch:
         return ImageBatch(*moved)
 
     def pin_memory(self) -> "ImageBatch":
-        """The same batch in memory from which a GPU copies faster; a loader calls it where it is asked to."""
+        """The same batch in memory from which a GPU copies faster; a loader with `pin_memory` calls it."""
         return ImageBatch(self.images.pin_memory(), self.labels.pin_memory(), self.indices.pin_memory())
 
     def without_inputs(self) -> "ImageBatch":

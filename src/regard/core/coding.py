@@ -17,7 +17,7 @@ Json = dict[str, Any] | list[Any] | str | int | float | bool | None
 
 
 def encode(value: Any) -> Json:
-    """`value` in the words of JSON.
+    """`value` in the types of JSON.
 
     A record becomes an object, a tuple an array, a NumPy number a plain one, a float that is not finite null.
     """
@@ -46,7 +46,7 @@ def decode(
 
     Raises:
         RegardError: of the kind `error`; a field is missing, unknown or of another type, or the record refuses its
-            values. The text names its place.
+            values. The text names its path.
     """
     try:
         found: Record = _read(kind, value, "")
@@ -56,49 +56,49 @@ def decode(
 
 
 class _UnreadableError(Exception):
-    """What is wrong with a value, said so that the file's name can stand before it."""
+    """The fault of a value, in words that follow the file's name."""
 
 
-def _read(kind: Any, value: Any, place: str) -> Any:
+def _read(kind: Any, value: Any, path: str) -> Any:
     origin = get_origin(kind)
     if kind is Any:
         return value
     if is_dataclass(kind):
-        return _record(kind, value, place)
+        return _record(kind, value, path)
     if origin in (Union, types.UnionType):
-        return _union(kind, value, place)
+        return _union(kind, value, path)
     if origin is Literal:
         if value not in get_args(kind):
-            raise _wrong(place, value, "one of " + ", ".join(repr(a) for a in get_args(kind)))
+            raise _wrong(path, value, "one of " + ", ".join(repr(a) for a in get_args(kind)))
         return value
     if origin is tuple:
-        return _tuple(get_args(kind), value, place)
+        return _tuple(get_args(kind), value, path)
     if origin is dict:
         if not isinstance(value, dict):
-            raise _wrong(place, value, "an object")
-        return {k: _read(get_args(kind)[1], v, f"{place}.{k}") for k, v in value.items()}
-    return _scalar(kind, value, place)
+            raise _wrong(path, value, "an object")
+        return {k: _read(get_args(kind)[1], v, f"{path}.{k}") for k, v in value.items()}
+    return _scalar(kind, value, path)
 
 
-def _record(kind: Any, value: Any, place: str) -> Any:
+def _record(kind: Any, value: Any, path: str) -> Any:
     if not isinstance(value, dict):
-        raise _wrong(place, value, f"an object with the fields of {kind.__name__}")
+        raise _wrong(path, value, f"an object with the fields of {kind.__name__}")
     hints, known = get_type_hints(kind), {f.name: f for f in fields(kind)}
     unknown = sorted(set(value) - set(known))
     if unknown:
-        raise _UnreadableError(f"has the unknown field {_join(place, unknown[0])!r}")
+        raise _UnreadableError(f"has the unknown field {_join(path, unknown[0])!r}")
     required = (n for n, f in known.items() if f.default is MISSING and f.default_factory is MISSING)
     missing = [name for name in required if name not in value]
     if missing:
-        raise _UnreadableError(f"lacks the field {_join(place, missing[0])!r}")
-    read = {name: _read(hints[name], value[name], _join(place, name)) for name in known if name in value}
+        raise _UnreadableError(f"lacks the field {_join(path, missing[0])!r}")
+    read = {name: _read(hints[name], value[name], _join(path, name)) for name in known if name in value}
     try:
         return kind(**read)
     except OptionError as refused:
-        raise _UnreadableError(f"has {place or 'its outermost value'} that cannot be ({refused})") from refused
+        raise _UnreadableError(f"has {path or 'its outermost value'} that cannot be ({refused})") from refused
 
 
-def _union(kind: Any, value: Any, place: str) -> Any:
+def _union(kind: Any, value: Any, path: str) -> Any:
     choices = get_args(kind)
     if value is None and type(None) in choices:
         return None
@@ -106,21 +106,21 @@ def _union(kind: Any, value: Any, place: str) -> Any:
         return value
     rest = [c for c in choices if c is not type(None)]
     if len(rest) == 1:
-        return _read(rest[0], value, place)
-    raise _wrong(place, value, "one of " + ", ".join(getattr(c, "__name__", str(c)) for c in rest))
+        return _read(rest[0], value, path)
+    raise _wrong(path, value, "one of " + ", ".join(getattr(c, "__name__", str(c)) for c in rest))
 
 
-def _tuple(kinds: tuple[Any, ...], value: Any, place: str) -> tuple[Any, ...]:
+def _tuple(kinds: tuple[Any, ...], value: Any, path: str) -> tuple[Any, ...]:
     if not isinstance(value, list):
-        raise _wrong(place, value, "an array")
+        raise _wrong(path, value, "an array")
     if len(kinds) == 2 and kinds[1] is Ellipsis:
-        return tuple(_read(kinds[0], v, f"{place}[{i}]") for i, v in enumerate(value))
+        return tuple(_read(kinds[0], v, f"{path}[{i}]") for i, v in enumerate(value))
     if len(value) != len(kinds):
-        raise _wrong(place, value, f"an array of {len(kinds)}")
-    return tuple(_read(k, v, f"{place}[{i}]") for i, (k, v) in enumerate(zip(kinds, value, strict=True)))
+        raise _wrong(path, value, f"an array of {len(kinds)}")
+    return tuple(_read(k, v, f"{path}[{i}]") for i, (k, v) in enumerate(zip(kinds, value, strict=True)))
 
 
-def _scalar(kind: Any, value: Any, place: str) -> Any:
+def _scalar(kind: Any, value: Any, path: str) -> Any:
     if kind is float:
         if value is None:
             return math.nan
@@ -128,13 +128,13 @@ def _scalar(kind: Any, value: Any, place: str) -> Any:
             return float(value)
     elif isinstance(value, kind) and (kind is bool or not isinstance(value, bool)):
         return value
-    raise _wrong(place, value, {"str": "a text", "int": "a whole number"}.get(kind.__name__, kind.__name__))
+    raise _wrong(path, value, {"str": "a text", "int": "a whole number"}.get(kind.__name__, kind.__name__))
 
 
-def _join(place: str, name: str) -> str:
-    return f"{place}.{name}" if place else name
+def _join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
 
 
-def _wrong(place: str, value: object, rule: str) -> _UnreadableError:
+def _wrong(path: str, value: object, rule: str) -> _UnreadableError:
     shown = repr(value) if len(repr(value)) <= 60 else repr(value)[:57] + "..."
-    return _UnreadableError(f"has {place or 'its outermost value'} = {shown}, which must be {rule}")
+    return _UnreadableError(f"has {path or 'its outermost value'} = {shown}, which must be {rule}")

@@ -1,4 +1,4 @@
-"""Whether a trained network's maps must follow the input, judged from its ablation: one rule for all who say it.
+"""The test of whether a trained network's maps must follow the input, by its ablation: one rule for every reader.
 
 Three modes bear on the question: the maps as trained, frozen at their mean, and taken from another input. Freezing
 *and* swapping must lose: swapping alone may hurt a network that does as well with constant maps, and a mean map may be
@@ -22,7 +22,7 @@ class Evidence(Protocol):
 
     @property
     def mode(self) -> str:
-        """What stood in for the maps."""
+        """The kind of maps that replaced the network's own."""
 
     @property
     def lost(self) -> tuple[int, ...]:
@@ -59,8 +59,8 @@ def dependence_p(rows: Iterable[Evidence]) -> float | None:
     It is the largest of the frozen and the swapped maps, over draws and with normalisation as it is and recomputed: all
     of them must lose, which needs no correction for their number.
 
-    The rule is about one network and looks at its rows alone, so that the answer is the same whoever else is judged
-    beside it. Of several networks each is judged at `LEVEL`, without a correction for their number; of several seeds of
+    The rule is about one network and uses its rows alone, so that the answer does not depend on other
+    networks. Of several networks each is judged at `LEVEL`, without a correction for their number; of several seeds of
     one kind of network, all must be shown to depend.
 
     Returns:
@@ -74,5 +74,5 @@ def dependence_p(rows: Iterable[Evidence]) -> float | None:
 
 
 def is_shown(p: float | None) -> bool | None:
-    """Whether `dependence_p` shows it; False means that it was not shown, not that it is not so."""
+    """Returns whether `dependence_p` is significant; False means that it was not shown, not that it is not so."""
     return None if p is None else p <= LEVEL

@@ -1,4 +1,4 @@
-"""Where a network runs: the device and the threads."""
+"""The device and the threads that a network runs on."""
 
 from typing import Literal
 
@@ -12,7 +12,7 @@ DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 
 
 def device_of(net: nn.Module) -> torch.device:
-    """Where the network's parameters lie; the CPU if it has none."""
+    """The device of the network's parameters; the CPU if it has none."""
     for tensor in (*net.parameters(), *net.buffers()):
         return tensor.device
     return torch.device("cpu")

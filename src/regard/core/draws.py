@@ -1,4 +1,4 @@
-"""Chance of hard attention as a function of what it is for: the same however a batch is split, and after a resume."""
+"""Random numbers of hard attention as functions of a key: the same however a batch is split, and after a resume."""
 
 import math
 from dataclasses import dataclass, replace
@@ -100,10 +100,10 @@ class Draws:
     def _words(self, count: int) -> Tensor:
         """(b, count) words of 32 bits, in int64."""
         blocks = -(-count // 4)
-        places = torch.arange(blocks, device=self.indices.device)
+        numbers = torch.arange(blocks, device=self.indices.device)
         index = (self.indices & _WORD)[:, None].expand(-1, blocks)
         counter = (
-            places.expand(self.indices.shape[0], -1),
+            numbers.expand(self.indices.shape[0], -1),
             index,
             torch.full_like(index, self.epoch & _WORD),
             torch.full_like(index, self.rollout * _STEPS + self.step),
@@ -129,7 +129,7 @@ def philox(counter: tuple[Tensor, Tensor, Tensor, Tensor], key: tuple[int, int])
 
 
 def _product(word: Tensor, factor: int) -> tuple[Tensor, Tensor]:
-    """The high and the low word of a product of words, by halves, so that nothing leaves int64."""
+    """The high and the low word of a product of words, by parts of 16 bits, so that nothing leaves int64."""
     low = (word & 0xFFFF) * factor
     high = (word >> 16) * factor + (low >> 16)
     return high >> 16, ((high & 0xFFFF) << 16) | (low & 0xFFFF)

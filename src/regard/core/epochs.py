@@ -1,4 +1,4 @@
-"""One epoch of a training run, as its history, its logs and a report speak of it."""
+"""The record of one epoch of a training run, for its history, its logs and a report."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field

@@ -1,4 +1,4 @@
-"""What a user did that cannot be done, said in a sentence with the remedy.
+"""Errors of a user's input, each a sentence with the remedy.
 
 Every error that a user can cause is a `RegardError`; the command prints its text and exits with status 2.
 Anything else that escapes is a bug of ours and keeps its traceback.

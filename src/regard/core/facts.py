@@ -1,4 +1,4 @@
-"""The facts of a mechanism: what lists, documentation, conformance and benchmarks are derived from."""
+"""The facts of a mechanism, from which lists, documentation, conformance and benchmarks are derived."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ class Paper:
 
     @property
     def url(self) -> str:
-        """Where the paper can be read."""
+        """The address of the paper."""
         scheme, _, rest = self.identifier.partition(":")
         if scheme == "pmlr":
             return f"https://proceedings.mlr.press/{rest}.html"
@@ -58,7 +58,7 @@ class Paper:
 
 @dataclass(frozen=True, kw_only=True)
 class Input:
-    """What a forward takes besides features, queries or keys.
+    """An input of a forward besides features, queries or keys.
 
     Attributes:
         name: of the argument.
@@ -75,13 +75,13 @@ class Input:
 
 @dataclass(frozen=True, kw_only=True)
 class Facts:
-    """What is true of a mechanism by its class; a form that an option chooses may amend it, see `Mechanism.amend`.
+    """The facts of a mechanism by its class; a form that an option chooses may amend them, see `Mechanism.amend`.
 
-    What is true of its maps (their range, what they share, which does nothing) its taps say, see `Tap`.
+    The facts of its maps (range, shares, neutral value) are in its taps, see `Tap`.
 
     Attributes:
         name: short and stable, as in `regard.create(name)`.
-        family: what is weighed.
+        family: the axes that are rescaled or selected.
         kind: `soft` (every component keeps a weight) or `hard` (components are sampled).
         act: how the map is used.
         paper: where it was published.
@@ -89,13 +89,13 @@ class Facts:
         departures: where and why ours differs from the paper or from the authors' code, one sentence each.
         dims: numbers of position axes it takes: 1 for sound, 2 for images, 3 for clips.
         at: where it belongs in a network: after the last normalisation of a residual branch, between two stages,
-            in place of a convolution with its normalisation and ReLU (`conv`) or of the convolution alone (`kernel`),
-            in place of the pooling before the classifier (`head`), before everything else, as what a network sees
+            instead of a convolution with its normalisation and ReLU (`conv`) or of the convolution alone (`kernel`),
+            instead of the pooling before the classifier (`head`), before everything else, as what a network sees
             of its image (`input`), or between an encoder and its decoder (`decoder`).
-        returns: `features` of the shape of x (in place of a convolution, as the convolution's), so that it can be put
+        returns: `features` of the shape of x (instead of a convolution, as the convolution's), so that it can be put
             into a trained network and start as the identity; a `vector` (b, c); `patches` of x (b, k c, ...) of a size
             of their own; a `context`, see `Attended`; or a `sample`, see `Sample`.
-        inputs: what its forward takes besides x, or besides queries and keys.
+        inputs: the arguments of its forward besides x, or besides queries and keys.
         bare: whether it does no more than its act: with layers around it, even a neutral map makes y another than x.
         exported_from: the smallest size of an axis that an exported program takes; PyTorch's symbolic shapes cannot
             say that half a size may be 1.

@@ -39,7 +39,7 @@ class Features(Mechanism):
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
-        """What `facts.returns` says: features of the shape of x (b, c, ...), or a vector (b, c)."""
+        """Features of the shape of x (b, c, ...), or a vector (b, c), as `facts.returns` says."""
 
     def example_inputs(self, channels: int = 16, size: tuple[int, ...] = (8, 8), batch: int = 2) -> tuple[Tensor, ...]:
         """Random inputs of `forward`: features (batch, channels, *size), then those of `facts.inputs` with examples."""
@@ -47,11 +47,11 @@ class Features(Mechanism):
         x = torch.randn(batch, channels, *size)
         return (x, *(example(channels, size, batch) for example in examples if example is not None))
 
-    def temper(self, map: Tensor, neutral: float = 1.0) -> Tensor:
+    def temper(self, values: Tensor, neutral: float = 1.0) -> Tensor:
         """The map as it is applied: unchanged with `start="paper"`, else neutral + strength (map - neutral)."""
         if self.strength is None:
-            return map
-        return neutral + self.strength.to(map.dtype) * self._settled(map - neutral)
+            return values
+        return neutral + self.strength.to(values.dtype) * self._drop_overflow(values - neutral)
 
     def add(self, x: Tensor, h: Tensor) -> Tensor:
         """The residual form: x + h with `start="paper"`, else x + strength h, in x's dtype and strides.
@@ -61,24 +61,24 @@ class Features(Mechanism):
         if self.strength is None:
             return x + h.to(x.dtype)
         start = widen(x)
-        return (start + self.strength.to(start.dtype) * self._settled(h.to(start.dtype))).to(x.dtype)
+        return (start + self.strength.to(start.dtype) * self._drop_overflow(h.to(start.dtype))).to(x.dtype)
 
     def blend(self, x: Tensor, y: Tensor) -> Tensor:
-        """What a mechanism returns that is no gate: y with `start="paper"`, else x + strength (y - x), in x's dtype.
+        """The result of a mechanism that is no gate: y with `start="paper"`, else x + strength (y - x), in x's dtype.
 
         The difference is taken in at least float32: in float16 it may overflow.
         A y of x's shape gets x's strides too: not every convolution keeps them.
         """
         if self.strength is not None:
             start = widen(x)
-            step = self._settled(y.to(start.dtype) - start)
+            step = self._drop_overflow(y.to(start.dtype) - start)
             return (start + self.strength.to(start.dtype) * step).to(x.dtype)
-        if y.shape != x.shape or _laid_out_alike(x, y):
+        if y.shape != x.shape or _same_strides(x, y):
             return y.to(x.dtype)
         return torch.empty_like(x).copy_(y)
 
-    def _settled(self, change: Tensor) -> Tensor:
-        """The change; where the strength is 0 without what overflowed, for zero times infinity is no zero."""
+    def _drop_overflow(self, change: Tensor) -> Tensor:
+        """Replace by 0 what overflowed in the change while the strength is 0, because zero times infinity is NaN."""
         assert self.strength is not None
         return torch.where(change.isfinite() | (self.strength != 0), change, torch.zeros_like(change))
 
@@ -87,6 +87,6 @@ class Features(Mechanism):
         expect_features(self.facts.name, x, self.channels, dims or self.facts.dims)
 
 
-def _laid_out_alike(x: Tensor, y: Tensor) -> bool:
-    """Whether two tensors of one shape have the same strides on every axis that has any."""
+def _same_strides(x: Tensor, y: Tensor) -> bool:
+    """Returns whether two tensors of one shape have the same strides on every axis longer than 1."""
     return not any(a != b and size > 1 for a, b, size in zip(x.stride(), y.stride(), x.shape, strict=True))

@@ -1,4 +1,4 @@
-"""Files that are either the old one or the new one, never half of one."""
+"""Files that are either the old one or the new one, never a part of one."""
 
 import os
 import tempfile
@@ -13,7 +13,7 @@ REMEDY = "Make room on the disk or choose another folder, then run the same comm
 
 @contextmanager
 def replacing(path: Path, *, remedy: str = REMEDY) -> Iterator[Path]:
-    """A path to write to in place of `path`: moved there, on disk for certain, when the block ends without an error.
+    """A path to write to instead of `path`: moved there, on disk for certain, when the block ends without an error.
 
     The parent folders are made. Whatever goes wrong, `path` keeps what it had.
 

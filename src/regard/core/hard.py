@@ -1,4 +1,4 @@
-"""The bases of what samples: mechanisms at the head, mechanisms inside blocks, and the networks built around them."""
+"""The bases of sampling modules: mechanisms at the head, mechanisms inside blocks, and networks around them."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -17,9 +17,9 @@ from regard.core.shapes import expect_features
 
 
 class Hard(Mechanism):
-    """A mechanism that chooses where to look in x (b, c, ...), by chance while it learns.
+    """A mechanism that samples positions of x (b, c, ...) in training.
 
-    It stands at the head of a network, because log-probabilities never travel through a tap. What stands inside blocks,
+    It is the head of a network, because log-probabilities never pass through a tap. A mechanism inside blocks,
     straight-through forms, returns features: see `HardFeatures`.
 
     Args:
@@ -32,7 +32,7 @@ class Hard(Mechanism):
 
     @abstractmethod
     def forward(self, x: Tensor, draws: Draws | None = None) -> Sample | Answer:
-        """What it chooses: by the chance of `draws`, or greedily without."""
+        """The sample: drawn with `draws`, or greedy without."""
 
     def example_inputs(self, channels: int = 16, size: tuple[int, ...] = (8, 8), batch: int = 2) -> tuple[Tensor, ...]:
         """Random inputs of `forward`: features (batch, channels, *size)."""
@@ -49,7 +49,7 @@ OnFeatures = Features | Hard
 
 @dataclass(frozen=True, eq=False)
 class Chance:
-    """The chance of one pass of a network, and what its mechanisms ask for their choices.
+    """The random numbers of one pass of a network, with the samples of its mechanisms.
 
     Attributes:
         draws: of the images of the pass.
@@ -76,7 +76,7 @@ class HardFeatures(Features):
         self.chance = None
 
     def __getstate__(self) -> dict[str, object]:
-        """Chance belongs to a pass: a copy or a pickle has none."""
+        """Draws belong to a pass: a copy or a pickle has none."""
         return self.__dict__ | {"chance": None}
 
 
@@ -109,11 +109,11 @@ def drawing(net: nn.Module, draws: Draws) -> Iterator[list[Tensor]]:
 
 
 class Looker(nn.Module, ABC):
-    """A network that chooses where to look, by chance while it learns, greedily in evaluation."""
+    """A network that samples where to look in training and chooses greedily in evaluation."""
 
     @abstractmethod
     def forward(self, images: Tensor, draws: Draws | None = None, rollouts: int = 1) -> Answer:
-        """What it says of images (b, c, h, w).
+        """The answer for images (b, c, h, w).
 
         Args:
             images: as the network takes them.
@@ -124,4 +124,4 @@ class Looker(nn.Module, ABC):
 
     @abstractmethod
     def rewarded(self, reward: Tensor) -> None:
-        """Is told the rewards (n, ) of a training step, for networks that expect their mean."""
+        """Receives the rewards (n,) of a training step, for networks that estimate their mean."""

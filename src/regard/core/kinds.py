@@ -8,7 +8,7 @@ from regard.core.errors import ShapeError, unknown_name
 
 
 class Axis(Enum):
-    """What a dimension of an attention map counts."""
+    """The meaning of a dimension of an attention map."""
 
     BATCH = "batch"
     HEAD = "head"
@@ -20,9 +20,9 @@ class Axis(Enum):
     KERNEL = "kernel"
     """The positions of a convolution's kernel."""
     SOURCE = "source"
-    """The positions, or the steps of a sequence, that are looked at."""
+    """The positions, or the steps of a sequence, that are attended to."""
     TARGET = "target"
-    """Those that look."""
+    """The positions that attend."""
     FRAME = "frame"
     GLIMPSE = "glimpse"
     COORDINATE = "coordinate"
@@ -96,7 +96,7 @@ class MapKind:
     def span(self, axis: Axis, ndim: int) -> range:
         """The dimensions of an axis; empty if the map has none.
 
-        Of a map in which channels look at channels they are those that are looked at.
+        Of a map of channels over channels they are those that are attended to.
         """
         dimensions = self.dimensions(ndim)
         if axis not in dimensions:

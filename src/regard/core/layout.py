@@ -1,4 +1,4 @@
-"""How another library stores the parameters of a mechanism, and the way there and back."""
+"""The layout of a mechanism's parameters in another library, and the conversion in both directions."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ Constant = Callable[[Mapping[str, object], Tensor], Tensor]
 
 @dataclass(frozen=True, kw_only=True)
 class Stored:
-    """Where and how one of our tensors, or those of one of our modules, stand in another library's state dict.
+    """The form of one of our tensors, or of those of one of our modules, in another library's state dict.
 
     Attributes:
         name: the tensor's or module's name there.
@@ -58,12 +58,12 @@ class Layout:
         library: `timm`, `torchvision`, `pytorchcv`, `official` (the authors' own code) or another one.
         twin: the class there, `module.Class`, with the options that make it the same function as ours; those that
             neither it nor `note` names have their defaults there.
-        mechanism: the name of ours; empty where the layout stands on its class.
+        mechanism: the name of ours; empty where the layout is an attribute of its class.
         names: for each tensor or module of ours (`reduce`, `norm.weight`) its name there, or more about it.
         options: what a module of ours has to be built with for the two to be the same function.
         constants: tensors of theirs that are computed here, and what they must be: left out both ways, so that theirs
             loads ours with `strict=False`.
-        note: what else there is to know, for people: every option that changes the function and no shape, and is not
+        note: further notes for people: every option that changes the function and no shape, and is not
             in `options`, is named here.
 
     Example:
@@ -85,10 +85,10 @@ class Layout:
         return ", ".join(f"{name}={value!r}" for name, value in self.options.items() if options.get(name) != value)
 
     def names_all(self, like: Mapping[str, Tensor], theirs: Mapping[str, Tensor]) -> bool:
-        """Whether their state dict has, under the names of this layout, a tensor for each of `like`, ours."""
+        """Returns whether their state dict has, under the names of this layout, a tensor for each of `like`, ours."""
         wanted = [name for name in like if not name.endswith("num_batches_tracked")]
         return all(any(name == key or name.startswith(f"{key}.") for key in self.names) for name in wanted) and all(
-            self._place(name)[1] in theirs for name in wanted
+            self._find(name)[1] in theirs for name in wanted
         )
 
     def check(self, options: Mapping[str, object], theirs: Mapping[str, Tensor]) -> None:
@@ -100,20 +100,20 @@ class Layout:
             wanted = constant(options, stored)
             if wanted.shape != stored.shape or not torch.allclose(wanted, stored, rtol=1e-3, atol=1e-4):
                 raise CheckpointError(
-                    f"{name!r} of the weights, of shape {tuple(stored.shape)}, is not what the module computes in "
-                    f"its place: build the mechanism with the options of those weights ({self.note})."
+                    f"{name!r} of the weights, of shape {tuple(stored.shape)}, differs from what the module "
+                    f"computes: build the mechanism with the options of those weights ({self.note})."
                 )
 
     def to_theirs(self, ours: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Our state dict as theirs.
 
         Raises:
-            CheckpointError: a tensor for which they have no place, such as the `strength` of an identity start.
+            CheckpointError: a tensor that they do not have, such as the `strength` of an identity start.
         """
         theirs: dict[str, Tensor] = {}
         parts: dict[str, dict[int, Tensor]] = {}
         for name, tensor in ours.items():
-            stored, there = self._place(name)
+            stored, there = self._find(name)
             if stored.part is None:
                 theirs[there] = stored.give(tensor)
             else:
@@ -124,12 +124,12 @@ class Layout:
         """Their state dict as ours: every tensor of `like`, ours before, in its shape.
 
         Raises:
-            CheckpointError: a tensor is missing, too many or of another shape; nothing is taken half.
+            CheckpointError: a tensor is missing, too many or of another shape; nothing is loaded partially.
         """
         ours: dict[str, Tensor] = {}
         used = set(self.constants)
         for name, before in like.items():
-            stored, there = self._place(name)
+            stored, there = self._find(name)
             used.add(there)
             if there not in theirs:
                 if name.endswith("num_batches_tracked"):
@@ -149,17 +149,17 @@ class Layout:
         left = sorted(name for name in set(theirs) - used if not name.endswith("num_batches_tracked"))
         if left:
             raise CheckpointError(
-                f"The weights hold {', '.join(left)}, for which this mechanism has no place: build it with the options "
+                f"The weights hold {', '.join(left)}, which this mechanism does not have: build it with the options "
                 f"of those weights{f' ({self.note})' if self.note else ''}."
             )
         return ours
 
-    def _place(self, name: str) -> tuple[Stored, str]:
-        """How our tensor of that name is stored, and under what name."""
+    def _find(self, name: str) -> tuple[Stored, str]:
+        """The form in which our tensor of that name is stored, and its name there."""
         fits = [key for key in self.names if name == key or name.startswith(f"{key}.")]
         if not fits:
             raise CheckpointError(
-                f"{self.twin} has no place for our {name!r}"
+                f"{self.twin} has no counterpart of our {name!r}"
                 + (": it exists only with start='identity'." if name.rpartition(".")[2] == "strength" else ".")
             )
         key = max(fits, key=len)

@@ -24,9 +24,9 @@ class Mechanism(nn.Module, ABC):
 
     Attributes:
         options: what the module was built with, defaults included.
-        facts: what is true of the mechanism.
-        layouts: of a mechanism of your own, how other libraries store the same parameters, see `Layout`; those of the
-            catalogue stand beside it, a file a library.
+        facts: the facts of the mechanism.
+        layouts: of a mechanism of your own, the layouts of its parameters in other libraries, see `Layout`; those of
+            the catalogue are in `regard.attention.layouts`, a file a library.
     """
 
     options: Mapping[str, object]

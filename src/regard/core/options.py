@@ -64,14 +64,14 @@ def not_negative(owner: str, option: str, value: float) -> float:
 
 
 def flag(owner: str, option: str, value: object) -> bool:
-    """`value` where it is True or False: other truths, such as the text 'no', are mistakes."""
+    """`value` where it is True or False: other true values, such as the text 'no', are mistakes."""
     if not isinstance(value, bool):
         raise OptionError(f"{owner}: {option}={value!r} is not allowed; it must be True or False.")
     return value
 
 
 def check_options(owner: str, build: Callable[..., object], options: Mapping[str, object]) -> None:
-    """Checks the options whose annotation says what they may be: a flag, or one of the words of a `Literal`.
+    """Checks the options whose annotation lists their values: a flag, or one of the words of a `Literal`.
 
     >>> def build(*, pooling: Literal["mean", "max"] = "mean", bias: bool = True) -> None: ...
     >>> check_options("se", build, {"pooling": "sum", "bias": True})

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-HALVES = (torch.float16, torch.bfloat16)
+HALF_PRECISION = (torch.float16, torch.bfloat16)
 """Half precision."""
 
 

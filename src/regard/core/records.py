@@ -17,7 +17,7 @@ class Map:
     Attributes:
         path: the tap's path in the network, for example `layer1.0.attention.gate`.
         kind: what the map is over; it says which axes `values` has.
-        values: detached weights, batch first, broadcastable over the features they weigh.
+        values: detached weights, batch first, broadcastable over the features that they rescale.
         neutral: the value that does nothing; NaN where no single number does, as for a grid.
         pass_: in which pass of the network it was made, counted from 0: a pass is one outermost call.
         step: which call of the tap in that pass it was, counted from 0.
@@ -51,12 +51,12 @@ class Map:
     def positions(self) -> Tensor | None:
         """(b, ...) weights of the positions; None where there are none.
 
-        They are averaged over heads, channels and branches. Of a map in which positions look at positions it is what
-        each one gets, averaged over those that look too.
+        They are averaged over heads, channels and branches. Of a map of positions over positions it is the weight
+        of each source, averaged over the queries too.
         """
         axes = self.kind.axes
         if Axis.CROSS in axes:
-            return _crossed(self.values)
+            return _sum_rows_and_columns(self.values)
         kept = Axis.SOURCE if Axis.SOURCE in axes else Axis.POSITION
         chosen = Axis.BRANCH not in axes or self._size(Axis.POSITION) > 1
         if kept not in axes or Axis.COORDINATE in axes or not chosen:
@@ -65,21 +65,21 @@ class Map:
         return self.values.mean(tuple(range(1, span.start)))
 
     def _size(self, axis: Axis) -> int:
-        """How many components an axis has."""
+        """The number of components of an axis."""
         span = self.kind.span(axis, self.values.ndim)
         return self.values.shape[span.start : span.stop].numel()
 
 
-def _crossed(values: Tensor) -> Tensor:
+def _sum_rows_and_columns(values: Tensor) -> Tensor:
     """(b, h, w) what each position gets from its column and its row, of a cross map (b, n, h, w, h + w)."""
     height, width = values.shape[2:4]
-    column = values[..., :height].mean(1).sum(1).transpose(1, 2)  # over those in the column that look: (b, h, w)
+    column = values[..., :height].mean(1).sum(1).transpose(1, 2)  # over the queries of the column: (b, h, w)
     row = values[..., height:].mean(1).sum(2)
     return (column + row) / (height * width)
 
 
 class Maps(Mapping[str, tuple[Map, ...]]):
-    """What `observe` saw: for each tap's path its maps, in order, of all passes and of all steps of each.
+    """The maps that `observe` recorded: for each tap's path, in order, those of all passes and of all their steps.
 
     `maps[path]` is always a tuple; `maps.one(path)` is the only map there, `maps.steps(path)` all those of one pass.
     """
@@ -105,7 +105,7 @@ class Maps(Mapping[str, tuple[Map, ...]]):
         seen = self[path]
         if len(seen) == 1:
             return seen[0]
-        passes = len({map.pass_ for map in seen})
+        passes = len({one.pass_ for one in seen})
         what, remedy = f"{passes} passes", "observe one forward pass"
         if passes == 1:
             what, remedy = f"{len(seen)} steps of one pass", f"have all of them by maps.steps({path!r})"
@@ -119,7 +119,7 @@ class Maps(Mapping[str, tuple[Map, ...]]):
         Raises:
             RegardError: there were several passes, whose maps share their names.
         """
-        found = {map.name: map for seen in self._maps.values() for map in seen}
+        found = {one.name: one for seen in self._maps.values() for one in seen}
         if len(found) < sum(map(len, self._maps.values())):
             raise RegardError(
                 "Maps of several passes share their names: observe one forward pass, or take them from maps[path]."
@@ -144,19 +144,19 @@ class Maps(Mapping[str, tuple[Map, ...]]):
             torch.Size([2, 3, 8, 1, 1])
         """
         seen = self[path]
-        if len({map.pass_ for map in seen}) > 1:
+        if len({one.pass_ for one in seen}) > 1:
             raise RegardError(
-                f"The tap {path!r} saw {len({map.pass_ for map in seen})} passes, each with steps of its own: observe "
+                f"The tap {path!r} saw {len({one.pass_ for one in seen})} passes, each with steps of its own: observe "
                 f"one forward pass, or take those of one pass from maps[{path!r}]."
             )
         joined = seen[0].kind.sequential
-        shapes = [tuple(map.values.shape) for map in seen]
+        shapes = [tuple(one.values.shape) for one in seen]
         if len({(shape[0], shape[2:]) if joined else shape for shape in shapes}) > 1:
             raise RegardError(
                 f"The tap {path!r} saw maps of shapes {', '.join(map(str, shapes))} in the steps of one pass, which "
-                f"cannot stand in one tensor: take them one by one from maps[{path!r}]."
+                f"do not fit into one tensor: take them one by one from maps[{path!r}]."
             )
-        values = [map.values for map in seen]
+        values = [one.values for one in seen]
         return torch.cat(values, 1) if joined else torch.stack(values, 1)
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""What mechanisms and networks return when it is more than one tensor of features."""
+"""Results of mechanisms and networks that are more than one tensor of features."""
 
 from typing import Any, NamedTuple
 
@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 class Memory(NamedTuple):
-    """What a temporal mechanism attends to, projected once for a whole sequence.
+    """The keys and values that a temporal mechanism attends to, projected once for a whole sequence.
 
     Attributes:
         keys: (b, k, d), as the mechanism scores them.
@@ -20,11 +20,11 @@ class Memory(NamedTuple):
 
 
 class Attended(NamedTuple):
-    """What a temporal mechanism returns.
+    """The result of a temporal mechanism.
 
     Attributes:
         context: (b, q, dv), the weighted sums of the values; (b, dv) for a single query (b, dq).
-        weights: (b, q, k), or (b, k) for a single query; 0 where the mask is False; None where nobody asked for them.
+        weights: (b, q, k), or (b, k) for a single query; 0 where the mask is False; None unless `need_weights`.
         state: what the next step needs of this one, such as where it looked; it is never kept on the module.
     """
 
@@ -34,10 +34,10 @@ class Attended(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """What a hard mechanism chose for each image.
+    """The choice of a hard mechanism for each image.
 
     Attributes:
-        value: (b, ...), the choice: a place, a mask of positions, the index of a branch.
+        value: (b, ...), the choice: a position, a mask of positions, the index of a branch.
         log_prob: (b,), the logarithm of its probability, with its graph; None for a relaxed form, whose value has one.
         entropy: (b,), of the distribution that it was drawn from; None where it has no closed form.
         score: (b, p), the gradient of `log_prob` by the p numbers that make the distribution, without a graph; times
@@ -51,7 +51,7 @@ class Sample(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a network with hard attention returns.
+    """The result of a network with hard attention.
 
     Attributes:
         logits: (b, classes).
@@ -70,5 +70,5 @@ class Answer(NamedTuple):
 
 
 def logits_of(said: Any) -> Any:
-    """The logits of an `Answer`; what any other network returned is left as it is."""
+    """The logits of an `Answer`; the result of any other network is returned unchanged."""
     return said.logits if isinstance(said, Answer) else said

@@ -1,4 +1,4 @@
-"""The one record of what a run is: its network, its input, its task and its data, as every file of a run keeps it.
+"""The one record of a run: its network, its input, its task and its data, as every file of a run keeps it.
 
 The weights of a training or of a trial carry it in their metadata, whatever rebuilds a network reads it there, and a
 comparison's results hold it.
@@ -43,7 +43,7 @@ class InputRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskRecord:
-    """A task by its name, its options, and the classes that it tells apart; none where it knows no classes."""
+    """A task by its name, its options, and its classes; none where it has no classes."""
 
     name: str
     options: dict[str, Any] = field(default_factory=dict)
@@ -65,13 +65,13 @@ class DataRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class RunRecord:
-    """What a run is.
+    """The network, input, task and data of a run.
 
     Attributes:
         network: the network.
-        input: what it takes.
-        task: what it does.
-        data: what it learnt from; None where that is not known.
+        input: the kind of its input.
+        task: the task that it is trained on.
+        data: the data it was trained on; None where that is not known.
         attention: the plan by which attention was inserted after the network was built; None without.
     """
 
@@ -90,7 +90,7 @@ class RunRecord:
         """The record that `to_json` wrote.
 
         Args:
-            record: what stands in the file.
+            record: the contents of the file.
             where: the file, for errors.
 
         Raises:

@@ -1,4 +1,4 @@
-"""What one network scores: named numbers that know which direction is better, whatever the task."""
+"""The scores of one network: named numbers with the direction that is better, whatever the task."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
@@ -35,11 +35,11 @@ class Score:
         return self.name.replace("_", " ")
 
     def gain(self, value: float, over: float) -> float:
-        """By how much `value` is better than `over`; negative where it is worse."""
+        """The amount by which `value` is better than `over`; negative where it is worse."""
         return value - over if self.better == "higher" else over - value
 
     def beats(self, other: float | None) -> bool:
-        """Whether it is better than `other`; any number is better than none, and NaN is never better."""
+        """Returns whether it is better than `other`; any number is better than none, and NaN is never better."""
         if isnan(self.value):
             return False
         return other is None or isnan(other) or self.gain(self.value, other) > 0

@@ -1,4 +1,4 @@
-"""Seeds as functions of what they are for: the same thing gets the same numbers in every arm and after a resume."""
+"""Seeds as functions of their purpose: the same purpose gets the same numbers in every arm and after a resume."""
 
 import hashlib
 from collections.abc import Iterator
@@ -25,8 +25,8 @@ def generator(*parts: int | str) -> torch.Generator:
 
 
 @contextmanager
-def seeded(*parts: int | str) -> Iterator[None]:
-    """Inside, PyTorch's CPU generator is seeded with `key(*parts)`; afterwards it goes on as if nothing was drawn."""
+def use_seed(*parts: int | str) -> Iterator[None]:
+    """Seeds PyTorch's CPU generator with `key(*parts)` inside the block, and restores its state afterwards."""
     state = torch.get_rng_state()
     torch.default_generator.manual_seed(key(*parts))
     try:

@@ -1,4 +1,4 @@
-"""Checks of what a forward is given: each error names the owner, the shape and the rule."""
+"""Checks of a forward's inputs: each error names the owner, the shape and the rule."""
 
 import torch
 from torch import Tensor

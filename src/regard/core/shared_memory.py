@@ -11,7 +11,7 @@ _AHEAD = 2
 
 
 def free_bytes(folder: Path = SHARED) -> int | None:
-    """How much of it is free; None where the system has no such folder."""
+    """The number of its free bytes; None where the system has no such folder."""
     if not hasattr(os, "statvfs") or not folder.is_dir():
         return None
     state = os.statvfs(folder)
@@ -19,7 +19,7 @@ def free_bytes(folder: Path = SHARED) -> int | None:
 
 
 def workers_that_fit(workers: int, batch_bytes: int) -> int:
-    """`workers`, or none where their batches do not fit into the shared memory; that is warned of.
+    """`workers`, or none where their batches do not fit into the shared memory, with a warning.
 
     The batches are the same for any number of processes, so that reading in one is slower and nothing else.
     """

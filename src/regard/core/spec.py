@@ -1,4 +1,4 @@
-"""How a mechanism is written on one line: `NAME[:option=value,...]`."""
+"""The one-line form of a mechanism: `NAME[:option=value,...]`."""
 
 import ast
 from dataclasses import dataclass, field
@@ -61,9 +61,9 @@ _WORDS: dict[str, Value] = {"true": True, "false": False, "none": None}
 
 
 def _split(text: str) -> list[str]:
-    """The parts between commas that stand outside brackets and quotation marks."""
+    """The parts between commas outside brackets and quotation marks."""
     parts, depth, start, quote = [], 0, 0, ""
-    for place, letter in enumerate(text):
+    for index, letter in enumerate(text):
         if quote:
             quote = "" if letter == quote else quote
         elif letter in "'\"":
@@ -73,14 +73,14 @@ def _split(text: str) -> list[str]:
         elif letter in ")]":
             depth = max(0, depth - 1)
         elif letter == "," and depth == 0:
-            parts.append(text[start:place])
-            start = place + 1
+            parts.append(text[start:index])
+            start = index + 1
     parts.append(text[start:])
     return [part for part in (p.strip() for p in parts) if part]
 
 
 def _value(text: str) -> Value:
-    """The value that `text` writes; a bare word is itself, and what only looks like a literal a ValueError."""
+    """The value that `text` writes; a bare word is itself, and a malformed literal a ValueError."""
     if text.lower() in _WORDS:
         return _WORDS[text.lower()]
     try:
@@ -100,7 +100,7 @@ def _plain(value: object) -> Value:
 
 
 def _text(value: Value, *, inside: bool = False) -> str:
-    """`value` as `_value` reads it; `inside` brackets every text stands in quotation marks."""
+    """`value` as `_value` reads it; `inside` brackets every text is in quotation marks."""
     if isinstance(value, tuple):
         return f"({','.join(_text(item, inside=True) for item in value)}{',' if len(value) == 1 else ''})"
     if isinstance(value, str):

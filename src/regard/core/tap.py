@@ -1,4 +1,4 @@
-"""A tap: the named place in a module where a map passes by, so that anyone can look."""
+"""A tap: the named submodule through which a map passes, so that it can be observed or replaced."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -11,9 +11,9 @@ from regard.core.kinds import Axis, MapKind, find_axes, find_kind
 
 
 class Tap(nn.Module):
-    """Passes a map on unchanged, shows it to `sink`, and lets `replace` put another in its place.
+    """Passes a map on unchanged, shows it to `sink`, and lets `replace` return another one instead.
 
-    The forward method itself looks at `sink` and `replace`, so both also work on a module that was compiled before
+    The forward method itself reads `sink` and `replace`, so both also work on a module that was compiled before
     they were set (a forward hook added after `torch.compile` sees nothing). For a compiled module let them be
     functions written in Python: PyTorch 2.11 compiles no built-in ones such as a list's `append`.
 
@@ -62,7 +62,7 @@ class Tap(nn.Module):
 
     @property
     def watched(self) -> bool:
-        """Whether anyone looks: what never makes its map, because a fused kernel does without, makes it then."""
+        """Returns whether a sink or a replacement is set: only then a mechanism with a fused kernel makes its map."""
         return self.sink is not None or self.replace is not None
 
     @property
@@ -73,29 +73,29 @@ class Tap(nn.Module):
         ('1', 'an equal share over positions', 'the identity')
         """
         if isinstance(self.neutral, frozenset):
-            return f"an equal share over {_named(self.neutral)}"
+            return f"an equal share over {_join_names(self.neutral)}"
         return "the identity" if self.neutral is None else f"{self.neutral:g}"
 
-    def level(self, map: Tensor) -> float:
+    def level(self, values: Tensor) -> float:
         """The number that a map of that shape has everywhere when it does nothing; NaN for a grid, which has none.
 
         >>> Tap("spatial", shares="position").level(torch.zeros(2, 1, 4, 5))
         0.05
         """
         if isinstance(self.neutral, frozenset):
-            spans = (self.kind.span(axis, map.ndim) for axis in self.neutral)
-            return 1 / math.prod(map.shape[dimension] for span in spans for dimension in span)
+            spans = (self.kind.span(axis, values.ndim) for axis in self.neutral)
+            return 1 / math.prod(values.shape[dimension] for span in spans for dimension in span)
         return math.nan if self.neutral is None else self.neutral
 
-    def nothing(self, map: Tensor) -> Tensor:
+    def nothing(self, values: Tensor) -> Tensor:
         """The map of that shape that does nothing.
 
         >>> Tap("grid").nothing(torch.zeros(1, 2, 2, 2)).flatten().tolist()
         [-0.5, -0.5, 0.5, -0.5, -0.5, 0.5, 0.5, 0.5]
         """
         if self.neutral is not None:
-            return torch.full_like(map, self.level(map))
-        return identity_grid(tuple(map.shape[1:-1]), map).expand_as(map)
+            return torch.full_like(values, self.level(values))
+        return identity_grid(tuple(values.shape[1:-1]), values).expand_as(values)
 
     def _neutral(self, given: float | str | Axis | Iterable[str | Axis] | None) -> float | frozenset[Axis] | None:
         """A number, axes of equal shares, or None for the grid of every position itself."""
@@ -109,17 +109,17 @@ class Tap(nn.Module):
             return None if Axis.POSITION in self.kind.axes else 0.0
         return 1.0
 
-    def forward(self, map: Tensor) -> Tensor:
-        """The map, or what `replace` makes of it (broadcast to the same shape, in the same dtype, on its device)."""
+    def forward(self, values: Tensor) -> Tensor:
+        """The map, or the result of `replace` (broadcast to the same shape, in the same dtype, on its device)."""
         if self.replace is not None:
-            map = _fitted(self.replace(map), map)
+            values = _fit(self.replace(values), values)
         if self.sink is not None:
-            self.sink(map)
-        return map
+            self.sink(values)
+        return values
 
     def extra_repr(self) -> str:
-        """What `print(module)` shows."""
-        shares = f", shares over {_named(self.shares)}" if self.shares else ""
+        """The options that `print(module)` shows."""
+        shares = f", shares over {_join_names(self.shares)}" if self.shares else ""
         return f"{self.kind}{shares}, neutral: {self.does_nothing}"
 
     def __getstate__(self) -> dict[str, object]:
@@ -139,18 +139,18 @@ def identity_grid(size: tuple[int, ...], like: Tensor) -> Tensor:
     return torch.stack(tuple(reversed(torch.meshgrid(*axes, indexing="ij"))), -1)
 
 
-def _named(axes: Iterable[Axis]) -> str:
+def _join_names(axes: Iterable[Axis]) -> str:
     return " and ".join(sorted(axis.plural for axis in axes))
 
 
-def _fitted(other: Tensor, map: Tensor) -> Tensor:
-    aligned = zip(reversed(other.shape), reversed(map.shape), strict=False)
-    if other.ndim > map.ndim or any(given != 1 and given != size for given, size in aligned):
+def _fit(other: Tensor, values: Tensor) -> Tensor:
+    aligned = zip(reversed(other.shape), reversed(values.shape), strict=False)
+    if other.ndim > values.ndim or any(given != 1 and given != size for given, size in aligned):
         raise ShapeError(
             f"Tap: `replace` gave a map of shape {tuple(other.shape)}; it must broadcast to the map's own shape "
-            f"{tuple(map.shape)}."
+            f"{tuple(values.shape)}."
         )
-    return other.to(map).expand_as(map)
+    return other.to(values).expand_as(values)
 
 
 def taps(module: nn.Module) -> dict[str, Tap]:

@@ -1,4 +1,4 @@
-"""The base of mechanisms that look along a sequence: queries and keys in, a context out."""
+"""The base of mechanisms that attend to a sequence: queries and keys in, a context out."""
 
 from abc import abstractmethod
 
@@ -15,7 +15,7 @@ class Temporal(Mechanism):
     """A mechanism that scores keys (b, k, dk) by a query (b, q, dq) or (b, dq) and adds up values (b, k, dv).
 
     Masks are exact: a weight is 0 where the mask is False, a row without anything allowed gives the context 0, and
-    nothing that stands in a masked place changes a result, not even NaN. A state is given and returned, never kept.
+    nothing at a masked index changes a result, not even NaN. A state is given and returned, never kept.
 
     Args:
         query_size: dq.
@@ -47,7 +47,7 @@ class Temporal(Mechanism):
         state: Tensor | None = None,
         need_weights: bool = True,
     ) -> Attended:
-        """What the query finds.
+        """The context of the query.
 
         Args:
             query: (b, q, dq), or (b, dq) for a single one.

@@ -1,4 +1,4 @@
-"""What a network costs: parameters, multiply-adds, time and memory."""
+"""The cost of a network: parameters, multiply-adds, time and memory."""
 
 from regard.cost.counts import macs, parameters
 from regard.cost.memory import peak_memory

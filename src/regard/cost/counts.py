@@ -1,4 +1,4 @@
-"""How many parameters a network has and how many multiply-adds it takes."""
+"""Numbers of parameters and multiply-adds of a network."""
 
 import copy
 

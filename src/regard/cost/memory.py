@@ -1,4 +1,4 @@
-"""How much memory a training step needs."""
+"""The peak memory of a training step."""
 
 import weakref
 from collections.abc import Callable, Iterable, Mapping
@@ -64,7 +64,7 @@ class LiveTensors(TorchDispatchMode):
 
 
 def peak_memory(net: nn.Module, example: Tensor) -> int:
-    """The bytes of all tensors that live at the fullest moment of a training step.
+    """The bytes of all tensors that live at the peak of a training step.
 
     The step is forward, cross-entropy, backward and SGD with momentum, the second one, so that the momentum exists.
     Counted are parameters, running statistics, momentum, images, gradients, and what the forward pass keeps for the
@@ -88,10 +88,10 @@ def peak_memory(net: nn.Module, example: Tensor) -> int:
         True
     """
     expect_example(net, example)
-    return _allocated(net, example) if example.device.type == "cuda" else _counted(net, example)
+    return _measure_cuda(net, example) if example.device.type == "cuda" else _measure_cpu(net, example)
 
 
-def _counted(net: nn.Module, example: Tensor) -> int:
+def _measure_cpu(net: nn.Module, example: Tensor) -> int:
     step = TrainingStep(net, example)
     step()
     step.optimizer.zero_grad()
@@ -102,7 +102,7 @@ def _counted(net: nn.Module, example: Tensor) -> int:
     return tensors.peak
 
 
-def _allocated(net: nn.Module, example: Tensor) -> int:
+def _measure_cuda(net: nn.Module, example: Tensor) -> int:
     before = torch.cuda.memory_allocated(example.device)
     step = TrainingStep(net, example)
     step()

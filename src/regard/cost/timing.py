@@ -1,4 +1,4 @@
-"""How long networks take, measured in turns so that a busy machine is busy for all of them."""
+"""The time that networks take, measured in turns so that a busy machine is busy for all of them."""
 
 import copy
 import math
@@ -19,7 +19,7 @@ What = Literal["inference", "training"]
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """What `time_in_turns` measured of one network.
+    """The measurements of one network by `time_in_turns`.
 
     Attributes:
         name: the network's, as given.
@@ -102,7 +102,7 @@ def time_in_turns(
 
 
 def _pass(net: nn.Module, example: Tensor, what: What) -> Callable[[], object]:
-    """What is repeated, on a copy of the network."""
+    """The function that is repeated, on a copy of the network."""
     if what == "training":
         return TrainingStep(net, example)
     expect_example(net, example)
@@ -116,7 +116,7 @@ def _pass(net: nn.Module, example: Tensor, what: What) -> Callable[[], object]:
 
 
 def _repeats(run: Callable[[], object], example: Tensor, min_seconds: float) -> int:
-    """How often to run for `min_seconds`, after a first run that warms up."""
+    """The number of runs that last `min_seconds`, after a first run that warms up."""
     _seconds(run, example, 1)
     return max(1, math.ceil(min_seconds / max(_seconds(run, example, 1), 1e-6)))
 
@@ -131,7 +131,7 @@ def _seconds(run: Callable[[], object], example: Tensor, repeats: int) -> float:
 
 
 def _wait(example: Tensor) -> None:
-    """Until an accelerator has done what it was given."""
+    """Waits until an accelerator has finished its work."""
     if example.device.type != "cpu":
         torch.accelerator.synchronize(example.device)
 

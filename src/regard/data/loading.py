@@ -10,7 +10,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from regard.core.batch import ImageBatch
 from regard.core.errors import DataError, OptionError
 from regard.core.options import at_least
-from regard.core.seeding import generator, key, seeded
+from regard.core.seeding import generator, key, use_seed
 from regard.core.shared_memory import workers_that_fit
 from regard.data.augmentation import Augment, Shifted
 from regard.data.cluttered import ClutteredImages
@@ -122,7 +122,7 @@ class Prepared(Dataset[ImageBatch]):
 
     def _augmented(self, random: nn.Module, read: Tensor | list[Tensor], keys: Sequence[Key]) -> Tensor:
         drawn = []
-        with seeded(self.seed):
+        with use_seed(self.seed):
             for image, parts in zip(read, keys, strict=True):
                 torch.default_generator.manual_seed(key(self.seed, *parts))
                 drawn.append(random.draw() if isinstance(random, Shifted) else random(image))

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from regard.core.batch import ImageBatch
 from regard.core.errors import OptionError
 from regard.core.options import at_least, one_of
-from regard.core.seeding import seeded
+from regard.core.seeding import use_seed
 from regard.explanation.batches import Batches, ImageSet, right_answers
 from regard.explanation.evidence import paired_drop
 from regard.explanation.paths import Paths, tapped
@@ -69,7 +69,7 @@ def ablate(
     flags = _flags(net, renormalise)
     wanted = _wanted(modes, training is not None, True in flags)
     at_least("ablate", "draws", draws, 1)
-    with seeded("ablate", seed), torch.no_grad(), restoring(net):
+    with use_seed("ablate", seed), torch.no_grad(), restoring(net):
         net.eval()
         trial = _Trial(net, evaluation, training, paths, seed, right, announce or (lambda text: None))
         return trial.run(wanted, flags, draws, memory)

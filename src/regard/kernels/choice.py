@@ -1,4 +1,4 @@
-"""Which implementation of a primitive runs: what was asked for and cannot be had is an error, never a silent other."""
+"""The choice of a primitive's implementation: one that is asked for and not available is an error."""
 
 from typing import Literal
 
@@ -17,7 +17,7 @@ def choose(primitive: str, impl: str, available: tuple[str, ...] = ("reference",
         return available[0]
     if impl not in available:
         raise OptionError(
-            f"{primitive}: impl={impl!r} cannot be had here; choose one of 'auto', "
+            f"{primitive}: impl={impl!r} is not available here; choose one of 'auto', "
             f"{', '.join(repr(a) for a in available)}."
         )
     return impl

@@ -1,4 +1,4 @@
-"""What a squeeze hands to the gate: the statistics, and the features that they are of."""
+"""The result of a squeeze, as a gate takes it: the statistics and the features that they are of."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

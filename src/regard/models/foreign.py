@@ -8,7 +8,7 @@ from torch import nn
 
 from regard.core.errors import DependencyError, OptionError, UnknownNameError
 from regard.core.options import at_least
-from regard.core.seeding import seeded
+from regard.core.seeding import use_seed
 
 
 def build(name: str, num_classes: int, in_channels: int, seed: int) -> nn.Module:
@@ -24,7 +24,7 @@ def build(name: str, num_classes: int, in_channels: int, seed: int) -> nn.Module
             f"There is no library of networks named {library!r} (in {name!r}). There are: timm, torchvision; "
             "regard's own networks have no prefix."
         )
-    with seeded(seed, name):
+    with use_seed(seed, name):
         return LIBRARIES[library](model, num_classes, in_channels)
 
 

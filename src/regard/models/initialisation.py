@@ -5,7 +5,7 @@ from torch import nn
 
 from regard.core.errors import OptionError
 from regard.core.mechanism import Mechanism
-from regard.core.seeding import seeded
+from regard.core.seeding import use_seed
 
 
 @torch.no_grad()
@@ -46,7 +46,7 @@ def initialise(net: nn.Module, seed: int) -> nn.Module:
     mechanisms = [f"{path}." for path, module in modules if isinstance(module, Mechanism)]
     for path, module in reversed(modules):
         in_mechanism = f"{path}.".startswith(tuple(mechanisms))
-        with seeded(int(seed), path):
+        with use_seed(int(seed), path):
             _reset(path, module, he=not in_mechanism)
     return net
 

@@ -24,7 +24,7 @@ from regard.recipes.image_files import image_files, warn_of_unlike
 from regard.recipes.network import load_network
 from regard.recipes.versions import versions
 from regard.report import Overlay, overlay
-from regard.report.explanation_drawing import SeenMap, Weighed
+from regard.report.explanation_drawing import MapView, TopChannels
 from regard.report.explanation_files import Contents, save_explanation
 from regard.report.glimpse_figure import GlimpsePath
 
@@ -96,7 +96,7 @@ class Explanation:
                 image=self.image,
                 answers=self.answers(len(self.classes) or 5),
                 maps=[
-                    SeenMap(name, map, *self.ranges[name], _weighed(self.active.get(name)), laid.get(name))
+                    MapView(name, map, *self.ranges[name], _weighed(self.active.get(name)), laid.get(name))
                     for name, map in self.maps.items()
                 ],
                 versions=versions(),
@@ -115,11 +115,11 @@ class Explanation:
         return "\n".join(lines)
 
 
-def _weighed(active: ActiveChannels | None) -> Weighed | None:
+def _weighed(active: ActiveChannels | None) -> TopChannels | None:
     """The channels of the first image."""
     if active is None:
         return None
-    return Weighed(
+    return TopChannels(
         channels=active.channels[0].numpy(),
         weights=active.weights[0].numpy(),
         branches=None if active.branches is None else active.branches[0].numpy(),

@@ -16,7 +16,7 @@ from regard.core.tap import taps
 from regard.recipes.arms import build_arm
 from regard.recipes.run_folder import WEIGHTS
 from regard.recipes.trial import Job, backbone_of, open_table
-from regard.report.overlays import enlarged, png
+from regard.report.overlays import enlarge, png
 
 IMAGES = 8
 MOST_ACTIVE = 5
@@ -35,7 +35,7 @@ def show_images(jobs: Sequence[Job]) -> tuple[report.GalleryImage, ...]:
     seen = table.preprocessing.restore(batch.images)
     shown = [
         report.GalleryImage(
-            png=png(enlarged(pixels)), name=test.names(index), label=_label(table.source.classes, test.labels[index])
+            png=png(enlarge(pixels)), name=test.names(index), label=_label(table.source.classes, test.labels[index])
         )
         for index, pixels in zip(chosen.tolist(), seen, strict=True)
     ]

@@ -9,7 +9,7 @@ from torch import nn
 from regard import models
 from regard.core.errors import CheckpointError, RegardError, RunError
 from regard.core.run_record import RunRecord
-from regard.core.seeding import seeded
+from regard.core.seeding import use_seed
 from regard.data import Preprocessing
 from regard.recipes.run_folder import CHECKPOINT, SETTINGS, WEIGHTS
 from regard.training import load_weights
@@ -93,7 +93,7 @@ def load_network(run: str | Path) -> Loaded:
     record = RunRecord.from_json(metadata.get("run"), f"{path}: its record of the run")
     try:
         preprocessing = Preprocessing.from_json(record.input.options)
-        with seeded(0):
+        with use_seed(0):
             net = build_network(record, preprocessing, seed=0)
     except (TypeError, ValueError, RegardError) as error:
         raise CheckpointError(

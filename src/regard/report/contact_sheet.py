@@ -32,7 +32,7 @@ class ClassRow:
 
     Attributes:
         name: of the class.
-        counts: how many images each split has of it.
+        counts: the number of its images in each split.
         images: (c, h, w) uint8, up to ten.
     """
 
@@ -45,19 +45,19 @@ def contact_sheet(title: str, splits: Sequence[str], rows: Sequence[ClassRow], c
     """A PNG image: a row for each class with its name, its counts, and some training images of it.
 
     Args:
-        title: what the source is called.
+        title: the name of the source.
         splits: the names of the splits, in the order of the counts.
         rows: the classes to show, at most `ROWS`.
-        classes: how many the source has.
+        classes: the number of classes of the source.
     """
     import matplotlib as mpl
 
     lettering = lettering_for([title, *(row.name for row in rows)])
     with mpl.rc_context({"font.family": list(lettering.families)}):
-        return _drawn(title, splits, rows, classes, lettering)
+        return _draw(title, splits, rows, classes, lettering)
 
 
-def _drawn(title: str, splits: Sequence[str], rows: Sequence[ClassRow], classes: int, lettering: Lettering) -> bytes:
+def _draw(title: str, splits: Sequence[str], rows: Sequence[ClassRow], classes: int, lettering: Lettering) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -81,10 +81,10 @@ def _drawn(title: str, splits: Sequence[str], rows: Sequence[ClassRow], classes:
         _fill(name, lettering.write(row.name))
         numbers = " / ".join(f"{count:,}" for count in row.counts)
         axes.text(_GAP * 2, middle + 0.14, numbers, fontsize=8.5, color="0.35", va="center")
-        for column, image in enumerate(map(_reduced, row.images)):
+        for column, image in enumerate(map(_reduce, row.images)):
             left = _CAPTION + column * (_CELL + _GAP)
             pixels = image.expand(3, -1, -1).permute(1, 2, 0).numpy()
-            axes.imshow(pixels, extent=_fitted(image, left, top), aspect="auto", interpolation="nearest")
+            axes.imshow(pixels, extent=_extent(image, left, top), aspect="auto", interpolation="nearest")
     axes.set_xlim(0, width)
     axes.set_ylim(height, 0)
     out = io.BytesIO()
@@ -92,8 +92,8 @@ def _drawn(title: str, splits: Sequence[str], rows: Sequence[ClassRow], classes:
     return out.getvalue()
 
 
-def _reduced(image: Tensor) -> Tensor:
-    """The image with no more pixels than the sheet shows."""
+def _reduce(image: Tensor) -> Tensor:
+    """Resizes an image to at most the pixels that the sheet shows."""
     scale = _CELL * _DPI / max(image.shape[1:])
     if scale >= 1:
         return image
@@ -102,18 +102,18 @@ def _reduced(image: Tensor) -> Tensor:
     return reduced
 
 
-def _fitted(image: Tensor, left: float, top: float) -> tuple[float, float, float, float]:
-    """Where the image stands in its cell: left, right, bottom, top."""
+def _extent(image: Tensor, left: float, top: float) -> tuple[float, float, float, float]:
+    """The image's extent within its cell: left, right, bottom, top."""
     height, width = image.shape[1:]
     scale = _CELL / max(height, width)
     x, y = left + (_CELL - width * scale) / 2, top + (_CELL - height * scale) / 2
     return x, x + width * scale, y + height * scale, y
 
 
-def _fill(place: "Text", text: str) -> None:
-    """Writes as much of the text as the caption's width takes."""
+def _fill(caption: "Text", text: str) -> None:
+    """Writes as much of the text as fits into the caption's width."""
     room = (_CAPTION - 3 * _GAP) * _DPI
-    place.set_text(text)
-    while len(text) > 1 and place.get_window_extent().width > room:
+    caption.set_text(text)
+    while len(text) > 1 and caption.get_window_extent().width > room:
         text = text[:-1]
-        place.set_text(text + "…")
+        caption.set_text(text + "…")

@@ -1,4 +1,4 @@
-"""What stands in the report's tables: rows of finished words, in the order in which they are read."""
+"""The rows of the report's tables as text, in the order in which they are read."""
 
 import math
 from collections.abc import Sequence
@@ -14,11 +14,11 @@ from regard.report.numerals import (
     count,
     duration,
     excess,
-    measured,
     percent,
     points,
     probability,
     ratio,
+    score_value,
     short_count,
     size,
     unit_of_change,
@@ -32,7 +32,7 @@ MOST_CLASSES = 30
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """A number, and under it in small what belongs to it."""
+    """A number with a smaller line of text under it."""
 
     main: str
     under: str = ""
@@ -41,7 +41,7 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A row of a table with its head."""
+    """A row of a table with its heading."""
 
     head: str
     under: str
@@ -49,8 +49,8 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sight:
-    """What one arm saw in every image: rows (tap, one entry an image), entries None where there is no map."""
+class ArmMaps:
+    """The maps of one arm on every image: rows (tap, one entry an image); an entry is None where there is no map."""
 
     label: str
     maps: tuple[tuple[str, tuple[ArmOverlay | None, ...]], ...]
@@ -58,13 +58,13 @@ class Sight:
 
 
 def compared_score(results: Results) -> Score | None:
-    """The score that arms are compared by; None where nothing was scored."""
+    """The score by which arms are compared; None if nothing was scored."""
     found = [c.score for c in results.comparisons] or [t.val.scores.chosen for t in results.trials]
     return found[0] if found else None
 
 
 def score_headings(results: Results) -> dict[str, str]:
-    """What the tables call the score and its differences."""
+    """Headings of the score and its differences in the tables."""
     score = compared_score(results)
     unit = score.unit if score else ""
     return {
@@ -112,17 +112,17 @@ def _comparison_cells(found: Comparison | None) -> tuple[Cell, Cell, Cell]:
     unit = found.score.unit
     verdict = Cell(main="–")
     if found.verdict:
-        told = f"p\u00a0{probability(found.p)}" if found.verdict in ("better", "worse") else blind_spot(found)
-        verdict = Cell(main=found.verdict, under=told, strong=found.verdict in ("better", "worse"))
+        detail = f"p\u00a0{probability(found.p)}" if found.verdict in ("better", "worse") else blind_spot(found)
+        verdict = Cell(main=found.verdict, under=detail, strong=found.verdict in ("better", "worse"))
     return (
-        Cell(main=measured(found.score.value, unit), under=_range(found.interval, unit)),
+        Cell(main=score_value(found.score.value, unit), under=_range(found.interval, unit)),
         Cell(main=change(found.difference, unit), under=_difference_range(found.difference_interval, unit)),
         verdict,
     )
 
 
 def _time_cell(timing: Timing | None, is_plain: bool, absolute: str) -> Cell:
-    """A ratio over its quartiles; for the plain network, whose ratio is 1, over the time itself."""
+    """A ratio with its quartiles under it, or the time itself for the plain network, whose ratio is 1."""
     if timing is None:
         return Cell(main="–")
     quartiles = " to ".join(ratio(end) for end in timing.ratio_quartiles)
@@ -130,15 +130,15 @@ def _time_cell(timing: Timing | None, is_plain: bool, absolute: str) -> Cell:
 
 
 def _range(interval: Interval | None, unit: str) -> str:
-    """The interval of a mean, that of a share cut at what is possible, 0 to 1."""
+    """The interval of a mean; that of a share is clipped to 0 to 1."""
     if interval is None:
         return "one seed"
     low, high = (max(0.0, interval.low), min(1.0, interval.high)) if unit == PERCENT else (interval.low, interval.high)
-    return f"{measured(low, unit)} to {measured(high, unit)}"
+    return f"{score_value(low, unit)} to {score_value(high, unit)}"
 
 
 def _difference_range(interval: Interval | None, unit: str) -> str:
-    """The interval of a difference, that of shares cut at what is possible, -1 to 1."""
+    """The interval of a difference; that of shares is clipped to -1 to 1."""
     if interval is None:
         return ""
     low, high = (max(-1.0, interval.low), min(1.0, interval.high)) if unit == PERCENT else (interval.low, interval.high)
@@ -146,7 +146,7 @@ def _difference_range(interval: Interval | None, unit: str) -> str:
 
 
 def against_controls(results: Results) -> tuple[tuple[str, tuple[Row, ...]], ...]:
-    """For each reference other than the plain network: what is compared with it, as rows of difference and verdict."""
+    """For each reference other than the plain network: the arms compared with it, as rows of difference and verdict."""
     labels = arm_labels(results)
     references = dict.fromkeys(c.reference for c in results.comparisons if c.reference != PLAIN)
     tables = []
@@ -161,7 +161,8 @@ def recalls(results: Results) -> tuple[str, tuple[str, ...], tuple[Row, ...]]:
     """Recall of each class, the mean over the seeds of each arm.
 
     Returns:
-        The split's name, the arms' labels, and one row a class: all, or the thirty that the plain network knows least.
+        The split's name, the arms' labels, and one row a class: all, or the thirty with the lowest recall in the
+        plain network.
     """
     split = results.comparisons[0].split if results.comparisons else "val"
     labels = arm_labels(results)
@@ -183,30 +184,30 @@ def recalls(results: Results) -> tuple[str, tuple[str, ...], tuple[Row, ...]]:
     return split, tuple(labels[spec] for spec in means), rows
 
 
-def sights(results: Results, images: Sequence[GalleryImage]) -> tuple[Sight, ...]:
-    """What each arm with maps saw, in the order of the arms."""
+def arm_maps(results: Results, images: Sequence[GalleryImage]) -> tuple[ArmMaps, ...]:
+    """The maps of every arm that has some, in the order of the arms."""
     labels = arm_labels(results)
     found = []
     for arm in results.arms:
         maps = {(i, o.tap): o for i, p in enumerate(images) for o in p.overlays if o.arm == arm.spec}
         channels = {(i, a.tap): a for i, p in enumerate(images) for a in p.channels if a.arm == arm.spec}
         columns = range(len(images))
-        sight = Sight(
+        one = ArmMaps(
             label=labels[arm.spec],
             maps=tuple((tap, tuple(maps.get((i, tap)) for i in columns)) for tap in _taps(maps)),
             channels=tuple((tap, tuple(channels.get((i, tap)) for i in columns)) for tap in _taps(channels)),
         )
-        if sight.maps or sight.channels:
-            found.append(sight)
+        if one.maps or one.channels:
+            found.append(one)
     return tuple(found)
 
 
-def _taps(by_place: dict[tuple[int, str], ArmOverlay] | dict[tuple[int, str], ActiveChannels]) -> list[str]:
-    return list(dict.fromkeys(tap for _, tap in by_place))
+def _taps(entries: dict[tuple[int, str], ArmOverlay] | dict[tuple[int, str], ActiveChannels]) -> list[str]:
+    return list(dict.fromkeys(tap for _, tap in entries))
 
 
 def ablation_table(results: Results) -> tuple[tuple[str, ...], tuple[Row, ...], tuple[str, ...]]:
-    """The modes that were tried, one row an arm (and one with recomputed statistics), and what follows for each arm."""
+    """The modes, one row an arm (and one with recomputed statistics), and a sentence about each arm."""
     labels = arm_labels(results)
     modes = tuple(mode for mode in MODES if any(row.mode == mode for row in results.ablations))
     kinds = dict.fromkeys((row.arm, row.renormalised) for row in results.ablations)
@@ -260,7 +261,7 @@ def facts(results: Results) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ..
         ("Finished", s.finished.replace("T", " ")),
         ("Work", duration(s.seconds)),
     ]
-    recipe = [(name.replace("_", " "), _plainly(value)) for name, value in s.recipe.items()]
+    recipe = [(name.replace("_", " "), _plain_text(value)) for name, value in s.recipe.items()]
     return (
         ("Images", tuple(images)),
         ("Run", tuple(work)),
@@ -269,6 +270,6 @@ def facts(results: Results) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ..
     )
 
 
-def _plainly(value: object) -> str:
+def _plain_text(value: object) -> str:
     words = {None: "–", True: "yes", False: "no"}
     return words[value] if value is None or isinstance(value, bool) else str(value)

@@ -1,4 +1,4 @@
-"""What the ablations of a comparison say about each arm's maps, one network an arm and seed."""
+"""Dependence of each arm's maps on the input, from its ablations of one network a seed."""
 
 import math
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from regard.report.results import AblationRow
 
 @dataclass(frozen=True, kw_only=True)
 class Dependence:
-    """What the ablation of one arm says.
+    """The conclusion from the ablation of one arm.
 
     Attributes:
         arm: its spec.
@@ -29,12 +29,10 @@ class Dependence:
 
 def depends_on_input(rows: Sequence[AblationRow]) -> tuple[Dependence, ...]:
     """Judges every arm that has ablation rows, each by its own rows, in the order in which they first appear."""
-    return tuple(
-        _judged(arm, [row for row in rows if row.arm == arm]) for arm in dict.fromkeys(row.arm for row in rows)
-    )
+    return tuple(_judge(arm, [row for row in rows if row.arm == arm]) for arm in dict.fromkeys(row.arm for row in rows))
 
 
-def _judged(arm: str, rows: Sequence[AblationRow]) -> Dependence:
+def _judge(arm: str, rows: Sequence[AblationRow]) -> Dependence:
     found = [dependence_p([row for row in rows if row.seed == seed]) for seed in {row.seed for row in rows}]
     known = [p for p in found if p is not None]
     p = max(known) if len(known) == len(found) else None

@@ -1,4 +1,4 @@
-"""How figures are drawn: one accent colour and greys, text that stays text, an SVG that stands inside a page.
+"""Style of the figures: one accent colour and greys, text that stays text, an SVG to embed in a page.
 
 Matplotlib is imported when a figure is drawn. One unit of a figure is one CSS pixel at its natural width, so that a
 panel of 340 px keeps its letters legible in one column of a phone.
@@ -57,9 +57,9 @@ class Figure:
     """A drawn panel.
 
     Attributes:
-        title: what it shows, a few words; the page sets it above the panel.
-        description: what there is to see, for those who cannot see it.
-        svg: an `<svg>` element, ready to stand in a page; it takes the width it is given.
+        title: a few words; the page sets it above the panel.
+        description: a description in words for screen readers.
+        svg: an `<svg>` element, ready to embed in a page; it scales to the width available.
         width: its natural width, px.
     """
 
@@ -71,12 +71,12 @@ class Figure:
 
 @contextmanager
 def panel(width: float, height: float, families: Sequence[str] = ()) -> Iterator["Canvas"]:
-    """An empty canvas of width x height px; whatever is drawn inside the `with` has the house style.
+    """An empty canvas of width x height px; everything drawn inside the `with` block uses `STYLE`.
 
     Args:
         width: in px.
         height: in px.
-        families: fonts, where the usual one lacks letters; see `lettering_for`.
+        families: fonts, if the usual one lacks letters; see `lettering_for`.
     """
     import matplotlib as mpl
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -91,7 +91,7 @@ def panel(width: float, height: float, families: Sequence[str] = ()) -> Iterator
 
 
 def finish(canvas: "Canvas", title: str, description: str) -> Figure:
-    """The canvas as a `Figure`; call it inside `panel`."""
+    """Converts the canvas to a `Figure`; call it inside `panel`."""
     import matplotlib as mpl
 
     file = io.BytesIO()
@@ -102,10 +102,10 @@ def finish(canvas: "Canvas", title: str, description: str) -> Figure:
     return Figure(title=title, description=description, svg=svg, width=width)
 
 
-def shortened(text: str, most: int = 22) -> str:
-    """`text` on one line of at most `most` letters.
+def shorten(text: str, most: int = 22) -> str:
+    """Shortens `text` to one line of at most `most` letters.
 
-    >>> shortened("a class with a very long name")
+    >>> shorten("a class with a very long name")
     'a class with a very l…'
     """
     line = "".join(letter if letter.isprintable() else " " for letter in text)
@@ -113,7 +113,7 @@ def shortened(text: str, most: int = 22) -> str:
 
 
 def text_width(canvas: "Canvas", text: str) -> float:
-    """How wide a text is, px."""
+    """The width of a text, px."""
     probe = canvas.text(0, 0, text)
     width = float(probe.get_window_extent().width)
     probe.remove()
@@ -121,7 +121,7 @@ def text_width(canvas: "Canvas", text: str) -> float:
 
 
 def unit_axis(axis: Any, unit: str) -> None:
-    """Shows an axis's scores in their unit: shares as per cent, other numbers as they are."""
+    """Labels an axis in the score's unit: shares in per cent, other numbers unchanged."""
     from matplotlib.ticker import MaxNLocator
 
     if unit == PERCENT:
@@ -131,21 +131,21 @@ def unit_axis(axis: Any, unit: str) -> None:
 
 
 def percent_axis(axis: Any) -> None:
-    """Shows an axis's shares as per cent, with a few round ticks."""
+    """Labels an axis of shares in per cent, with a few round ticks."""
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     axis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     axis.set_major_formatter(FuncFormatter(lambda share, _: f"{100 * share:.4g}".replace("-", MINUS)))
 
 
-def _inline(document: str, width: int, height: int, told: str) -> str:
-    """The `<svg>` element of a whole SVG document, with names of its own, short numbers and the page's fonts."""
+def _inline(document: str, width: int, height: int, caption: str) -> str:
+    """Extracts the `<svg>` element of an SVG document, with unique ids, rounded numbers and the page's fonts."""
     body = document[document.index("<svg") :]
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
     body = body[body.index(">") + 1 :]
     body = re.sub(r"-?\d+\.\d{3,}", lambda number: f"{float(number[0]):.2f}".rstrip("0").rstrip("."), body)
     body = re.sub(r"'DejaVu Sans'(, [^;\"]*)?", FONTS, body)
-    mark = "f" + hashlib.blake2b((told + body).encode(), digest_size=5).hexdigest()
+    mark = "f" + hashlib.blake2b((caption + body).encode(), digest_size=5).hexdigest()
     used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', body))
     body = re.sub(r' id="([^"]*)"', lambda name: name[0] if name[1] in used else "", body)
     body = re.sub(r'(\bid="|href="#|url\(#)', lambda found: f"{found[0]}{mark}-", body)

@@ -1,23 +1,23 @@
-"""The figures of an explanation: where a network looks at one layer, and which channels it weighs there."""
+"""The figures of one layer of an explanation: its weights of positions and of channels."""
 
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from regard.report.drawing import GREY, panel, shortened
+from regard.report.drawing import GREY, panel, shorten
 from regard.report.explanation_drawing import (
     MARGIN,
-    SeenMap,
-    Weighed,
-    bare,
+    MapView,
+    TopChannels,
     channel_weights,
     draw_weights,
-    encoded,
-    evenness,
-    inside,
+    encode_png,
+    evenness_remark,
+    fit_inside,
     place,
     show,
+    strip_axes,
     write,
 )
 from regard.report.numerals import MINUS
@@ -28,44 +28,45 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def positions_figure(sight: SeenMap, image: Pixels) -> bytes:
+def positions_figure(view: MapView, image: Pixels) -> bytes:
     """PNG: the image, the map over it, and the map by itself with its scale."""
-    laid, values = sight.laid, sight.map.positions()
+    laid, values = view.laid, view.map.positions()
     assert laid is not None
     assert values is not None
     weights = values[0].numpy()
-    side, tall = inside(image, 220)
+    side, tall = fit_inside(image, 220)
     with panel(3 * (side + MARGIN) + 80, tall + 110) as canvas:
-        averaged = ", averaged over channels" if sight.map.channels() is not None else ""
+        averaged = ", averaged over channels" if view.map.channels() is not None else ""
         _heading(
             canvas,
-            sight.name,
+            view.name,
             f"Weights of {weights.shape[0]} × {weights.shape[1]} positions{averaged}: "
-            f"{laid.caption}{evenness(sight)}, mean {weights.mean():.2f}; {sight.map.neutral:g} would change nothing.",
+            f"{laid.caption}{evenness_remark(view)}, mean {weights.mean():.2f}; "
+            f"{view.map.neutral:g} would change nothing.",
         )
         for i, title in enumerate(("Image", "Weights over the image", "Weights")):
             axes = place(canvas, MARGIN + i * (side + MARGIN), 84, side, tall)
             axes.set_title(title, fontsize=10, color=GREY, loc="left", pad=5)
             show(axes, (image, laid.pixels)[i]) if i < 2 else None
         shown = axes.imshow(weights, cmap=COLOURS, vmin=laid.low, vmax=laid.high, aspect="auto")
-        bare(axes)
+        strip_axes(axes)
         bar = canvas.colorbar(shown, cax=place(canvas, 3 * (side + MARGIN) + 8, 84, 10, tall))
         _scale(bar.ax, laid.low, laid.high)
-        return encoded(canvas)
+        return encode_png(canvas)
 
 
-def channels_figure(sight: SeenMap) -> bytes:
-    """PNG: the weights of all channels in order, and what the most weighed ones show."""
-    weights = channel_weights(sight.map)
-    active = sight.active
+def channels_figure(view: MapView) -> bytes:
+    """PNG: the weights of all channels in order, and the features of the most active ones."""
+    weights = channel_weights(view.map)
+    active = view.active
     assert active is not None
     features = active.features
     columns = 0 if features is None or features.ndim != 3 else min(4, len(features))
     with panel(440 + columns * 112 + 12, 346) as canvas:
-        _heading(canvas, sight.name, _channel_sentence(sight, weights))
+        _heading(canvas, view.name, _channel_sentence(view, weights))
         axes = place(canvas, 64, 76, 346, 236)
         chosen = active.channels.tolist()
-        draw_weights(axes, sight, weights, chosen)
+        draw_weights(axes, view, weights, chosen)
         count = weights.shape[1]
         first = "weight" if len(weights) == 1 else "share of branch 0"
         axes.set_xlabel(f"{count} channels, the largest {first} first")
@@ -75,26 +76,26 @@ def channels_figure(sight: SeenMap) -> bytes:
                 corner = (446 + i % columns * 112, 88 + i // columns * 132)
                 _feature(canvas, corner, features[i], _channel_label(active, i))
         if columns:
-            note = "What the most weighed channels show: features after weighing, bright for large."
-            write(canvas, 446, 70, shortened(note, 28 * columns), color=GREY, fontsize=9)
-        return encoded(canvas)
+            note = "Features of the most active channels after rescaling, bright for large."
+            write(canvas, 446, 70, shorten(note, 28 * columns), color=GREY, fontsize=9)
+        return encode_png(canvas)
 
 
-def _channel_sentence(sight: SeenMap, weights: NDArray[np.float32]) -> str:
+def _channel_sentence(view: MapView, weights: NDArray[np.float32]) -> str:
     count = weights.shape[1]
     if len(weights) > 1:
         return (
             f"Shares of {len(weights)} branches in {count} channels: {spread(weights.min(), weights.max())}; "
-            f"{sight.map.neutral:.2g} would be an equal share."
+            f"{view.map.neutral:.2g} would be an equal share."
         )
-    averaged = ", averaged over positions" if sight.map.positions() is not None else ""
+    averaged = ", averaged over positions" if view.map.positions() is not None else ""
     return (
         f"Weights of {count} channels{averaged}: {spread(weights.min(), weights.max())}, mean {weights.mean():.2f}; "
-        f"{sight.map.neutral:g} would change nothing."
+        f"{view.map.neutral:g} would change nothing."
     )
 
 
-def _channel_label(active: Weighed, i: int) -> str:
+def _channel_label(active: TopChannels, i: int) -> str:
     channel, weight = int(active.channels[i]), float(active.weights[i])
     if active.branches is None:
         return f"channel {channel}: {weight:.2f}"
@@ -105,13 +106,13 @@ def _feature(canvas: "Figure", corner: tuple[float, float], values: NDArray[np.f
     """A channel's features with its label and their range."""
     x, y = corner
     side = 94
-    width, height = inside(values, side)
+    width, height = fit_inside(values, side)
     axes = place(canvas, x, y, width, height)
     axes.imshow(values, cmap=COLOURS, aspect="auto", interpolation="nearest")
-    bare(axes)
+    strip_axes(axes)
     write(canvas, x, y + side + 11, label, fontsize=8.5)
-    told = spread(float(values.min()), float(values.max())).replace("-", MINUS)
-    write(canvas, x, y + side + 22, told, fontsize=8.5, color=GREY)
+    ends = spread(float(values.min()), float(values.max())).replace("-", MINUS)
+    write(canvas, x, y + side + 22, ends, fontsize=8.5, color=GREY)
 
 
 def _heading(canvas: "Figure", name: str, sentence: str) -> None:
@@ -120,7 +121,7 @@ def _heading(canvas: "Figure", name: str, sentence: str) -> None:
 
 
 def _scale(axes: "Axes", low: float, high: float) -> None:
-    """The two ends of a colour bar and its middle, with as many digits as tell them apart."""
+    """The two ends of a colour bar and its middle, with as many digits as distinguish them."""
     ends = spread(low, high).split(" to ")
     if len(ends) == 1:
         axes.set_yticks([low], ends)

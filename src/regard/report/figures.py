@@ -1,6 +1,6 @@
 """The figures of a comparison: differences, the score against cost, and training curves.
 
-Blue is the mechanism that is looked at, black the plain network, grey the rest.
+The mechanism in question is blue, the plain network black, the rest grey.
 """
 
 import math
@@ -18,7 +18,7 @@ from regard.report.drawing import (
     Figure,
     finish,
     panel,
-    shortened,
+    shorten,
     text_width,
     unit_axis,
 )
@@ -34,7 +34,7 @@ Limits = tuple[float, float]
 
 
 def arm_labels(results: Results) -> dict[str, str]:
-    """What each arm is called in figures and tables, by spec: its name, or its spec where two arms share a name."""
+    """Labels of the arms in figures and tables, by spec: the name, or the spec where two arms share a name."""
     names = [arm.name for arm in results.arms]
     return {a.spec: "plain" if a.is_plain else a.name if names.count(a.name) == 1 else a.spec for a in results.arms}
 
@@ -45,7 +45,7 @@ def arm_colour(arm: Arm) -> str:
 
 
 def paired_differences(results: Results) -> Figure | None:
-    """Each arm's paired difference to the plain network with its interval; None where nothing was compared."""
+    """Each arm's paired difference to the plain network with its interval; None if nothing was compared."""
     found = [c for c in results.against() if c.difference is not None]
     if not found:
         return None
@@ -53,12 +53,12 @@ def paired_differences(results: Results) -> Figure | None:
     counted = unit_of_change(score.unit)
     height = 50 + 30 * len(found)
     with panel(340, height) as canvas:
-        names = [shortened(labels[c.arm]) for c in found]
+        names = [shorten(labels[c.arm]) for c in found]
         left = (max(text_width(canvas, name) for name in names) + 10) / 340
         axes = canvas.add_axes((left, 40 / height, 0.96 - left, 1 - 44 / height))
         axes.axvline(0, color=INK, linewidth=1)
         for row, one in enumerate(found):
-            _difference(axes, row, one, arm_colour(results.arm(one.arm)))
+            _draw_difference(axes, row, one, arm_colour(results.arm(one.arm)))
         axes.set_ylim(len(found) - 0.5, -0.5)
         axes.set_yticks(range(len(found)), names)
         axes.tick_params(axis="y", length=0, labelcolor=INK)
@@ -72,7 +72,7 @@ def paired_differences(results: Results) -> Figure | None:
         return finish(canvas, title, "Dots with intervals, one row an arm: " + "; ".join(said) + ".")
 
 
-def _difference(axes: "Axes", row: int, one: Comparison, colour: str) -> None:
+def _draw_difference(axes: "Axes", row: int, one: Comparison, colour: str) -> None:
     interval, middle = one.difference_interval, one.difference or 0.0
     if interval:
         most = 1.0 if one.score.unit == PERCENT else math.inf
@@ -97,20 +97,20 @@ def score_against_cost(results: Results) -> tuple[Figure, ...]:
     found = {c.arm: c for c in results.against()}
     arms = [arm for arm in results.arms if arm.spec in found]
     return tuple(
-        _against(results, arms, found, title, label, [cost(arm) or 0.0 for arm in arms])
+        _cost_panel(results, arms, found, title, label, [cost(arm) or 0.0 for arm in arms])
         for title, label, cost in COSTS
         if len(arms) > 1 and all(cost(arm) is not None for arm in arms)
     )
 
 
-def _against(
+def _cost_panel(
     results: Results, arms: list[Arm], found: dict[str, Comparison], title: str, label: str, costs: list[float]
 ) -> Figure:
     labels, score = arm_labels(results), found[arms[0].spec].score
     with panel(340, 300) as canvas:
         axes = canvas.add_axes((0.135, 0.14, 0.83, 0.84))
         points = [(cost, found[arm.spec].score.value) for cost, arm in zip(costs, arms, strict=True)]
-        bars = [_bar(axes, arm, found[arm.spec], cost) for arm, cost in zip(arms, costs, strict=True)]
+        bars = [_draw_bar(axes, arm, found[arm.spec], cost) for arm, cost in zip(arms, costs, strict=True)]
         for arm, (cost, height) in zip(arms, points, strict=True):
             if arm.is_plain:
                 axes.axhline(height, color=FAINT, zorder=0)
@@ -121,18 +121,18 @@ def _against(
         low, high = min(costs), max(costs)
         edge = 0.18 * (high - low) or 0.05 * high or 1.0
         axes.set_xlim(low - edge, high + edge)
-        axes.set_ylim(*_readable(list(found.values()), [y for _, y in points]))
+        axes.set_ylim(*_readable_limits(list(found.values()), [y for _, y in points]))
         unit_axis(axes.yaxis, score.unit)
         _few_ticks(axes)
         axes.set_xlabel(label)
         axes.set_ylabel(with_unit(f"{found[arms[0].spec].split} {score.title}", score.unit))
-        texts = [shortened(labels[arm.spec]) for arm in arms]
+        texts = [shorten(labels[arm.spec]) for arm in arms]
         place_labels(axes, points, texts, [arm_colour(arm) for arm in arms], bars)
         said = (f"{t} {amount(y, score.unit)} at {x:.4g}" for t, (x, y) in zip(texts, points, strict=True))
         return finish(canvas, f"{title}", f"{score.title.capitalize()} over {label}: " + "; ".join(said) + ".")
 
 
-def _bar(axes: "Axes", arm: Arm, one: Comparison, cost: float) -> tuple[float, float, float, float]:
+def _draw_bar(axes: "Axes", arm: Arm, one: Comparison, cost: float) -> tuple[float, float, float, float]:
     interval, mean = one.interval, one.score.value
     low, high = (interval.low, interval.high) if interval else (mean, mean)
     if one.score.unit == PERCENT:
@@ -141,7 +141,7 @@ def _bar(axes: "Axes", arm: Arm, one: Comparison, cost: float) -> tuple[float, f
     return (cost, low, cost, high)
 
 
-def _readable(found: list[Comparison], means: list[float]) -> Limits:
+def _readable_limits(found: list[Comparison], means: list[float]) -> Limits:
     """Limits that hold every interval, but no more than three times the range of the means beyond them."""
     share = found[0].score.unit == PERCENT
     least = 0.005 if share else 0.01 * max(map(abs, means))
@@ -169,13 +169,13 @@ def training_curves(results: Results) -> tuple[Figure, ...]:
     labels = arm_labels(results)
     rows = [epoch for trials in curves.values() for trial in trials for epoch in trial.history]
     limits = (
-        _padded([_chosen(epoch) for epoch in rows]),
-        _padded([loss for epoch in rows for loss in (epoch.train_loss, _loss(epoch))]),
+        _pad_limits([_chosen_score(epoch) for epoch in rows]),
+        _pad_limits([loss for epoch in rows for loss in (epoch.train_loss, _loss(epoch))]),
     )
-    return tuple(_curves(arm, curves, labels[arm.spec], limits) for arm in arms)
+    return tuple(_curve_panel(arm, curves, labels[arm.spec], limits) for arm in arms)
 
 
-def _curves(arm: Arm, curves: dict[str, list[Trial]], name: str, limits: tuple[Limits, Limits]) -> Figure:
+def _curve_panel(arm: Arm, curves: dict[str, list[Trial]], name: str, limits: tuple[Limits, Limits]) -> Figure:
     colour, score = arm_colour(arm), curves[arm.spec][0].val.scores.chosen
     has_loss = "loss" in curves[arm.spec][0].val.scores
     with panel(340, 330) as canvas:
@@ -185,24 +185,26 @@ def _curves(arm: Arm, curves: dict[str, list[Trial]], name: str, limits: tuple[L
         bottom.set_ylim(*limits[1])
         for spec, trials in curves.items():
             if spec != arm.spec:
-                _line(top, trials, _chosen, INK if spec == "none" else LIGHT, 1.0, zorder=2 + (spec == "none"))
+                _draw_mean(
+                    top, trials, _chosen_score, INK if spec == "none" else LIGHT, 1.0, zorder=2 + (spec == "none")
+                )
         for trial in curves[arm.spec]:
-            _line(top, [trial], _chosen, colour, 0.7, alpha=0.6, zorder=4)
-        _line(top, curves[arm.spec], _chosen, colour, 2.2, zorder=5)
-        _line(bottom, curves[arm.spec], lambda epoch: epoch.train_loss, colour, 2.0, zorder=3)
-        _line(bottom, curves[arm.spec], _loss, colour, 1.4, zorder=3, linestyle=(0, (4, 2)))
+            _draw_mean(top, [trial], _chosen_score, colour, 0.7, alpha=0.6, zorder=4)
+        _draw_mean(top, curves[arm.spec], _chosen_score, colour, 2.2, zorder=5)
+        _draw_mean(bottom, curves[arm.spec], lambda epoch: epoch.train_loss, colour, 2.0, zorder=3)
+        _draw_mean(bottom, curves[arm.spec], _loss, colour, 1.4, zorder=3, linestyle=(0, (4, 2)))
         unit_axis(top.yaxis, score.unit)
-        _epochs(bottom, max(len(t.history) for t in curves[arm.spec]))
+        _mark_epochs(bottom, max(len(t.history) for t in curves[arm.spec]))
         _heading(top, with_unit(f"validation {score.title}", score.unit))
         _heading(bottom, "loss: training, validation dashed" if has_loss else "training loss")
         bottom.set_xlabel("epoch")
         last = curves[arm.spec][0].history[-1]
-        final = amount(_final(curves[arm.spec]), score.unit)
+        final = amount(_final_score(curves[arm.spec]), score.unit)
         said = f"{name}: after {last.epoch} epochs validation {score.title} {final}."
         return finish(canvas, name, said)
 
 
-def _chosen(epoch: Epoch) -> float:
+def _chosen_score(epoch: Epoch) -> float:
     """The score of choice on validation; NaN without validation."""
     return epoch.val.chosen.value if epoch.val else math.nan
 
@@ -212,10 +214,10 @@ def _loss(epoch: Epoch) -> float:
     return epoch.val["loss"] if epoch.val and "loss" in epoch.val else math.nan
 
 
-def _line(
+def _draw_mean(
     axes: "Axes", trials: list[Trial], value: Callable[[Epoch], float], colour: str, width: float, **style: Any
 ) -> None:
-    """The mean over the trials of one number of their histories, over the epochs that all of them have."""
+    """Draws the mean over trials of one number of their histories, over the epochs that all of them have."""
     rows = list(zip(*(t.history for t in trials), strict=False))
     if not rows:
         return
@@ -226,13 +228,13 @@ def _line(
     )
 
 
-def _padded(values: list[float]) -> Limits:
+def _pad_limits(values: list[float]) -> Limits:
     finite = [v for v in values if math.isfinite(v)] or [0.0, 1.0]
     edge = 0.05 * (max(finite) - min(finite)) or 0.01
     return min(finite) - edge, max(finite) + edge
 
 
-def _epochs(axes: "Axes", count: int) -> None:
+def _mark_epochs(axes: "Axes", count: int) -> None:
     from matplotlib.ticker import MaxNLocator
 
     if count == 1:
@@ -245,5 +247,5 @@ def _heading(axes: "Axes", text: str) -> None:
     axes.set_title(text, fontsize=11, color=GREY, pad=4)
 
 
-def _final(trials: list[Trial]) -> float:
-    return sum(_chosen(t.history[-1]) for t in trials) / len(trials)
+def _final_score(trials: list[Trial]) -> float:
+    return sum(_chosen_score(t.history[-1]) for t in trials) / len(trials)

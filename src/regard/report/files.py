@@ -1,4 +1,4 @@
-"""results.json, results.csv and arms.csv of a comparison: written whole or not at all."""
+"""results.json, results.csv and arms.csv of a comparison: written completely or not at all."""
 
 import csv
 import io
@@ -50,13 +50,13 @@ def write_results(results: Results, folder: Path | str) -> tuple[Path, ...]:
 
     Args:
         results: what to write.
-        folder: the run's folder; made where it does not exist.
+        folder: the run's folder; created if it does not exist.
 
     Returns:
         The three paths.
 
     Raises:
-        RunError: a file could not be written, for example on a full disk; what stood there before is untouched.
+        RunError: a file could not be written, for example on a full disk; an earlier file is untouched.
     """
     folder = Path(folder)
     texts = {"results.json": results.to_json(), "results.csv": trials_csv(results), "arms.csv": arms_csv(results)}
@@ -64,7 +64,7 @@ def write_results(results: Results, folder: Path | str) -> tuple[Path, ...]:
 
 
 def read_results(path: Path | str) -> Results:
-    """The results in a `results.json`, or in the folder that holds one.
+    """Reads a `results.json`, or the one in a folder.
 
     Raises:
         RunError: there is no such file, or it is no results file of this schema.
@@ -100,7 +100,7 @@ def arms_csv(results: Results) -> str:
 
 
 def _cells(record: object, columns: dict[str, str]) -> dict[str, Cell]:
-    """What stands at each column's path in `record`; None from the first None on."""
+    """The value at each column's path in `record`; None from the first None on."""
     cells: dict[str, Cell] = {}
     for column, path in columns.items():
         value: Any = record

@@ -1,4 +1,4 @@
-"""Letters in figures: a font that has them, or a way to write them with those that are there."""
+"""Fonts for the letters in figures, and a spelling for letters that no installed font has."""
 
 import unicodedata
 from collections.abc import Iterable
@@ -14,12 +14,12 @@ _WIDE = (
     *("Microsoft YaHei", "SimHei", "PingFang SC", "Hiragino Sans", "Yu Gothic", "IPAGothic", "Malgun Gothic"),
     *("NanumGothic", "Noto Sans Devanagari", "Noto Sans Thai", "Unifont", "Arial Unicode MS"),
 )
-"""Fonts with many letters, as far as they are installed."""
+"""Fonts with many letters; those that are installed are used."""
 
 
 @dataclass(frozen=True)
 class Lettering:
-    """How some texts are drawn.
+    """Fonts for some texts.
 
     Attributes:
         families: fonts, each for the letters that those before it lack.
@@ -30,14 +30,14 @@ class Lettering:
     missing: frozenset[str] = frozenset()
 
     def write(self, text: str) -> str:
-        """The text with every missing letter written out."""
+        """Spells out every missing letter of the text."""
         if not self.missing & set(text):
             return text
-        return "".join(_spelt(letter) if letter in self.missing else letter for letter in text).strip()
+        return "".join(_spell(letter) if letter in self.missing else letter for letter in text).strip()
 
     @property
     def remark(self) -> str:
-        """What to say of letters that could not be drawn; empty where all could."""
+        """A remark on letters that could not be drawn; empty if all could."""
         if not self.missing:
             return ""
         return f"No font here has {len(self.missing)} of the letters: they are spelt out (Noto Sans CJK has most)."
@@ -47,8 +47,8 @@ def lettering_for(texts: Iterable[str]) -> Lettering:
     """The fonts that are needed to draw the texts."""
     missing = {letter for text in texts for letter in text if letter.isprintable() and not letter.isspace()}
     families: list[str] = []
-    for family, path in _installed():
-        if has := {letter for letter in missing if _has(path, letter)}:
+    for family, path in _installed_fonts():
+        if has := {letter for letter in missing if _has_letter(path, letter)}:
             missing -= has
             families.append(family)
         if not missing:
@@ -57,7 +57,7 @@ def lettering_for(texts: Iterable[str]) -> Lettering:
 
 
 @cache
-def _installed() -> tuple[tuple[str, str], ...]:
+def _installed_fonts() -> tuple[tuple[str, str], ...]:
     """Name and file of the usual font and of those with many letters."""
     from matplotlib.font_manager import fontManager
 
@@ -65,16 +65,16 @@ def _installed() -> tuple[tuple[str, str], ...]:
     return tuple((name, known[name]) for name in (USUAL, *_WIDE) if name in known)
 
 
-def _has(path: str, letter: str) -> bool:
+def _has_letter(path: str, letter: str) -> bool:
     from matplotlib.font_manager import get_font
 
     return bool(get_font(path).get_char_index(ord(letter)))
 
 
-def _spelt(letter: str) -> str:
+def _spell(letter: str) -> str:
     """The sound of a letter of an alphabet or syllabary, by its Unicode name; else its number.
 
-    >>> _spelt("ね"), _spelt("고"), _spelt("猫")
+    >>> _spell("ね"), _spell("고"), _spell("猫")
     ('ne', 'go', '[U+732B]')
     """
     name = unicodedata.name(letter, "")

@@ -1,4 +1,4 @@
-"""The test images that a report shows, with what each network saw in them."""
+"""The test images of a report, with each network's predictions and maps."""
 
 import math
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """One arm's answer: the class's name, its probability, and whether it is right."""
+    """One arm's prediction: the class's name, its probability, and whether it is right."""
 
     arm: str
     answer: str
@@ -16,7 +16,7 @@ class Prediction:
 
 @dataclass(frozen=True, kw_only=True)
 class ArmOverlay:
-    """A spatial map laid over the image.
+    """A spatial map drawn over the image.
 
     Attributes:
         arm: spec of the arm.
@@ -33,14 +33,14 @@ class ArmOverlay:
 
 @dataclass(frozen=True, kw_only=True)
 class ActiveChannels:
-    """The channels that a channel map weighs most on one image.
+    """The channels with the largest weights of a channel map on one image.
 
     Attributes:
         arm: spec of the arm.
         tap: the tap's path.
-        channels: how many there are.
+        channels: the number of channels.
         top: (number, weight) of the most active ones, the largest weight first.
-        high: the largest weight that the map can take; bars are drawn against it.
+        high: the largest weight that the map can have; bars are relative to it.
     """
 
     arm: str
@@ -67,10 +67,10 @@ class GalleryImage:
     """One test image.
 
     Attributes:
-        png: the image as the network saw it, before normalisation, encoded as PNG.
+        png: the input of the network before normalisation, encoded as PNG.
         name: the file's name, or its number in the split.
         label: its true class, or classes.
-        predictions: one for each arm that was asked.
+        predictions: one for each arm.
         overlays: every spatial map, in the order of the layers.
         channels: every channel map, in the order of the layers.
     """

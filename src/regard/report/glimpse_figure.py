@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from regard.report.drawing import ACCENT, GREY, panel, shortened
-from regard.report.explanation_drawing import MARGIN, bare, encoded, inside, place, show, write
+from regard.report.drawing import ACCENT, GREY, panel, shorten
+from regard.report.explanation_drawing import MARGIN, encode_png, fit_inside, place, show, strip_axes, write
 from regard.report.overlays import Pixels
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def glimpses_figure(path: GlimpsePath, image: Pixels, size: tuple[int, int]) -> 
         image: (h, w, 3), the image, enlarged.
         size: height and width of the image as the network saw it.
     """
-    wide, tall = inside(image, _TALL)
+    wide, tall = fit_inside(image, _TALL)
     looks, scales = path.seen.shape[:2]
     table = 0 if path.probabilities is None else looks * (_CELL + _GAP) + 90
     grid = looks * (_CELL + _GAP)
@@ -76,7 +76,7 @@ def glimpses_figure(path: GlimpsePath, image: Pixels, size: tuple[int, int]) -> 
             axes = place(canvas, left + 60, top, grid - _GAP, 20 * len(chosen))
             _thoughts(axes, path, chosen)
             write(canvas, left, top - 8, "Probability of each class after each look", fontsize=10, color=GREY)
-        return encoded(canvas)
+        return encode_png(canvas)
 
 
 def _moves(path: GlimpsePath) -> str:
@@ -125,7 +125,7 @@ def _thoughts(axes: "Axes", path: GlimpsePath, chosen: list[int]) -> None:
         if value >= 0.01:
             colour = "white" if value > 0.6 else GREY
             axes.text(look, row, f"{100 * value:.0f}", ha="center", va="center", fontsize=8, color=colour)
-    bare(axes)
+    strip_axes(axes)
     names = [path.classes[k] if path.classes else f"class {k}" for k in chosen]
-    axes.set_yticks(range(len(chosen)), [shortened(name, 9) for name in names], fontsize=9)
+    axes.set_yticks(range(len(chosen)), [shorten(name, 9) for name in names], fontsize=9)
     axes.tick_params(length=0)

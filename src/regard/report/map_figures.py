@@ -1,9 +1,9 @@
-"""The figures about maps: channel gates by class and layer, and what an ablation costs."""
+"""The figures of maps: channel gates by class and layer, and accuracy under ablation."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from regard.report.drawing import ACCENT, FAINT, GREY, INK, LIGHT, Figure, finish, panel, percent_axis, shortened
+from regard.report.drawing import ACCENT, FAINT, GREY, INK, LIGHT, Figure, finish, panel, percent_axis, shorten
 from regard.report.figures import arm_labels
 from regard.report.results import AblationRow, GateProfile, Results
 
@@ -31,7 +31,7 @@ def shown_profiles(results: Results) -> dict[str, tuple[GateProfile, ...]]:
         own = [p for p in results.gate_profiles if p.arm == arm.spec]
         own = [p for p in own if p.seed == own[0].seed]
         if own:
-            shown[arm.spec] = tuple(own[i] for i in _spaced(len(own), MOST_LAYERS))
+            shown[arm.spec] = tuple(own[i] for i in _spaced_indices(len(own), MOST_LAYERS))
     return shown
 
 
@@ -46,26 +46,26 @@ def gate_panels(results: Results, arm: str) -> tuple[Figure, ...]:
     return tuple(_gate_panel(p, classes, (min(values) - edge, max(values) + edge)) for p in profiles)
 
 
-def most_departing(profile: GateProfile) -> int:
-    """The class whose mean map departs most from the overall one, by root mean square over channels."""
-    return _by_departure(profile)[0]
+def most_different_class(profile: GateProfile) -> int:
+    """The class whose mean map differs most from the overall one, by root mean square over channels."""
+    return _order_by_difference(profile)[0]
 
 
-def _by_departure(profile: GateProfile) -> list[int]:
-    def departure(k: int) -> float:
+def _order_by_difference(profile: GateProfile) -> list[int]:
+    def difference(k: int) -> float:
         gaps = [(a - b) ** 2 for a, b in zip(profile.by_class[k], profile.overall, strict=True) if a == a]
         return sum(gaps) / max(1, len(gaps))
 
-    return sorted(range(len(profile.by_class)), key=departure, reverse=True)
+    return sorted(range(len(profile.by_class)), key=difference, reverse=True)
 
 
 def _gate_panel(profile: GateProfile, classes: Sequence[str], limits: tuple[float, float]) -> Figure:
     from matplotlib.ticker import MaxNLocator
 
     order = sorted(range(len(profile.overall)), key=lambda c: -profile.overall[c])
-    order = [order[i] for i in _spaced(len(order), MOST_CHANNELS)]
-    ranked = _by_departure(profile)[:MOST_CLASSES]
-    name = shortened(classes[ranked[0]], 36)
+    order = [order[i] for i in _spaced_indices(len(order), MOST_CHANNELS)]
+    ranked = _order_by_difference(profile)[:MOST_CLASSES]
+    name = shorten(classes[ranked[0]], 36)
     gap = max(abs(a - b) for a, b in zip(profile.by_class[ranked[0]], profile.overall, strict=True))
     with panel(340, 205) as canvas:
         axes = canvas.add_axes((0.13, 0.19, 0.84, 0.71))
@@ -79,11 +79,11 @@ def _gate_panel(profile: GateProfile, classes: Sequence[str], limits: tuple[floa
         axes.set_xticks([])
         axes.yaxis.set_major_locator(MaxNLocator(4))
         axes.set_xlabel(f"{len(profile.overall)} channels, by mean gate")
-        told, colour = (name, ACCENT) if gap >= ALIKE else ("all classes alike", GREY)
-        axes.text(1, 1.03, told, color=colour, ha="right", va="bottom", transform=axes.transAxes)
+        label, colour = (name, ACCENT) if gap >= ALIKE else ("all classes alike", GREY)
+        axes.text(1, 1.03, label, color=colour, ha="right", va="bottom", transform=axes.transAxes)
         said = f"Mean gates from {min(profile.overall):.2f} to {max(profile.overall):.2f}; "
         said += (
-            f"the class that departs most, {name}, is up to {gap:.2f} away." if gap >= ALIKE else "all classes alike."
+            f"the class that differs most, {name}, is up to {gap:.2f} away." if gap >= ALIKE else "all classes alike."
         )
         return finish(canvas, profile.tap, said)
 
@@ -97,10 +97,10 @@ def ablation_panels(results: Results) -> tuple[Figure, ...]:
     edge = 0.06 * (max(accuracies) - min(accuracies)) or 0.01
     limits = (min(accuracies) - edge, max(accuracies) + edge)
     labels = arm_labels(results)
-    return tuple(_ablation([r for r in results.ablations if r.arm == arm], labels[arm], limits) for arm in arms)
+    return tuple(_ablation_panel([r for r in results.ablations if r.arm == arm], labels[arm], limits) for arm in arms)
 
 
-def _ablation(rows: Sequence[AblationRow], name: str, limits: tuple[float, float]) -> Figure:
+def _ablation_panel(rows: Sequence[AblationRow], name: str, limits: tuple[float, float]) -> Figure:
     modes = [mode for mode in MODES if any(row.mode == mode for row in rows)]
     height = 48 + 22 * len(modes)
     with panel(340, height) as canvas:
@@ -109,7 +109,7 @@ def _ablation(rows: Sequence[AblationRow], name: str, limits: tuple[float, float
         if trained:
             axes.axvline(sum(trained) / len(trained), color=LIGHT, linewidth=1, zorder=1)
         for row in rows:
-            _dots(axes, modes.index(row.mode), row)
+            _draw_dots(axes, modes.index(row.mode), row)
         axes.set_ylim(len(modes) - 0.5, -0.5)
         axes.set_xlim(*limits)
         axes.set_yticks(range(len(modes)), [MODES[mode] for mode in modes])
@@ -123,15 +123,17 @@ def _ablation(rows: Sequence[AblationRow], name: str, limits: tuple[float, float
         return finish(canvas, name, "Validation accuracy: " + "; ".join(said) + ".")
 
 
-def _dots(axes: "Axes", y: int, row: AblationRow) -> None:
+def _draw_dots(axes: "Axes", y: int, row: AblationRow) -> None:
     evidence = row.mode in ("trained", "mean", "swapped")
     colour = ACCENT if evidence else GREY
-    place = [y + (0.18 if row.renormalised else 0.0)] * len(row.accuracies)
+    heights = [y + (0.18 if row.renormalised else 0.0)] * len(row.accuracies)
     face = "white" if row.renormalised else colour
-    axes.plot(row.accuracies, place, "o", color=colour, markerfacecolor=face, markersize=6, linestyle="none", zorder=3)
+    axes.plot(
+        row.accuracies, heights, "o", color=colour, markerfacecolor=face, markersize=6, linestyle="none", zorder=3
+    )
 
 
-def _spaced(count: int, most: int) -> list[int]:
+def _spaced_indices(count: int, most: int) -> list[int]:
     """At most `most` of the numbers below `count`, evenly spaced, the first and the last included."""
     if count <= most:
         return list(range(count))

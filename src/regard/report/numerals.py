@@ -1,4 +1,4 @@
-"""Numbers as a reader wants them: few digits, a true minus sign, units a person knows."""
+"""Numbers as text: few digits, a true minus sign, familiar units."""
 
 import math
 
@@ -18,7 +18,7 @@ def percent(share: float | None, digits: int = 1) -> str:
 
 
 def points(difference: float | None, digits: int = 1) -> str:
-    """A difference of shares in percentage points, with its sign; what rounds to nothing has none.
+    """A difference of shares in percentage points, with its sign; one that rounds to 0 has none.
 
     >>> points(-0.0123), points(0.004), points(0.0001)
     ('−1.2', '+0.4', '0.0')
@@ -29,10 +29,10 @@ def points(difference: float | None, digits: int = 1) -> str:
     return text[1:] if float(text) == 0 else text.replace("-", MINUS)
 
 
-def measured(value: float | None, unit: str) -> str:
+def score_value(value: float | None, unit: str) -> str:
     """A score's value without its unit: a share in per cent, else a number.
 
-    >>> measured(0.8437, "%"), measured(2.4567, "px")
+    >>> score_value(0.8437, "%"), score_value(2.4567, "px")
     ('84.4', '2.457')
     """
     if unit == PERCENT or value is None or math.isnan(value):
@@ -53,7 +53,7 @@ def change(difference: float | None, unit: str) -> str:
 
 
 def unit_of_change(unit: str) -> str:
-    """What differences of scores are counted in: points for shares, else the scores' own unit."""
+    """The unit of differences of scores: points for shares, else the scores' own unit."""
     return "points" if unit == PERCENT else unit
 
 
@@ -67,7 +67,7 @@ def with_unit(text: str, unit: str) -> str:
 
 
 def count(number: int) -> str:
-    """A count with its thousands apart.
+    """A count with thousands separators.
 
     >>> count(28088024)
     '28,088,024'
@@ -94,7 +94,7 @@ def size(number: float) -> str:
 
 
 def excess(ratio_to_plain: float) -> str:
-    """What a ratio adds, in per cent; small additions keep two digits.
+    """The excess of a ratio over 1, in per cent; a small one keeps two digits.
 
     >>> excess(1.079), excess(1.0001156), excess(1.0)
     ('+7.9 %', '+0.012 %', '+0 %')
@@ -114,7 +114,7 @@ def ratio(number: float) -> str:
 
 
 def probability(p: float | None) -> str:
-    """A p value as it stands behind `p`, with a space that does not break.
+    """A p value with its relation sign, to follow `p`, with a non-breaking space.
 
     >>> [probability(p).split() for p in (0.0312, 0.00002, 0.9999)]
     [['=', '0.031'], ['<', '0.001'], ['=', '1.0']]
@@ -140,10 +140,10 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def listed(words: list[str]) -> str:
-    """Words as a sentence lists them.
+def join_words(words: list[str]) -> str:
+    """Joins words with commas and a final "and".
 
-    >>> listed(["SE", "ECA", "SK"])
+    >>> join_words(["SE", "ECA", "SK"])
     'SE, ECA and SK'
     """
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

@@ -1,4 +1,4 @@
-"""Maps of positions laid over the image, as arrays that any program can show."""
+"""Maps of positions drawn over the image, as arrays."""
 
 import io
 import math
@@ -14,12 +14,12 @@ from regard.core.errors import ShapeError
 
 Pixels = NDArray[np.uint8]
 COLOURS = "viridis"
-"""Matplotlib's name of the colour scale: even in lightness, and read alike with and without colour blindness."""
+"""Matplotlib's name of the colour scale: uniform in lightness, and readable with colour blindness."""
 
 
 @dataclass(frozen=True, eq=False)
 class Overlay:
-    """A map of positions over the image it belongs to.
+    """A map of positions over its image.
 
     Attributes:
         pixels: (h, w, 3) uint8, the image in grey with the weights as colour; a whole multiple of its size.
@@ -56,9 +56,9 @@ def overlay(
     opacity: float = 0.6,
     side: int = 224,
 ) -> Overlay:
-    """Lays a map of positions over its image.
+    """Draws a map of positions over its image.
 
-    The map is resized bilinearly; a small image is enlarged by repeating pixels, so that nothing is invented.
+    The map is resized bilinearly; a small image is enlarged by repeating pixels, without interpolation.
 
     Args:
         image: (c, h, w) with 1 or 3 channels; uint8, or floating point from 0 to 1.
@@ -78,17 +78,17 @@ def overlay(
     """
     if weights.ndim != 2 or not weights.numel():
         raise ShapeError(f"overlay: weights have shape {tuple(weights.shape)}; they must be (h, w) of one image.")
-    pixels = enlarged(image, side)
+    pixels = enlarge(image, side)
     weights = weights.detach().float().cpu()
     smallest, largest = float(weights.min()), float(weights.max())
     low, high = smallest if low is None else low, largest if high is None else high
     grey = pixels @ np.array([0.299, 0.587, 0.114]) / 255
     grey = opacity / 2 + (1 - opacity * 2 / 3) * grey  # a narrower range, or black would make every colour dark
-    colour = colours(_resized(weights, pixels.shape[:2]), low, high) / 255
+    colour = colours(_resize(weights, pixels.shape[:2]), low, high) / 255
     mixed = (1 - opacity) * grey[..., None] + opacity * colour
     return Overlay(
         pixels=(255 * mixed).round().astype(np.uint8),
-        weights=_resized(weights, image.shape[-2:]),
+        weights=_resize(weights, image.shape[-2:]),
         low=low,
         high=high,
         smallest=smallest,
@@ -104,10 +104,10 @@ def colours(weights: NDArray[np.float32], low: float, high: float) -> Pixels:
     return np.asarray(colormaps[COLOURS](np.clip(scaled, 0, 1), bytes=True))[..., :3]
 
 
-def enlarged(image: Tensor, side: int = 224) -> Pixels:
-    """The image as (h, w, 3) uint8, every pixel repeated until the longer side has at least `side`.
+def enlarge(image: Tensor, side: int = 224) -> Pixels:
+    """Converts an image to (h, w, 3) uint8, repeating pixels until the longer side has at least `side`.
 
-    >>> enlarged(torch.rand(1, 28, 20)).shape
+    >>> enlarge(torch.rand(1, 28, 20)).shape
     (224, 160, 3)
     """
     if image.ndim != 3 or image.shape[0] not in (1, 3) or not image.numel():
@@ -124,7 +124,7 @@ def enlarged(image: Tensor, side: int = 224) -> Pixels:
 
 
 def png(pixels: Pixels) -> bytes:
-    """(h, w, 3) uint8 as a PNG file."""
+    """Encodes (h, w, 3) uint8 as a PNG file."""
     from PIL import Image
 
     file = io.BytesIO()
@@ -133,7 +133,7 @@ def png(pixels: Pixels) -> bytes:
 
 
 def spread(low: float, high: float) -> str:
-    """Two numbers with as many digits as tell them apart.
+    """Two numbers with as many digits as distinguish them.
 
     >>> spread(0.5, 0.5), spread(0.31, 1.2), spread(0.50012, 0.50038)
     ('0.50', '0.31 to 1.20', '0.50012 to 0.50038')
@@ -144,6 +144,6 @@ def spread(low: float, high: float) -> str:
     return f"{low:.{digits}f} to {high:.{digits}f}"
 
 
-def _resized(weights: Tensor, size: tuple[int, ...]) -> NDArray[np.float32]:
+def _resize(weights: Tensor, size: tuple[int, ...]) -> NDArray[np.float32]:
     resized = functional.interpolate(weights[None, None], size=tuple(size), mode="bilinear", align_corners=False)
     return resized[0, 0].numpy()

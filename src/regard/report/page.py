@@ -1,4 +1,4 @@
-"""The report: one HTML file that holds everything, asks no network and runs no script."""
+"""The report: one self-contained HTML file without scripts or network requests."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -6,9 +6,9 @@ from typing import Any
 
 from regard.core.files import as_bytes, write_whole
 from regard.report import contents, figures, map_figures, wording
-from regard.report.contents import Sight
+from regard.report.contents import ArmMaps
 from regard.report.gallery import GalleryImage
-from regard.report.numerals import count, listed, percent, plural
+from regard.report.numerals import count, join_words, percent, plural
 from regard.report.results import Results
 from regard.report.thumbnails import thumbnails
 
@@ -17,15 +17,15 @@ def write_page(results: Results, images: Sequence[GalleryImage], path: Path | st
     """Writes the report of a comparison as one self-contained HTML file.
 
     Args:
-        results: what the comparison found.
-        images: test images with what each network saw in them; about eight, may be none.
+        results: the results of the comparison.
+        images: test images with each network's predictions and maps; about eight, may be none.
         path: the file, for example `runs/NAME/report.html`.
 
     Returns:
         The path.
 
     Raises:
-        RunError: the file could not be written; one that was there before is untouched.
+        RunError: the file could not be written; an earlier one is untouched.
     """
     return write_whole(Path(path), as_bytes(render(results, images)))
 
@@ -44,21 +44,21 @@ def render(results: Results, images: Sequence[GalleryImage] = ()) -> str:
     )
     environment.filters.update(percent=percent, count=count, plural=plural, drawn=Markup)
     environment.filters["breakable"] = lambda path: escape(path).replace(".", Markup(".<wbr>"))
-    environment.filters["command"] = _unbroken
-    return environment.get_template("page.html.jinja").render(_parts(results, images))
+    environment.filters["command"] = _break_between_words
+    return environment.get_template("page.html.jinja").render(_template_values(results, images))
 
 
-def _unbroken(command: str) -> str:
-    """A command as HTML that breaks between its words only, where they are short enough for a phone."""
+def _break_between_words(command: str) -> str:
+    """A command as HTML that breaks only between words that are short enough for a phone."""
     from markupsafe import Markup
 
     token = Markup('<span class="token">{}</span>')
     return Markup(" ").join(token.format(word) if len(word) <= 34 else word for word in command.split(" "))
 
 
-def _parts(results: Results, images: Sequence[GalleryImage]) -> dict[str, Any]:
-    """What the template names, by section."""
-    sights = contents.sights(results, images)
+def _template_values(results: Results, images: Sequence[GalleryImage]) -> dict[str, Any]:
+    """The values that the template uses, by section."""
+    arm_maps = contents.arm_maps(results, images)
     split, recall_arms, recall_rows = contents.recalls(results)
     modes, ablation_rows, dependences = contents.ablation_table(results)
     return {
@@ -74,26 +74,26 @@ def _parts(results: Results, images: Sequence[GalleryImage]) -> dict[str, Any]:
         "curves": figures.training_curves(results),
         "recall": {"split": split, "arms": recall_arms, "rows": recall_rows},
         "images": images,
-        "sights": sights,
-        "uris": thumbnails(_shown(images, sights)),
-        "gates": _gates(results),
-        "ablation": {"modes": modes, "rows": ablation_rows, "said": dependences, "texts": wording.MODE_TEXTS},
+        "arm_maps": arm_maps,
+        "uris": thumbnails(_shown_images(images, arm_maps)),
+        "gates": _gate_sections(results),
+        "ablation": {"modes": modes, "rows": ablation_rows, "sentences": dependences, "texts": wording.MODE_TEXTS},
         "ablation_panels": map_figures.ablation_panels(results),
-        "ablation_seeds": listed([str(seed) for seed in sorted({row.seed for row in results.ablations})]),
+        "ablation_seeds": join_words([str(seed) for seed in sorted({row.seed for row in results.ablations})]),
         "ablation_images": max((row.n for row in results.ablations), default=0),
         "choices": results.choices,
-        "looks": wording.looks_sentence(results),
+        "test_accesses": wording.access_sentence(results),
         "facts": contents.facts(results),
     }
 
 
-def _shown(images: Sequence[GalleryImage], sights: Sequence[Sight]) -> list[bytes]:
-    """Every image as often as the page shows it: each image once, and once more above each arm's maps."""
-    originals = [p.png for p in images] * (1 + sum(bool(s.maps) for s in sights))
+def _shown_images(images: Sequence[GalleryImage], arm_maps: Sequence[ArmMaps]) -> list[bytes]:
+    """Every image as often as the page shows it: once, and once more above each arm's maps."""
+    originals = [p.png for p in images] * (1 + sum(bool(s.maps) for s in arm_maps))
     return originals + [o.png for p in images for o in p.overlays]
 
 
-def _gates(results: Results) -> list[dict[str, Any]]:
+def _gate_sections(results: Results) -> list[dict[str, Any]]:
     labels = figures.arm_labels(results)
     found = []
     for arm, shown in map_figures.shown_profiles(results).items():

@@ -1,8 +1,8 @@
-"""What a comparison found, as records: the schema of results.json.
+"""The results of a comparison as records: the schema of results.json.
 
 Scores know their unit and whether higher or lower is better; those in per cent, recalls and their differences are
-shares (0.87, not 87 %). A cost's ratio is that cost divided by the plain network's, measured in the same turns: over 1
-costs more. docs/reference/results-schema.md describes every field.
+shares (0.87, not 87 %). A cost's ratio is that cost divided by the plain network's, measured alternately with it:
+over 1 costs more. docs/reference/results-schema.md describes every field.
 """
 
 import json
@@ -29,7 +29,7 @@ class LeftOut:
 
     Attributes:
         reason: in the words of a sentence without its full stop.
-        count: how many.
+        count: the number of files.
         examples: some of their names.
     """
 
@@ -40,17 +40,17 @@ class LeftOut:
 
 @dataclass(frozen=True, kw_only=True)
 class Data:
-    """How much there was of the data that the run's record names, and what is to be said of them.
+    """Amounts of the data that the run's record names, with warnings and notes.
 
     Attributes:
         available: images in each split of the source (`train`, `val`, `test`).
         used: images of each split that this comparison used.
         licence: the notice of the source; may be empty.
-        warnings: what the source warned of.
-        notes: what was decided in opening the source.
-        unit: what was found, `file` or `image`.
-        found: how many files, or images in arrays, the source has.
-        left_out: those that are in no split, by the reason.
+        warnings: warnings about the source.
+        notes: decisions that were made on opening the source.
+        unit: the unit of `found`, `file` or `image`.
+        found: the number of files, or of images in arrays, in the source.
+        left_out: those in no split, by reason.
     """
 
     available: dict[str, int]
@@ -65,23 +65,23 @@ class Data:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """The question that was asked, and how.
+    """The settings of a comparison.
 
     Attributes:
         run: the plain network, its input, its task and its data.
-        data: how many images there were.
+        data: numbers of images.
         recipe: every field of the training recipe.
         epochs: passes over the training images in each trial.
-        seeds: one trial of every arm for each.
+        seeds: each has one trial of every arm.
         device: as PyTorch names it, with the hardware's name where known.
         threads: threads of one worker.
         workers: trials trained at the same time.
-        versions: of regard, Python, PyTorch and whatever else matters.
-        command: the line that made this, or that a program in Python did.
-        real_run: the line to write for a comparison that trains properly; empty where this one does.
+        versions: of regard, Python, PyTorch and other packages that matter.
+        command: the command line of this run, or a note that Python code made it.
+        real_run: the command of a comparison that trains fully; empty if this one does.
         started: ISO 8601 with time zone.
         finished: the same.
-        seconds: of work in all, trials kept from earlier included.
+        seconds: of work in total, including trials kept from earlier runs.
     """
 
     run: RunRecord
@@ -101,7 +101,7 @@ class Settings:
 
     @property
     def source(self) -> str:
-        """What the data are called; empty where that is not known."""
+        """The name of the data; empty if unknown."""
         return self.run.data.name if self.run.data else ""
 
     @property
@@ -111,13 +111,13 @@ class Settings:
 
     @property
     def barely_trained(self) -> bool:
-        """Whether a longer run is needed before anything can be said about trained networks."""
+        """True if conclusions about trained networks need a longer run."""
         return self.real_run != ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """Times of one arm, measured in turns with the plain network.
+    """Times of one arm, measured alternately with the plain network.
 
     Attributes:
         milliseconds: median of one batch: a forward pass, or a training step.
@@ -152,15 +152,15 @@ class Arm:
     """One side of the comparison: a mechanism, a control or the plain network (spec `none`).
 
     Attributes:
-        spec: as it was asked for, for example `cbam:reduction=8`; trials and comparisons refer to it.
-        name: what people call it, for example `CBAM`.
-        is_control: whether it is there to explain a gain away (`static`, `wide`), not to win.
+        spec: as given, for example `cbam:reduction=8`; trials and comparisons refer to it.
+        name: the usual name, for example `CBAM`.
+        is_control: True if it serves to explain a gain by something else (`static`, `wide`).
         parameters: of the whole network.
         macs: multiply-adds of one image.
         sites: attention modules in the network.
-        inference: a forward pass; None where it was not measured.
-        training: a training step; None where it was not measured.
-        memory: of a training step; None where it was not measured.
+        inference: a forward pass; None if not measured.
+        training: a training step; None if not measured.
+        memory: of a training step; None if not measured.
     """
 
     spec: str
@@ -175,19 +175,19 @@ class Arm:
 
     @property
     def is_plain(self) -> bool:
-        """Whether it is the network without attention, which the others are compared with."""
+        """True for the network without attention, the reference of the others."""
         return self.spec == PLAIN
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How one network does on one split.
+    """The scores of one network on one split.
 
     Attributes:
         n: examples.
-        scores: of all of them; the choice is what arms are compared by.
-        recall: of each class; null for a class without examples; empty where the task has no classes.
-        confusion: k x k counts, rows true classes, columns answers; empty without classes and for multi-label data.
+        scores: of all of them; arms are compared by the chosen one.
+        recall: of each class; null for a class without examples; empty if the task has no classes.
+        confusion: k x k counts, rows true classes, columns predictions; empty without classes and for multi-label data.
     """
 
     n: int
@@ -198,7 +198,7 @@ class Outcome:
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One network trained once. `weights` is a path relative to the run's folder; `test` None if never looked at."""
+    """One network trained once. `weights` is a path relative to the run's folder; `test` is None if never evaluated."""
 
     arm: str
     seed: int
@@ -225,17 +225,17 @@ class Comparison:
 
     Attributes:
         arm: its spec.
-        reference: the spec it is compared with; the arm itself where there is only a mean to say.
-        split: which split was scored.
+        reference: the spec it is compared with; the arm itself if there is only a mean.
+        split: the split that was scored.
         seeds: pairs of trials.
-        score: what is compared, its value the mean over the seeds.
+        score: the score compared; its value is the mean over the seeds.
         interval: 95 % t interval of that mean; None with one seed.
         difference: mean of the paired differences, arm minus reference, whichever direction is better; None for the
             reference itself.
         difference_interval: at the level of the arm's step of Holm's procedure, so that it excludes 0 exactly
             where the verdict is better or worse.
         p: two-sided p value of the paired t test, after Holm's correction.
-        verdict: `not tested` where one seed, or seeds that all differ by the same, leave no noise to compare with.
+        verdict: `not tested` if one seed, or equal differences of all seeds, leave no variance to test against.
         detectable: the smallest true difference that this design would have found with power 0.8.
         worthwhile: a small difference that is still worth having: 0.005 of a share, else 1 % of the reference's mean.
         seeds_needed: seeds with which a true difference of `worthwhile` would be found with power 0.8.
@@ -258,15 +258,15 @@ class Comparison:
 
 @dataclass(frozen=True, kw_only=True)
 class AblationRow:
-    """What one trained network scores when something is done to its maps, always on validation images.
+    """The accuracy of one trained network with its maps replaced, always on validation images.
 
     Attributes:
         arm: its spec.
         seed: of the trial.
         mode: `trained` (as it is), `mean` (frozen at the mean over training images), `swapped` (from another
             image), `permuted` (shuffled over channels or positions), `neutral` (the value that does nothing).
-        renormalised: whether BatchNorm statistics were recomputed on training images afterwards.
-        accuracies: one for each draw; modes that draw nothing have one.
+        renormalised: True if BatchNorm statistics were recomputed on training images afterwards.
+        accuracies: one for each draw; modes without random draws have one.
         n: images.
         lost: for each draw, images that were right as trained and are wrong now; empty if not counted.
         gained: for each draw, images that were wrong as trained and are right now; empty if not counted.
@@ -295,7 +295,7 @@ class GateProfile:
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """Something that was chosen: `what`, which `value`, by which `rule`. Rules look at validation images only."""
+    """A choice: of `what`, the `value` chosen, and the `rule`. Rules use validation images only."""
 
     what: str
     value: str
@@ -304,17 +304,17 @@ class Choice:
 
 @dataclass(frozen=True, kw_only=True)
 class Results:
-    """Everything that a comparison found; what the report is drawn from.
+    """All results of a comparison, from which the report is made.
 
     Attributes:
-        settings: the question.
+        settings: the settings of the comparison.
         arms: the plain network first.
         trials: one for each arm and seed.
         comparisons: each arm with the plain network (`statistics.compare_arms`), and with other references if asked.
         ablations: may be empty.
         gate_profiles: may be empty.
-        choices: what was chosen on validation images.
-        test_accesses: how often any network was scored on the test images, this comparison included.
+        choices: the choices made on validation images.
+        test_accesses: the number of times that any network was scored on the test images, including this comparison.
         schema: the version of this layout.
     """
 
@@ -329,15 +329,15 @@ class Results:
     schema: int = field(default=SCHEMA)
 
     def to_json(self) -> str:
-        """The text of results.json: strict JSON, indented, floats that are not finite as null."""
+        """Encodes the results as strict, indented JSON; floats that are not finite become null."""
         return json.dumps(encode(self), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
     @classmethod
     def from_json(cls, text: str, where: str = "results.json") -> "Results":
-        """The results that `text` describes.
+        """Decodes the results in `text`.
 
         Args:
-            text: what `to_json` wrote.
+            text: the output of `to_json`.
             where: the file's name, for errors.
 
         Raises:

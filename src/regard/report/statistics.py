@@ -1,8 +1,8 @@
-"""What a comparison of few seeds can say: intervals, corrected tests, and what it could not have seen.
+"""Statistics of comparisons with few seeds: intervals, corrected tests, and the smallest detectable difference.
 
 Scores of one seed are paired: the arms share their backbone's first weights and their batches, so the noise of a
 difference is that of the differences, not of the scores. Trials are the unit; the images stay the same, so
-every statement is about other seeds with these images. SciPy is imported when a function runs.
+every conclusion is about other seeds with these images. SciPy is imported when a function runs.
 """
 
 import math
@@ -22,7 +22,7 @@ SAME = 1e-9
 
 
 def t_interval(values: Sequence[float], level: float = 0.95) -> Interval | None:
-    """The t interval of the mean of `values`; None for fewer than two, which say nothing about their spread.
+    """The t interval of the mean of `values`; None for fewer than two, which have no variance.
 
     >>> t_interval([0.80, 0.82, 0.84])
     Interval(low=0.770..., high=0.869..., level=0.95)
@@ -38,8 +38,8 @@ def t_interval(values: Sequence[float], level: float = 0.95) -> Interval | None:
 def paired_p(differences: Sequence[float]) -> float | None:
     """Two-sided p value of the t test that the mean difference is 0.
 
-    None where there is no noise to compare with: fewer than two differences, or all the same. A few seeds that happen
-    to agree are no proof that all would, and a variance of 0 would call any difference certain.
+    None if there is no variance to test against: fewer than two differences, or all equal. A few seeds that happen
+    to agree are no proof that all would, and a variance of 0 would make any difference significant.
     """
     from scipy import stats
 
@@ -50,7 +50,7 @@ def paired_p(differences: Sequence[float]) -> float | None:
 
 
 def holm(p_values: Sequence[float | None]) -> tuple[float | None, ...]:
-    """Holm's adjusted p values: all below 0.05 that are, hold together with an error of at most 5 %.
+    """Holm's adjusted p values: rejecting all below 0.05 has a family-wise error of at most 5 %.
 
     The smallest is multiplied by the number m of tests, the next by m - 1, and so on; none falls below the one
     before it. A test that could not be made (None) is not counted in m.
@@ -70,7 +70,8 @@ def holm(p_values: Sequence[float | None]) -> tuple[float | None, ...]:
 def holm_levels(p_values: Sequence[float | None], alpha: float = ALPHA) -> tuple[float, ...]:
     """For each test the level of the interval that excludes 0 exactly where Holm's procedure rejects.
 
-    A rejected test was held against alpha / (m - rank); from the first that stands, all are held against that one's.
+    A rejected test is compared with alpha / (m - rank); from the first that is not rejected on, all are compared with
+    that one's threshold.
     Every level is at least 1 - alpha, so each interval covers at least as often as a single one.
 
     >>> [round(level, 4) for level in holm_levels([0.001, 0.5, 0.04])]
@@ -86,15 +87,15 @@ def holm_levels(p_values: Sequence[float | None], alpha: float = ALPHA) -> tuple
     return tuple(levels)
 
 
-def power(difference: float, deviation: float, seeds: int, alpha: float = ALPHA) -> float:
-    """How often a two-sided paired t test finds a true `difference`.
+def power(difference: float, std: float, seeds: int, alpha: float = ALPHA) -> float:
+    """The power of a two-sided paired t test for a true `difference`.
 
     The tail of the noncentral t distribution, as the mean over the sample variance of two normal tails: SciPy's own
-    is not a number for some values with few degrees of freedom.
+    returns NaN for some values with few degrees of freedom.
 
     Args:
         difference: the true mean difference.
-        deviation: the standard deviation of a pair's difference; over 0.
+        std: the standard deviation of a pair's difference; over 0.
         seeds: pairs, at least 2.
         alpha: the test's level.
     """
@@ -103,14 +104,14 @@ def power(difference: float, deviation: float, seeds: int, alpha: float = ALPHA)
 
     freedom = seeds - 1
     limit = float(stats.t.ppf(1 - alpha / 2, freedom))
-    shift = abs(difference) / deviation * math.sqrt(seeds)
+    shift = abs(difference) / std * math.sqrt(seeds)
     nodes, weights = np.polynomial.legendre.leggauss(400)
     spread = np.sqrt(special.chdtri(freedom, 1 - (nodes + 1) / 2) / freedom)
     tails = special.ndtr(shift - limit * spread) + special.ndtr(-shift - limit * spread)
     return float(weights @ tails / 2)
 
 
-def smallest_detectable(deviation: float, seeds: int, alpha: float = ALPHA, wanted: float = POWER) -> float | None:
+def smallest_detectable(std: float, seeds: int, alpha: float = ALPHA, wanted: float = POWER) -> float | None:
     """The smallest true difference that `seeds` pairs find with power `wanted`; None for fewer than two pairs.
 
     >>> round(smallest_detectable(1.0, 10), 2)
@@ -118,42 +119,42 @@ def smallest_detectable(deviation: float, seeds: int, alpha: float = ALPHA, want
     """
     from scipy import optimize
 
-    if seeds < 2 or deviation <= 0:
+    if seeds < 2 or std <= 0:
         return None
     high = 1.0
     while power(high, 1.0, seeds, alpha) < wanted:
         high *= 2
     found = optimize.brentq(lambda d: power(d, 1.0, seeds, alpha) - wanted, 0.0, high, xtol=1e-9)
-    return float(found) * deviation
+    return float(found) * std
 
 
-def seeds_for(difference: float, deviation: float, alpha: float = ALPHA, wanted: float = POWER) -> int | None:
-    """The fewest seeds that find a true `difference` with power `wanted`; None where over 100,000 would be needed.
+def seeds_for(difference: float, std: float, alpha: float = ALPHA, wanted: float = POWER) -> int | None:
+    """The fewest seeds that find a true `difference` with power `wanted`; None if over 100,000 would be needed.
 
     >>> seeds_for(1.0, 1.0)
     10
     """
-    if deviation <= 0 or difference == 0:
+    if std <= 0 or difference == 0:
         return None
     low, high = 1, 2
-    while power(difference, deviation, high, alpha) < wanted:
+    while power(difference, std, high, alpha) < wanted:
         low, high = high, 2 * high
         if high > MOST_SEEDS:
             return None
     while high - low > 1:
         middle = (low + high) // 2
-        low, high = (low, middle) if power(difference, deviation, middle, alpha) >= wanted else (middle, high)
+        low, high = (low, middle) if power(difference, std, middle, alpha) >= wanted else (middle, high)
     return high
 
 
 def compare_arms(arms: Sequence[Arm], trials: Sequence[Trial], reference: str = PLAIN) -> tuple[Comparison, ...]:
     """Compares every arm with the reference on paired seeds, corrected over all arms that could be tested.
 
-    By the score of choice, on test where every trial of these arms was scored there, on validation otherwise.
+    The score of choice is used, on test if every trial of these arms was scored there, otherwise on validation.
 
     Args:
         arms: in the order of the result.
-        trials: of all arms; a seed counts for a pair where both arms have it.
+        trials: of all arms; a seed counts for a pair if both arms have it.
         reference: spec of the arm that the others are compared with.
 
     Returns:
@@ -165,17 +166,19 @@ def compare_arms(arms: Sequence[Arm], trials: Sequence[Trial], reference: str = 
     split = "test" if all(t.test is not None for t in trials) else "val"
     scores: dict[str, dict[int, Score]] = {}
     for trial in trials:
-        looked = trial.test if split == "test" and trial.test is not None else trial.val
-        scores.setdefault(trial.arm, {})[trial.seed] = looked.scores.chosen
+        outcome = trial.test if split == "test" and trial.test is not None else trial.val
+        scores.setdefault(trial.arm, {})[trial.seed] = outcome.scores.chosen
     if reference not in scores:
         raise OptionError(
             f"reference={reference!r} has no trials, so nothing can be compared with it; there are trials of "
             f"{', '.join(sorted(scores)) or 'no arm'}."
         )
     found = [
-        _single(arm.spec, reference, split, scores[arm.spec], scores[reference]) for arm in arms if arm.spec in scores
+        _compare_one(arm.spec, reference, split, scores[arm.spec], scores[reference])
+        for arm in arms
+        if arm.spec in scores
     ]
-    return _corrected(found, scores)
+    return _correct(found, scores)
 
 
 def best_arm(arms: Sequence[Arm], trials: Sequence[Trial]) -> str | None:
@@ -189,7 +192,7 @@ def best_arm(arms: Sequence[Arm], trials: Sequence[Trial]) -> str | None:
 
 
 def mean_scores(arms: Sequence[Arm], trials: Sequence[Trial]) -> dict[str, Score]:
-    """By arm the mean over its trials of the score of choice on validation."""
+    """The mean over trials of the score of choice on validation, by arm."""
     found: dict[str, Score] = {}
     for arm in arms:
         scores = [trial.val.scores.chosen for trial in trials if trial.arm == arm.spec]
@@ -199,7 +202,7 @@ def mean_scores(arms: Sequence[Arm], trials: Sequence[Trial]) -> dict[str, Score
 
 
 def _worthwhile(unit: str, reference: Sequence[float]) -> float:
-    """A small difference that is still worth having."""
+    """A small difference that is still of practical use."""
     return WORTHWHILE if unit == PERCENT else SMALL_SHARE * abs(_mean(reference))
 
 
@@ -207,7 +210,7 @@ def _differences(own: dict[int, Score], other: dict[int, Score]) -> list[float]:
     return [own[seed].value - other[seed].value for seed in own if seed in other]
 
 
-def _single(arm: str, reference: str, split: str, own: dict[int, Score], other: dict[int, Score]) -> Comparison:
+def _compare_one(arm: str, reference: str, split: str, own: dict[int, Score], other: dict[int, Score]) -> Comparison:
     """Means and the uncorrected p value of one arm."""
     values = [score.value for score in own.values()]
     differences = _differences(own, other) if arm != reference else []
@@ -229,28 +232,28 @@ def _single(arm: str, reference: str, split: str, own: dict[int, Score], other: 
     )
 
 
-def _corrected(found: Sequence[Comparison], scores: dict[str, dict[int, Score]]) -> tuple[Comparison, ...]:
-    """Holm's correction over the comparisons that have a p value, and what the design could have seen."""
+def _correct(found: Sequence[Comparison], scores: dict[str, dict[int, Score]]) -> tuple[Comparison, ...]:
+    """Holm's correction over the comparisons that have a p value, and the differences that the design could detect."""
     p_values = [c.p for c in found]
     first_step = ALPHA / max(1, sum(p is not None for p in p_values))
-    corrected = []
+    compared = []
     for one, p, level in zip(found, holm(p_values), holm_levels(p_values), strict=True):
         if p is None:
-            corrected.append(one)
+            compared.append(one)
             continue
         differences = _differences(scores[one.arm], scores[one.reference])
-        deviation = _standard_error(differences) * math.sqrt(len(differences))
-        corrected.append(
+        std = _standard_error(differences) * math.sqrt(len(differences))
+        compared.append(
             replace(
                 one,
                 p=p,
                 verdict=_verdict(p, one.score.gain(_mean(differences), 0.0)),
                 difference_interval=t_interval(differences, level),
-                detectable=smallest_detectable(deviation, len(differences), first_step),
-                seeds_needed=seeds_for(one.worthwhile, deviation, first_step),
+                detectable=smallest_detectable(std, len(differences), first_step),
+                seeds_needed=seeds_for(one.worthwhile, std, first_step),
             )
         )
-    return tuple(corrected)
+    return tuple(compared)
 
 
 def _verdict(p: float, gain: float) -> Verdict:

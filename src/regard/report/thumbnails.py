@@ -1,4 +1,4 @@
-"""Images small enough to stand inside the page, as data URIs."""
+"""Images small enough to embed in the page, as data URIs."""
 
 import base64
 import io
@@ -9,7 +9,7 @@ BUDGET = 4_000_000
 
 
 def thumbnails(images: Iterable[bytes], budget: int = BUDGET) -> dict[bytes, str]:
-    """Every image as a data URI, all of them together within `budget` letters where the smallest side allows.
+    """Encodes every image as a data URI, within `budget` letters in total if the smallest side allows.
 
     Args:
         images: encoded images; the page repeats some, and each repetition counts.
@@ -29,7 +29,7 @@ def thumbnails(images: Iterable[bytes], budget: int = BUDGET) -> dict[bytes, str
 
 
 def _uri(encoded: bytes, side: int) -> str:
-    """The shorter of PNG and JPEG, at most `side` pixels wide and high; never enlarged."""
+    """The shorter of PNG and JPEG, at most `side` pixels wide and high; never enlarge."""
     from PIL import Image
 
     with Image.open(io.BytesIO(encoded)) as opened:

@@ -1,31 +1,31 @@
-"""The sentences of a report, from its numbers. None says "equal": noise hides what it hides."""
+"""The sentences of a report, from its numbers. None claims equality, which noise may hide."""
 
 from regard.core.scores import PERCENT
 from regard.report.dependence import Dependence
 from regard.report.figures import arm_labels
-from regard.report.numerals import change, count, listed, measured, percent, plural, probability, unit_of_change
+from regard.report.numerals import change, count, join_words, percent, plural, probability, score_value, unit_of_change
 from regard.report.results import Comparison, Results
 
 MODE_TEXTS = {
     "trained": ("As trained", "the network as it is."),
     "mean": (
         "Frozen at the mean",
-        "every map is replaced by its mean over training images. What is lost is what the map gained from looking "
-        "at each image.",
+        "every map is replaced by its mean over training images. The loss is the gain from computing the map for "
+        "each image.",
     ),
     "swapped": (
         "Another image’s",
-        "every image gets the maps of another one. The maps are real ones, but belong to the wrong image.",
+        "every image gets the maps of another one: realistic maps of the wrong image.",
     ),
     "permuted": (
         "Shuffled",
-        "the weights of a map are shuffled over channels or positions. The network has never met such maps, so a loss "
-        "here says that it relies on the pattern, not that the pattern follows the image.",
+        "the weights of a map are shuffled over channels or positions. The network was not trained with such maps, "
+        "so a loss shows that it relies on the pattern, not that the pattern follows the image.",
     ),
     "neutral": (
         "Neutral",
         "every map is set to the value that does nothing: 1 for a gate, the uniform share for a softmax over branches. "
-        "Constant maps that were learned are lost too.",
+        "Learned constant maps are lost too.",
     ),
 }
 
@@ -40,18 +40,18 @@ def opening(results: Results) -> str:
     )
     barely = ", so with barely trained networks, " if settings.barely_trained else ", "
     found = [c for c in results.against() if c.verdict is not None and not results.arm(c.arm).is_control]
-    told = start + barely + finding(found, labels, settings.run.network.name)
+    sentence = start + barely + finding(found, labels, settings.run.network.name)
     if settings.barely_trained:
-        told += "; what holds for them need not hold for trained ones, for which run"
-    return told
+        sentence += "; what holds for them need not hold for trained ones, for which run"
+    return sentence
 
 
 def finding(found: list[Comparison], labels: dict[str, str], model: str) -> str:
-    """What the comparisons with the plain network found, as a clause.
+    """The result of the comparisons with the plain network, as a clause.
 
     Args:
         found: comparisons of mechanisms, controls left out.
-        labels: what each arm is called.
+        labels: the label of each arm.
         model: the plain network's name.
     """
     by_verdict: dict[str | None, list[Comparison]] = {}
@@ -60,31 +60,31 @@ def finding(found: list[Comparison], labels: dict[str, str], model: str) -> str:
     clauses = []
     for verdict in ("better", "worse"):
         if by_verdict.get(verdict):
-            names = [f"{labels[c.arm]} ({_difference(c)})" for c in by_verdict[verdict]]
-            clauses.append(f"{listed(names)} {_were(names)} {verdict} than the plain {model}")
+            arms = [f"{labels[c.arm]} ({_difference(c)})" for c in by_verdict[verdict]]
+            clauses.append(f"{join_words(arms)} {_was_or_were(arms)} {verdict} than the plain {model}")
     noise = [labels[c.arm] for c in by_verdict.get("within noise", [])]
     if noise and not clauses:
-        clauses.append(f"no difference to the plain {model} stands out of the noise for {listed(noise)}")
+        clauses.append(f"no difference from the plain {model} is significant for {join_words(noise)}")
     elif noise:
-        clauses.append(f"{listed(noise)} stayed within noise")
+        clauses.append(f"{join_words(noise)} stayed within noise")
     untested = by_verdict.get("not tested", [])
     if untested:
         alone = all(c.seeds <= 1 for c in untested)
-        told = listed([labels[c.arm] for c in untested])
-        clauses.append(f"one seed cannot tell {told} from noise" if alone else f"{told} could not be tested")
+        names = join_words([labels[c.arm] for c in untested])
+        clauses.append(f"one seed cannot distinguish {names} from noise" if alone else f"{names} could not be tested")
     if not clauses:
         return f"no mechanism was compared with the plain {model}"
     return ", ".join(clauses[:-1]) + (", while " if len(clauses) > 1 else "") + clauses[-1]
 
 
 def blind_spot(one: Comparison) -> str:
-    """What a comparison could not have seen, or why it was not tested; empty for one with a verdict of its own."""
+    """The detection limit of a comparison, or the reason why it was not tested; empty for one with a verdict."""
     if one.verdict == "not tested":
         if one.seeds == 0:
             return "no seed in common with the reference"
         if one.seeds == 1:
-            return "one seed shows no noise to compare with"
-        return "every seed differs by the same, which shows no noise to compare with"
+            return "one seed has no variance to test against"
+        return "all seeds differ equally, which leaves no variance to test against"
     if one.verdict != "within noise" or one.detectable is None:
         return ""
     unit = one.score.unit
@@ -93,11 +93,11 @@ def blind_spot(one: Comparison) -> str:
     wanted = f"{_worthwhile(one)} need {needed}"
     if unit == PERCENT and one.detectable >= 1:
         return f"{plural(one.seeds, 'seed')} can show no difference at all; {wanted}"
-    return f"{plural(one.seeds, 'seed')} show {measured(one.detectable, unit)}{counted} or more; {wanted}"
+    return f"{plural(one.seeds, 'seed')} show {score_value(one.detectable, unit)}{counted} or more; {wanted}"
 
 
 def statistics_notes(results: Results) -> tuple[str, ...]:
-    """How the table's intervals and verdicts were made, a paragraph each."""
+    """Explanations of the table's intervals and verdicts, a paragraph each."""
     found = results.against()
     tested = [c for c in found if c.p is not None]
     split = found[0].split if found else "test"
@@ -112,23 +112,23 @@ def statistics_notes(results: Results) -> tuple[str, ...]:
     made += f": the mean over {count(seeds)} seeds, under it its 95 % t interval." if seeds > 1 else "."
     made += " Lower is better." * (score is not None and score.better == "lower")
     if not tested:
-        return (f"{made} Nothing was tested: at least two seeds that differ are needed.",)
+        return (f"{made} No test was made: that takes at least two seeds with different results.",)
     paired = (
         " Differences are paired by seed: arms of one seed share their backbone’s first weights and their batches. "
         f"Verdicts come from paired t tests with Holm’s correction over {plural(len(tested), 'comparison')}, at 5 % "
         "for all together; an interval excludes 0 exactly where the verdict is better or worse."
     )
     noise = (
-        "“Within noise” does not mean as good as plain. Under it stand the smallest true difference that this design "
-        f"would show four times out of five, and the seeds that {_worthwhile(tested[0])} would need; both are rough, "
-        f"since they rest on the spread of {plural(min(c.seeds for c in tested), 'seed')}. All of it is about other "
-        "seeds with these images, not about other images."
+        "“Within noise” does not mean equal to plain. Under it are the smallest true difference that this design "
+        f"would detect with power 80 %, and the number of seeds that {_worthwhile(tested[0])} would need; both are "
+        f"rough, since they rest on the variance of {plural(min(c.seeds for c in tested), 'seed')}. All conclusions "
+        "are about other seeds with these images, not about other images."
     )
     return made + paired, noise
 
 
 def dependence_sentence(one: Dependence, name: str) -> str:
-    """What an ablation says about one arm."""
+    """The result of an ablation of one arm."""
     if one.p is None:
         return f"{name}: not judged, because a mode is missing."
     losses = (
@@ -140,14 +140,14 @@ def dependence_sentence(one: Dependence, name: str) -> str:
     )
 
 
-def looks_sentence(results: Results) -> str:
-    """How often the test images were looked at."""
+def access_sentence(results: Results) -> str:
+    """The number of evaluations on the test images."""
     times = results.test_accesses
     if times == 0:
-        return "The test images were never looked at."
+        return "The test images were never used."
     return (
-        f"The test images were looked at {'once' if times == 1 else f'{count(times)} times'} in all; every look is "
-        "in test_ledger.jsonl. The more often, the less a small test gain means."
+        f"Networks were scored on the test images {'once' if times == 1 else f'{count(times)} times'} in total; every "
+        "access is in test_ledger.jsonl. The more accesses, the less a small gain on them means."
     )
 
 
@@ -156,8 +156,8 @@ def _difference(one: Comparison) -> str:
 
 
 def _worthwhile(one: Comparison) -> str:
-    return f"{measured(one.worthwhile, one.score.unit)} {unit_of_change(one.score.unit)}".rstrip()
+    return f"{score_value(one.worthwhile, one.score.unit)} {unit_of_change(one.score.unit)}".rstrip()
 
 
-def _were(names: list[str]) -> str:
-    return "was" if len(names) == 1 else "were"
+def _was_or_were(words: list[str]) -> str:
+    return "was" if len(words) == 1 else "were"

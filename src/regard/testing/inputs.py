@@ -41,10 +41,10 @@ def features(
     return torch.randn(batch, channels, *size, generator=source).to(dtype)
 
 
-def loud(x: Tensor) -> Tensor:
+def amplify(x: Tensor) -> Tensor:
     """x moved to mean 8 and standard deviation 8, as strong as features of a trained network can be.
 
-    >>> y = loud(features(size=MANY[2])).half()
+    >>> y = amplify(features(size=MANY[2])).half()
     >>> bool(y.square().isfinite().all()), bool(y.square().sum((2, 3)).isfinite().any())
     (True, False)
     """

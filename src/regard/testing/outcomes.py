@@ -1,4 +1,4 @@
-"""What a check says: passed, failed with a sentence, or skipped with the reason; and all of it in one report."""
+"""Outcomes of checks: passed, failed with a sentence, or skipped with the reason; and a report of them."""
 
 import re
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ class CheckSkippedError(Exception):
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one check said.
+    """The outcome of one check.
 
     Attributes:
         name: the check's name in `CHECKS`.
@@ -45,7 +45,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Report:
-    """What all checks said of one module; `report["export"]` is the outcome of one.
+    """The outcomes of all checks of one module; `report["export"]` is one of them.
 
     Attributes:
         subject: the module's name.
@@ -66,7 +66,7 @@ class Report:
 
     @property
     def passed(self) -> bool:
-        """Whether no check failed."""
+        """Returns whether no check failed."""
         return not self.failures
 
     @property

@@ -1,4 +1,4 @@
-"""Where modules under test come from: a class, a function, or one instance that is copied."""
+"""Sources of modules under test: a class, a function, or one instance that is copied."""
 
 import copy
 import inspect
@@ -10,7 +10,7 @@ from typing import Protocol
 from torch import nn
 
 from regard.core.errors import OptionError
-from regard.core.seeding import seeded
+from regard.core.seeding import use_seed
 from regard.testing.outcomes import CheckSkippedError, brief
 
 Factory = Callable[..., nn.Module]
@@ -29,7 +29,7 @@ class Source(Protocol):
         """A new module."""
 
     def takes(self, option: str, value: object) -> bool:
-        """Whether modules can be made with that option."""
+        """Returns whether modules can be made with that option."""
 
 
 @dataclass(frozen=True)
@@ -84,12 +84,12 @@ class Builds:
 
     @property
     def any_channels(self) -> bool:
-        """Whether the number of channels can be chosen."""
+        """Returns whether the number of channels can be chosen."""
         return self.first_is_channels or "channels" in self.parameters
 
     def make(self, channels: int | None = None, *, draw: int = 0, options: Options = NONE) -> nn.Module:
         """A module with `channels` channels, built from a seed that depends only on `draw`."""
-        with seeded("regard.testing", "build", draw):
+        with use_seed("regard.testing", "build", draw):
             if channels is None or not self.any_channels:
                 module = self.factory(**options)
             elif self.first_is_channels:
@@ -98,13 +98,13 @@ class Builds:
                 module = self.factory(channels=channels, **options)
         if not isinstance(module, nn.Module):
             raise OptionError(
-                f"check_attention: {called(self.factory)} returned {type(module).__name__}; it must return an "
+                f"check_attention: {name_of(self.factory)} returned {type(module).__name__}; it must return an "
                 "nn.Module."
             )
         return module.cpu().float()
 
     def takes(self, option: str, value: object, channels: int = 16) -> bool:
-        """Whether `option` is named in the signature, or a **keyword function that refuses nonsense accepts it."""
+        """Returns whether the signature names `option`, or a **keyword function that refuses nonsense accepts it."""
         if option in self.parameters:
             return True
         if not any(p.kind is p.VAR_KEYWORD for p in self.parameters.values()):
@@ -119,10 +119,10 @@ class Builds:
         return True
 
 
-def called(factory: object) -> str:
-    """What a sentence calls a class, function or instance.
+def name_of(factory: object) -> str:
+    """The name of a class, function or instance.
 
-    >>> called(nn.ReLU()), called(nn.ReLU), called(brief)
+    >>> name_of(nn.ReLU()), name_of(nn.ReLU), name_of(brief)
     ('ReLU', 'ReLU', 'brief')
     """
     while hasattr(factory, "func"):

@@ -14,10 +14,10 @@ from regard.core.errors import OptionError, RegardError, ShapeError
 from regard.core.facts import Facts
 from regard.core.mechanism import Mechanism
 from regard.core.options import at_least
-from regard.core.seeding import key, seeded
+from regard.core.seeding import key, use_seed
 from regard.testing import inputs
 from regard.testing.outcomes import CheckFailedError, CheckSkippedError, brief
-from regard.testing.source import NONE, Attention, Builds, Copies, Options, Source, called
+from regard.testing.source import NONE, Attention, Builds, Copies, Options, Source, name_of
 
 ExampleInputs = Callable[[int, tuple[int, ...], int], Tensor | tuple[Tensor, ...]]
 
@@ -27,7 +27,7 @@ CPU = torch.device("cpu")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Subject:
-    """What is checked.
+    """The module under test.
 
     Attributes:
         name: what sentences call it.
@@ -60,8 +60,8 @@ class Subject:
         return 2 if 2 in self.dims else self.dims[0]
 
     @property
-    def weighs_x(self) -> bool:
-        """Whether it does no more than to weigh x, as far as is known."""
+    def only_rescales(self) -> bool:
+        """Returns whether it only rescales x, as far as is known."""
         facts = self.facts
         only = facts is None or (facts.bare and facts.act == "rescale" and facts.at not in ("conv", "kernel"))
         return self.keeps_shape and only
@@ -77,9 +77,9 @@ class Subject:
         self, *, channels: int | None = None, dims: int | None = None, draw: int = 0, options: Options = NONE
     ) -> nn.Module:
         """A new module in training mode, as it starts."""
-        return self._made(channels, dims, draw, options).to(self.device)
+        return self._make(channels, dims, draw, options).to(self.device)
 
-    def _made(self, channels: int | None, dims: int | None, draw: int, options: Options = NONE) -> nn.Module:
+    def _make(self, channels: int | None, dims: int | None, draw: int, options: Options = NONE) -> nn.Module:
         dims = dims or self.main_dims
         if isinstance(self.source, Copies):
             return self.source.make(channels, draw=draw, options=options).train()
@@ -97,24 +97,24 @@ class Subject:
         known = {name: value for name, value in given.items() if value is not inspect.Parameter.empty}
         return kind.count(channels, **known | ({"dims": dims} if "dims" in options else {}))
 
-    def stirred(self, *, draw: int = 0, channels: int | None = None, dims: int | None = None) -> nn.Module:
+    def stir(self, *, draw: int = 0, channels: int | None = None, dims: int | None = None) -> nn.Module:
         """A new module as training might have left it: nothing is still 0 or 1, a `strength` is 1/2.
 
         The noise of a weight is scaled by its fan-in, so that the features keep their magnitude.
         """
-        module = self._made(channels, dims, draw)
-        with seeded("regard.testing", "stir", draw), torch.no_grad():
+        module = self._make(channels, dims, draw)
+        with use_seed("regard.testing", "stir", draw), torch.no_grad():
             for parameter in filter(torch.is_floating_point, module.parameters()):
                 fan_in = parameter[0].numel() if parameter.ndim > 1 and len(parameter) else 1
                 parameter.add_(torch.randn_like(parameter), alpha=0.25 if fan_in == 1 else 0.5 / math.sqrt(fan_in or 1))
-        return awake(module).to(self.device)
+        return wake(module).to(self.device)
 
     def inputs(
         self, size: tuple[int, ...] | None = None, *, batch: int = 2, channels: int | None = None, draw: int = 0
     ) -> tuple[Tensor, ...]:
         """Reference inputs in float32; the first one is x."""
         size = size or inputs.PLAIN[self.main_dims]
-        with seeded("regard.testing", "inputs", draw):
+        with use_seed("regard.testing", "inputs", draw):
             made = self.example_inputs(channels or self.channels, size, batch)
         return tuple(x.to(self.device) for x in (made if isinstance(made, tuple) else (made,)))
 
@@ -123,7 +123,7 @@ class Subject:
         return _sampling(self.device, *parts)
 
     def takes(self, size: tuple[int, ...], batch: int = 2) -> bool:
-        """Whether the module takes x of that size; where not, that is the business of other checks."""
+        """Returns whether the module takes x of that size; other checks report where it does not."""
         try:
             with torch.no_grad():
                 run(self.module().eval(), self.inputs(size, batch=batch))
@@ -152,7 +152,7 @@ def run_backward(
     x, *rest = inputs
     x = x.detach().clone(memory_format=torch.preserve_format).requires_grad_()
     y = run(module, (x, *rest))
-    with seeded("regard.testing", "upstream"):
+    with use_seed("regard.testing", "upstream"):
         upstream = (scale * torch.randn(y.shape)).to(y.device, y.dtype)
     module.zero_grad(set_to_none=True)
     y.backward(upstream)
@@ -167,7 +167,7 @@ def _sampling(device: torch.device, *parts: str) -> Iterator[None]:
         yield
 
 
-def awake(module: nn.Module) -> nn.Module:
+def wake(module: nn.Module) -> nn.Module:
     """The module with every `strength` set to 1/2, so that one which starts as the identity does something."""
     with torch.no_grad():
         for parameter in strengths(module).values():
@@ -191,7 +191,7 @@ def subject_of(
 ) -> Subject:
     """Finds out what `attention` promises; see `check_attention` for the arguments and errors."""
     source = _source(attention)
-    example = attention if isinstance(attention, nn.Module) else _built(source, attention, channels)
+    example = attention if isinstance(attention, nn.Module) else _build(source, attention, channels)
     if any(is_lazy(p) for p in example.parameters()):
         raise OptionError(
             f"check_attention: {type(example).__name__} has parameters whose shapes its first input decides; "
@@ -226,13 +226,13 @@ def _source(attention: Attention) -> Source:
     )
 
 
-def _built(source: Source, attention: Attention, channels: int | None) -> nn.Module:
+def _build(source: Source, attention: Attention, channels: int | None) -> nn.Module:
     try:
         return source.make(channels or DEFAULT_CHANNELS)
     except RegardError:
         raise
     except Exception as error:
-        name = called(attention)
+        name = name_of(attention)
         raise OptionError(
             f"check_attention: {name} cannot be built from {channels or DEFAULT_CHANNELS} channels "
             f"({brief(error)}). Pass a function of the number of channels: lambda channels: {name}(...)."
@@ -269,7 +269,7 @@ def _dims(asked: tuple[int, ...] | None, example: nn.Module, source: Source, fac
 
 
 def _refuses(made: Subject, dims: int) -> bool:
-    """Whether the instance says by a `ShapeError` that it was built for another number of position axes."""
+    """Returns whether the instance says by a `ShapeError` that it was built for another number of position axes."""
     try:
         with torch.no_grad():
             run(made.module().eval(), made.inputs(inputs.PLAIN[dims]))

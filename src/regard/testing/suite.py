@@ -9,7 +9,7 @@ import torch
 
 from regard.core.devices import resolve_device
 from regard.core.errors import OptionError, unknown_name
-from regard.core.seeding import seeded
+from regard.core.seeding import use_seed
 from regard.testing.checks import behaviour, capture, construction, copies, layout, maps, numerics, precision
 from regard.testing.outcomes import CheckFailedError, CheckSkippedError, Outcome, Report, brief
 from regard.testing.source import Attention
@@ -31,7 +31,7 @@ CHECKS: Mapping[str, Callable[[Subject], None]] = MappingProxyType(
         "export": capture.export,
         "onnx": capture.onnx,
         "deepcopy": copies.deepcopy,
-        "pickle": copies.pickled,
+        "pickle": copies.pickling,
         "state_dict": copies.state_dict,
         "batch_independence": behaviour.batch_independence,
         "determinism": behaviour.determinism,
@@ -104,8 +104,8 @@ def check_attention(
         passed  shapes
         failed  batch_independence  beside two other images in the batch a value of y is ...
     """
-    chosen, where = _chosen(checks), resolve_device(device)
-    with warnings.catch_warnings(), seeded("regard.testing"), torch.enable_grad(), _full_float32(where):
+    chosen, where = _choose(checks), resolve_device(device)
+    with warnings.catch_warnings(), use_seed("regard.testing"), torch.enable_grad(), _full_float32(where):
         warnings.simplefilter("ignore")
         checked = subject_of(
             attention,
@@ -121,7 +121,7 @@ def check_attention(
     return report
 
 
-def _chosen(checks: Iterable[str] | None) -> tuple[str, ...]:
+def _choose(checks: Iterable[str] | None) -> tuple[str, ...]:
     """The names asked for, in the order of `CHECKS`."""
     if checks is None:
         return tuple(name for name in CHECKS if name not in OPT_IN)

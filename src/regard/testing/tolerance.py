@@ -1,4 +1,4 @@
-"""How far two computations of one thing may lie apart: one rule for every check, at the desk and in CI."""
+"""The tolerance between two computations of one result: one rule for every check, locally and in CI."""
 
 import math
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""The drawing of a module's data flow: its code is traced, and what a reader cares about becomes an SVG.
+"""The drawing of a module's data flow: its code is traced, and what a reader needs becomes an SVG.
 
 It works on any `Mechanism` and knows none by name: maps, shared functions and repeated units are read off taps, modules
 and the calls that were recorded.

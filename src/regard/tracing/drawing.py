@@ -26,7 +26,7 @@ STYLE = (
     "svg.flow{color:#1c1c1c;background:#fff}"
     "@media(prefers-color-scheme:dark){svg.flow{color:#e4e4e8;background:#1b1c20}}"
 )
-"""The colours of a drawing that stands in a file of its own; in a page it takes the colour of the text around it."""
+"""The colours of a drawing that is a file of its own; in a page it takes the colour of the text around it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class FlowNode:
         name: unlike all others.
         kind: `features` in and out, a `step`, a `unit` whose inside is drawn apart, a `join` of several (a sign in a
             circle), a `map`, something `learned`.
-        lines: what stands in it.
+        lines: its text.
     """
 
     name: str
@@ -53,7 +53,7 @@ class FlowEdge:
         start: the name of a node.
         end: the name of another.
         size: its shape in words; empty where it is not to be written.
-        part: whether it is only a part of what leaves the node; its size stands at the end of the edge.
+        part: whether it is only a part of what leaves the node; its size is written at the end of the edge.
     """
 
     start: str
@@ -64,7 +64,7 @@ class FlowEdge:
 
 @dataclass(frozen=True, kw_only=True)
 class Flow:
-    """What happens to features.
+    """The data flow of a module.
 
     Attributes:
         title: what it is a drawing of.
@@ -160,7 +160,7 @@ def _node(node: FlowNode, centre: Point, size: Point) -> str:
             f'<text x="{x:.1f}" y="{y + 5.5:.1f}" text-anchor="middle" font-size="16">{_text(node.lines[0])}</text>'
         )
     box = f'x="{x - size[0] / 2:.1f}" y="{y - size[1] / 2:.1f}" width="{size[0]:.1f}" height="{size[1]:.1f}"'
-    look = {
+    style = {
         "step": 'rx="4" fill="currentColor" fill-opacity=".06" stroke="currentColor" stroke-opacity=".45"',
         "unit": 'rx="4" fill="currentColor" fill-opacity=".14" stroke="currentColor" stroke-width="1.4"',
         "map": f'rx="15" fill="{ACCENT}" fill-opacity=".16" stroke="{ACCENT}" stroke-width="1.6"',
@@ -168,13 +168,13 @@ def _node(node: FlowNode, centre: Point, size: Point) -> str:
     }[node.kind]
     first = y - LINE * (len(node.lines) - 1) / 2 + 4.5
     lines = "".join(
-        f'<text x="{x:.1f}" y="{first + i * LINE:.1f}" text-anchor="middle"{_look(node, i)}>{_text(line)}</text>'
+        f'<text x="{x:.1f}" y="{first + i * LINE:.1f}" text-anchor="middle"{_text_style(node, i)}>{_text(line)}</text>'
         for i, line in enumerate(node.lines)
     )
-    return f"<rect {box} {look}/>{lines}"
+    return f"<rect {box} {style}/>{lines}"
 
 
-def _look(node: FlowNode, line: int) -> str:
+def _text_style(node: FlowNode, line: int) -> str:
     if node.kind in PLAIN:
         return ""
     return ' font-weight="600"' if line == 0 and node.kind == "map" else f' font-size="{SMALL}" fill-opacity=".75"'
@@ -202,7 +202,7 @@ def _edges(flow: Flow, where: Placement, sizes: dict[str, Point]) -> Iterator[st
 
 
 def _free(x: float, end: Point, where: Placement, sizes: dict[str, Point]) -> bool:
-    """Whether nothing stands beside a join up to where a line comes down."""
+    """Returns whether nothing lies beside a join up to where a line comes down."""
     low, high = min(x, end[0]), max(x, end[0])
     beside = [
         (at[0] - sizes[name][0] / 2, at[0] + sizes[name][0] / 2)
@@ -214,7 +214,7 @@ def _free(x: float, end: Point, where: Placement, sizes: dict[str, Point]) -> bo
 
 
 def _port(flow: Flow, where: Placement, edge: FlowEdge, sizes: dict[str, Point]) -> float:
-    """How far from the middle of its top an edge reaches a box into which several lead."""
+    """The distance from the middle of its top at which an edge enters a box that several lead to."""
     ends = {
         e.start: (route[-1] if route else where.centres[e.start])[0]
         for e, route in zip(flow.edges, where.routes, strict=True)
@@ -274,7 +274,7 @@ def _place_of_size(edge: FlowEdge, flow: Flow, where: Placement, at: Point) -> t
 
 
 def _reach(flow: Flow, where: Placement, sizes: dict[str, Point]) -> tuple[float, float]:
-    """How far to the left and to the right the boxes, the lines and the texts reach."""
+    """The extent of the boxes, the lines and the texts to the left and to the right."""
     ends: list[float] = [x for route in where.routes for x, _ in route]
     for node in flow.nodes:
         x, _ = where.centres[node.name]

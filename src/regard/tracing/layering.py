@@ -1,6 +1,6 @@
-"""Where the boxes of a directed graph stand: in ranks from top to bottom, with few crossings and straight edges.
+"""The placement of a directed graph's boxes: in ranks from top to bottom, with few crossings and straight edges.
 
-The ranks and the places in a rank are optima of linear programs, the orders in the ranks the best of several sweeps.
+The ranks and the positions in a rank are optima of linear programs, the orders in the ranks the best of several sweeps.
 """
 
 import itertools
@@ -28,11 +28,11 @@ class Spacing:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where everything stands; the spine at x = 0, the first rank at y = 0.
+    """The positions of boxes and edges; the spine at x = 0, the first rank at y = 0.
 
     Attributes:
         centres: of each box.
-        routes: for each edge, in the order given, the places where it passes the ranks between its ends: the upper
+        routes: for each edge, in the order given, the points where it passes the ranks between its ends: the upper
             and the lower end of a vertical line for each rank.
         bottom: the largest y that a box reaches.
     """
@@ -53,7 +53,7 @@ def place(
     Args:
         sizes: width and height of each box by its name.
         edges: from box to box, without a cycle.
-        spine: boxes of a path that stand straight below one another, at the left of everything else.
+        spine: boxes of a path that are placed straight below one another, at the left of everything else.
         spacing: the distances.
 
     Returns:
@@ -66,10 +66,10 @@ def place(
     spacing = spacing or Spacing()
     ranks = _ranks(list(sizes), edges, spine[:1])
     chains = _chains(ranks, edges)
-    fixed = {*spine, *_between(edges, chains, spine)}
+    fixed = {*spine, *_waypoints(edges, chains, spine)}
     rows = _rows(ranks, chains)
     links = [pair for chain in chains for pair in itertools.pairwise(chain)]
-    rows = _ordered(rows, links, fixed)
+    rows = _order(rows, links, fixed)
     across = _across(rows, links, sizes, fixed, spacing)
     tops, heights = _tops(rows, sizes, spacing)
     level = {name: i for i, row in enumerate(rows) for name in row}
@@ -104,7 +104,7 @@ def _chains(ranks: Mapping[str, int], edges: Sequence[tuple[str, str]]) -> list[
     ]
 
 
-def _between(edges: Sequence[tuple[str, str]], chains: list[list[str]], spine: Sequence[str]) -> set[str]:
+def _waypoints(edges: Sequence[tuple[str, str]], chains: list[list[str]], spine: Sequence[str]) -> set[str]:
     """The waypoints of the edges along the spine."""
     along = set(itertools.pairwise(spine))
     return {name for edge, chain in zip(edges, chains, strict=True) if edge in along for name in chain[1:-1]}
@@ -121,7 +121,7 @@ def _rows(ranks: Mapping[str, int], chains: list[list[str]]) -> list[list[str]]:
     return rows
 
 
-def _ordered(rows: list[list[str]], links: list[tuple[str, str]], fixed: set[str]) -> list[list[str]]:
+def _order(rows: list[list[str]], links: list[tuple[str, str]], fixed: set[str]) -> list[list[str]]:
     """The rows in the order with the fewest crossings of several sweeps, what is fixed first."""
     above: dict[str, list[str]] = {}
     below: dict[str, list[str]] = {}
@@ -132,15 +132,15 @@ def _ordered(rows: list[list[str]], links: list[tuple[str, str]], fixed: set[str
     best, fewest = rows, _crossings(rows, below)
     for sweep in range(SWEEPS):
         down = sweep % 2 == 0
-        rows = _swept(rows, above if down else below, fixed, down=down)
+        rows = _sweep(rows, above if down else below, fixed, down=down)
         crossings = _crossings(rows, below)
         if crossings < fewest:
             best, fewest = rows, crossings
-    return _swapped(best, above, below, fixed)
+    return _swap(best, above, below, fixed)
 
 
-def _swept(rows: list[list[str]], near: Mapping[str, list[str]], fixed: set[str], *, down: bool) -> list[list[str]]:
-    """The rows, each sorted by where the neighbours of its names stand in the row before."""
+def _sweep(rows: list[list[str]], near: Mapping[str, list[str]], fixed: set[str], *, down: bool) -> list[list[str]]:
+    """The rows, each sorted by where the neighbours of its names are in the row before."""
     swept: list[list[str]] = []
     before: dict[str, int] = {}
     for row in rows if down else reversed(rows):
@@ -153,7 +153,7 @@ def _swept(rows: list[list[str]], near: Mapping[str, list[str]], fixed: set[str]
     return swept if down else swept[::-1]
 
 
-def _swapped(
+def _swap(
     rows: list[list[str]], above: Mapping[str, list[str]], below: Mapping[str, list[str]], fixed: set[str]
 ) -> list[list[str]]:
     """The rows after every swap of two neighbours that saves a crossing."""
@@ -170,8 +170,8 @@ def _swapped(
                     (above, rows[i - 1] if i else []),
                     (below, rows[i + 1] if i + 1 < len(rows) else []),
                 ):
-                    place = {name: p for p, name in enumerate(other)}
-                    ends = [(place[u], place[v]) for u in near.get(a, ()) for v in near.get(b, ())]
+                    index = {name: p for p, name in enumerate(other)}
+                    ends = [(index[u], index[v]) for u in near.get(a, ()) for v in near.get(b, ())]
                     saved += sum((u > v) - (u < v) for u, v in ends)
                 if saved > 0:
                     row[k], row[k + 1], better = b, a, True
@@ -181,8 +181,8 @@ def _swapped(
 def _crossings(rows: list[list[str]], below: Mapping[str, list[str]]) -> int:
     total = 0
     for upper, lower in itertools.pairwise(rows):
-        place = {name: i for i, name in enumerate(lower)}
-        ends = [sorted(place[n] for n in below.get(name, ())) for name in upper]
+        index = {name: i for i, name in enumerate(lower)}
+        ends = [sorted(index[n] for n in below.get(name, ())) for name in upper]
         total += sum(v > w for a, b in itertools.combinations(ends, 2) for v in a for w in b)
     return total
 
@@ -213,8 +213,8 @@ def _across(
             apart = (sizes.get(a, (0, 0))[0] + sizes.get(b, (0, 0))[0]) / 2 + gap
             constraints.append({index[a]: 1.0, index[b]: -1.0})
             bounds.append(-apart)
-    places = [(0.0, 0.0) if name in fixed else (None, None) for name in names]
-    limits = places + [(0.0, None)] * len(links)
+    own = [(0.0, 0.0) if name in fixed else (None, None) for name in names]
+    limits = own + [(0.0, None)] * len(links)
     low = min(0.0, *(-sum(sizes.get(n, (0, 0))[0] + spacing.boxes for n in row) for row in rows))
     limits = [(low, None) if limit == (None, None) else limit for limit in limits]
     solved = _solve(np.array(cost), constraints, bounds, limits)
@@ -238,7 +238,7 @@ def _solve(
 
 
 def _tops(rows: list[list[str]], sizes: Mapping[str, Point], spacing: Spacing) -> tuple[list[float], list[float]]:
-    """Where each rank begins, and how high it is."""
+    """The top and the height of each rank."""
     heights = [max((sizes[name][1] for name in row if name in sizes), default=0.0) for row in rows]
     tops = [0.0]
     for height in heights[:-1]:

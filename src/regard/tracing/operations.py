@@ -113,7 +113,7 @@ class Call(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Operations:
-    """What one forward pass does.
+    """The operations of one forward pass.
 
     Attributes:
         nodes: in their order.
@@ -136,8 +136,8 @@ class Operations:
     house: frozenset[str]
 
     def shares(self, module: str) -> bool:
-        """Whether a Python module is one that several mechanisms share."""
-        return _shared(module, self.house)
+        """Returns whether a Python module is one that several mechanisms share."""
+        return _is_shared(module, self.house)
 
     def pairs(self, node: Node) -> tuple[Pair, ...]:
         """Each size of a node's result in both runs."""
@@ -145,7 +145,7 @@ class Operations:
         return tuple(zip(first, self.second.get(node.name, first), strict=True))
 
     def part_of(self, node: Node, whole: Node) -> bool:
-        """Whether a node's result has fewer values than that of another from which it was taken."""
+        """Returns whether a node's result has fewer values than that of another from which it was taken."""
         few, many = (math.prod(a for a, _ in self.pairs(n)) for n in (node, whole))
         return bool(shape_of(whole)) and few < many
 
@@ -194,12 +194,12 @@ def house_of(mechanism: type[OnFeatures]) -> frozenset[str]:
     return frozenset(".".join(parts[:i]) for i in range(1, len(parts) - 1))
 
 
-def _shared(module: str, house: frozenset[str]) -> bool:
+def _is_shared(module: str, house: frozenset[str]) -> bool:
     return module.rpartition(".")[0] in house
 
 
 def operation(node: Node) -> str:
-    """The name of what a node does, without overload and `in place`: `conv2d`, `add`."""
+    """The name of a node's operation, without overload and `in place`: `conv2d`, `add`."""
     if node.op != "call_function":
         return node.op
     if node.target is operator.getitem:
@@ -224,7 +224,7 @@ def operands(node: Node) -> list[Node]:
 
 
 def is_mask(node: Node) -> bool:
-    """Whether its values are true or false."""
+    """Returns whether its values are true or false."""
     value = node.meta.get("val")
     return isinstance(value, Tensor) and value.dtype == torch.bool
 
@@ -262,14 +262,14 @@ class _Callers(TorchFunctionMode):
         frame = sys._getframe(1)
         while frame is not None:
             module = frame.f_globals.get("__name__", "")
-            if _shared(module, self._house):
+            if _is_shared(module, self._house):
                 calls.append(Call(module, frame.f_code.co_name, self._number(frame)))
             frame = frame.f_back  # type: ignore[assignment]
         with annotate({"calls": tuple(reversed(calls))}):
             return func(*args, **(kwargs or {}))
 
     def _number(self, frame: FrameType) -> int:
-        """A number for each call; frames are kept, so that none has the place of an earlier one."""
+        """A number for each call; frames are kept, so that none reuses the id of an earlier one."""
         for number, known in enumerate(self._frames):
             if known is frame:
                 return number

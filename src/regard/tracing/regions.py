@@ -24,7 +24,7 @@ class Region:
     """Operations that are drawn as one box.
 
     Attributes:
-        title: what it is called.
+        title: its name in the drawing.
         nodes: what it holds.
         result: the node that others read.
         unit: whether it is a repeated unit, whose inside is drawn apart.
@@ -36,7 +36,7 @@ class Region:
     unit: bool = False
 
     def reads(self, operations: Operations, shown: set[Node]) -> list[Node]:
-        """What it reads from outside: what is shown, and the learned kernels and tables that it works on."""
+        """The nodes that it reads from outside: those shown, and the learned kernels and tables that it works on."""
         read = [n for node in operations.nodes if node in self.nodes for n in operands(node) if n not in self.nodes]
         tables = [n for n in read if operations.origins[n] == LEARNED and len(shape_of(n)) > 2 and not self.unit]
         return list(dict.fromkeys(n for n in read if n in shown or n in tables))
@@ -58,16 +58,16 @@ def _region(title: str, nodes: frozenset[Node], unit: bool, operations: Operatio
     """The region of these nodes, where it passes no map, does more than one thing, and has one result."""
     visible = [n for n in nodes if n in shown]
     steps = [n for n in visible if operation(n) not in VIEWS]
-    mixes = [n for n in steps if operation(n) in PRODUCTS and "product" not in title and _learned(n, operations)]
+    mixes = [n for n in steps if operation(n) in PRODUCTS and "product" not in title and _is_learned(n, operations)]
     results = [n for n in visible if any(user not in nodes for user in n.users)]
-    alone = unit or not any(operation(n) in LAYERS and _learned(n, operations) for n in steps)
+    alone = unit or not any(operation(n) in LAYERS and _is_learned(n, operations) for n in steps)
     if any(n in operations.maps for n in nodes) or not (len(steps) > 1 or mixes) or len(results) != 1 or not alone:
         return None
     return Region(title, nodes, results[0], unit)
 
 
-def _learned(node: Node, operations: Operations) -> bool:
-    """Whether it reads something learned."""
+def _is_learned(node: Node, operations: Operations) -> bool:
+    """Returns whether it reads something learned."""
     return any(operations.origins[n] == LEARNED for n in operands(node))
 
 

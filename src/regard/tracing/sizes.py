@@ -7,7 +7,7 @@ from fractions import Fraction
 from types import MappingProxyType
 
 AXES: Mapping[int, tuple[str, ...]] = MappingProxyType({1: ("t",), 2: ("h", "w"), 3: ("t", "h", "w")})
-"""What position axes are called, by their number."""
+"""The names of position axes, by their number."""
 
 PROBES: Mapping[int, tuple[tuple[int, ...], tuple[int, ...]]] = MappingProxyType(
     {1: ((56,), (40,)), 2: ((56, 48), (40, 72)), 3: ((6, 56, 48), (10, 40, 72))}
@@ -57,27 +57,27 @@ class Sizes:
         """One size: a number where it is the same in both runs or nothing that has a name."""
         if pair[0] == pair[1]:
             return str(pair[0])
-        for name, named in self._named().items():
+        for name, named in self._name_axis().items():
             found = _part(name, pair, named)
             if found:
                 return found
-        for name, named in self._named().items():
+        for name, named in self._name_axis().items():
             if 0 < pair[0] - named[0] == pair[1] - named[1] <= FEW:
                 return f"{name} + {pair[0] - named[0]}"
         return str(pair[0])
 
     def is_channels(self, pair: Pair) -> bool:
-        """Whether it is the size of the axis of all channels."""
+        """Returns whether it is the size of the axis of all channels."""
         return pair == self.channels
 
     def positions(self, pairs: Sequence[Pair]) -> str:
-        """What these axes are together: `positions`, one named axis, or nothing of that kind (empty)."""
+        """The name of these axes together: `positions`, one named axis, or nothing of that kind (empty)."""
         together = (math.prod(a for a, _ in pairs), math.prod(b for _, b in pairs))
         if together == _product(tuple(self.axes.values())):
             return "positions"
         return next((name for name, pair in self.axes.items() if together == pair), "")
 
-    def _named(self) -> dict[str, Pair]:
+    def _name_axis(self) -> dict[str, Pair]:
         """Every size with a name, the simple ones first."""
         axes = self.axes
         names = {"c": self.channels} | dict(axes)

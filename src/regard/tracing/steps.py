@@ -24,7 +24,7 @@ class Step:
 
     Attributes:
         kind: what it is.
-        lines: what stands in it.
+        lines: the lines of its text.
         reads: the steps that it reads, with the shape in words where only a part of what they make is read.
         tail: whether it belongs under what it follows.
         size: the shape of what it makes, in words.
@@ -37,10 +37,10 @@ class Step:
     size: str = ""
 
 
-def broken(text: str) -> list[str]:
+def break_line(text: str) -> list[str]:
     """A long text in two lines, broken at its first comma.
 
-    >>> broken("depthwise 7×7 convolution, dilation 3")
+    >>> break_line("depthwise 7×7 convolution, dilation 3")
     ['depthwise 7×7 convolution', 'dilation 3']
     """
     first, comma, rest = text.partition(", ")
@@ -81,9 +81,7 @@ def _absorb(steps: dict[str, Step], name: str, source: str) -> bool:
         if stacked:
             steps[name] = replace(step, kind="join", lines=["+"], reads=before.reads)
         elif step.tail and len(before.lines) + len(step.lines) <= LONGEST:
-            steps[name] = replace(
-                step, lines=_deviation(before.lines + step.lines), reads=before.reads, tail=before.tail
-            )
+            steps[name] = replace(step, lines=_shorten(before.lines + step.lines), reads=before.reads, tail=before.tail)
         else:
             return False
     elif step.kind == before.kind == "join" and step.lines == before.lines and step.lines[0] in "+×":
@@ -97,9 +95,9 @@ def _absorb(steps: dict[str, Step], name: str, source: str) -> bool:
     return True
 
 
-def _deviation(lines: list[str]) -> list[str]:
-    """The lines, a root of a variance or the square of a deviation in one word."""
-    short = {("variance", "square root"): "deviation", ("deviation", "square"): "variance"}
+def _shorten(lines: list[str]) -> list[str]:
+    """Shorten the lines: a root of a variance is a standard deviation, its square a variance."""
+    short = {("variance", "square root"): "standard deviation", ("standard deviation", "square"): "variance"}
     for (word, then), one in short.items():
         if len(lines) > 1 and lines[-1] == then and lines[-2].startswith(word):
             return [*lines[:-2], lines[-2].replace(word, one)]
@@ -114,10 +112,10 @@ def _bunch(steps: dict[str, Step]) -> None:
             users[source].append(name)
     alike: dict[tuple[str, str, tuple[str, ...]], list[list[str]]] = defaultdict(list)
     for name, step in steps.items():
-        if not _passing(name, steps, users) or _passing(step.reads[0][0], steps, users):
+        if not _is_passing(name, steps, users) or _is_passing(step.reads[0][0], steps, users):
             continue
         chain = [name]
-        while _passing(users[chain[-1]][0], steps, users):
+        while _is_passing(users[chain[-1]][0], steps, users):
             chain.append(users[chain[-1]][0])
         words = tuple(NUMBER.sub("#", line) for link in chain for line in [*steps[link].lines, ""])
         alike[step.reads[0][0], users[chain[-1]][0], words].append(chain)
@@ -126,8 +124,8 @@ def _bunch(steps: dict[str, Step]) -> None:
             _draw_once(steps, target, chains)
 
 
-def _passing(name: str, steps: dict[str, Step], users: dict[str, list[str]]) -> bool:
-    """Whether one line leads into a step and one out of it."""
+def _is_passing(name: str, steps: dict[str, Step], users: dict[str, list[str]]) -> bool:
+    """Returns whether one line leads into a step and one out of it."""
     return steps[name].kind in ("step", "unit") and len(steps[name].reads) == 1 and len(users[name]) == 1
 
 

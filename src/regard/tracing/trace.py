@@ -1,4 +1,4 @@
-"""What a module does, derived from its code: it is traced, and what a reader cares about is kept."""
+"""The data flow of a module, derived from its code: it is traced, and what a reader needs is kept."""
 
 import heapq
 import itertools
@@ -9,12 +9,12 @@ import torch
 from torch.fx import Node
 
 from regard.core import OnFeatures
-from regard.core.seeding import seeded
+from regard.core.seeding import use_seed
 from regard.tracing.drawing import Flow, FlowEdge, FlowNode
 from regard.tracing.operations import FEATURES, LEARNED, MADE, VIEWS, Operations, is_mask, operands, operation, record
 from regard.tracing.regions import Region, regions
 from regard.tracing.sizes import CHANNELS, PROBES
-from regard.tracing.steps import Step, broken, merge
+from regard.tracing.steps import Step, break_line, merge
 from regard.tracing.words import words_of
 
 END = "y"
@@ -22,15 +22,15 @@ END = "y"
 
 
 def trace_flow(make: Callable[[int], OnFeatures], *, title: str, dims: int = 2) -> Flow:
-    """Traces a module and keeps what a reader cares about: layers, statistics, activations, products, sums, maps.
+    """Traces a module and keeps what a reader needs: layers, statistics, activations, products, sums, maps.
 
     Args:
         make: builds the module for a number of channels.
-        title: what the drawing is called.
+        title: of the drawing.
         dims: position axes of the features.
 
     Returns:
-        What there is to draw, for 64 channels; sizes that follow the features' are named c, h and w.
+        The drawing's content, for 64 channels; sizes that follow the features' are named c, h and w.
 
     Example:
         >>> from regard.attention import create
@@ -39,7 +39,7 @@ def trace_flow(make: Callable[[int], OnFeatures], *, title: str, dims: int = 2) 
         ['mean over positions', 'linear', 'linear']
     """
     modules = tuple(make(c) for c in CHANNELS)
-    with seeded("regard.flow"), torch.no_grad():
+    with use_seed("regard.flow"), torch.no_grad():
         inputs = tuple(m.example_inputs(c, size, 1) for m, c, size in zip(modules, CHANNELS, PROBES[dims], strict=True))
     operations = record((modules[0], modules[1]), (inputs[0], inputs[1]), dims)
     shown = shown_nodes(operations)
@@ -58,13 +58,13 @@ def trace_flow(make: Callable[[int], OnFeatures], *, title: str, dims: int = 2) 
 
 
 def _flow(name: str, steps: dict[str, Step], result: str) -> Flow:
-    """What there is to draw of steps."""
+    """Build the drawing of steps."""
     steps[END].lines = [result]
     merge(steps)
     spine = _spine(steps)
     return Flow(
         title=name,
-        description=_described(name, steps),
+        description=_describe(name, steps),
         nodes=tuple(FlowNode(name=n, kind=s.kind, lines=tuple(s.lines)) for n, s in steps.items()),
         edges=tuple(_edges(steps, spine)),
         spine=tuple(spine),
@@ -88,7 +88,7 @@ class _Reader:
             )
         reads = [self._reading(result)]
         self.steps[END] = Step("features", ["y"], reads)
-        return _needed(self.steps)
+        return _keep_needed(self.steps)
 
     def _reading(self, node: Node) -> tuple[str, str]:
         """The step from which a value comes, and its shape where it is only a part of what the step makes."""
@@ -116,10 +116,10 @@ class _Reader:
         words = words_of(node, kept, self.operations)
         if words is None:
             return self._source(kept[0])
-        return self._add(node, Step("join" if words.joins else "step", broken(words.text), tail=words.tail), kept)
+        return self._add(node, Step("join" if words.joins else "step", break_line(words.text), tail=words.tail), kept)
 
     def _add(self, node: Node, step: Step, kept: list[Node]) -> tuple[str, Node]:
-        reads = _parted([self._reading(n) for n in dict.fromkeys(kept)])
+        reads = _merge_reads([self._reading(n) for n in dict.fromkeys(kept)])
         self.steps[node.name] = replace(step, reads=reads, size=self.operations.words(node))
         return node.name, node
 
@@ -153,7 +153,7 @@ def shown_nodes(operations: Operations) -> set[Node]:
     return shown
 
 
-def _parted(reads: list[tuple[str, str]]) -> list[tuple[str, str]]:
+def _merge_reads(reads: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """The readings, several of one source as one."""
     found: dict[str, list[str]] = {}
     for source, part in reads:
@@ -162,7 +162,7 @@ def _parted(reads: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return [(n, f"{len(parts)} of {parts[0]}" if len(parts) > 1 else "".join(parts)) for n, parts in several.items()]
 
 
-def _needed(steps: dict[str, Step]) -> dict[str, Step]:
+def _keep_needed(steps: dict[str, Step]) -> dict[str, Step]:
     """The steps from which a way leads to y."""
     wanted, rest = {"y"}, ["y"]
     while rest:
@@ -217,7 +217,7 @@ def _edges(steps: dict[str, Step], spine: list[str]) -> list[FlowEdge]:
     return edges
 
 
-def _described(name: str, steps: dict[str, Step]) -> str:
+def _describe(name: str, steps: dict[str, Step]) -> str:
     """The steps in a sentence."""
     lines = [", ".join(step.lines) for step in steps.values() if step.kind in ("step", "map")]
-    return f"What {name} does with features x: {'; '.join(lines)}; the result is y."
+    return f"The data flow of {name}, from features x: {'; '.join(lines)}; the result is y."

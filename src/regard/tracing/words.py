@@ -1,4 +1,4 @@
-"""What a reader calls an operation: `3×3 convolution, dilation 4`, `mean over positions`, `softmax over branches`."""
+"""The words for an operation: `3×3 convolution, dilation 4`, `mean over positions`, `softmax over branches`."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -39,7 +39,7 @@ TAILS = {
     "instance_norm": "instance norm",
     "rms_norm": "RMS norm",
 }
-"""What is written below what it follows, in one box."""
+"""Operations that are written below the one they follow, in one box."""
 
 SIGNS = {"add": "+", "sub": "−", "rsub": "−", "mul": "×", "div": "÷"}
 
@@ -50,7 +50,7 @@ REDUCTIONS = {
     "max": "max",
     "amin": "min",
     "var": "variance",
-    "std": "deviation",
+    "std": "standard deviation",
     "linalg_vector_norm": "length",
     "norm": "length",
     "logsumexp": "log-sum-exp",
@@ -83,7 +83,7 @@ OTHERS = {
 
 @dataclass(frozen=True)
 class Words:
-    """What an operation is called.
+    """The words for one operation.
 
     Attributes:
         text: the words, or the sign of a join.
@@ -97,7 +97,7 @@ class Words:
 
 
 def words_of(node: Node, kept: list[Node], operations: Operations) -> Words | None:
-    """What a node is called; None for one that a reader need not see.
+    """The words for a node; None for one that a reader need not see.
 
     Args:
         node: an operation.
@@ -218,5 +218,5 @@ def _pooling(node: Node, name: str, operations: Operations) -> str:
     return f"{kind} of {'×'.join(map(str, kernel))}" + (f", stride {stride}" if stride != 1 else "")
 
 
-def _argument(node: Node, place: int, name: str) -> Any:
-    return node.args[place] if len(node.args) > place else node.kwargs.get(name)
+def _argument(node: Node, index: int, name: str) -> Any:
+    return node.args[index] if len(node.args) > index else node.kwargs.get(name)

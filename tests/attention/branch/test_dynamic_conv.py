@@ -100,7 +100,7 @@ def test_parameters_stand_in_the_order_of_the_formula():
     assert DynamicConv(64).reduce.out_features == 16
 
 
-def test_a_high_temperature_shares_evenly_and_may_be_lowered():
+def test_a_high_temperature_shares_evenly():
     module, x, seen = drawn(DynamicConv(6, temperature=1e6)), features(2, 6, 4, 4), []
     module.select.sink = seen.append
     module(x)
@@ -119,7 +119,7 @@ def test_it_starts_as_a_convolution_does():
         assert not kernel.bias.any()
 
 
-def test_a_network_of_it_can_be_brought_to_channels_last():
+def test_it_works_in_channels_last():
     module, x = DynamicConv(8), torch.randn(2, 8, 5, 4)
     y = module(x)
     last = torch.channels_last

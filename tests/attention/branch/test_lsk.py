@@ -58,7 +58,7 @@ class Attention(torch.nn.Module):
         return x + self.proj_2(u * unit.conv(u1 * chosen[:, :1] + u2 * chosen[:, 1:]))
 
 
-def test_the_published_layer_gives_the_same_and_exchanges_weights():
+def test_the_published_layer_agrees_and_exchanges_weights():
     module, theirs, again = drawn(LSK(6, projections=True)), Attention(6).double(), LSK(6, projections=True).double()
     theirs.load_state_dict(export_weights(module, "official"))
     x, y = features(2, 6, 9, 5).requires_grad_(), features(2, 6, 9, 5).requires_grad_()
@@ -80,7 +80,7 @@ def test_every_position_chooses_between_the_branches():
     module.select.sink = seen.append
     module(x)
     assert seen[0].shape == (2, 2, 1, 5, 6)
-    module.select.replace = lambda map: torch.tensor([1.0, 0.0]).reshape(1, 2, 1, 1, 1)
+    module.select.replace = lambda values: torch.tensor([1.0, 0.0]).reshape(1, 2, 1, 1, 1)
     near = module.expand(module.reduce_near(module.near(x)))
     torch.testing.assert_close(module(x), x * near)
 

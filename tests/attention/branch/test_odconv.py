@@ -12,9 +12,9 @@ from tests.attention.formulas import convolve, normalise, positions_mean, relu, 
 
 
 def formula(x, p, *, temperature=1.0, stride=1, groups=1):
-    """The four attentions, multiplied into each image's kernel place by place; `p` in the names of the authors' code.
+    """The four attentions, multiplied into each image's kernel elementwise; `p` in the names of the authors' code.
 
-    What a kernel has not (places, several kernels, filters of its own) has no layer there.
+    An attention that a kernel does not have (positions, several kernels, own filters) has no layer there.
     """
 
     def layer(name, s):
@@ -32,7 +32,7 @@ def formula(x, p, *, temperature=1.0, stride=1, groups=1):
     kernels = p["weight"]
     size = kernels.shape[3:]
     inputs, outputs = gates("channel_fc", x.shape[1]), gates("filter_fc", kernels.shape[1])
-    places = gates("spatial_fc", math.prod(size))
+    positions = gates("spatial_fc", math.prod(size))
     shares = np.ones((len(x), 1))
     if "attention.kernel_fc.weight" in p:
         shares = softmax(layer("kernel_fc", hidden) / temperature, 1)
@@ -44,7 +44,7 @@ def formula(x, p, *, temperature=1.0, stride=1, groups=1):
             for c in range(per_group):
                 before = out // out_of_group * per_group + c
                 mixed = sum(a * k[out, c] for a, k in zip(shares[b], kernels, strict=True))
-                kernel[out, c] = outputs[b, out] * inputs[b, before] * places[b].reshape(size) * mixed
+                kernel[out, c] = outputs[b, out] * inputs[b, before] * positions[b].reshape(size) * mixed
         y.append(convolve(image[None], kernel, stride=stride, padding=size[0] // 2, groups=groups))
     return np.concatenate(y)
 
@@ -79,8 +79,8 @@ def test_a_case_computed_by_hand():
         module.score_outputs.bias.copy_(torch.tensor([-math.log(3), 0.0]))
         module.score_places.bias.copy_(torch.tensor([0.0, math.log(3), 0.0]))
         module.kernels[0].weight.copy_(torch.tensor([[[2.0, 4.0, 8.0]], [[0.0, 16.0, 0.0]]]))
-    # The input weighs 3/4, the outputs 1/4 and 1/2, the places 1/2, 3/4 and 1/2: the first kernel is (1, 3, 4) * 3/16,
-    # the second 12 * 3/8 in the middle.
+    # The input has 3/4, the outputs 1/4 and 1/2, the positions 1/2, 3/4 and 1/2: the first kernel is
+    # (1, 3, 4) * 3/16, the second 12 * 3/8 in the middle.
     expected = torch.tensor([[[12.0, 9.0, 3.0], [0.0, 72.0, 0.0]]])
     torch.testing.assert_close(module(torch.tensor([[[0.0, 16.0, 0.0]]])), expected)
 
@@ -128,29 +128,29 @@ def test_weights_of_the_authors_code_come_and_go():
     assert torch.equal(other(x), module(x))
 
 
-def test_a_network_of_it_can_be_brought_to_channels_last():
+def test_it_works_in_channels_last():
     module, x = ODConv(8).eval(), torch.randn(2, 8, 5, 4)
     y = module(x)
     last = torch.channels_last
     torch.testing.assert_close(module.to(memory_format=last)(x.to(memory_format=last)), y)
 
 
-def test_what_the_authors_leave_out_has_no_layer_and_no_map():
+def test_attentions_of_size_one_are_left_out():
     assert ODConv(8, groups=8).score_outputs is None
     assert ODConv(8, groups=8, out_channels=16).score_outputs is not None
-    assert ODConv(8, kernel_size=1).places is None
+    assert ODConv(8, kernel_size=1).positions is None
     assert ODConv(8, kernels=1).select is None
 
 
 def test_the_four_maps_have_their_shapes():
     module, seen = drawn(ODConv(6, out_channels=4)), {}
-    for name in ("inputs", "outputs", "places", "select"):
-        getattr(module, name).sink = lambda map, name=name: seen.update({name: tuple(map.shape)})
+    for name in ("inputs", "outputs", "positions", "select"):
+        getattr(module, name).sink = lambda values, name=name: seen.update({name: tuple(values.shape)})
     module(features(2, 6, 5, 4))
     assert seen == {
         "inputs": (2, 6, 1, 1),
         "outputs": (2, 4, 1, 1),
-        "places": (2, 1, 3, 3),
+        "positions": (2, 1, 3, 3),
         "select": (2, 4, 1, 1, 1),
     }
 
@@ -183,7 +183,7 @@ def test_a_wrong_option_is_said(options, says):
         ODConv(8, **options)
 
 
-def test_one_image_trains_with_a_warning_or_is_refused():
+def test_a_single_image_warns_or_is_refused():
     with pytest.warns(UserWarning, match="one value per channel"):
         ODConv(8)(torch.randn(1, 8, 4, 4))
     with pytest.raises(ShapeError, match="batches of two or more"):

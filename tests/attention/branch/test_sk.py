@@ -66,7 +66,7 @@ def test_it_is_the_papers_formula(shape, branches, groups):
         ({"branches": 3, "kernel_sizes": (5, 3, 1), "dilations": (1, 3, 2)}, (5, 3, 1), (1, 3, 2)),
     ],
 )
-def test_any_kernel_sizes_and_dilations_may_stand_side_by_side(shape, options, sizes, dilations):
+def test_branches_take_any_kernel_sizes_and_dilations(shape, options, sizes, dilations):
     module, x = drawn(SK(6, dims=len(shape) - 2, **options)), features(*shape)
     assert [branch[0].weight.shape[-1] for branch in module.branches] == list(sizes)
     expected = formula(x.numpy(), arrays(module), len(sizes), options.get("groups", 2), dilations=dilations)
@@ -84,7 +84,7 @@ def test_any_kernel_sizes_and_dilations_may_stand_side_by_side(shape, options, s
         {"hidden": 5},
     ],
 )
-def test_the_count_in_the_facts_holds_for_every_option(options):
+def test_the_count_holds_for_every_option(options):
     for channels in (4, 64, 512):
         assert SK.count(channels, **options) == count(SK(channels, **options))
 
@@ -97,7 +97,7 @@ def test_it_may_change_channels_and_size(size):
     assert_equal(y, formula(x.numpy(), arrays(module), 2, 1, stride=2))
 
 
-def test_in_training_it_normalises_by_the_batch_and_remembers_a_twentieth_of_it():
+def test_the_running_statistics_have_momentum_0_05():
     module, x = drawn(SK(6, groups=1)).train(), features(4, 6, 5, 3)
     before = {name: values.copy() for name, values in arrays(module).items()}
     assert_equal(module(x), formula(x.numpy(), before, 2, 1, norm=of_batch), rtol=1e-9)
@@ -115,14 +115,14 @@ def test_a_case_computed_by_hand():
         module.reduce.weight.fill_(1.0)
         module.norm.weight.fill_(math.log(3) / 32)
         module.expand.weight.copy_(torch.cat([torch.full((1, 32), 1.0), torch.zeros(1, 32)]))
-    # The branches are x and x two places further, (0, 0, 1); the mean of their sum is (1 + 1 + 1) / 3 = 1,
+    # The branches are x and x two positions further, (0, 0, 1); the mean of their sum is (1 + 1 + 1) / 3 = 1,
     # the logits are log 3 and 0, the shares 3/4 and 1/4.
     y = module(torch.tensor([[[1.0, 1.0, 0.0]]]))
     torch.testing.assert_close(y, torch.tensor([[[0.75, 0.75, 0.25]]]), rtol=1e-4, atol=1e-6)
 
 
 def sknet(depths, **hidden):
-    """Parameters of an SKNet with 1000 classes: the paper's table 1 with our unit in place of the 3x3.
+    """Parameters of an SKNet with 1000 classes: the paper's table 1 with our unit instead of the 3x3.
 
     Args:
         depths: of its stages.
@@ -163,7 +163,7 @@ def test_it_starts_as_the_authors_networks():
     module = SK(512)
     assert module.reduce.weight.std().item() == pytest.approx(0.01, rel=0.03)
     assert module.expand.weight.std().item() == pytest.approx(0.01, rel=0.03)
-    # He's initialisation by the 16 channels of a group times 9 places.
+    # He's initialisation by the 16 channels of a group times 9 positions.
     assert module.branches[1][0].weight.std().item() == pytest.approx((2 / (16 * 9)) ** 0.5, rel=0.03)
 
 
@@ -218,7 +218,7 @@ def test_the_features_layout_is_kept(dtype):
     assert SK(8, dims=3).to(dtype)(clip).stride() == clip.stride()
 
 
-def test_it_can_start_as_the_identity_only_where_the_shape_stays():
+def test_an_identity_start_needs_equal_shapes():
     x = 1e3 * torch.randn(2, 8, 7, 5)
     for dtype in (torch.float16, torch.float32):
         assert torch.equal(SK(8, start="identity").to(dtype)(x.to(dtype)), x.to(dtype))
@@ -256,7 +256,7 @@ def test_a_wrong_option_is_said(options, says):
         SK(8, **options)
 
 
-def test_one_image_trains_with_a_warning_or_is_refused():
+def test_a_single_image_warns_or_is_refused():
     with pytest.warns(UserWarning, match="one value per channel"):
         SK(8)(torch.randn(1, 8, 4, 4))
     with pytest.raises(ShapeError, match="batches of two or more"):

@@ -67,7 +67,7 @@ def test_it_may_change_channels_size_and_kernel(size):
     assert_equal(y, formula(x.numpy(), arrays(module), stride=2), rtol=1e-10)
 
 
-def test_channels_that_do_not_divide_make_the_convolution_denser():
+def test_indivisible_channels_make_the_convolution_denser():
     module, x = drawn(Splat(7)), features(2, 7, 5, 4)
     assert_equal(module(x), formula(x.numpy(), arrays(module), conv_groups=1), rtol=1e-10)
     assert [Splat(c, radix=4).conv.groups for c in (64, 6, 7)] == [4, 2, 1]
@@ -120,7 +120,7 @@ def test_the_authors_names_are_those_of_timm():
 
 
 def resnest(depths, stem):
-    """Parameters of a ResNeSt with 1000 classes: three 3x3 convolutions first, our unit in place of each other 3x3."""
+    """Parameters of a ResNeSt with 1000 classes: three 3x3 convolutions first, our unit instead of each other 3x3."""
     total = 3 * stem * 9 + stem * stem * 9 + stem * 2 * stem * 9 + 2 * stem + 2 * stem + 2 * 2 * stem
     inputs = 2 * stem
     for width, depth in zip((64, 128, 256, 512), depths, strict=True):
@@ -138,7 +138,7 @@ def test_counts_of_the_papers_networks():
     assert [Splat(c).reduce.out_channels for c in (16, 64, 128, 256, 512)] == [32, 32, 64, 128, 256]
 
 
-def test_the_count_in_the_facts_holds_for_every_option():
+def test_the_count_holds_for_every_option():
     for options in (
         {"hidden": 5, "groups": 2},
         {"min_hidden": 4},
@@ -151,7 +151,7 @@ def test_the_count_in_the_facts_holds_for_every_option():
             assert Splat.count(channels, **options) == count(Splat(channels, **options))
 
 
-def test_the_hidden_width_is_a_multiple_of_the_cardinality():
+def test_the_hidden_width_is_divisible_by_the_cardinality():
     assert Splat(36, groups=6).reduce.out_channels == 36
     assert Splat(35, groups=5).reduce.out_channels == 35
 
@@ -164,7 +164,7 @@ def test_parameters_stand_in_the_order_of_the_formula():
 def test_it_starts_as_the_authors_networks():
     torch.manual_seed(0)
     module = Splat(256)
-    # He's initialisation by the fan out: the 512 channels of both splits times 9 places.
+    # He's initialisation by the fan out: the 512 channels of both splits times 9 positions.
     assert module.conv.weight.std().item() == pytest.approx((2 / (512 * 9)) ** 0.5, rel=0.03)
     assert module.expand.weight.std().item() == pytest.approx((2 / 512) ** 0.5, rel=0.03)
     assert module.expand.bias.any()
@@ -192,7 +192,7 @@ def test_a_batch_of_one_trains_or_is_refused():
         Splat(8, strict=True)(torch.randn(1, 8, 4, 4))
 
 
-def test_it_can_start_as_the_identity_only_where_the_shape_stays():
+def test_an_identity_start_needs_equal_shapes():
     x = 1e3 * torch.randn(2, 8, 7, 5)
     assert torch.equal(Splat(8, start="identity")(x), x)
     module = drawn(Splat(6, start="identity"))

@@ -59,7 +59,7 @@ def test_counts_and_order():
     assert names(CBAMChannel(8)) == ["reduce.weight", "reduce.bias", "expand.weight", "expand.bias"]
 
 
-def test_biases_start_at_zero_as_in_the_authors_networks():
+def test_biases_start_at_zero_as_the_authors():
     module = CBAMChannel(64)
     assert not module.reduce.bias.any()
     assert not module.expand.bias.any()
@@ -95,7 +95,7 @@ def test_timm_agrees(bias):
     assert_twins(CBAMChannel(64, bias=bias), theirs, "timm", features(2, 64, 5, 3))
 
 
-def test_a_hidden_width_takes_the_place_of_the_rule():
+def test_a_hidden_width_overrides_the_reduction():
     theirs = ChannelAttn(64, rd_divisor=8, mlp_bias=True)
     assert_twins(CBAMChannel(64, min_hidden=8), theirs, "timm", features(2, 64, 3, 2))
     for options in ({"min_hidden": 8}, {"hidden": 6}):
@@ -107,7 +107,7 @@ def test_pytorchcv_agrees():
     assert_twins(CBAMChannel(64), ChannelGate(64), "pytorchcv", features(2, 64, 5, 3))
 
 
-def test_weights_of_the_authors_code_go_there_and_back():
+def test_the_authors_weights_round_trip():
     module, other, x = drawn(CBAMChannel(32)), CBAMChannel(32).double(), features(2, 32, 5, 3)
     state = export_weights(module, "official")
     assert {name: tuple(values.shape) for name, values in state.items()} == {

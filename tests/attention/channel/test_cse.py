@@ -53,7 +53,7 @@ def test_it_is_se_with_its_own_reduction():
     assert torch.equal(module(x), other(x))
 
 
-def test_weights_of_the_authors_code_go_there_and_back():
+def test_the_authors_weights_round_trip():
     module, other, x = drawn(CSE(6)), CSE(6).double(), features(2, 6, 3, 4)
     state = export_weights(module, "official")
     assert {name: tuple(values.shape) for name, values in state.items()} == {

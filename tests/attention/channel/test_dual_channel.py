@@ -47,13 +47,13 @@ def test_two_channels_see_how_alike_they_are():
     assert not torch.allclose(module(2 * x), 2 * module(x), rtol=1e-4)
 
 
-def test_it_has_one_parameter_stored_as_the_authors_do():
+def test_its_one_parameter_has_the_authors_name():
     assert count(DualChannel(64)) == 1
     assert export_weights(DualChannel(64), "official")["gamma"].tolist() == [0.0]
     assert DualChannel(64, start="identity").gamma.item() == 1
 
 
-def test_the_map_weighs_channels_and_is_what_is_applied():
+def test_the_channel_map_is_the_one_applied():
     module, x, seen = drawn(DualChannel(4)), 0.3 * features(2, 4, 3, 3), []
     module.map.sink = seen.append
     module(x)

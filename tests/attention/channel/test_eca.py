@@ -116,7 +116,7 @@ def test_timms_hidden_layer_agrees():
     assert count(module) == ECA.count(64, kernel_size=3, hidden=8) == 16 + 8 * 3 + 1
 
 
-def test_weights_of_the_authors_code_go_there_and_back():
+def test_the_authors_weights_round_trip():
     module, other, x = drawn(ECA(16)), ECA(16).double(), features(2, 16, 5, 3)
     state = export_weights(module, "official")
     assert [*state] == ["conv.weight"]

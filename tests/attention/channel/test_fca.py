@@ -16,9 +16,9 @@ FOUR = {"top4": [(0, 0), (0, 1), (6, 0), (0, 5)], "bot4": [(6, 6), (1, 4), (3, 4
 """The first frequencies of two of the authors' lists."""
 
 
-def cosine(frequency, place, size):
-    """A basis function of the discrete cosine transform, of length 1 over its places."""
-    wave = math.cos(math.pi * frequency * (place + 0.5) / size)
+def cosine(frequency, index, size):
+    """A basis function of the discrete cosine transform, of length 1 over its positions."""
+    wave = math.cos(math.pi * frequency * (index + 0.5) / size)
     return wave * math.sqrt((1 if frequency == 0 else 2) / size)
 
 
@@ -90,7 +90,7 @@ def test_the_authors_layer_agrees_with_its_gradient(size, fixed):
     torch.testing.assert_close(ours.grad, other.grad, rtol=1e-10, atol=1e-11)
 
 
-def test_weights_of_the_authors_code_go_there_and_back_without_their_constants():
+def test_the_authors_weights_round_trip_without_constants():
     module, other = drawn(FCA(8, reduction=2, frequencies="top4")), FCA(8, reduction=2, frequencies="top4").double()
     state = MultiSpectral(8, 7, FOUR["top4"], 2).double().state_dict() | export_weights(module, "official")
     assert "dct_layer.weight" in state.keys() - export_weights(module, "official").keys()
@@ -134,7 +134,7 @@ def test_a_case_computed_by_hand():
     assert y.flatten().tolist() == pytest.approx([gate, 3 * gate, 1.0, 0.5])
 
 
-def test_each_list_has_32_frequencies_of_a_grid_of_7_and_none_twice():
+def test_each_list_has_32_different_frequencies():
     for order in ORDERS.values():
         pairs = order.split()
         assert len(set(pairs)) == len(pairs) == 32

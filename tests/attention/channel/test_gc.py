@@ -126,7 +126,7 @@ def test_counts_by_hand():
     assert [GC(c).shift.reduce.out_features for c in (512, 1024, 2048)] == [32, 64, 128]
 
 
-def test_the_maps_are_shares_of_the_positions_and_a_gate():
+def test_the_maps_are_position_shares_and_a_gate():
     module, seen = drawn(GC(6, fusion="both")), []
     assert list(taps(module)) == ["map", "gate"]
     module.map.sink = seen.append

@@ -46,7 +46,7 @@ def nearest(z, sizes):
 
 
 def formula(x, p, extent, form, size=7):
-    """Equation 1 of the paper: gathered, excited, weighed."""
+    """Equation 1 of the paper: gathered, excited, rescaled."""
     if form == "theta_minus":
         z = windows(x, extent) if extent else over_positions(positions_mean(x), x)
     else:
@@ -115,7 +115,7 @@ def test_it_starts_as_the_authors_networks():
 
 
 @pytest.mark.parametrize(("extent", "kind", "size"), [(0, "gate", (1, 1)), (4, "mixed", (7, 5))])
-def test_the_map_has_one_weight_for_each_channel_or_value(extent, kind, size):
+def test_the_map_is_over_channels_or_values(extent, kind, size):
     module, x, seen = GE(6, extent=extent), features(2, 6, 7, 5), []
     module.gate.sink = seen.append
     y = module(x)
@@ -140,7 +140,7 @@ def test_a_wrong_option_is_said(options, says):
         GE(8, **options)
 
 
-def test_one_image_trains_with_a_warning_or_is_refused():
+def test_a_single_image_warns_or_is_refused():
     with pytest.warns(UserWarning, match="one value per channel"):
         GE(8, form="theta")(torch.randn(1, 8, 4, 4))
     with pytest.raises(ShapeError, match="batches of two or more"):

@@ -43,7 +43,7 @@ def test_timm_agrees():
     assert_twins(GRN(6), GlobalResponseNorm(6, channels_last=False), "timm", features(2, 6, 5, 3))
 
 
-def test_weights_of_the_authors_code_go_there_and_back():
+def test_the_authors_weights_round_trip():
     module, other, x = drawn(GRN(6)), GRN(6).double(), features(2, 6, 5, 3)
     state = export_weights(module, "official")
     assert {name: tuple(values.shape) for name, values in state.items()} == dict.fromkeys(
@@ -58,7 +58,7 @@ def test_it_starts_as_the_identity_as_published():
     assert torch.equal(GRN(8)(x), x)
 
 
-def test_the_map_is_one_for_channels_of_one_size():
+def test_the_map_is_one_for_equal_channels():
     module, seen = GRN(4), []
     module.response.sink = seen.append
     module(torch.tensor([1.0, -1.0]).expand(2, 4, 3, 2))

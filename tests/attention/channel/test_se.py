@@ -75,7 +75,7 @@ def test_a_narrow_layer_still_sees_its_input():
     ("gate", "squash"), [("sigmoid", sigmoid), ("hard_sigmoid", lambda z: np.clip(z + 3, 0, 6) / 6)]
 )
 @pytest.mark.parametrize("bias", [True, False])
-def test_without_a_hidden_layer_it_is_the_effective_form(gate, squash, bias):
+def test_without_a_hidden_layer_it_is_effective_se(gate, squash, bias):
     module, x = drawn(SE(6, reduction=None, gate=gate, bias=bias)), features(3, 6, 7, 5)
     p = arrays(module)
     logits = affine(p["score.weight"], positions_mean(x.numpy()), p.get("score.bias", 0))
@@ -131,7 +131,7 @@ def test_timms_default_agrees(channels):
     assert SE.count(channels, min_hidden=8) == count(SEModule(channels))
 
 
-def test_a_hidden_width_takes_the_place_of_the_rule():
+def test_a_hidden_width_overrides_the_reduction():
     assert SE(64, hidden=7).reduce.out_features == SE(64, reduction=None, hidden=7).reduce.out_features == 7
     assert SE(64, hidden=2, min_hidden=8).reduce.out_features == 2
     assert SE.count(64, reduction=None, hidden=7) == count(SE(64, reduction=None, hidden=7))

@@ -12,13 +12,13 @@ from tests.attention.formulas import batch_statistics, normalise, over_positions
 
 
 def style(x, p, unbiased, epsilon=1e-5):
-    """Equations 1 to 4 of the paper: a weighted sum of each channel's mean and deviation, with the code's 1e-5."""
-    deviation = np.zeros(x.shape[:2])
+    """Equations 1 to 4: a weighted sum of each channel's mean and standard deviation, with the code's 1e-5."""
+    std = np.zeros(x.shape[:2])
     for b, c in np.ndindex(*x.shape[:2]):
         values = x[b, c].ravel()
         squares = ((values - values.mean()) ** 2).sum()
-        deviation[b, c] = math.sqrt(squares / max(len(values) - unbiased, 1) + epsilon)
-    return p["style"][:, 0] * positions_mean(x) + p["style"][:, 1] * deviation
+        std[b, c] = math.sqrt(squares / max(len(values) - unbiased, 1) + epsilon)
+    return p["style"][:, 0] * positions_mean(x) + p["style"][:, 1] * std
 
 
 def formula(x, p, unbiased=True, epsilon=1e-5):
@@ -34,10 +34,10 @@ def test_it_is_the_papers_formula(shape, unbiased):
     assert_equal(module(x), formula(x.numpy(), arrays(module), unbiased))
 
 
-@pytest.mark.parametrize(("deviation", "epsilon"), [(1.0, 0.0), (1e-3, 0.0), (1e-3, 1e-5), (0.0, 1e-5)])
-def test_nearly_constant_channels_have_the_deviation_of_the_authors_code(deviation, epsilon):
+@pytest.mark.parametrize(("std", "epsilon"), [(1.0, 0.0), (1e-3, 0.0), (1e-3, 1e-5), (0.0, 1e-5)])
+def test_nearly_constant_channels_have_the_authors_std(std, epsilon):
     """There the root of 1e-5 is what the weights see: torch.var(dim=2) + 1e-5 under the root, written out here."""
-    module, x = drawn(SRM(6, epsilon=epsilon)), deviation * features(3, 6, 7, 5) + 2
+    module, x = drawn(SRM(6, epsilon=epsilon)), std * features(3, 6, 7, 5) + 2
     flat = x.flatten(2)
     theirs = (flat.var(2) + epsilon).sqrt()
     weights = module.style.detach()
@@ -65,13 +65,13 @@ def test_a_case_computed_by_hand():
     with torch.no_grad():
         module.style.copy_(torch.tensor([[0.5, 1 / math.sqrt(2)]]))
         module.norm.weight.fill_(math.log(3) / 3 * math.sqrt(1 + 1e-5))
-    # The mean of 1 and 3 is 2, the deviation sqrt(2), so the style is 1 + 1 and the logit log 3 * 2 / 3.
+    # The mean of 1 and 3 is 2, the standard deviation sqrt(2), so the style is 1 + 1 and the logit log 3 * 2 / 3.
     y = module(torch.tensor([[[1.0, 3.0]]]))
     share = 3 ** (2 / 3) / (1 + 3 ** (2 / 3))
     assert y.flatten().tolist() == pytest.approx([share, 3 * share])
 
 
-def test_it_starts_at_a_half_as_the_authors_networks():
+def test_it_starts_at_a_half_as_the_authors():
     x = torch.randn(2, 8, 5, 3)
     assert torch.equal(SRM(8)(x), x / 2)
 
@@ -81,7 +81,7 @@ def test_counts_of_the_papers_network():
     assert names(SRM(8)) == ["style", "norm.weight", "norm.bias"]
 
 
-def test_weights_of_the_authors_code_go_there_and_back():
+def test_the_authors_weights_round_trip():
     module, other = drawn(SRM(6)), SRM(6).double().eval()
     state = export_weights(module, "official")
     assert {name: values.shape for name, values in state.items() if values.ndim} == {
@@ -93,7 +93,7 @@ def test_weights_of_the_authors_code_go_there_and_back():
     assert torch.equal(other(x), module(x))
 
 
-def test_a_single_position_and_a_constant_channel_have_gradients():
+def test_single_positions_and_constant_channels_have_gradients():
     for x in (torch.ones(2, 4, 1, 1), torch.ones(2, 4, 3, 3)):
         x.requires_grad_()
         SRM(4, start="identity")(x).sum().backward()
@@ -113,7 +113,7 @@ def test_a_wrong_option_is_said(options, says):
         SRM(8, **options)
 
 
-def test_one_image_trains_with_a_warning_or_is_refused():
+def test_a_single_image_warns_or_is_refused():
     with pytest.warns(UserWarning, match="one value per channel"):
         SRM(8)(torch.randn(1, 8, 4, 4))
     with pytest.raises(ShapeError, match="batches of two or more"):

@@ -29,7 +29,7 @@ def test_a_grid_is_resampled_as_pytorch_interpolates(grid, size):
     torch.testing.assert_close(module(x), x * torch.sigmoid(logits), rtol=1e-11, atol=1e-12)
 
 
-def test_a_grid_of_the_features_size_is_not_changed_at_all():
+def test_a_grid_of_equal_size_is_unchanged():
     module, seen = Static(2, shape="spatial", size=(7, 5)), []
     torch.nn.init.normal_(module.logits)
     module.gate.sink = seen.append
@@ -44,7 +44,7 @@ def test_a_case_computed_by_hand():
     assert module(torch.ones(1, 2, 1)).flatten().tolist() == pytest.approx([0.75, 0.25])
 
 
-def test_it_starts_at_a_half_and_has_one_number_a_channel_or_cell():
+def test_it_starts_at_a_half():
     assert torch.equal(Static(4)(torch.ones(2, 4, 3, 3)), torch.full((2, 4, 3, 3), 0.5))
     assert count(Static(64)) == 64
     assert Static(64, shape="spatial").logits.shape == (7, 7)
@@ -52,7 +52,7 @@ def test_it_starts_at_a_half_and_has_one_number_a_channel_or_cell():
     assert names(Static(4)) == ["logits"]
 
 
-def test_the_map_has_the_batch_in_front_and_ignores_the_input():
+def test_the_map_ignores_the_input():
     module, seen = drawn(Static(4)), []
     module.gate.sink = seen.append
     module(features(3, 4, 2, 2))
@@ -86,6 +86,6 @@ def test_a_wrong_option_is_said(options, says):
         Static(8, **options)
 
 
-def test_a_grid_takes_features_of_its_own_axes_only():
+def test_a_grid_refuses_features_of_other_axes():
     with pytest.raises(ShapeError, match="with 2 position axes"):
         Static(4, shape="spatial", size=(7, 7))(torch.zeros(1, 4, 5))

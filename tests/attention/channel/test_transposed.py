@@ -77,7 +77,7 @@ def test_a_case_computed_by_hand():
     assert y.tolist() == [[[3.0, 5.0], [1.0, -1.0]]]
 
 
-def test_the_heads_are_those_of_the_papers_four_levels():
+def test_the_heads_are_those_of_the_paper():
     assert [Transposed(c).heads for c in (48, 96, 192, 384)] == [1, 2, 4, 8]
     assert [Transposed(c).heads for c in (1, 16, 64, 100)] == [1, 1, 1, 2]
 
@@ -88,7 +88,7 @@ def test_counts_and_order():
     assert layers == ["temperature", "embed", "surround", "project"]
 
 
-def test_the_map_shares_one_among_the_channels_of_a_head():
+def test_the_map_sums_to_one_in_a_head():
     module, seen = drawn(Transposed(6, heads=2)), []
     module.map.sink = seen.append
     module(features(2, 6, 5, 3))

@@ -20,7 +20,7 @@ def test_a_new_axis_goes_there_and_back(axis):
     assert torch.equal(stored.take(theirs, ours), ours)
 
 
-def test_parts_with_a_new_axis_are_one_tensor_there():
+def test_parts_with_a_new_axis_become_one_tensor():
     ours = torch.randn(4, 3)
     stored = [with_axis("weight", 0, part=(i, 2)) for i in (0, 1)]
     theirs = torch.cat([stored[0].give(ours), stored[1].give(2 * ours)])

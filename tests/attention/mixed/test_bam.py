@@ -111,7 +111,7 @@ def test_a_case_computed_by_hand():
     assert module(torch.tensor([[[[4.0, -8.0]]]])).flatten().tolist() == pytest.approx([7.0, -14.0])
 
 
-def test_the_branch_sees_every_column_of_a_wide_image():
+def test_the_branch_covers_a_wide_image():
     module, x = drawn(BAM(6, reduction=1)), features(1, 6, 2, 40)
     changed = x.clone()
     changed[..., -1] += 1
@@ -122,7 +122,7 @@ def test_counts_of_the_published_networks():
     assert count(BAM(64)) == 1_173
     for depth, published in {18: 11_712_503, 34: 21_820_663, 50: 25_915_099, 101: 44_907_227}.items():
         assert PLAIN_RESNET[depth] + sum(count(BAM(c)) for c, _ in block_outputs(depth)[:3]) == published
-    # The paper's form has one norm of c and one of 1 in place of four of the hidden width.
+    # The paper's form has one norm of c and one of 1 instead of four of the hidden width.
     assert count(BAM(64, combine="add")) == 1_173 - 4 * 2 * 4 + 2 * 64 + 2
 
 
@@ -143,7 +143,7 @@ def test_it_starts_as_the_authors_networks():
     assert not any(values.any() for name, values in module.named_parameters() if name.endswith("bias"))
     assert all(torch.equal(m.weight, torch.ones_like(m.weight)) for m in (module.channel.norm, module.spatial[1]))
     assert len(convolutions) == 4
-    # He's normal initialisation: variance 2 / fan out, the output channels times the places of the kernel.
+    # He's normal initialisation: variance 2 / fan out, the output channels times the positions of the kernel.
     torch.manual_seed(0)
     wide = BAM(1024, reduction=8)
     assert wide.spatial.reduce.weight.std().item() == pytest.approx((2 / 128) ** 0.5, rel=0.02)
@@ -176,7 +176,7 @@ def test_a_wrong_option_is_said(options, says):
         BAM(8, **options)
 
 
-def test_one_image_trains_with_a_warning_or_is_refused():
+def test_a_single_image_warns_or_is_refused():
     with pytest.warns(UserWarning, match="one value per channel"):
         BAM(8)(torch.randn(1, 8, 4, 4))
     with pytest.raises(ShapeError, match="batches of two or more"):

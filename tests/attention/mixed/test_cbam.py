@@ -39,13 +39,13 @@ def test_counts_of_the_papers_networks():
         assert PLAIN_RESNET[depth] + sum(n * count(CBAM(c)) for c, n in block_outputs(depth)) == published
 
 
-def test_parameters_and_taps_stand_in_the_order_of_the_formula():
+def test_parameters_and_taps_follow_the_formula():
     assert [name.split(".")[0] for name in names(CBAM(8))] == ["channel"] * 4 + ["spatial"] * 3
     assert list(taps(CBAM(8))) == ["channel.gate", "spatial.gate"]
 
 
 @pytest.mark.parametrize("pools", [("mean",), ("lp", "lse")])
-def test_the_channel_half_looks_at_the_statistics_asked_for(pools):
+def test_the_channel_half_uses_the_given_statistics(pools):
     module, x = drawn(CBAM(6, reduction=2, pools=pools)), features(2, 6, 5, 3)
     assert_equal(module(x), formula(x.numpy(), arrays(module), pools), rtol=1e-10)
 
@@ -64,7 +64,7 @@ def test_pytorchcv_agrees():
     assert_twins(CBAM(64), CbamBlock(64), "pytorchcv", features(2, 64, 5, 3))
 
 
-def test_weights_of_the_authors_code_go_there_and_back():
+def test_the_authors_weights_round_trip():
     module, other, x = drawn(CBAM(32)), CBAM(32).double().eval(), features(2, 32, 5, 3)
     state = export_weights(module, "official")
     assert list(dict.fromkeys(name.rpartition(".")[0] for name in state)) == [
@@ -89,6 +89,6 @@ def test_a_wrong_option_is_said(options, says):
         CBAM(8, **options)
 
 
-def test_features_of_other_axes_are_refused_by_its_own_name():
+def test_features_of_other_axes_are_refused():
     with pytest.raises(ShapeError, match=r"^cbam: .*with 1 position axis"):
         CBAM(8, dims=1)(torch.zeros(2, 8, 5, 5))

@@ -42,7 +42,7 @@ def test_it_is_the_papers_formula(shape, bias):
     assert_equal(module(x), formula(x.numpy(), arrays(module)))
 
 
-def test_in_training_the_norm_sees_rows_and_columns_together():
+def test_the_norm_covers_rows_and_columns_together():
     module, x = drawn(Coord(6, least=3)).train(), features(4, 6, 7, 5)
     expected = formula(x.numpy(), arrays(module), statistics=batch_statistics)
     assert_equal(module(x), expected, rtol=1e-9)
@@ -95,7 +95,7 @@ def test_each_map_lies_along_its_axis():
     for tap in taps(module).values():
         tap.sink = seen.append
     y = module(x)
-    assert [tuple(map.shape) for map in seen] == [(2, 6, 3, 1), (2, 6, 1, 4)]
+    assert [tuple(values.shape) for values in seen] == [(2, 6, 3, 1), (2, 6, 1, 4)]
     torch.testing.assert_close(y, x * seen[0] * seen[1], rtol=1e-12, atol=0)
 
 
@@ -105,7 +105,7 @@ def test_a_strength_tempers_each_map():
     for tap in taps(module).values():
         tap.sink = seen.append
     module(features(2, 6, 3, 4))
-    assert all(map.min() >= 0.75 for map in seen)
+    assert all(values.min() >= 0.75 for values in seen)
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_a_wrong_option_is_said(options, says):
         Coord(8, **options)
 
 
-def test_one_value_in_training_is_refused_where_that_is_asked_for():
+def test_strict_training_refuses_a_single_value():
     with pytest.warns(UserWarning, match="one value per channel"):
         Coord(8, dims=1)(torch.randn(1, 8, 1))
     with pytest.raises(ShapeError, match="batches of two or more"):

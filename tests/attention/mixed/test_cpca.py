@@ -16,7 +16,7 @@ def gelu(z):
 
 
 def along(z, weight, bias):
-    """A depthwise strip: for each channel a correlation along the one axis of more than one place."""
+    """A depthwise strip: for each channel a correlation along the one axis of more than one position."""
     axis = int(np.argmax(weight.shape[2:])) + 2
     lines = np.moveaxis(z, axis, -1)
     y = np.empty_like(lines)
@@ -57,7 +57,7 @@ def test_it_is_the_papers_formula(shape, sigmoids):
     assert_equal(module(x), attended(x.numpy(), arrays(module), sigmoids), rtol=1e-9, atol=1e-9)
 
 
-def test_with_projections_it_is_the_block_of_the_authors_code():
+def test_with_projections_it_is_the_authors_block():
     module, x = drawn(CPCA(6, projections=True)), features(2, 6, 7, 5)
     p = arrays(module)
     z = attended(gelu(convolve(x.numpy(), p["mix.weight"], p["mix.bias"])), p, "each")
@@ -82,8 +82,8 @@ def test_torchs_layers_under_the_authors_names_agree():
     u = z * (mlp(functional.adaptive_avg_pool2d(z, 1)) + mlp(functional.adaptive_max_pool2d(z, 1)))
     near = depthwise(u, "dconv5_5", 2)
     far = sum(depthwise(depthwise(near, f"dconv1_{k}", (0, k // 2)), f"dconv{k}_1", (k // 2, 0)) for k in (7, 11, 21))
-    weighed = u * functional.conv2d(far + near, p["conv.weight"], p["conv.bias"])
-    expected = functional.conv2d(weighed, p["conv.weight"], p["conv.bias"])
+    gated = u * functional.conv2d(far + near, p["conv.weight"], p["conv.bias"])
+    expected = functional.conv2d(gated, p["conv.weight"], p["conv.bias"])
     torch.testing.assert_close(module(x), expected, rtol=1e-10, atol=1e-9)
 
 
@@ -96,7 +96,7 @@ def test_a_case_computed_by_hand():
         module.around.weight[0, 0, 2] = 1.0
         module.strips[0][0].weight[0, 0, 4] = 2.0
         module.mix.weight.fill_(1.0)
-    # The channel's weight is 3/4 twice; each value is weighed by itself and twice its right neighbour, of 1.5 x.
+    # The channel's weight is 3/4 twice; each value is rescaled by itself and twice its right neighbour, of 1.5 x.
     y = module(torch.tensor([[[2.0, 4.0]]]))
     assert y.flatten().tolist() == pytest.approx([3.0 * (3.0 + 12.0), 6.0 * 6.0])
 
@@ -121,11 +121,11 @@ def test_weights_of_the_authors_code_come_and_go():
     assert torch.equal(other(x), module(x))
 
 
-def test_the_maps_are_a_gate_and_a_weight_of_every_value():
+def test_the_maps_are_over_channels_and_values():
     module, x, seen = drawn(CPCA(6)), features(2, 6, 5, 4), []
     module.channel.sink = module.gate.sink = seen.append
     y = module(x)
-    assert [tuple(map.shape) for map in seen] == [(2, 6, 1, 1), (2, 6, 5, 4)]
+    assert [tuple(values.shape) for values in seen] == [(2, 6, 1, 1), (2, 6, 5, 4)]
     torch.testing.assert_close(y, x * seen[0] * seen[1], rtol=1e-12, atol=1e-12)
 
 

@@ -18,7 +18,7 @@ def part(p, name):
 
 @pytest.mark.parametrize("shape", [(2, 6, 4, 3), (2, 6, 5), (1, 6, 2, 3, 2), (1, 6, 1, 1)])
 @pytest.mark.parametrize("energy", ["difference", "product"])
-def test_it_adds_what_both_halves_find_to_the_features(shape, energy):
+def test_it_adds_both_halves_to_the_features(shape, energy):
     module, x = drawn(Dual(6, energy=energy, dims=len(shape) - 2)), 0.5 * features(*shape)
     p, z = arrays(module), x.numpy()
     expected = position_formula(z, part(p, "position")) + channel_formula(z, part(p, "channel"), energy) - z
@@ -70,11 +70,11 @@ def test_with_convolutions_pytorchcv_agrees():
     assert count(module) == layers
 
 
-def test_without_convolutions_it_has_the_parameters_of_its_halves():
+def test_without_convolutions_its_parameters_are_the_halves():
     assert count(Dual(64)) == count(DualPosition(64)) + count(DualChannel(64))
 
 
-def test_it_begins_without_effect_and_with_identity_one_strength_holds_both_halves():
+def test_it_starts_without_effect():
     x = features(1, 8, 3, 3).float()
     assert torch.equal(Dual(8)(x), x)
     module = Dual(8, start="identity")

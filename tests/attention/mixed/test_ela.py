@@ -88,7 +88,7 @@ def test_each_map_lies_along_its_axis():
     for tap in taps(module).values():
         tap.sink = seen.append
     y = module(x)
-    assert [tuple(map.shape) for map in seen] == [(2, 6, 3, 1), (2, 6, 1, 4)]
+    assert [tuple(values.shape) for values in seen] == [(2, 6, 3, 1), (2, 6, 1, 4)]
     torch.testing.assert_close(y, x * seen[0] * seen[1], rtol=1e-12, atol=0)
 
 

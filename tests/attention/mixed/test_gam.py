@@ -24,14 +24,14 @@ def formula(x, p, groups=1, linear=False, statistics=None):
 
     own = np.empty_like(x)
     for n in range(len(x)):
-        for place in np.ndindex(*x.shape[2:]):
-            vector = x[(n, slice(None), *place)]
+        for index in np.ndindex(*x.shape[2:]):
+            vector = x[(n, slice(None), *index)]
             hidden = relu(p["reduce.weight"] @ vector + p["reduce.bias"])
-            own[(n, slice(None), *place)] = p["expand.weight"] @ hidden + p["expand.bias"]
+            own[(n, slice(None), *index)] = p["expand.weight"] @ hidden + p["expand.bias"]
     x = x * (own if linear else sigmoid(own))
-    map = sigmoid(norm("expand_norm", conv("expand", relu(norm("reduce_norm", conv("reduce", x))))))
+    values = sigmoid(norm("expand_norm", conv("expand", relu(norm("reduce_norm", conv("reduce", x))))))
     order = np.arange(x.shape[1]).reshape(groups, -1).T.ravel()
-    return x * map[:, order]
+    return x * values[:, order]
 
 
 @pytest.mark.parametrize("shape", [(3, 8, 7, 5), (2, 8, 9), (2, 8, 3, 4, 2), (1, 8, 1, 1)])
@@ -71,7 +71,7 @@ def test_counts_and_order():
     assert layers == ["reduce", "expand", *(f"around.{part}" for part in parts)]
 
 
-def test_the_range_of_the_first_map_follows_the_score():
+def test_the_first_maps_range_follows_the_score():
     module, seen = drawn(GAM(8, score="linear")), []
     module.own.sink = seen.append
     module(features(2, 8, 3, 4))
@@ -86,7 +86,7 @@ def test_both_maps_weigh_every_value():
     for tap in taps(module).values():
         tap.sink = seen.append
     y = module(x)
-    assert [map.shape for map in seen] == [x.shape, x.shape]
+    assert [values.shape for values in seen] == [x.shape, x.shape]
     torch.testing.assert_close(y, x * seen[0] * seen[1], rtol=1e-12, atol=0)
 
 
@@ -107,7 +107,7 @@ def test_a_wrong_option_is_said(options, says):
         GAM(8, **options)
 
 
-def test_one_image_of_one_position_trains_with_a_warning_or_is_refused():
+def test_a_single_value_warns_or_is_refused():
     with pytest.warns(UserWarning, match="one value per channel"):
         GAM(8)(torch.randn(1, 8, 1, 1))
     with pytest.raises(ShapeError, match="batches of two or more"):

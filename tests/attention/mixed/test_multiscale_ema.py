@@ -27,8 +27,8 @@ def formula(x, p, groups):
             one = one * p["gn.weight"].reshape(-1, *ones) + p["gn.bias"].reshape(-1, *ones)
             other = convolve(group[None], p["conv3x3.weight"], p["conv3x3.bias"], padding=1)[0]
             logits = 0
-            for looks, seen in ((one, other), (other, one)):
-                shares = softmax(np.array([c.mean() for c in looks]), 0)
+            for query, seen in ((one, other), (other, one)):
+                shares = softmax(np.array([c.mean() for c in query]), 0)
                 logits = logits + sum(share * c for share, c in zip(shares, seen, strict=True))
             y[b, channels] = group * sigmoid(logits)
     return y
@@ -67,12 +67,12 @@ def test_the_default_number_of_groups_divides_the_channels(channels, groups):
     assert MultiscaleEMA(channels).groups == groups
 
 
-def test_the_maps_are_those_of_the_groups_and_of_their_strips():
+def test_the_maps_are_of_groups_and_strips():
     module, x, seen = drawn(MultiscaleEMA(6, groups=3)), features(2, 6, 5, 4), {}
     for name, tap in (("rows", module.strips[0]), ("columns", module.strips[1]), ("spatial", module.spatial)):
-        tap.sink = lambda map, name=name: seen.update({name: map})
+        tap.sink = lambda values, name=name: seen.update({name: values})
     y = module(x)
-    assert {name: tuple(map.shape) for name, map in seen.items()} == {
+    assert {name: tuple(values.shape) for name, values in seen.items()} == {
         "rows": (2, 6, 5, 1),
         "columns": (2, 6, 1, 4),
         "spatial": (2, 3, 5, 4),

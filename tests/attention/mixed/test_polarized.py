@@ -106,12 +106,12 @@ def test_weights_of_the_authors_code_come_and_go(arrangement):
 
 
 @pytest.mark.parametrize("options", FORMS)
-def test_the_maps_are_neutral_where_together_they_change_nothing(options):
+def test_the_neutral_maps_together_change_nothing(options):
     module, x, seen = drawn(Polarized(6, **options)), features(2, 6, 5, 4), {}
     for name in ("reading", "gate", "spatial"):
-        getattr(module, name).sink = lambda map, name=name: seen.update({name: map})
+        getattr(module, name).sink = lambda values, name=name: seen.update({name: values})
     y = module(x)
-    assert {n: tuple(map.shape) for n, map in seen.items()} == {
+    assert {n: tuple(values.shape) for n, values in seen.items()} == {
         **{"reading": (2, 1, 5, 4), "gate": (2, 6, 1, 1), "spatial": (2, 1, 5, 4)}
     }
     torch.testing.assert_close(seen["reading"].sum((2, 3)), torch.ones(2, 1, dtype=torch.float64))

@@ -72,13 +72,13 @@ def test_the_state_steers_both_maps():
         assert (module.get_parameter(name).grad.abs() > 0).any()
 
 
-def test_a_state_of_nothing_is_as_if_there_were_none():
+def test_a_zero_state_changes_nothing():
     module, plain, x = drawn(SCACNN(6, hidden=5, state_size=4)), SCACNN(6, hidden=5).double(), features(2, 6, 7, 5)
     plain.load_state_dict({name: values for name, values in module.state_dict().items() if "_state" not in name})
     torch.testing.assert_close(module(x, torch.zeros(2, 4).double()), plain(x), rtol=1e-12, atol=0)
 
 
-def test_a_state_is_asked_for_where_the_module_was_built_for_one_and_only_there():
+def test_a_state_is_required_exactly_with_state_size():
     x = torch.zeros(2, 6, 3, 3)
     with pytest.raises(ShapeError, match=r"there is no state, and .* pass a tensor \(2, 4\), or build it with"):
         SCACNN(6, state_size=4)(x)
@@ -137,7 +137,7 @@ def test_the_maps_start_near_uniform():
 def test_each_map_shares_one_budget():
     module, x, seen = drawn(SCACNN(6, hidden=5)), features(2, 6, 7, 5), {}
     for path, tap in taps(module).items():
-        tap.sink = lambda map, path=path: seen.setdefault(path, map)
+        tap.sink = lambda values, path=path: seen.setdefault(path, values)
     module(x)
     assert seen["channel"].shape == (2, 6, 1, 1)
     assert seen["spatial"].shape == (2, 1, 7, 5)

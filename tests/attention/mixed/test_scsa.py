@@ -13,7 +13,7 @@ from tests.attention.formulas import convolve, sigmoid, softmax
 
 
 def normalised(x, weight, bias):
-    """(c, ...) over the deviation of all its values."""
+    """(c, ...) over the standard deviation of all its values."""
     ones = (1,) * (x.ndim - 1)
     y = (x - x.mean()) / np.sqrt(x.var() + 1e-5)
     return y * weight.reshape(-1, *ones) + bias.reshape(-1, *ones)
@@ -112,7 +112,7 @@ def test_a_case_computed_by_hand():
 
 
 def test_counts_by_hand():
-    # Strips of 3, 5, 7 and 9 places with a bias, two norms of the strips, one norm, and q, k, v.
+    # Strips of 3, 5, 7 and 9 positions with a bias, two norms of the strips, one norm, and q, k, v.
     assert count(SCSA(64)) == 64 + 16 * (3 + 5 + 7 + 9) + 2 * 2 * 64 + 2 * 64 + 3 * 64
 
 
@@ -129,9 +129,9 @@ def test_weights_of_the_authors_code_come_and_go():
 def test_the_maps_have_their_shapes_and_are_applied():
     module, x, seen = drawn(SCSA(8, heads=2)), features(2, 8, 9, 7), {}
     for name, tap in {"h": module.strips[0], "w": module.strips[1], "a": module.affinity, "g": module.gate}.items():
-        tap.sink = lambda map, name=name: seen.update({name: map})
+        tap.sink = lambda values, name=name: seen.update({name: values})
     y = module(x)
-    assert {n: tuple(map.shape) for n, map in seen.items()} == {
+    assert {n: tuple(values.shape) for n, values in seen.items()} == {
         **{"h": (2, 8, 9, 1), "w": (2, 8, 1, 7), "a": (2, 2, 4, 4), "g": (2, 8, 1, 1)}
     }
     torch.testing.assert_close(seen["a"].sum(-1), torch.ones(2, 2, 4, dtype=torch.float64))

@@ -28,7 +28,7 @@ def test_it_is_the_papers_formula(shape, combine):
     assert_equal(module(x), formula(x.numpy(), arrays(module), combine))
 
 
-def test_the_maximum_is_of_the_features_not_of_the_gates():
+def test_the_maximum_is_of_features_not_gates():
     module = SCSE(1, combine="max")
     with torch.no_grad():
         for values in module.parameters():
@@ -54,7 +54,7 @@ def test_neutral_maps_do_nothing(combine, neutral):
     assert list(taps(module)) == ["channel.gate", "spatial.gate"]
     for tap in taps(module).values():
         assert tap.neutral == neutral
-        tap.replace = lambda map, tap=tap: torch.full_like(map, tap.neutral)
+        tap.replace = lambda values, tap=tap: torch.full_like(values, tap.neutral)
     assert torch.equal(module(x), x)
 
 
@@ -72,7 +72,7 @@ def test_segmentation_models_pytorch_agrees():
     assert_twins(SCSE(32, reduction=16), SCSEModule(32), "segmentation_models_pytorch", x)
 
 
-def test_weights_of_the_authors_code_go_there_and_back():
+def test_the_authors_weights_round_trip():
     module, other, x = drawn(SCSE(6, combine="max")), SCSE(6, combine="max").double(), features(2, 6, 5, 3)
     state = export_weights(module, "official")
     assert list(dict.fromkeys(name.rpartition(".")[0] for name in state)) == ["cSE.fc1", "cSE.fc2", "sSE.conv"]

@@ -18,8 +18,8 @@ def formula(x, p, groups, unbiased=True):
         for g, group in enumerate(np.split(image, groups)):
             vectors = group.reshape(len(group), -1).T
             similarity = np.array([vectors.mean(0) @ vector for vector in vectors])
-            deviation = similarity.std(ddof=1 if unbiased else 0)
-            t = (similarity - similarity.mean()) / (deviation + 1e-5)
+            std = similarity.std(ddof=1 if unbiased else 0)
+            t = (similarity - similarity.mean()) / (std + 1e-5)
             gate = sigmoid(p["weight"][g] * t + p["bias"][g])
             first = g * len(group)
             y[n, first : first + len(group)] = group * gate.reshape(group.shape[1:])
@@ -38,12 +38,12 @@ def test_a_case_computed_by_hand():
     with torch.no_grad():
         module.weight.fill_(math.log(3) * math.sqrt(2))
         module.bias.fill_(0.0)
-    # The mean vector is (2, 0), the similarities are 2 and 6, their mean 4, their deviation sqrt 8: t is -+ 1 / sqrt 2.
+    # The mean vector is (2, 0), the similarities are 2 and 6, their mean 4, their std sqrt 8: t is -+ 1 / sqrt 2.
     y = module(torch.tensor([[[1.0, 3.0], [4.0, -4.0]]]))
     torch.testing.assert_close(y, torch.tensor([[[0.25, 2.25], [1.0, -3.0]]]), rtol=1e-4, atol=1e-5)
 
 
-def test_a_single_position_has_the_map_of_its_bias():
+def test_a_single_position_gets_the_bias_map():
     module = drawn(SGE(6, groups=3))
     x = features(2, 6, 1, 1)
     gates = np.repeat(sigmoid(arrays(module)["bias"]), 2).reshape(1, 6, 1, 1)

@@ -51,7 +51,7 @@ def test_the_channels_of_both_halves_take_turns():
 
 
 @pytest.mark.parametrize(("channels", "groups"), [(256, 64), (512, 32), (64, 8)])
-def test_the_paper_counts_three_numbers_for_each_channel_of_a_group(channels, groups):
+def test_the_count_is_that_of_the_paper(channels, groups):
     assert count(Shuffle(channels, groups=groups)) == 3 * channels // groups
 
 
@@ -71,12 +71,12 @@ def test_it_starts_with_one_map_for_all():
     assert Shuffle(8, start="identity").spatial_weight.all()
 
 
-def test_one_half_is_weighed_by_channels_and_one_by_values():
+def test_one_half_is_gated_by_channel():
     module, seen = drawn(Shuffle(12, groups=3)), {}
     for path, tap in taps(module).items():
-        tap.sink = lambda map, path=path: seen.setdefault(path, map)
+        tap.sink = lambda values, path=path: seen.setdefault(path, values)
     module(features(2, 12, 3, 4))
-    assert {path: tuple(map.shape) for path, map in seen.items()} == {
+    assert {path: tuple(values.shape) for path, values in seen.items()} == {
         "channel": (2, 6, 1, 1),
         "spatial": (2, 6, 3, 4),
     }

@@ -39,7 +39,7 @@ def test_a_case_computed_by_hand():
 
 
 @pytest.mark.parametrize("unbiased", [True, False])
-def test_a_value_like_its_channel_gets_the_lowest_map(unbiased):
+def test_a_value_at_the_mean_is_lowest(unbiased):
     module, seen = SimAM(2, unbiased=unbiased), []
     module.gate.sink = seen.append
     for x in (torch.full((1, 2, 1, 1), 7.0), torch.full((1, 2, 4, 4), 7.0)):
@@ -47,7 +47,7 @@ def test_a_value_like_its_channel_gets_the_lowest_map(unbiased):
         assert y.flatten().tolist() == pytest.approx([7 / (1 + math.exp(-0.5))] * x.numel())
         (gradient,) = torch.autograd.grad(y.sum(), x)
         assert gradient.isfinite().all()
-    assert all(map.min() > LOWEST for map in seen)
+    assert all(values.min() > LOWEST for values in seen)
 
 
 def test_it_has_no_parameters():

@@ -11,8 +11,8 @@ from tests.attention.formulas import batch_statistics, convolve, normalise, sigm
 
 
 def formula(x, p, spatial=True, norm=None):
-    """Equations 2 to 4 of the paper: each branch rotates the axis that it pools to the place of the channels."""
-    weighed = []
+    """Equations 2 to 4 of the paper: each branch rotates the axis that it pools to the axis of the channels."""
+    gated = []
     for number, axis in enumerate([*range(2, x.ndim), 1] if spatial else range(2, x.ndim)):
         rotated = np.swapaxes(x, 1, axis)
         pooled = np.stack([rotated.max(1), rotated.mean(1)], 1)
@@ -20,8 +20,8 @@ def formula(x, p, spatial=True, norm=None):
         z = convolve(pooled, weight, padding=weight.shape[-1] // 2)
         statistics = norm(z) if norm else [p[f"branches.{number}.norm.running_{which}"] for which in ("mean", "var")]
         z = normalise(z, *statistics, p[f"branches.{number}.norm.weight"], p[f"branches.{number}.norm.bias"])
-        weighed.append(np.swapaxes(rotated * sigmoid(z), 1, axis))
-    return sum(weighed) / len(weighed)
+        gated.append(np.swapaxes(rotated * sigmoid(z), 1, axis))
+    return sum(gated) / len(gated)
 
 
 @pytest.mark.parametrize("shape", [(3, 6, 7, 5), (2, 6, 9), (2, 6, 3, 5, 2), (1, 1, 1, 1), (2, 6, 1, 8)])
@@ -32,7 +32,7 @@ def test_it_is_the_papers_formula(shape, kernel_size, spatial):
     assert_equal(module(x), formula(x.numpy(), arrays(module), spatial))
 
 
-def test_in_training_it_normalises_by_the_batch_and_remembers_a_hundredth_of_it():
+def test_the_running_statistics_have_momentum_0_01():
     module, x = drawn(Triplet(4, kernel_size=3)).train(), features(4, 4, 5, 3)
     expected = formula(x.numpy(), arrays(module), norm=batch_statistics)
     assert_equal(module(x), expected, rtol=1e-9)
@@ -62,23 +62,23 @@ def test_it_starts_as_the_authors_networks():
     torch.manual_seed(0)
     module, x, seen = Triplet(8), torch.randn(2, 8, 5, 4), {}
     for path, tap in taps(module).items():
-        tap.sink = lambda map, path=path: seen.setdefault(path, map)
+        tap.sink = lambda values, path=path: seen.setdefault(path, values)
     module(x)
     assert (seen["branches.2.gate"] == 0.5).all()
     assert not (seen["branches.0.gate"] == 0.5).all()
     assert Triplet(8, start="identity").branches[2].norm.weight.item() == 1
-    # He's initialisation by the fan out, one channel times the places of the kernel.
+    # He's initialisation by the fan out, one channel times the positions of the kernel.
     wide = torch.cat([Triplet(8, kernel_size=31).branches[0].conv.weight.flatten() for _ in range(8)])
     assert wide.std().item() == pytest.approx((2 / 31**2) ** 0.5, rel=0.03)
 
 
-def test_each_map_is_shared_along_the_axis_that_was_pooled():
+def test_each_map_is_constant_along_its_axis():
     module, seen = drawn(Triplet(6)), []
     for tap in taps(module).values():
         tap.sink = seen.append
     x = features(2, 6, 3, 4)
     y = module(x)
-    assert [tuple(map.shape) for map in seen] == [(2, 6, 1, 4), (2, 6, 3, 1), (2, 1, 3, 4)]
+    assert [tuple(values.shape) for values in seen] == [(2, 6, 1, 4), (2, 6, 3, 1), (2, 1, 3, 4)]
     torch.testing.assert_close(y, x * (seen[0] + seen[1] + seen[2]) / 3, rtol=1e-12, atol=0)
     assert [tap.kind.name for tap in taps(module).values()] == ["mixed", "mixed", "spatial"]
 
@@ -120,7 +120,7 @@ def test_a_wrong_option_is_said(options, says):
         Triplet(8, **options)
 
 
-def test_one_value_in_training_is_refused_where_that_is_asked_for():
+def test_strict_training_refuses_a_single_value():
     with pytest.warns(UserWarning, match="one value per channel"):
         Triplet(1)(torch.randn(1, 1, 1, 1))
     with pytest.raises(ShapeError, match="batches of two or more"):

@@ -12,11 +12,11 @@ from tests.attention.formulas import convolve, normalise, relu, sigmoid
 
 
 def resized(z, size):
-    """Linear interpolation between the centres of cells, axis by axis, place by place."""
+    """Linear interpolation between the centres of cells, axis by axis, position by position."""
     for axis, wanted in enumerate(size, start=2):
         given, rows = z.shape[axis], []
-        for place in range(wanted):
-            centre = min(max((place + 0.5) * given / wanted - 0.5, 0), given - 1)
+        for index in range(wanted):
+            centre = min(max((index + 0.5) * given / wanted - 0.5, 0), given - 1)
             left = min(int(centre), given - 1)
             right = min(left + 1, given - 1)
             rows.append((1 - centre + left) * z.take(left, axis) + (centre - left) * z.take(right, axis))
@@ -25,7 +25,7 @@ def resized(z, size):
 
 
 def formula(x, g, p, s, *, norm=False, output=False):
-    """Equations 1 and 2 of the paper; the places that a stride leaves over are filled with zeros."""
+    """Equations 1 and 2 of the paper; the positions that a stride leaves over are filled with zeros."""
 
     def after(z, name):
         if not norm:
@@ -36,8 +36,8 @@ def formula(x, g, p, s, *, norm=False, output=False):
     fine = after(convolve(filled, p["embed.weight"], p.get("embed.bias"), stride=s), "norm")
     coarse = after(convolve(g, p["embed_signal.weight"], p["embed_signal.bias"]), "norm_signal")
     both = relu(fine + resized(coarse, fine.shape[2:]))
-    map = sigmoid(after(convolve(both, p["score.weight"], p["score.bias"]), "norm_score"))
-    y = x * resized(map, x.shape[2:])
+    values = sigmoid(after(convolve(both, p["score.weight"], p["score.bias"]), "norm_score"))
+    y = x * resized(values, x.shape[2:])
     if not output:
         return y
     y = convolve(y, p["output.0.weight"], p["output.0.bias"])
@@ -82,13 +82,13 @@ class GridAttention(torch.nn.Module):
     def forward(self, x, g):
         fine = self.theta(x)
         both = torch.relu(fine + functional.interpolate(self.phi(g), fine.shape[2:], mode=self.mode))
-        map = functional.interpolate(torch.sigmoid(self.psi(both)), x.shape[2:], mode=self.mode)
-        return self.W(map * x)
+        values = functional.interpolate(torch.sigmoid(self.psi(both)), x.shape[2:], mode=self.mode)
+        return self.W(values * x)
 
 
 @pytest.mark.parametrize(("size", "coarse"), [((8, 6), (4, 3)), ((8, 6), (2, 2)), ((4, 6, 2), (2, 3, 1))])
 @pytest.mark.parametrize("training", [False, True])
-def test_the_authors_block_gives_the_same_and_exchanges_weights(size, coarse, training):
+def test_the_authors_block_agrees_and_exchanges_weights(size, coarse, training):
     options = {"signal_channels": 5, "output": True, "dims": len(size)}
     module, again = drawn(AttentionGate(4, **options)), AttentionGate(4, **options).double()
     theirs = GridAttention(4, 5, 2, len(size)).double()
@@ -120,7 +120,7 @@ class AttentionBlock(torch.nn.Module):
 
 
 @pytest.mark.parametrize("training", [False, True])
-def test_the_other_form_gives_the_same_and_exchanges_weights(training):
+def test_the_other_form_agrees_and_exchanges_weights(training):
     options = {"signal_channels": 5, "subsample": 1, "norm": True}
     module, again = drawn(AttentionGate(4, **options)), AttentionGate(4, **options).double()
     theirs = AttentionBlock(4, 5, 2).double()
@@ -156,7 +156,7 @@ def test_the_map_is_that_of_the_positions():
 
 
 @pytest.mark.parametrize("options", [{}, {"norm": True, "subsample": 1}, {"output": True}])
-def test_it_keeps_the_promises_with_and_without_a_signal(options):
+def test_it_conforms_with_and_without_a_signal(options):
     def build(channels, start="paper", dims=2):
         return AttentionGate(channels, signal_channels=channels, start=start, dims=dims, **options)
 

@@ -19,7 +19,7 @@ def formula(x, p, form, heads):
         tokens = list(image.reshape(len(image), -1).T)
         tokens = [np.mean(tokens, 0), *tokens] if form == "mean" else tokens
         if "position" in p:
-            tokens = [token + place for token, place in zip(tokens, p["position"], strict=True)]
+            tokens = [token + row for token, row in zip(tokens, p["position"], strict=True)]
 
         def layer(name, token):
             return (p[f"{name}.weight"] @ token + p[f"{name}.bias"]).reshape(heads, -1)
@@ -108,15 +108,15 @@ def test_the_count_of_the_published_head():
 
 def test_places_are_resampled_for_other_sizes():
     module, x = drawn(AttentionPool(6, size=(2, 2))), features(1, 6, 4, 6)
-    places = module._places((4, 6))
+    embedding = module._embedding((4, 6))
     wanted = functional.interpolate(module.position[1:].t().reshape(1, 6, 2, 2), (4, 6), mode="bilinear")
-    torch.testing.assert_close(places[1:], wanted.reshape(6, 24).t())
-    assert torch.equal(places[0], module.position[0])
+    torch.testing.assert_close(embedding[1:], wanted.reshape(6, 24).t())
+    assert torch.equal(embedding[0], module.position[0])
     assert module(x).shape == (1, 6)
 
 
 @pytest.mark.parametrize("form", ["mean", "query"])
-def test_a_uniform_map_gives_the_mean_of_the_values(form):
+def test_a_uniform_map_gives_the_mean(form):
     module, x, seen = drawn(AttentionPool(8, form=form, heads=2)), features(2, 8, 3, 4), []
     module.map.sink = seen.append
     module(x)

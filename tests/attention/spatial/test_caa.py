@@ -12,15 +12,15 @@ from tests.attention.formulas import convolve, normalise, sigmoid
 
 
 def along(z, weight, bias, axis):
-    """A depthwise strip along one axis as loops over places and taps."""
+    """A depthwise strip along one axis as loops over positions and taps."""
     taps = weight.reshape(weight.shape[0], -1)
     z = z.swapaxes(2, axis + 2)
     y = bias.reshape(1, -1, *(1,) * (z.ndim - 2)) + 0 * z
-    for place in range(z.shape[2]):
+    for index in range(z.shape[2]):
         for tap in range(taps.shape[1]):
-            seen = place + tap - taps.shape[1] // 2
+            seen = index + tap - taps.shape[1] // 2
             if 0 <= seen < z.shape[2]:
-                y[:, :, place] += taps[:, tap].reshape(1, -1, *(1,) * (z.ndim - 3)) * z[:, :, seen]
+                y[:, :, index] += taps[:, tap].reshape(1, -1, *(1,) * (z.ndim - 3)) * z[:, :, seen]
     return y.swapaxes(2, axis + 2)
 
 
@@ -47,8 +47,8 @@ def look(x, p, norm):
 @pytest.mark.parametrize("apply", ["residual", "gate"])
 def test_it_is_the_papers_formula(shape, norm, apply):
     module, x = drawn(CAA(3, norm=norm, apply=apply, dims=len(shape) - 2)), features(*shape)
-    map = look(x.numpy(), arrays(module), norm)
-    assert_equal(module(x), x.numpy() * (1 + map if apply == "residual" else map), rtol=1e-10)
+    values = look(x.numpy(), arrays(module), norm)
+    assert_equal(module(x), x.numpy() * (1 + values if apply == "residual" else values), rtol=1e-10)
 
 
 class Layer(torch.nn.Module):
@@ -80,7 +80,7 @@ class ContextAnchorAttention(torch.nn.Module):
 
 @pytest.mark.parametrize(("kernel_size", "norm"), [(11, False), (13, False), (11, True)])
 @pytest.mark.parametrize("training", [False, True])
-def test_the_published_layer_gives_the_same_and_exchanges_weights(kernel_size, norm, training):
+def test_the_published_layer_agrees_and_exchanges_weights(kernel_size, norm, training):
     options = {"kernel_size": kernel_size, "norm": norm}
     module, again = drawn(CAA(4, **options)), CAA(4, **options).double()
     theirs = ContextAnchorAttention(4, kernel_size, norm).double()

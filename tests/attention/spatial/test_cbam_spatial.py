@@ -31,7 +31,7 @@ def test_it_is_the_papers_formula(shape, kernel_size):
     assert_equal(module(x), formula(x.numpy(), arrays(module)))
 
 
-def test_in_training_it_normalises_by_the_batch_and_remembers_a_hundredth_of_it():
+def test_the_running_statistics_have_momentum_0_01():
     module, x = drawn(CBAMSpatial(6)).train(), features(3, 6, 7, 5)
     before = {name: values.copy() for name, values in arrays(module).items()}
     z = logits(x.numpy(), before)
@@ -74,7 +74,7 @@ def test_pytorchcv_agrees():
     assert_twins(CBAMSpatial(6), SpatialGate(), "pytorchcv", features(2, 6, 5, 3))
 
 
-def test_weights_of_the_authors_code_go_there_and_back():
+def test_the_authors_weights_round_trip():
     module, other, x = drawn(CBAMSpatial(6)), CBAMSpatial(6).double().eval(), features(2, 6, 5, 3)
     state = export_weights(module, "official")
     assert {name.rpartition(".")[0] for name in state} == {"spatial.conv", "spatial.bn"}
@@ -103,7 +103,7 @@ def test_features_of_other_axes_are_refused():
         CBAMSpatial(8)(torch.zeros(2, 8, 5))
 
 
-def test_a_single_value_trains_on_running_statistics_or_is_refused():
+def test_a_single_value_warns_or_is_refused():
     x = torch.randn(1, 8, 1, 1)
     with pytest.warns(UserWarning, match="one value per channel"):
         assert torch.equal(CBAMSpatial(8)(x), x / 2)

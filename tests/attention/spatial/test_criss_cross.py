@@ -11,12 +11,12 @@ from tests.attention.largest import largest_of_a_step
 
 
 def cross(i, j, height, width):
-    """The h + w - 1 places of the column and the row of (i, j), itself once."""
+    """The h + w - 1 positions of the column and the row of (i, j), itself once."""
     return [(a, j) for a in range(height) if a != i] + [(i, b) for b in range(width)]
 
 
 def one_pass(x, p):
-    """Equations 1 and 2 of the paper, in a loop over images and places."""
+    """Equations 1 and 2 of the paper, in a loop over images and positions."""
     y = np.empty_like(x)
     for b, image in enumerate(x):
         queries, keys, values = (
@@ -24,9 +24,9 @@ def one_pass(x, p):
             for name in ("query", "key", "value")
         )
         for i, j in np.ndindex(*x.shape[2:]):
-            places = cross(i, j, *x.shape[2:])
-            shares = softmax(np.array([queries[:, i, j] @ keys[:, a, c] for a, c in places]), 0)
-            gathered = sum(s * values[:, a, c] for s, (a, c) in zip(shares, places, strict=True))
+            indices = cross(i, j, *x.shape[2:])
+            shares = softmax(np.array([queries[:, i, j] @ keys[:, a, c] for a, c in indices]), 0)
+            gathered = sum(s * values[:, a, c] for s, (a, c) in zip(shares, indices, strict=True))
             y[b, :, i, j] = image[:, i, j] + p["gamma"] * gathered
     return y
 
@@ -49,12 +49,12 @@ def test_a_case_computed_by_hand():
             getattr(module, name).weight.fill_(value)
             getattr(module, name).bias.zero_()
         module.gamma.fill_(1.0)
-    # Without queries the shares are equal: each place adds three times the mean of three, all but the opposite one.
+    # Without queries the shares are equal: each position adds three times the mean of three, all but the opposite one.
     y = module(torch.tensor([[[[1.0, 2.0], [4.0, 8.0]]]]))
     assert y.flatten().tolist() == pytest.approx([1 + 7, 2 + 11, 4 + 13, 8 + 14])
 
 
-def test_two_passes_reach_every_position_and_one_does_not():
+def test_only_two_passes_reach_every_position():
     for recurrence, reached in ((1, False), (2, True)):
         module, x = drawn(CrissCross(4, recurrence=recurrence)), features(1, 4, 4, 5).requires_grad_()
         module(x)[..., 0, 0].sum().backward()
@@ -68,10 +68,10 @@ def test_every_pass_has_a_tap_of_its_own():
     for tap in found.values():
         tap.sink = seen.append
     module(x)
-    assert [map.shape for map in seen] == [(2, 1, 3, 5, 8)] * 2
-    for map in seen:
-        torch.testing.assert_close(map.sum(-1), torch.ones(2, 1, 3, 5).double())
-        assert all((map[:, :, i, :, i] == 0).all() for i in range(3))
+    assert [values.shape for values in seen] == [(2, 1, 3, 5, 8)] * 2
+    for values in seen:
+        torch.testing.assert_close(values.sum(-1), torch.ones(2, 1, 3, 5).double())
+        assert all((values[:, :, i, :, i] == 0).all() for i in range(3))
 
 
 def test_the_authors_state_dict_is_read_and_written():

@@ -13,11 +13,11 @@ def formula(x, p):
     """Gathering and distribution as the paper's text has them, in loops over maps and positions."""
     flat, y = x.reshape(*x.shape[:2], -1), np.empty_like(x).reshape(*x.shape[:2], -1)
     for b, image in enumerate(flat):
-        reduced, places, choices = (
+        reduced, scores, choices = (
             p[f"{name}.weight"] @ image + p[f"{name}.bias"][:, None]
             for name in ("reduce", "gather_score", "distribute_score")
         )
-        descriptors = [sum(s * z for s, z in zip(softmax(map, 0), reduced.T, strict=True)) for map in places]
+        descriptors = [sum(s * z for s, z in zip(softmax(values, 0), reduced.T, strict=True)) for values in scores]
         for i in range(image.shape[1]):
             mixture = sum(s * g for s, g in zip(softmax(choices[:, i], 0), descriptors, strict=True))
             y[b, :, i] = image[:, i] + p["expand.weight"] @ mixture + p["expand.bias"]
@@ -44,7 +44,7 @@ def test_a_case_computed_by_hand():
     assert module(torch.tensor([[[0.0, 1.0]]])).flatten().tolist() == pytest.approx([5.6, 6.6])
 
 
-def test_the_maps_are_shares_of_positions_and_of_descriptors():
+def test_the_maps_are_shares_of_positions_and_descriptors():
     module, x, seen = drawn(Double(8, cn=3)), features(2, 8, 4, 5), []
     for tap in (module.gather, module.distribute):
         tap.sink = seen.append
@@ -69,7 +69,7 @@ def test_parameters_stand_in_the_order_of_the_formula():
     assert count(Double(64, cm=5, cn=7)) == 64 * 5 + 5 + 2 * (64 * 7 + 7) + 5 * 64 + 64
 
 
-def test_memory_grows_with_positions_and_not_with_their_square():
+def test_memory_is_linear_in_positions():
     assert largest_of_a_step(Double(8), torch.randn(1, 8, 20, 20)) <= 8 * 400
 
 

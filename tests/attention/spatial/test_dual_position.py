@@ -29,7 +29,7 @@ def formula(x, p):
 @pytest.mark.parametrize("watched", [False, True])
 def test_it_is_the_published_formula(shape, watched):
     module, x = drawn(DualPosition(6, reduction=2)), features(*shape)
-    module.map.sink = (lambda map: None) if watched else None
+    module.map.sink = (lambda values: None) if watched else None
     assert_equal(module(x), formula(x.numpy(), arrays(module)))
 
 
@@ -60,7 +60,7 @@ def test_the_authors_state_dict_is_read_and_written():
     assert all(torch.equal(back[name], values) for name, values in state.items())
 
 
-def test_it_begins_without_effect_and_with_identity_one_step_away():
+def test_it_starts_without_effect():
     x = features(1, 8, 3, 3).float()
     assert torch.equal(DualPosition(8)(x), x)
     module = DualPosition(8, start="identity")
@@ -68,10 +68,10 @@ def test_it_begins_without_effect_and_with_identity_one_step_away():
     assert count(DualPosition(512)) == 2 * (512 * 64 + 64) + 512 * 512 + 512 + 1
 
 
-def test_while_nobody_looks_no_map_of_all_pairs_is_made():
+def test_an_unwatched_tap_makes_no_full_map():
     module, x = DualPosition(8, start="identity"), torch.randn(1, 8, 20, 20)
     assert largest_of_a_step(module, x) < 400 * 400
-    module.map.sink = lambda map: None
+    module.map.sink = lambda values: None
     assert largest_of_a_step(module, x) == 400 * 400
 
 

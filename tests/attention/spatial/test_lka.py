@@ -53,7 +53,7 @@ class SpatialAttention(torch.nn.Module):
         return x + self.proj_2(u * unit.conv1(unit.conv_spatial(unit.conv0(u))))
 
 
-def test_the_published_layer_gives_the_same_and_exchanges_weights():
+def test_the_published_layer_agrees_and_exchanges_weights():
     module, theirs, again = drawn(LKA(6, projections=True)), SpatialAttention(6).double(), LKA(6, projections=True)
     theirs.load_state_dict(export_weights(module, "official"))
     x, y = features(2, 6, 9, 5).requires_grad_(), features(2, 6, 9, 5).requires_grad_()
@@ -99,7 +99,7 @@ def test_the_count_and_the_order():
     assert list(layers) == ["near", "far", "mix", "projections.enter", "projections.leave"]
 
 
-def test_it_sees_as_far_as_its_kernel_says_and_no_farther():
+def test_its_receptive_field_is_that_of_its_kernel():
     module, x = drawn(LKA(1, dims=1)), torch.zeros(1, 1, 61, dtype=torch.float64)
     x[..., 30] = 1
     module.near.bias.data.zero_()

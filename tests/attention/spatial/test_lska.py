@@ -13,10 +13,10 @@ def strip(x, weight, bias, axis, dilation):
     y, taps = bias.reshape(1, -1, *(1,) * (x.ndim - 2)) * (0 * x + 1), weight.reshape(weight.shape[0], -1)
     for tap in range(taps.shape[1]):
         shift = dilation * (tap - taps.shape[1] // 2)
-        for place in range(x.shape[axis + 2]):
-            if 0 <= place + shift < x.shape[axis + 2]:
+        for index in range(x.shape[axis + 2]):
+            if 0 <= index + shift < x.shape[axis + 2]:
                 at = (slice(None), slice(None), *(slice(None),) * axis)
-                y[(*at, place)] += taps[:, tap].reshape(1, -1, *(1,) * (x.ndim - 3)) * x[(*at, place + shift)]
+                y[(*at, index)] += taps[:, tap].reshape(1, -1, *(1,) * (x.ndim - 3)) * x[(*at, index + shift)]
     return y
 
 
@@ -57,7 +57,7 @@ class Attention(torch.nn.Module):
     ("kernel_size", "kernels"),
     [(7, (3, 3, 2)), (11, (3, 5, 2)), (23, (5, 7, 3)), (35, (5, 11, 3)), (41, (5, 13, 3)), (53, (5, 17, 3))],
 )
-def test_the_published_layers_give_the_same_and_exchange_weights(kernel_size, kernels):
+def test_the_published_layers_agree_and_exchange_weights(kernel_size, kernels):
     options = {"kernel_size": kernel_size, "projections": True}
     module, theirs, again = drawn(LSKA(6, **options)), Attention(6, *kernels).double(), LSKA(6, **options).double()
     theirs.load_state_dict(export_weights(module, "official"))
@@ -70,7 +70,7 @@ def test_the_published_layers_give_the_same_and_exchange_weights(kernel_size, ke
     assert torch.equal(again(x), module(x))
 
 
-def test_a_product_of_strips_is_lka_with_a_kernel_of_rank_one():
+def test_it_is_lka_of_a_rank_one_kernel():
     from regard.attention.spatial.lka import LKA
 
     ours, whole, x = drawn(LSKA(2)), drawn(LKA(2)), features(1, 2, 9, 8)
@@ -84,7 +84,7 @@ def test_a_product_of_strips_is_lka_with_a_kernel_of_rank_one():
     torch.testing.assert_close(ours(x), whole(x), rtol=1e-11, atol=1e-12)
 
 
-def test_the_count_grows_with_the_kernel_and_not_with_its_square():
+def test_the_count_is_linear_in_the_kernel():
     assert count(LSKA(64)) == 2 * 64 * (5 + 1) + 2 * 64 * (7 + 1) + 64 * 64 + 64
     assert count(LSKA(64, kernel_size=53)) - count(LSKA(64)) == 2 * 64 * 10
 

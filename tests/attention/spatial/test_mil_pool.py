@@ -67,7 +67,7 @@ def test_filling_up_never_changes_a_result(filling):
     torch.testing.assert_close(seen[0].sum(-1), torch.ones(2, 1, dtype=x.dtype))
 
 
-def test_a_bag_without_any_instance_gives_zeros_with_finite_gradients():
+def test_an_empty_bag_gives_zeros_and_finite_gradients():
     module, x = drawn(MILPool(6)), features(2, 6, 5).requires_grad_()
     mask = torch.tensor([[True] * 5, [False] * 5])
     y = module(x, mask)
@@ -85,7 +85,7 @@ def test_a_mask_of_everything_is_no_mask():
     torch.testing.assert_close(module(x, mask), module(x), rtol=1e-12, atol=1e-12)
 
 
-def test_scores_beyond_the_range_of_the_exponential_are_shared():
+def test_scores_may_exceed_the_range_of_exp():
     module, x = drawn(MILPool(3)).float(), features(2, 3, 6).float()
     with torch.no_grad():
         module.score.weight.mul_(1e4)

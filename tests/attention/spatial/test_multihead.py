@@ -16,16 +16,16 @@ from tests.attention.twins import assert_twins
 
 def gathered(x, p, heads, window=None):
     """Equation 1 in a loop over images, positions and heads; with a `window`, Bello's relative logits."""
-    flat, places = x.reshape(*x.shape[:2], -1), list(itertools.product(*map(range, x.shape[2:])))
+    flat, indices = x.reshape(*x.shape[:2], -1), list(itertools.product(*map(range, x.shape[2:])))
     y, width = np.empty_like(flat), x.shape[1] // heads
     for b, image in enumerate(flat):
         qkv = p["qkv.weight"] @ image + p.get("qkv.bias", np.zeros(3 * x.shape[1]))[:, None]
         q, k, v = qkv.reshape(3, heads, width, -1)
-        for i, here in enumerate(places):
+        for i, here in enumerate(indices):
             parts = []
             for n in range(heads):
                 logits = []
-                for j, there in enumerate(places):
+                for j, there in enumerate(indices):
                     logit = q[n, :, i] @ k[n, :, j]
                     for axis in range(len(here) if window else 0):
                         offset = min(max(there[axis] - here[axis], 1 - window), window - 1)
@@ -44,7 +44,7 @@ SHAPES = [(2, 6, 4, 3), (2, 6, 5), (1, 6, 2, 3, 2), (1, 6, 1, 1), (1, 6, 1, 7)]
 @pytest.mark.parametrize("options", [{}, {"heads": 3, "bias": False}, {"heads": 6, "residual": False}])
 def test_it_is_the_papers_formula(shape, watched, options):
     module, x = drawn(MultiHead(6, dims=len(shape) - 2, **options)), features(*shape)
-    module.map.sink = (lambda map: None) if watched else None
+    module.map.sink = (lambda values: None) if watched else None
     h = gathered(x.numpy(), arrays(module), options.get("heads", 2))
     assert_equal(module(x), h if options.get("residual") is False else x.numpy() + h)
 
@@ -54,7 +54,7 @@ def test_it_is_the_papers_formula(shape, watched, options):
 @pytest.mark.parametrize("window", [1, 3, 9])
 def test_relative_positions_are_those_of_attention_augmented_convolution(shape, watched, window):
     module = drawn(MultiHead(6, heads=2, position="relative", window=window, dims=len(shape) - 2))
-    module.map.sink = (lambda map: None) if watched else None
+    module.map.sink = (lambda values: None) if watched else None
     x = features(*shape)
     assert_equal(module(x), x.numpy() + gathered(x.numpy(), arrays(module), 2, window))
 
@@ -110,14 +110,14 @@ def test_the_offsets_begin_with_length_one():
 
 
 @pytest.mark.parametrize("position", ["none", "relative"])
-def test_while_nobody_looks_no_map_of_all_pairs_is_made(position):
+def test_an_unwatched_tap_makes_no_full_map(position):
     module, x = MultiHead(8, heads=1, position=position, window=4), torch.randn(1, 8, 32, 32)
     assert largest_of_a_step(module, x) < 1024 * 1024 / 8
-    module.map.sink = lambda map: None
+    module.map.sink = lambda values: None
     assert largest_of_a_step(module, x) >= 1024 * 1024
 
 
-def test_the_map_has_a_share_for_every_head_and_pair():
+def test_the_map_is_over_heads_and_pairs():
     module, x, seen = drawn(MultiHead(6, heads=3)), features(2, 6, 4, 5), []
     module.map.sink = seen.append
     module(x)

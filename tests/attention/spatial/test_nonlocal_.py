@@ -59,7 +59,7 @@ def added(x, p, form, scale, subsample):
 @pytest.mark.parametrize("watched", [False, True])
 def test_it_is_the_papers_formula(shape, form, subsample, watched):
     module, x = drawn(NonLocal(6, form=form, subsample=subsample)), 0.5 * features(*shape)
-    module.map.sink = (lambda map: None) if watched else None
+    module.map.sink = (lambda values: None) if watched else None
     p, z = arrays(module), x.numpy()
     h = added(z, p, form, 6**-0.5 if form == "gaussian" else 3**-0.5, subsample)
     norm = [p[f"norm.{name}"] for name in ("running_mean", "running_var", "weight", "bias")]
@@ -88,7 +88,7 @@ def test_a_case_computed_by_hand():
     assert module(torch.tensor([[[1.0, 2.0]]])).flatten().tolist() == pytest.approx([1 + 15, 2 + 30])
 
 
-def test_windows_of_even_sizes_are_those_of_pytorchs_max_pooling():
+def test_even_sizes_agree_with_max_pooling():
     whole, x = NonLocal(4, form="gaussian", subsample=2), features(2, 4, 6, 8).float()
     pooled, seen = functional.max_pool2d(x, 2), []
     whole.map.sink = seen.append
@@ -111,7 +111,7 @@ def test_timm_agrees(use_scale):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_the_state_dict_of_mmcv_is_read_and_written(form):
+def test_mmcvs_state_dict_is_read_and_written(form):
     shapes = {"g.conv": (8, 16, 1, 1), "conv_out.conv": (16, 8, 1, 1)}
     if form != "gaussian":
         shapes |= {"theta.conv": (8, 16, 1, 1), "phi.conv": (8, 16, 1, 1)}
@@ -133,7 +133,7 @@ def test_the_count_of_a_published_network():
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("norm", [True, False])
-def test_it_begins_without_effect_and_with_identity_one_step_away(form, norm):
+def test_it_starts_without_effect(form, norm):
     x = features(2, 8, 3, 3).float()
     assert torch.equal(NonLocal(8, form=form, norm=norm)(x), x)
     module = NonLocal(8, form=form, norm=norm, start="identity")
@@ -144,17 +144,17 @@ def test_it_begins_without_effect_and_with_identity_one_step_away(form, norm):
 
 
 @pytest.mark.parametrize("form", ["embedded", "gaussian", "dot"])
-def test_while_nobody_looks_no_map_of_all_pairs_is_made(form):
+def test_an_unwatched_tap_makes_no_full_map(form):
     module, x = NonLocal(8, form=form, start="identity"), torch.randn(1, 8, 20, 20)
     assert largest_of_a_step(module, x) < 400 * 400 / 4
-    module.map.sink = lambda map: None
+    module.map.sink = lambda values: None
     with Largest() as largest:
         module(x)
     assert largest.numel >= 400 * 400
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_maps_keep_their_range_and_sub_sampled_ones_their_shape(form):
+def test_maps_keep_their_range_and_shape(form):
     module, x, seen = drawn(NonLocal(6, form=form, subsample=2)), features(2, 6, 5, 4), []
     module.map.sink = seen.append
     module(x)

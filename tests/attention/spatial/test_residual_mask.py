@@ -40,18 +40,18 @@ def pooled(x):
     """The maxima of windows of three that begin at every second position."""
     sizes = [(n + 1) // 2 for n in x.shape[2:]]
     y = np.empty((*x.shape[:2], *sizes))
-    for place in np.ndindex(*sizes):
-        window = x[(..., *(slice(2 * i, 2 * i + 3) for i in place))]
-        y[(..., *place)] = window.reshape(*x.shape[:2], -1).max(2)
+    for index in np.ndindex(*sizes):
+        window = x[(..., *(slice(2 * i, 2 * i + 3) for i in index))]
+        y[(..., *index)] = window.reshape(*x.shape[:2], -1).max(2)
     return y
 
 
 def resized(z, size):
-    """Linear interpolation whose outer centres stay, place by place."""
+    """Linear interpolation whose outer centres stay, position by position."""
     for axis, wanted in enumerate(size, start=2):
         given, rows = z.shape[axis], []
-        for place in range(wanted):
-            centre = place * (given - 1) / (wanted - 1) if wanted > 1 else 0.0
+        for index in range(wanted):
+            centre = index * (given - 1) / (wanted - 1) if wanted > 1 else 0.0
             left = min(int(centre), given - 1)
             right = min(left + 1, given - 1)
             rows.append((1 - centre + left) * z.take(left, axis) + (centre - left) * z.take(right, axis))
@@ -143,7 +143,7 @@ def test_pytorchcv_has_the_same_layers_though_another_function(poolings):
     assert sum(p.numel() for p in theirs.parameters()) == count(ResidualMask(16, poolings=poolings)) + backbone
 
 
-def test_the_map_lies_in_the_range_of_its_form():
+def test_the_map_is_in_its_forms_range():
     x = 100 * features(2, 5, 7, 5)
     for activation, apply, low, high in (
         ("mixed", "residual", 1, 2),
@@ -159,7 +159,7 @@ def test_the_map_lies_in_the_range_of_its_form():
         assert low <= seen[0].min() <= seen[0].max() <= high
 
 
-def test_the_mask_sees_the_whole_image_from_a_corner():
+def test_the_mask_covers_the_whole_image():
     module, x = drawn(ResidualMask(4, poolings=3)), features(1, 4, 16, 16)
     changed = x.clone()
     changed[..., -1, -1] += 9
@@ -182,6 +182,6 @@ def test_a_wrong_option_is_said(options, says):
         ResidualMask(8, **options)
 
 
-def test_one_position_is_refused_where_it_is_asked_to_be():
+def test_strict_training_refuses_a_single_position():
     with pytest.raises(ShapeError, match="batches of two or more"):
         ResidualMask(8, strict=True)(torch.randn(1, 8, 2, 2))

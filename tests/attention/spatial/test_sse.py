@@ -48,7 +48,7 @@ def test_one_module_serves_any_number_of_axes():
     torch.testing.assert_close(module(x).flatten(2), module(x.flatten(2)), rtol=1e-12, atol=1e-12)
 
 
-def test_weights_of_the_authors_code_go_there_and_back():
+def test_the_authors_weights_round_trip():
     module, other, x = drawn(SSE(6)), SSE(6).double(), features(2, 6, 3, 4)
     state = export_weights(module, "official")
     assert {name: tuple(values.shape) for name, values in state.items()} == {

@@ -17,9 +17,9 @@ def averaged(z, cells):
     """The means of a fixed number of cells an axis, flattened as images are."""
     sizes = z.shape[2:]
     y = np.empty((*z.shape[:2], *(cells,) * len(sizes)))
-    for place in np.ndindex(*y.shape[2:]):
-        window = tuple(slice(i * n // cells, -(-(i + 1) * n // cells)) for i, n in zip(place, sizes, strict=True))
-        y[(..., *place)] = z[(..., *window)].reshape(*z.shape[:2], -1).mean(2)
+    for index in np.ndindex(*y.shape[2:]):
+        window = tuple(slice(i * n // cells, -(-(i + 1) * n // cells)) for i, n in zip(index, sizes, strict=True))
+        y[(..., *index)] = z[(..., *window)].reshape(*z.shape[:2], -1).mean(2)
     return y.reshape(len(z), -1)
 
 
@@ -32,19 +32,19 @@ def chosen(x, p, cells):
 
 
 def sampled(x, theta, border):
-    """Equations 1 and 5 of the paper: each place mapped, and read by the hat functions of all positions."""
+    """Equations 1 and 5 of the paper: each position mapped, and read by the hat functions of all positions."""
     y, sizes, d = np.zeros_like(x), x.shape[2:], x.ndim - 2
     for b in range(len(x)):
         matrix = theta[b].reshape(d, d + 1)
-        for place in np.ndindex(*sizes):
-            own = [(2 * i + 1) / n - 1 for i, n in zip(place, sizes, strict=True)][::-1]
+        for index in np.ndindex(*sizes):
+            own = [(2 * i + 1) / n - 1 for i, n in zip(index, sizes, strict=True)][::-1]
             target = (matrix @ [*own, 1.0])[::-1]
             centre = [((t + 1) * n - 1) / 2 for t, n in zip(target, sizes, strict=True)]
             if border:
                 centre = [min(max(u, 0), n - 1) for u, n in zip(centre, sizes, strict=True)]
             for other in np.ndindex(*sizes):
                 share = math.prod(max(0, 1 - abs(u - i)) for u, i in zip(centre, other, strict=True))
-                y[(b, slice(None), *place)] += share * x[(b, slice(None), *other)]
+                y[(b, slice(None), *index)] += share * x[(b, slice(None), *other)]
     return y
 
 
@@ -70,10 +70,10 @@ def test_it_is_the_papers_formula(shape, padding):
 @pytest.mark.parametrize("padding", ["zeros", "border"])
 def test_torch_agrees_with_its_gradients(size, padding):
     module, results = calmed(STN(3, padding=padding, dims=len(size))), []
-    theta = module._chosen(features(2, 3, *size)).detach()
+    theta = module._localise(features(2, 3, *size)).detach()
 
     def theirs(x):
-        theta = module._chosen(x).unflatten(1, (len(size), len(size) + 1))
+        theta = module._localise(x).unflatten(1, (len(size), len(size) + 1))
         grid = functional.affine_grid(theta, x.shape, align_corners=False)
         return functional.grid_sample(x, grid, "bilinear", padding, align_corners=False)
 
@@ -88,7 +88,7 @@ def test_torch_agrees_with_its_gradients(size, padding):
     assert not torch.equal(theta, torch.zeros_like(theta))
 
 
-def told(module, parameters):
+def fix_output(module, parameters):
     """The module with those parameters for every image."""
     module.double()
     with torch.no_grad():
@@ -99,41 +99,41 @@ def told(module, parameters):
 
 def test_a_shift_by_one_position_shifts_the_image():
     x = features(2, 3, 4, 5)
-    y = told(STN(3, transform="translation"), [2 / 5, -2 / 4])(x)
+    y = fix_output(STN(3, transform="translation"), [2 / 5, -2 / 4])(x)
     # Each position reads its right neighbour above: the image moves left and down.
     torch.testing.assert_close(y[..., 1:, :-1], x[..., :-1, 1:])
     assert y[..., 0, :].abs().max() < 1e-12
     assert y[..., -1].abs().max() < 1e-12
-    edge = told(STN(3, transform="translation", padding="border"), [2 / 5, 0.0])(x)
+    edge = fix_output(STN(3, transform="translation", padding="border"), [2 / 5, 0.0])(x)
     torch.testing.assert_close(edge[..., -1], x[..., -1])
 
 
 def test_a_right_angle_turns_a_square_image():
     x = features(2, 3, 5, 5)
-    turned = told(STN(3, transform="similarity"), [0.0, 1.0, 0.0, 0.0])(x)
+    turned = fix_output(STN(3, transform="similarity"), [0.0, 1.0, 0.0, 0.0])(x)
     torch.testing.assert_close(turned, torch.rot90(x, 1, (2, 3)))
-    half = told(STN(3, transform="similarity"), [-1.0, 0.0, 0.0, 0.0])(features(2, 3, 4, 6))
+    half = fix_output(STN(3, transform="similarity"), [-1.0, 0.0, 0.0, 0.0])(features(2, 3, 4, 6))
     torch.testing.assert_close(half, features(2, 3, 4, 6).flip(2, 3))
 
 
 def test_a_quaternion_turns_a_cube():
     x, half = features(1, 2, 3, 3, 3), math.sqrt(0.5)
     # A right angle about the last coordinate, the first axis of the features.
-    y = told(STN(2, transform="similarity", dims=3), [half, 0.0, 0.0, half, 0.0, 0.0, 0.0])(x)
+    y = fix_output(STN(2, transform="similarity", dims=3), [half, 0.0, 0.0, half, 0.0, 0.0, 0.0])(x)
     torch.testing.assert_close(y, torch.rot90(x, 1, (3, 4)))
 
 
-def test_a_spline_with_targets_moved_by_an_affine_map_is_that_map():
+def test_a_spline_reproduces_an_affine_map():
     x, theta = features(2, 3, 6, 5), torch.tensor([[0.9, 0.2, 0.1], [-0.3, 0.8, 0.05]], dtype=torch.float64)
     spline = STN(3, transform="thin_plate", control=3)
     targets = spline.warp.lattice @ theta[:, :2].T + theta[:, 2]
-    y = told(spline, targets.flatten().tolist())(x)
-    torch.testing.assert_close(y, told(STN(3), theta.flatten().tolist())(x), rtol=1e-9, atol=1e-10)
+    y = fix_output(spline, targets.flatten().tolist())(x)
+    torch.testing.assert_close(y, fix_output(STN(3), theta.flatten().tolist())(x), rtol=1e-9, atol=1e-10)
 
 
 @pytest.mark.parametrize("transform", ["affine", "translation", "similarity", "thin_plate"])
 @pytest.mark.parametrize("size", [(5,), (5, 4), (1, 7), (3, 4, 2)])
-def test_it_starts_by_leaving_the_features_where_they_are(transform, size):
+def test_it_starts_as_the_identity(transform, size):
     x = features(2, 3, *size).float()
     module = STN(3, transform=transform, dims=len(size))
     torch.testing.assert_close(module(x), x, rtol=1e-5, atol=1e-5)
@@ -143,7 +143,7 @@ def test_it_starts_by_leaving_the_features_where_they_are(transform, size):
     assert torch.equal(identity(x), x)
 
 
-def test_with_a_strength_of_one_an_identity_start_is_the_paper():
+def test_at_strength_one_it_is_the_paper():
     module = calmed(STN(3, start="identity"))
     plain = STN(3).double()
     plain.load_state_dict({name: values for name, values in module.state_dict().items() if name != "strength"})
@@ -162,16 +162,16 @@ def test_the_grid_is_the_map():
     torch.testing.assert_close(module(x), x)
 
 
-def test_an_image_in_the_corner_is_found_by_training():
+def test_training_finds_an_image_in_the_corner():
     """One bright spot off the centre; the target is the spot in the middle."""
     torch.manual_seed(0)
-    places = torch.linspace(-1, 1, 12)
+    centres = torch.linspace(-1, 1, 12)
     shift = 0.6 * torch.rand(32, 2) - 0.3
     spots = torch.exp(
-        -8 * (places[None, :, None] - shift[:, 1, None, None]) ** 2
-        - 8 * (places[None, None] - shift[:, 0, None, None]) ** 2
+        -8 * (centres[None, :, None] - shift[:, 1, None, None]) ** 2
+        - 8 * (centres[None, None] - shift[:, 0, None, None]) ** 2
     )
-    middle = torch.exp(-8 * (places[:, None] ** 2 + places[None] ** 2)).expand(32, 12, 12)
+    middle = torch.exp(-8 * (centres[:, None] ** 2 + centres[None] ** 2)).expand(32, 12, 12)
     module = STN(1, transform="translation", hidden=8)
     optimiser = torch.optim.Adam(module.parameters(), 0.01)
     losses = []

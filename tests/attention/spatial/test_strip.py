@@ -13,11 +13,11 @@ from tests.attention.formulas import convolve, normalise, relu, sigmoid
 def profile(x, axis):
     """(b, c, n): the mean of every slice across the axis."""
     return np.stack(
-        [x.take(place, axis + 2).reshape(*x.shape[:2], -1).mean(2) for place in range(x.shape[axis + 2])], 2
+        [x.take(index, axis + 2).reshape(*x.shape[:2], -1).mean(2) for index in range(x.shape[axis + 2])], 2
     )
 
 
-def told(x, p, axis, form):
+def strip_logits(x, p, axis, form):
     z, bias = profile(x, axis), p.get(f"profiles.{axis}.bias")
     if form != "plain":
         weight = p[f"profiles.{axis}.weight"]
@@ -30,7 +30,7 @@ def told(x, p, axis, form):
 
 def formula(x, p, form):
     """Equations 3 to 6 of the paper; the other forms end with the sum of the profiles."""
-    z = sum(told(x, p, axis, form) for axis in range(x.ndim - 2)) + 0 * x
+    z = sum(strip_logits(x, p, axis, form) for axis in range(x.ndim - 2)) + 0 * x
     return x * sigmoid(convolve(relu(z), p["mix.weight"], p["mix.bias"]) if form == "full" else z)
 
 
@@ -94,7 +94,7 @@ class StripPooling(torch.nn.Module):
 
 
 @pytest.mark.parametrize("training", [False, True])
-def test_the_published_block_gives_the_same_and_exchanges_weights(training):
+def test_the_published_block_agrees_and_exchanges_weights(training):
     module, theirs, again = drawn(Strip(6)), StripPooling(6).double(), Strip(6).double()
     theirs.load_state_dict(export_weights(module, "official"))
     import_weights(again, theirs.state_dict(), "official")

@@ -7,7 +7,7 @@ from regard.testing.checks import capture
 from tests.testing.gates import Gate, failures
 
 CAPTURING = ("shapes", "dtypes", "compile", "export", "onnx")
-"""What a fault of a graph could be taken for."""
+"""Other checks that a fault of a graph may fail."""
 
 
 @torch.library.custom_op("regard_tests::turn", mutates_args=())
@@ -105,7 +105,7 @@ def test_a_graph_break_fails_compile():
 
 
 @pytest.mark.graph
-def test_a_branch_on_a_value_fails_compile_and_what_captures_a_graph():
+def test_a_branch_on_a_value_fails_capture():
     assert failures(AsksForAValue, CAPTURING).keys() == {"compile", "export", "onnx"}
 
 
@@ -117,7 +117,7 @@ def test_another_result_when_compiled_fails_compile():
 
 
 @pytest.mark.graph
-def test_digits_that_the_module_itself_loses_are_not_asked_of_the_compiled_one():
+def test_digits_lost_in_eager_may_be_lost_compiled():
     assert not failures(RoundsOtherwise, ("compile",))
 
 
@@ -127,7 +127,7 @@ def test_many_more_lost_digits_fail_compile():
 
 
 @pytest.mark.graph
-def test_a_size_as_a_python_integer_fails_export_and_with_it_onnx():
+def test_a_size_as_an_integer_fails_export():
     found = failures(FreezesItsSize, CAPTURING)
     assert found.keys() == {"export", "onnx"}
     assert "torch.export with dynamic batch and size, from x (2, 16, 6, 8) raised" in found["export"]
@@ -155,7 +155,7 @@ def test_another_result_in_onnxruntime_fails_onnx():
     assert "a value of y of the ONNX graph for x (2, 16, 6, 8) is" in found["onnx"]
 
 
-def test_onnx_is_skipped_with_the_remedy_where_it_is_not_installed(monkeypatch):
+def test_onnx_is_skipped_where_not_installed(monkeypatch):
     monkeypatch.setattr(capture, "NEEDED", ("onnx", "a_package_nobody_has"))
     outcome = check_attention(Gate, checks=("onnx",))["onnx"]
     assert outcome.status == "skipped"

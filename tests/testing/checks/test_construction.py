@@ -81,7 +81,7 @@ class BiasFirst(nn.Module):
 
 
 class TakesAnything(Features):
-    """Weighs each channel by its mean, whatever x is."""
+    """Rescales each channel by its mean, whatever x is."""
 
     facts: ClassVar[Facts] = FACTS
 
@@ -129,7 +129,7 @@ def test_a_hidden_layer_without_units_fails_few_channels():
     assert "1 channel: the parameter reduce.weight has shape (0, 1)" in found["few_channels"]
 
 
-def test_a_gate_that_ignores_its_input_fails_few_channels():
+def test_a_constant_gate_fails_few_channels():
     found = failures(GivesUp)
     assert found.keys() == {"few_channels"}
     assert "2 channels: y is a linear function of x" in found["few_channels"]
@@ -151,7 +151,7 @@ def test_a_keyword_that_is_swallowed_fails():
     assert "no_such_option=1 was accepted in silence" in found["misspelt_option"]
 
 
-def test_an_error_about_something_else_fails_the_misspelt_option():
+def test_an_unrelated_error_fails_misspelt_option():
     assert "raised AttributeError" in failures(Trips, checks=("misspelt_option",))["misspelt_option"]
 
 
@@ -182,7 +182,7 @@ def test_an_error_of_another_kind_fails_wrong_input():
     assert "it should be a ShapeError: begin forward with self.expect(x)" in found["wrong_input"]
 
 
-def test_an_error_that_does_not_say_what_was_given_fails_wrong_input():
+def test_an_error_without_the_value_fails_wrong_input():
     found = failures(TakesAnyAxes)
     assert found.keys() == {"wrong_input"}
     assert "raised ShapeError: bad input; the text should say torch.int32" in found["wrong_input"]
@@ -208,7 +208,7 @@ class Miscounted(Counted):
     facts: ClassVar[Facts] = replace(FACTS, parameters="c*c")
 
 
-def test_the_formula_of_the_count_is_held_to_the_module_with_its_options():
+def test_the_count_formula_is_checked_with_options():
     for made in (Counted, partial(Counted, bias=False), partial(Counted, start="identity")):
         assert not failures(made, ("parameter_count",))
     found = failures(Miscounted, ("parameter_count",))

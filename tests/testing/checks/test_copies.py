@@ -17,7 +17,7 @@ class KeepsItsMap(Gate):
 
 
 class CopiesAreHimself(Gate):
-    """A shallow copy in place of a deep one."""
+    """A shallow copy instead of a deep one."""
 
     def __deepcopy__(self, memo):
         twin = Gate.__new__(type(self))
@@ -94,7 +94,7 @@ def test_a_drawn_constant_fails_the_state_dict():
     assert "y after loading the state dict into another module is" in found["state_dict"]
 
 
-def test_an_instance_that_cannot_be_copied_fails_deepcopy_and_nothing_else_is_tried():
+def test_an_uncopyable_instance_fails_deepcopy_only():
     module = KeepsItsMap(4)
     module(torch.ones(1, 4, 2, 2))
     with pytest.raises(RuntimeError):

@@ -59,19 +59,19 @@ def test_a_square_only_pooling_fails_shapes():
     assert "x (2, 16, 1, 7)" in found["shapes"] or "x (2, 16, 5, 1)" in found["shapes"]
 
 
-def test_a_window_that_does_not_fit_fails_at_small_sizes():
+def test_a_too_large_window_fails_small_sizes():
     found = failures(NeedsRoom)
     assert found.keys() == {"shapes", "batch_of_one"}
     assert "x (2, 16, 1, 1) in evaluation raised RuntimeError" in found["shapes"]
 
 
-def test_a_shape_that_changes_fails_unless_it_is_said_to():
+def test_an_undeclared_change_of_shape_fails():
     found = failures(Narrower, checks=("shapes", "batch_of_one"))
     assert "y has shape (2, 16, 1, 6); it must have the shape of x" in found["shapes"]
     assert not failures(Narrower, checks=("shapes", "batch_of_one"), keeps_shape=False)
 
 
-def test_a_module_that_changes_the_shape_still_keeps_the_batch():
+def test_a_changed_shape_still_keeps_the_batch():
     class Forgets(Gate):
         def forward(self, x):
             return super().forward(x).mean(0, keepdim=True)
@@ -81,18 +81,18 @@ def test_a_module_that_changes_the_shape_still_keeps_the_batch():
     assert "its batch must have 2 items" in found["shapes"]
 
 
-def test_another_number_of_axes_is_checked_where_it_is_promised():
+def test_promised_numbers_of_axes_are_checked():
     assert not failures(Gate, checks=("shapes",))
     assert "x (2, 16, 1) in evaluation raised" in failures(Gate, checks=("shapes",), dims=(1, 2))["shapes"]
 
 
-def test_plain_batch_normalisation_of_one_vector_fails_a_batch_of_one():
+def test_plain_batch_normalisation_fails_batch_of_one():
     found = failures(NormsOneImage)
     assert found.keys() == {"batch_of_one"}
     assert "in training raised ValueError: Expected more than 1 value per channel" in found["batch_of_one"]
 
 
-def test_squeezing_the_batch_axis_fails_a_batch_of_one():
+def test_squeezing_the_batch_axis_fails_batch_of_one():
     found = failures(Squeezes)
     assert found.keys() == {"batch_of_one"}
     assert "x (1, 16, 1, 1) in evaluation raised" in found["batch_of_one"]
@@ -105,7 +105,7 @@ def test_a_contiguous_output_fails_channels_last():
     assert "y has strides (320, 20, 5, 1)" in found["channels_last"]
 
 
-def test_a_network_that_changes_the_shape_keeps_the_order_of_the_axes():
+def test_a_changed_shape_keeps_the_memory_format():
     pool = nn.MaxPool2d(2, ceil_mode=True)
     assert check_attention(pool, channels=3, keeps_shape=False, checks=("channels_last",)).passed
     unpooled = nn.Sequential(pool, nn.Flatten(1), nn.Unflatten(1, (3, 2, -1)))

@@ -133,7 +133,7 @@ def test_lost_digits_fail_dtypes():
     assert "x in float16: a value of y is" in found["dtypes"]
 
 
-def test_a_tensor_that_is_no_buffer_fails_dtypes_and_autocast():
+def test_an_unregistered_tensor_fails_dtypes_and_autocast():
     found = failures(ForgetsItsDtype)
     assert found.keys() == {"dtypes", "autocast"}
     assert "x in float16: y has dtype float32" in found["dtypes"]
@@ -164,7 +164,7 @@ def test_a_sum_of_squares_in_float16_fails_finiteness():
     assert "strong x in float16" in found["finiteness"]
 
 
-def test_the_root_of_a_variance_of_zero_fails_finiteness():
+def test_the_root_of_zero_variance_fails_finiteness():
     found = failures(RootOfVariance)
     assert found.keys() == {"finiteness"}
     assert "x = 0 everywhere: the gradient of x" in found["finiteness"]

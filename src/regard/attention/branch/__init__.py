@@ -1,1 +1,1 @@
-"""Mechanisms that weigh branches."""
+"""Mechanisms that rescale branches."""

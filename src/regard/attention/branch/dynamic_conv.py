@@ -17,7 +17,7 @@ class DynamicConv(Features):
     y = (sum of a_i K_i) * x + sum of a_i d_i, with kernels K_i and, where `bias` is set, biases d_i
 
     Chen, Dai, Liu, Chen, Yuan, Liu: Dynamic Convolution: Attention over Convolution Kernels, CVPR 2020, sections
-    3 and 4 (the temperature). It takes the place of a convolution; its normalisation and ReLU follow.
+    3 and 4 (the temperature). It replaces a convolution; its normalisation and ReLU follow.
     The paper starts with t = 30 and lowers it to 1 in the first ten epochs, so that at first all kernels learn:
     assign `temperature` while training.
 
@@ -106,7 +106,7 @@ class DynamicConv(Features):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """He's initialisation of every kernel, as of the convolution that it stands for, and zero biases."""
+        """He's initialisation of every kernel, as of the convolution that it replaces, and zero biases."""
         for kernel in self.kernels:
             nn.init.kaiming_normal_(kernel.get_parameter("weight"), mode="fan_out", nonlinearity="relu")
             if kernel.bias is not None:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from regard.attention.large_kernels import LargeKernelGate, decomposed
+from regard.attention.large_kernels import LargeKernelGate, decompose
 from regard.attention.layers import convolution, sigmoid
 from regard.attention.strips import depthwise_convolution
 from regard.core import Facts, Paper, Start, Tap
@@ -11,7 +11,7 @@ from regard.kernels import select_branches, squeeze_channels
 
 
 class LSK(LargeKernelGate):
-    """Weighs each value by looks at a small and at a large surrounding, between which every position chooses.
+    """Rescales each value by a small and a large receptive field, between which every position chooses.
 
     u1 = reduce1(near(x)), u2 = reduce2(far(near(x))), near a depthwise convolution of kernel 2d - 1, far one of
     kernel K / d (rounded up) and dilation d, reduce1 and reduce2 1x1 convolutions to max(1, c // 2) channels
@@ -25,7 +25,7 @@ class LSK(LargeKernelGate):
         channels: c.
         kernel_size: K; K / d rounded up must be odd.
         dilation: d.
-        projections: the layer of the published network around the gate; it then does more than to weigh x.
+        projections: the layer of the published network around the gate; it then does more than rescale x.
         dims: position axes of x.
         start: see `Features`; it tempers the product with x.
 
@@ -79,7 +79,7 @@ class LSK(LargeKernelGate):
     ) -> None:
         super().__init__(channels, dims=dims, start=start)
         conv, hidden = convolution("lsk", dims), max(1, channels // 2)
-        dense, dilated = decomposed("lsk", kernel_size, dilation, rounded_up=True)
+        dense, dilated = decompose("lsk", kernel_size, dilation, rounded_up=True)
         self.near = depthwise_convolution("lsk", dims, channels, dense)
         self.far = depthwise_convolution("lsk", dims, channels, dilated, dilation=dilation)
         self.reduce_near = conv(channels, hidden, 1)
@@ -90,7 +90,7 @@ class LSK(LargeKernelGate):
         self.surround(projections)
 
     def score(self, x: Tensor) -> Tensor:
-        """What each value is weighed by, of x's shape."""
+        """The score of each value, of the shape of x."""
         near = self.near(x)
         branches = self.reduce_near(near), self.reduce_far(self.far(near))
         statistics = torch.cat(squeeze_channels(torch.cat(branches, 1), "mean", "max"), 1)

@@ -24,17 +24,17 @@ MIN_HIDDEN = 16
 
 
 class ODConv(Features):
-    """A convolution that weighs its inputs, its outputs, the places of its kernel and several kernels.
+    """A convolution with attention over its inputs, its outputs, the positions of its kernel and several kernels.
 
     z = relu(norm(W mean(x))), the mean taken over positions, z of max(c / reduction, 16) values
-    f = sigmoid(F z / t) for each output, s = sigmoid(S z / t) for each place of the kernel,
+    f = sigmoid(F z / t) for each output, s = sigmoid(S z / t) for each position of the kernel,
     c = sigmoid(C z / t) for each input, a = softmax over i of (A z)_i / t for k kernels, each with a bias
     y = f (s (sum of a_i K_i)) * (c x)
 
     Li, Zhou, Yao: Omni-Dimensional Dynamic Convolution, ICLR 2022, section 3. The paper's equation gives every kernel s, c
     and f of its own; the authors' code shares them among the kernels, and so does this. As in the code, f is left out
-    of a depthwise convolution, s where the kernel has one place, and a where there is one kernel. It takes the place
-    of a convolution; its normalisation and ReLU follow.
+    of a depthwise convolution, s where the kernel has one position, and a where there is one kernel. It replaces
+    a convolution; its normalisation and ReLU follow.
 
     Args:
         channels: of x.
@@ -44,7 +44,7 @@ class ODConv(Features):
         groups: of the convolution; it divides both channel counts.
         kernels: k.
         reduction: r; the hidden layer has max(channels // r, 16) units.
-        hidden: units of the hidden layer in place of that rule; None means the rule.
+        hidden: units of the hidden layer instead of that rule; None means the rule.
         temperature: t, which training may lower by assigning it.
         dims: position axes of x.
         strict: raise where batch normalisation would see one value, see `Norm`.
@@ -77,7 +77,7 @@ class ODConv(Features):
         ),
         authors_code="https://github.com/OSVAI/ODConv",
         departures=(
-            "All kernels share the attentions to places, inputs and outputs, as in the authors' code and not in the "
+            "All kernels share the attentions to positions, inputs and outputs, as in the authors' code and not in the "
             "paper's equation.",
         ),
         at="kernel",
@@ -107,7 +107,7 @@ class ODConv(Features):
         super().__init__(channels, start=start)
         conv = convolution("odconv", dims)
         width = channels if out_channels is None else at_least("odconv", "out_channels", out_channels, 1)
-        places = odd("odconv", "kernel_size", kernel_size) ** dims
+        positions = odd("odconv", "kernel_size", kernel_size) ** dims
         at_least("odconv", "kernels", kernels, 1)
         expect_identity("odconv", start, channels, width, at_least("odconv", "stride", stride, 1))
         self.dims, self.stride = dims, stride
@@ -118,11 +118,11 @@ class ODConv(Features):
         self.norm = Norm(units, strict=strict)
         self.score_inputs = Linear(units, channels)
         self.score_outputs = None if groups == channels == width else Linear(units, width)
-        self.score_places = None if kernel_size == 1 else Linear(units, places)
+        self.score_places = None if kernel_size == 1 else Linear(units, positions)
         self.score_kernels = None if kernels == 1 else Linear(units, kernels)
         self.inputs = Tap("gate")
         self.outputs = None if self.score_outputs is None else Tap("gate")
-        self.places = None if self.score_places is None else Tap("kernel")
+        self.positions = None if self.score_places is None else Tap("kernel")
         self.select = None if self.score_kernels is None else Tap("branch", shares="branch")
         self.kernels = nn.ModuleList(
             conv(channels, width, kernel_size, groups=self.groups, bias=False) for _ in range(kernels)
@@ -160,9 +160,9 @@ class ODConv(Features):
             kernels = mix_kernels(self.select(shares.reshape(*shares.shape, 1, *(1,) * self.dims)), weights)
         else:
             kernels = weights.expand(hidden.shape[0], *weights.shape[1:])
-        if self.score_places is not None and self.places is not None:
-            places = self.places(sigmoid(self._logits(self.score_places, hidden)).reshape(-1, 1, *size))
-            kernels = kernels * places.reshape(-1, 1, 1, *size).to(kernels.dtype)
+        if self.score_places is not None and self.positions is not None:
+            over_kernel = self.positions(sigmoid(self._logits(self.score_places, hidden)).reshape(-1, 1, *size))
+            kernels = kernels * over_kernel.reshape(-1, 1, 1, *size).to(kernels.dtype)
         return kernels
 
     def _logits(self, layer: Linear, hidden: Tensor) -> Tensor:

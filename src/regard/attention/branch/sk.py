@@ -20,8 +20,8 @@ class SK(Features):
     z = relu(norm(W mean(u_1 + ... + u_k))), the mean taken over positions, z of max(c / reduction, 32) values
     y = sum of a_i u_i, a = softmax over i of A_i z, a weight for each branch and channel
 
-    Li, Wang, Hu, Yang: Selective Kernel Networks, CVPR 2019, equations 1 to 6. No layer has a bias. The module takes
-    the place of a 3x3 convolution with its normalisation and ReLU, in a bottleneck of the middle one.
+    Li, Wang, Hu, Yang: Selective Kernel Networks, CVPR 2019, equations 1 to 6. No layer has a bias. The module
+    replaces a 3x3 convolution with its normalisation and ReLU, in a bottleneck of the middle one.
 
     Args:
         channels: of x.
@@ -32,7 +32,7 @@ class SK(Features):
         stride: of the convolutions.
         groups: of the convolutions; None takes the largest that divides both channel counts and 32, the paper's.
         reduction: r; the hidden layer has max(c // r, 32) units.
-        hidden: units of the hidden layer in place of that rule; None means the rule.
+        hidden: units of the hidden layer instead of that rule; None means the rule.
         dims: position axes of x.
         strict: raise where batch normalisation would see one value, see `Norm`.
         start: see `Features`; `identity` needs y to have the shape of x.
@@ -115,7 +115,7 @@ class SK(Features):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """The authors' start: He's initialisation of the convolutions, deviation 0.01 in the layers that choose."""
+        """The authors' start: He's initialisation of the convolutions, N(0, 0.01^2) in the layers that choose."""
         for layer in self.modules():
             if isinstance(layer, _ConvNd):
                 nn.init.kaiming_normal_(layer.weight, mode="fan_in", nonlinearity="relu")

@@ -18,7 +18,7 @@ class Splat(Features):
     y = sum of a_i u_i, a = softmax over i of A_i z + b_i, a weight for each split and channel; with r = 1 a sigmoid
 
     Zhang et al.: ResNeSt: Split-Attention Networks, CVPR workshops 2022, equations 1 and 2. W and A have g groups too:
-    channels of one cardinal group choose without the others. The module takes the place of a 3x3 convolution with its
+    channels of one cardinal group choose without the others. The module replaces a 3x3 convolution with its
     normalisation and ReLU, in a bottleneck of the middle one; the published networks put the stride into a pooling
     behind it.
 
@@ -30,7 +30,7 @@ class Splat(Features):
         kernel_size: of the convolution, odd.
         stride: of the convolution.
         reduction: the hidden layer has max(channels r // reduction, min_hidden) units.
-        hidden: units of the hidden layer in place of that rule; None means the rule.
+        hidden: units of the hidden layer instead of that rule; None means the rule.
         min_hidden: the fewest units that the rule gives.
         dims: position axes of x.
         strict: raise where batch normalisation would see one value, see `Norm`.
@@ -136,6 +136,6 @@ class Splat(Features):
         mean = stack([squeeze_positions(split, "mean")[0] for split in splits]).sum(0)
         hidden = relu(self.reduce_norm(self.reduce(mean.unsqueeze(2))))
         logits = widen(self.expand(hidden)).squeeze(2).unflatten(1, (self.groups, self.radix, -1)).transpose(1, 2)
-        map = sigmoid(logits) if self.radix == 1 else softmax(logits, 1)
-        map = map.reshape(*map.shape[:2], splits[0].shape[1], *(1,) * self.dims)
-        return self.blend(x, select_branches(splits, self.select(map)))
+        weights = sigmoid(logits) if self.radix == 1 else softmax(logits, 1)
+        weights = weights.reshape(*weights.shape[:2], splits[0].shape[1], *(1,) * self.dims)
+        return self.blend(x, select_branches(splits, self.select(weights)))

@@ -1,1 +1,1 @@
-"""Mechanisms that weigh channels."""
+"""Mechanisms that rescale channels."""

@@ -43,7 +43,7 @@ POOLS: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType(
 
 
 class CBAMChannel(Rescaling):
-    """Weighs each channel by what one small network says of the channels' means and of their maxima.
+    """Rescales each channel by one small network of the channels' means and of their maxima.
 
     y = x * sigmoid(mlp(mean(x)) + mlp(max(x))), mlp(s) = W1 relu(W0 s + b0) + b1, both taken over positions.
 
@@ -54,7 +54,7 @@ class CBAMChannel(Rescaling):
     Args:
         channels: c.
         reduction: r; the hidden layer has max(min_hidden, c // r) units.
-        hidden: units of the hidden layer in place of that rule; None means the rule.
+        hidden: units of the hidden layer instead of that rule; None means the rule.
         min_hidden: the fewest units that the rule gives.
         bias: whether both layers have a bias.
         pools: the statistics whose scores are added, some of `mean`, `max`, `lp`, `lse`.
@@ -97,7 +97,7 @@ class CBAMChannel(Rescaling):
         start: Start = "paper",
     ) -> None:
         super().__init__(channels, start=start)
-        self.pools = _checked(pools)
+        self.pools = _check_pools(pools)
         self.reduce, self.expand = bottleneck("cbam_channel", channels, reduction, bias, hidden, min_hidden)
         self.gate = Tap("gate")
         self.reset_parameters()
@@ -110,15 +110,15 @@ class CBAMChannel(Rescaling):
                 nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x with every channel weighed."""
+        """x with every channel rescaled."""
         self.expect(x)
         statistics = [POOLS[pool](x) for pool in self.pools]
         scores = [self.expand.logits(relu(self.reduce(statistic))) for statistic in statistics]
         return self.rescale(x, self.gate, sigmoid(torch.stack(scores).sum(0)))
 
 
-def _checked(pools: tuple[Pool, ...]) -> tuple[Pool, ...]:
-    """The pools where they are some of those there are, each once."""
+def _check_pools(pools: tuple[Pool, ...]) -> tuple[Pool, ...]:
+    """Return the pools, which must be known and named once."""
     if not isinstance(pools, tuple) or not pools or len(set(pools)) < len(pools):
         raise OptionError(
             f"cbam_channel: pools={pools!r} is not allowed; it must name some of {', '.join(map(repr, POOLS))}, each "

@@ -8,7 +8,7 @@ from regard.kernels import apply_gate, squeeze_positions
 
 
 class CSE(Rescaling):
-    """Weighs each channel by what all channels' means say about it, through a hidden layer of half the width.
+    """Rescales each channel by a gate made of all channels' means, through a hidden layer of half the width.
 
     y = x * sigmoid(W1 relu(W2 mean(x) + b2) + b1), the mean taken over positions: `se` with a reduction of 2.
 
@@ -57,7 +57,7 @@ class CSE(Rescaling):
         self.gate = Tap("gate")
 
     def forward(self, x: Tensor) -> Tensor:
-        """x with every channel weighed."""
+        """x with every channel rescaled."""
         return apply_gate(x, self.weights(x))
 
     def weights(self, x: Tensor) -> Tensor:

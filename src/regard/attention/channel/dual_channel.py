@@ -75,10 +75,10 @@ class DualChannel(Features):
         return self.add(x, self.residual(x))
 
     def residual(self, x: Tensor) -> Tensor:
-        """What is added to x."""
+        """The sum that is added to x."""
         values = x.flatten(2)
         products = wide_product(values, values.transpose(1, 2))
         # A softmax does not see what is added to all its logits: max - x x' and -x x' are the same to it.
         shares = softmax(-products if self.energy == "difference" else products, -1)
-        map = self.map(shares.unsqueeze(1)).squeeze(1)
-        return self.gamma * wide_product(map, values).reshape(x.shape)
+        attn = self.map(shares.unsqueeze(1)).squeeze(1)
+        return self.gamma * wide_product(attn, values).reshape(x.shape)

@@ -24,7 +24,7 @@ def adaptive_kernel_size(channels: int, gamma: float = 2, beta: float = 1) -> in
 
 
 class ECA(Rescaling):
-    """Weighs each channel by the means of its k nearest channels.
+    """Rescales each channel by the means of its k nearest channels.
 
     y = x * sigmoid(conv_k(mean(x))), the mean taken over positions, the convolution along the channels, without bias
     and padded with zeros.
@@ -42,7 +42,7 @@ class ECA(Rescaling):
         kernel_size: k, odd; None takes the odd integer nearest to |log2(c) / gamma + beta / gamma|.
         gamma: of the rule for k; not used where `kernel_size` is given.
         beta: of the rule for k, the paper's b; not used where `kernel_size` is given.
-        padding: `zeros`, or `circular`, what stands beyond the first and the last channel.
+        padding: `zeros`, or `circular`, the values beyond the first and the last channel.
         hidden: units of a layer before the convolution; None means none, as published.
         start: see `Features`.
 
@@ -107,7 +107,7 @@ class ECA(Rescaling):
         self.gate = Tap("gate")
 
     def forward(self, x: Tensor) -> Tensor:
-        """x with every channel weighed."""
+        """x with every channel rescaled."""
         self.expect(x)
         squeezed = squeeze_positions(x, "mean")
         (mean,) = squeezed
@@ -116,11 +116,11 @@ class ECA(Rescaling):
     def _logits(self, row: Tensor) -> Tensor:
         """The logits (b, 1, c) of a row of means."""
         if self.hidden is None:
-            return self.conv(self._padded(in_dtype_of(self.conv.weight, row)))
-        return self.join(self._padded(relu(self.spread(row))))
+            return self.conv(self._pad(in_dtype_of(self.conv.weight, row)))
+        return self.join(self._pad(relu(self.spread(row))))
 
-    def _padded(self, row: Tensor) -> Tensor:
-        """The row, with `circular` continued at both ends by its own values, more than once where it is short."""
+    def _pad(self, row: Tensor) -> Tensor:
+        """Continue the row at both ends by its own values if `circular`, more than once where it is short."""
         if self.padding == "zeros" or self.reach == 0:
             return row
         turns = -(-self.reach // self.channels)

@@ -30,7 +30,7 @@ ORDERS = {
 
 
 class FCA(Rescaling):
-    """Weighs each channel by what all channels say about it, each seen through one frequency instead of its mean.
+    """Rescales each channel by a gate made of one frequency component of every channel instead of its mean.
 
     y = x * sigmoid(W2 relu(W1 z)),  z = sum over positions of x cos(pi u (i + 1/2) / h) cos(pi v (j + 1/2) / w) / norm
     where the channels are shared out among the frequencies (u, v) in turn, and the norm makes each cosine of length 1
@@ -102,12 +102,12 @@ class FCA(Rescaling):
         self.gate = Tap("gate")
 
     def forward(self, x: Tensor) -> Tensor:
-        """x with every channel weighed."""
+        """x with every channel rescaled."""
         self.expect(x)
-        return self.rescale(x, self.gate, sigmoid(self.expand(relu(self.reduce(self._transformed(x))))))
+        return self.rescale(x, self.gate, sigmoid(self.expand(relu(self.reduce(self._transform(x))))))
 
-    def _transformed(self, x: Tensor) -> Tensor:
-        """One coefficient (b, c) of each channel's discrete cosine transform."""
+    def _transform(self, x: Tensor) -> Tensor:
+        """Compute one coefficient (b, c) of each channel's discrete cosine transform."""
         x = widen(x) if self.size is None else average(widen(x), (self.size, self.size))
         return (x * cosines(self.waves, tuple(x.shape[2:]), like=x)).sum((2, 3))
 
@@ -124,7 +124,7 @@ def frequencies_of(channels: int, frequencies: str) -> Tensor:
 
 
 def cosines(waves: Tensor, size: tuple[int, ...], *, like: Tensor) -> Tensor:
-    """(c, h, w): what a channel's positions are multiplied by, in the dtype and on the device of `like`."""
+    """(c, h, w): the factors of a channel's positions, in the dtype and on the device of `like`."""
     rows, columns = (_cosines(waves[:, axis, None], size[axis], like) for axis in (0, 1))
     return rows.unsqueeze(2) * columns.unsqueeze(1)
 

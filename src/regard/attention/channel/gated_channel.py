@@ -77,7 +77,7 @@ class GatedChannel(Rescaling):
         nn.init.zeros_(self.beta)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x with every channel weighed."""
+        """x with every channel rescaled."""
         self.expect(x)
         logits = widen(self.gamma) * self._relative_size(x) + widen(self.beta)
         return self.rescale(x, self.gate, 1 + tanh(logits))

@@ -19,7 +19,7 @@ NARROWEST = 4
 
 
 class GC(Rescaling):
-    """Adds to every position one context: a mean of the positions, weighed by one shared map, and transformed.
+    """Adds to every position one context: a mean of the positions, weighted by one shared map, and transformed.
 
     a = softmax over positions of w x + b,  g = sum of a x,  y = x + W2 relu(norm(W1 g + b1)) + b2
     with `fusion="scale"`: y = x * sigmoid(W2 relu(norm(W1 g + b1)) + b2); `both` scales first and then adds
@@ -30,7 +30,7 @@ class GC(Rescaling):
     Args:
         channels: c.
         reduction: r; the hidden layer has max(4, c // r) units.
-        hidden: units of the hidden layer in place of that rule; None means the rule.
+        hidden: units of the hidden layer instead of that rule; None means the rule.
         pooling: `attention`, or `mean`, where the map is uniform.
         fusion: `add`, `scale`, or `both`, with two transforms of one context.
         epsilon: of the layer normalisation.
@@ -114,7 +114,7 @@ class GC(Rescaling):
                     nn.init.zeros_(last.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x with the context added to every position, or with its channels weighed by the context."""
+        """x with the context added to every position, or with its channels rescaled by the context."""
         self.expect(x)
         context = self._context(x)
         if self.fusion != "add":
@@ -122,15 +122,15 @@ class GC(Rescaling):
         return x if self.fusion == "scale" else self.add(x, over_positions(self.shift(context), x))
 
     def _context(self, x: Tensor) -> Tensor:
-        """The mean (b, c) of all positions, weighed by the map, in the parameters' dtype."""
+        """The mean (b, c) of all positions, weighted by the map, in the parameters' dtype."""
         dtype = next(self.parameters()).dtype
         values = x.flatten(2)
         if self.pooling == "attention":
             shares = softmax(self.score(values.to(dtype)), 2)
         else:
             shares = softmax(torch.zeros_like(widen(values[:, :1])), 2)
-        map = self.map(shares.reshape(x.shape[0], 1, *x.shape[2:]))
-        return wide_product(values, map.flatten(2).transpose(1, 2)).squeeze(2).to(dtype)
+        attn = self.map(shares.reshape(x.shape[0], 1, *x.shape[2:]))
+        return wide_product(values, attn.flatten(2).transpose(1, 2)).squeeze(2).to(dtype)
 
 
 def _transform(channels: int, hidden: int, epsilon: float) -> nn.Sequential:

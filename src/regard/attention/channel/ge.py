@@ -18,7 +18,7 @@ Form = Literal["theta_minus", "theta", "theta_plus"]
 
 
 class GE(Rescaling):
-    """Weighs each value by what its channel holds around it, gathered near or far.
+    """Rescales each value by its channel's features around it, gathered near or far.
 
     y = x * sigmoid(upsampled(e(g(x)))), the upsampling to the nearest cell, and by form
     theta_minus: g the mean over windows of 2 extent - 1, one at every extent-th position; e nothing; no parameters
@@ -117,17 +117,17 @@ class GE(Rescaling):
                 nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x with every value weighed."""
+        """x with every value rescaled."""
         self.expect(x, (self.dims,))
-        logits = widen(self._gathered(x))
+        logits = widen(self._gather(x))
         if self.form == "theta_plus":
             logits = self.expand.logits(relu(self.reduce(relu(logits).movedim(1, -1)))).movedim(-1, 1)
         if self.extent and self.form != "theta_minus":
             logits = over_axes(logits, tuple(x.shape[2:]), _nearest)
         return self.rescale(x, self.gate, sigmoid(logits))
 
-    def _gathered(self, x: Tensor) -> Tensor:
-        """A value for each channel and cell; without parameters for each position already."""
+    def _gather(self, x: Tensor) -> Tensor:
+        """Gather a value for each channel and cell; without parameters for each position already."""
         if self.form == "theta_minus" and self.extent == 0:
             (mean,) = squeeze_positions(x, "mean")
             return mean

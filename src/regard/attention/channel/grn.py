@@ -17,7 +17,7 @@ class GRN(Features):
     y = x + gamma x * n + beta,  n = g / (mean of g over channels + e),  g = sqrt(sum of x^2 over positions)
 
     Woo, Debnath, Hu, Chen, Liu, Kweon, Xie: ConvNeXt V2: Co-designing and Scaling ConvNets with Masked Autoencoders,
-    CVPR 2023, equations 1 to 3 and algorithm 1. There it stands between the two layers of a block's inverted bottleneck.
+    CVPR 2023, equations 1 to 3 and algorithm 1. There it lies between the two layers of a block's inverted bottleneck.
     gamma and beta start at 0, so that it starts as the identity. The map is n: 1 for a channel of mean size.
 
     Args:
@@ -38,7 +38,7 @@ class GRN(Features):
         True
         >>> sum(p.numel() for p in GRN(64).parameters())
         128
-    """  # noqa: E501
+    """
 
     facts = Facts(
         name="grn",
@@ -80,6 +80,6 @@ class GRN(Features):
         self.expect(x)
         sizes = torch.linalg.vector_norm(widen(x).flatten(2), dim=2)
         shares = sizes / (sizes.mean(1, keepdim=True) + self.epsilon)
-        map = self.response(over_positions(shares, x))
+        response = self.response(over_positions(shares, x))
         gamma, beta = (widen(values).reshape(-1, *(1,) * (x.ndim - 2)) for values in (self.gamma, self.beta))
-        return self.add(x, apply_gate(widen(x), gamma * map) + beta)
+        return self.add(x, apply_gate(widen(x), gamma * response) + beta)

@@ -12,7 +12,7 @@ Gate = Literal["sigmoid", "hard_sigmoid"]
 
 
 class SE(Rescaling):
-    """Weighs each channel by what all channels' means say about it.
+    """Rescales each channel by a gate made of the means of all channels.
 
     y = x * sigmoid(W2 relu(W1 mean(x) + b1) + b2), the mean taken over positions.
 
@@ -21,7 +21,7 @@ class SE(Rescaling):
     of the residual branch. The hidden width is c / reduction rounded down and not rounded to a multiple of 8;
     networks that round, or that take the width from other channels, need `hidden` or `min_hidden`.
 
-    With `reduction=None` one layer takes the place of the two, which keeps what the narrow one would lose; with
+    With `reduction=None` one layer replaces the two, which keeps what the narrow one would lose; with
     `gate="hard_sigmoid"` too it is the effective form of Lee, Park: CenterMask: Real-Time Anchor-Free Instance
     Segmentation, CVPR 2020, as their code has it, y = x * relu6(W mean(x) + b + 3) / 6; the text has a sigmoid.
 
@@ -29,7 +29,7 @@ class SE(Rescaling):
         channels: c.
         reduction: r; the hidden layer has max(min_hidden, c // r) units; None means no hidden layer, unless `hidden`
             is given.
-        hidden: units of the hidden layer in place of that rule; None means the rule.
+        hidden: units of the hidden layer instead of that rule; None means the rule.
         min_hidden: the fewest units that the rule gives.
         bias: whether the layers have a bias.
         gate: `sigmoid`, or `hard_sigmoid`, made of three straight lines.
@@ -92,7 +92,7 @@ class SE(Rescaling):
         self.gate = Tap("gate")
 
     def forward(self, x: Tensor) -> Tensor:
-        """x with every channel weighed."""
+        """x with every channel rescaled."""
         self.expect(x)
         squeezed = squeeze_positions(x, "mean")
         (mean,) = squeezed

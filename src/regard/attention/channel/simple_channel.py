@@ -10,7 +10,7 @@ from regard.kernels import squeeze_positions
 
 
 class SimpleChannel(Rescaling):
-    """Weighs each channel by a weighted sum of all channels' means, with no bound.
+    """Rescales each channel by a weighted sum of all channels' means, with no bound.
 
     y = x * (W mean(x) + b), the mean taken over positions.
 
@@ -57,7 +57,7 @@ class SimpleChannel(Rescaling):
         self.gate = Tap("gate", low=-math.inf, high=math.inf)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x with every channel weighed."""
+        """x with every channel rescaled."""
         self.expect(x)
         squeezed = squeeze_positions(x, "mean")
         return self.rescale(squeezed, self.gate, self.score.logits(squeezed[0]))

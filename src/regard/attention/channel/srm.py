@@ -10,18 +10,18 @@ from regard.kernels import squeeze_positions
 
 
 class SRM(Rescaling):
-    """Weighs each channel by its own mean and deviation, seen beside the batch's.
+    """Rescales each channel by its own mean and standard deviation, normalised over the batch.
 
-    y = x * sigmoid(norm(w1 mean(x) + w2 deviation(x))), both over positions, two weights for each channel, the
+    y = x * sigmoid(norm(w1 mean(x) + w2 std(x))), both over positions, two weights for each channel, the
     normalisation over the batch.
 
     Lee, Kim, Nam: SRM: A Style-based Recalibration Module for Convolutional Neural Networks, ICCV 2019, equations 1
-    to 3 (mean, deviation, style), 4 (weighted sum) and 5 (gate). The paper divides the squares by the number of
+    to 3 (statistics, style), 4 (weighted sum) and 5 (gate). The paper divides the squares by the number of
     positions; the authors' code by one less. As there, the weights start at 0, so that the map starts at 1/2.
 
     Args:
         channels: c.
-        unbiased: whether the deviation divides by one less than the positions (code) or by their number (paper).
+        unbiased: whether the variance is divided by one less than the positions (code) or by their number (paper).
         epsilon: added to the variance under the root: 1e-5 (code) or 0 (paper).
         strict: raise where batch normalisation would see one value, see `Norm`.
         start: see `Features`.
@@ -52,9 +52,10 @@ class SRM(Rescaling):
         ),
         authors_code="https://github.com/hyunjaelee410/style-based-recalibration-module",
         departures=(
-            "The deviation divides by one less than the positions, as the authors' code and not as the paper does.",
+            "The standard deviation divides by one less than the positions, as in the authors' code and not in the "
+            "paper.",
             "It has 1e-5 under its root, as the authors' code.",
-            "A single position has the deviation 0; the authors' code makes no number of it.",
+            "A single position has the standard deviation 0; the authors' code returns NaN.",
         ),
         parameters="4*c",
     )
@@ -82,16 +83,16 @@ class SRM(Rescaling):
         self.norm.reset_parameters()
 
     def forward(self, x: Tensor) -> Tensor:
-        """x with every channel weighed."""
+        """x with every channel rescaled."""
         self.expect(x)
-        squeezed = squeeze_positions(x, "mean", "deviation")
-        mean, deviation = squeezed
+        squeezed = squeeze_positions(x, "mean", "std")
+        mean, std = squeezed
         if self.unbiased:
-            deviation = deviation * _correction(x, deviation)
+            std = std * _correction(x, std)
         if self.epsilon:
-            deviation = (deviation.square() + self.epsilon).sqrt()
+            std = (std.square() + self.epsilon).sqrt()
         style = widen(self.style)
-        score = mean * style[:, 0] + deviation * style[:, 1]
+        score = mean * style[:, 0] + std * style[:, 1]
         return self.rescale(squeezed, self.gate, sigmoid(self.norm(score)))
 
 

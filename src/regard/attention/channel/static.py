@@ -14,7 +14,7 @@ Shape = Literal["channel", "spatial"]
 
 
 class Static(Rescaling):
-    """Weighs each channel, or each position, by a learned number that is the same for every input.
+    """Rescales each channel, or each position, by a learned number that is the same for every input.
 
     y = x * sigmoid(l), l one logit for each channel, or a grid of logits resampled linearly to the size of x.
 
@@ -69,7 +69,7 @@ class Static(Rescaling):
             raise OptionError(
                 f"static: size={size!r} is not allowed with shape='channel'; it is the grid of 'spatial'."
             )
-        spatial, grid = shape == "spatial", (7, 7) if size is None else _checked(size)
+        spatial, grid = shape == "spatial", (7, 7) if size is None else _check_size(size)
         self._dims = (len(grid),) if spatial else self.facts.dims
         self.logits = nn.Parameter(torch.empty(grid if spatial else (channels,)))
         self.gate = Tap("spatial" if spatial else "gate")
@@ -80,7 +80,7 @@ class Static(Rescaling):
         nn.init.zeros_(self.logits)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x with every channel, or every position, weighed."""
+        """x with every channel, or every position, rescaled."""
         self.expect(x, self._dims)
         if Axis.POSITION in self.gate.kind.axes:
             logits = interpolate(widen(self.logits), tuple(x.shape[2:]))
@@ -90,8 +90,8 @@ class Static(Rescaling):
         return self.rescale(x, self.gate, gate)
 
 
-def _checked(size: tuple[int, ...]) -> tuple[int, ...]:
-    """The size of the grid where it is one."""
+def _check_size(size: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the size of the grid, which must be positive integers."""
     if not isinstance(size, tuple) or len(size) not in Static.facts.dims:
         raise OptionError(f"static: size={size!r} is not allowed; it must be 1 to 3 numbers, for example (7, 7).")
     for count in size:

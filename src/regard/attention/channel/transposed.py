@@ -108,15 +108,15 @@ class Transposed(Features):
         query, key, value = (
             part.flatten(2).unflatten(1, (self.heads, -1)) for part in self.surround(self.embed(x)).chunk(3, 1)
         )
-        query, key = (_of_length_one(rows) for rows in (query, key))
+        query, key = (_normalise_rows(rows) for rows in (query, key))
         logits = widen(self.temperature) * wide_product(query, key.transpose(2, 3))
-        map = self.map(softmax(logits, -1))
-        mixed = map.to(value.dtype) @ value
+        attn = self.map(softmax(logits, -1))
+        mixed = attn.to(value.dtype) @ value
         h = self.project(mixed.reshape(x.shape))
         return self.add(x, h) if self.residual else self.blend(x, h)
 
 
-def _of_length_one(rows: Tensor) -> Tensor:
+def _normalise_rows(rows: Tensor) -> Tensor:
     """Rows (..., n) in at least float32, of length 1, or 0 where the length is less than any that counts."""
     smallest = max(SMALLEST, torch.finfo(rows.dtype).tiny)
     length = torch.linalg.vector_norm(widen(rows), dim=-1, keepdim=True)

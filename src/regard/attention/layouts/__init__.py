@@ -1,4 +1,4 @@
-"""How other libraries store the parameters of the mechanisms: a file a library."""
+"""The layouts of the mechanisms' parameters in other libraries: a file a library."""
 
 LIBRARIES: tuple[str, ...] = (
     "timm",

@@ -1,4 +1,4 @@
-"""How LeeJunHyun/Image_Segmentation stores the parameters of each mechanism."""
+"""The layout in which LeeJunHyun/Image_Segmentation stores the parameters of each mechanism."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""How mmcv stores the parameters of each mechanism."""
+"""The layout in which mmcv stores the parameters of each mechanism."""
 
 from functools import partial
 

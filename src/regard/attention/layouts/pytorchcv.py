@@ -1,4 +1,4 @@
-"""How pytorchcv stores the parameters of each mechanism."""
+"""The layout in which pytorchcv stores the parameters of each mechanism."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""How segmentation_models_pytorch stores the parameters of each mechanism."""
+"""The layout in which segmentation_models_pytorch stores the parameters of each mechanism."""
 
 from functools import partial
 

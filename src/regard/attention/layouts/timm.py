@@ -1,4 +1,4 @@
-"""How timm stores the parameters of each mechanism."""
+"""The layout in which timm stores the parameters of each mechanism."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""How PyTorch's own layers store the parameters of each mechanism."""
+"""The layout in which PyTorch's own layers store the parameters of each mechanism."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""How torchvision stores the parameters of each mechanism."""
+"""The layout in which torchvision stores the parameters of each mechanism."""
 
 from functools import partial
 

@@ -6,7 +6,7 @@ from regard.core.layout import Stored
 
 
 def vector(name: str, *shape: int) -> Stored:
-    """A vector of ours (n,) that has another shape there, in which -1 stands for n.
+    """A vector of ours (n,) that has another shape there, where -1 means n.
 
     >>> vector("weight", 1, -1, 1, 1).give(torch.zeros(3)).shape
     torch.Size([1, 3, 1, 1])
@@ -19,7 +19,7 @@ def with_axis(name: str, axis: int, part: tuple[int, int] | None = None) -> Stor
 
     Args:
         name: there.
-        axis: where the new one stands.
+        axis: the index of the new one.
         part: see `Stored`.
 
     Example:

@@ -1,1 +1,1 @@
-"""Mechanisms that weigh channels and positions; they may compose those of the channel and spatial families."""
+"""Mechanisms that rescale channels and positions; they may compose those of the channel and spatial families."""

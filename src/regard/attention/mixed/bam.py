@@ -23,12 +23,12 @@ class BAM(Rescaling):
 
     Park, Woo, Lee, Kweon: BAM: Bottleneck Attention Module, BMVC 2018, equations 1 to 4. The paper adds; the authors'
     code multiplies, normalises inside the branches, and so do the released weights, hence `mul` is the default.
-    The paper's equations leave the relus of the hidden layers out; both forms have them. It stands between stages.
+    The paper's equations leave the relus of the hidden layers out; both forms have them. It lies between stages.
 
     Args:
         channels: c.
         reduction: r; both branches have max(1, c // r) hidden channels.
-        hidden: channels in place of that rule; None means the rule.
+        hidden: channels instead of that rule; None means the rule.
         dilation: of the 3x3 convolutions.
         combine: `mul` (released weights) or `add` (paper).
         dims: position axes of x.

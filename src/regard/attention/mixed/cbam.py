@@ -8,7 +8,7 @@ from regard.core import Facts, Features, Start
 
 
 class CBAM(Features):
-    """Weighs the channels, then the positions of what is left.
+    """Rescales the channels, then the positions of what is left.
 
     y = spatial(channel(x)), with the two halves `cbam_channel` and `cbam_spatial`; no shortcut of its own.
 
@@ -22,7 +22,7 @@ class CBAM(Features):
         min_hidden: see `cbam_channel`.
         kernel_size: k of the spatial half, odd.
         bias: whether the channel half's layers have a bias.
-        pools: the statistics that the channel half looks at, see `cbam_channel`.
+        pools: the statistics that the channel half is computed from, see `cbam_channel`.
         dims: position axes of x.
         strict: raise where batch normalisation would see one value, see `Norm`.
         start: see `Features`; with `identity` each half has its own `strength`.
@@ -74,6 +74,6 @@ class CBAM(Features):
         self.spatial = CBAMSpatial(channels, kernel_size=kernel_size, dims=dims, strict=strict, start=start)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x with every channel and then every position weighed."""
+        """x with every channel and then every position rescaled."""
         self.expect(x, (self.spatial.dims,))
         return self.spatial(self.channel(x))

@@ -11,7 +11,7 @@ from regard.core.options import at_least
 
 
 class Coord(Rescaling):
-    """Weighs each value by what its row, and by what its column, says about its channel.
+    """Rescales each value by a gate of its row and a gate of its column, one for each channel.
 
     z = the means of each row and of each column, all in one sequence
     f = hardswish(norm(W z + v)), cut into its rows f_h and columns f_w
@@ -24,7 +24,7 @@ class Coord(Rescaling):
     Args:
         channels: c.
         reduction: r; the hidden layer has max(least, c // r) units.
-        hidden: units of the hidden layer in place of that rule; None means the rule.
+        hidden: units of the hidden layer instead of that rule; None means the rule.
         least: the smallest hidden width.
         bias: whether the layers have a bias.
         dims: position axes of x.
@@ -95,7 +95,7 @@ class Coord(Rescaling):
                 nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x with every value weighed, once for each axis."""
+        """x with every value rescaled, once for each axis."""
         self.expect(x, (self.dims,))
         hidden = hardswish(self.norm(self.reduce(torch.cat(axis_means(x), 2))))
         parts = hidden.split(list(x.shape[2:]), 2)

@@ -17,11 +17,11 @@ LENGTHS = (7, 11, 21)
 
 
 class CPCA(Rescaling):
-    """Weighs each channel, then each value by what depthwise strips of several lengths see around it.
+    """Rescales each channel, then each value by depthwise strips of several lengths around it.
 
     u = x * (sigmoid(mlp(mean(x))) + sigmoid(mlp(max(x)))), mlp(s) = W1 relu(W0 s + b0) + b1
     z = conv5x5(u);  y = u * mix(z + sum of strips_k(z)), k = 7, 11, 21, all depthwise but the 1x1 convolution `mix`;
-    strips_k is a strip of k places along each axis, one after the other, the last axis first
+    strips_k is a strip of k positions along each axis, one after the other, the last axis first
 
     Huang, Chen, Zou, Lu, Chen: Channel prior convolutional attention for medical image segmentation, Computers in
     Biology and Medicine 2024, section 3. There the sigmoid is taken of the sum, as in `cbam`. The second map has no
@@ -103,19 +103,19 @@ class CPCA(Rescaling):
         self.gate = Tap("mixed", low=-math.inf, high=math.inf)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x with every channel and then every value weighed."""
+        """x with every channel and then every value rescaled."""
         self.expect(x, (self.dims,))
         if not self.projections:
             return self._attend(x)
         return self.blend(x, self.mix(self._attend(gelu(self.mix(x)))))
 
     def _attend(self, x: Tensor) -> Tensor:
-        x = self._weigh(x, self.channel, self._channel_map(x))
+        x = self._rescale(x, self.channel, self._channel_map(x))
         near = self.around(x)
         far = near
         for strips in self.strips:
             far = far + strips(near)
-        return self._weigh(x, self.gate, self.mix.logits(far))
+        return self._rescale(x, self.gate, self.mix.logits(far))
 
     def _channel_map(self, x: Tensor) -> Tensor:
         mean, peak = (
@@ -123,5 +123,5 @@ class CPCA(Rescaling):
         )
         return sigmoid(mean) + sigmoid(peak) if self.sigmoids == "each" else sigmoid(mean + peak)
 
-    def _weigh(self, x: Tensor, tap: Tap, gate: Tensor) -> Tensor:
+    def _rescale(self, x: Tensor, tap: Tap, gate: Tensor) -> Tensor:
         return apply_gate(x, tap(over_positions(gate, x))) if self.projections else self.rescale(x, tap, gate)

@@ -12,7 +12,7 @@ from regard.core.options import at_least
 
 
 class Dual(Features):
-    """Adds to the features what all positions and what all channels say about them.
+    """Adds to the features a weighted sum over all positions and one over all channels.
 
     y = x + gamma_p P(x) + gamma_c C(x), P and C as in `dual_position` and `dual_channel`
     with convolutions=True: y = O (conv(p(conv(x))) + conv(c(conv(x)))), p(z) = z + gamma_p P(z), c(z) = z + gamma_c C(z),
@@ -107,13 +107,13 @@ class Dual(Features):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Where one `strength` holds both halves back, their gamma is 1 and not 0 as published."""
+        """Sets gamma of both halves to 1, not 0 as published, where one `strength` holds both back."""
         if self.strength is not None:
             nn.init.ones_(self.position.gamma)
             nn.init.ones_(self.channel.gamma)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x with what both halves find."""
+        """x with the sums of both halves added."""
         self.expect(x, (self.dims,))
         if self.project is None:
             h = self.position.residual(x)

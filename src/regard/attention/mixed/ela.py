@@ -12,7 +12,7 @@ from regard.core.options import at_least, odd
 
 
 class ELA(Rescaling):
-    """Weighs each value by the means of the rows around its row, and of the columns around its column.
+    """Rescales each value by the means of the rows around its row, and of the columns around its column.
 
     y = x * sigmoid(norm_h(conv_h(z_h))) * sigmoid(norm_w(conv_w(z_w))), z_h the means of the rows, z_w of the columns
 
@@ -87,7 +87,7 @@ class ELA(Rescaling):
         self.gates = nn.ModuleList(Tap("mixed") for _ in range(dims))
 
     def forward(self, x: Tensor) -> Tensor:
-        """x with every value weighed, once for each axis."""
+        """x with every value rescaled, once for each axis."""
         self.expect(x, (self.dims,))
         for axis, (means, tap) in enumerate(zip(axis_means(x), self.gates, strict=True)):
             own = axis if len(self.convs) > 1 else 0

@@ -14,7 +14,7 @@ Score = Literal["sigmoid", "linear"]
 
 
 class GAM(Rescaling):
-    """Weighs each value by its position's channels, then each value by what stands around it, nothing pooled.
+    """Rescales each value by its position's channels, then by its surroundings, without any pooling.
 
     x' = x * sigmoid(W2 relu(W1 x + b1) + b2), the product of W and x taken at each position
     y = x' * sigmoid(norm(conv2(relu(norm(conv1(x')))))), both convolutions k x k with bias, to c / r channels and back
@@ -102,7 +102,7 @@ class GAM(Rescaling):
             self.own = Tap("mixed", low=-math.inf, high=math.inf)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x with every value weighed twice."""
+        """x with every value rescaled twice."""
         self.expect(x, (self.dims,))
         x = self.rescale(x, self.own, self._own_map(x))
         gate = sigmoid(self.around(x))
@@ -111,6 +111,6 @@ class GAM(Rescaling):
         return self.rescale(x, self.spatial, gate)
 
     def _own_map(self, x: Tensor) -> Tensor:
-        """(b, c, ...): what each position's channels say about them."""
+        """(b, c, ...): the gate of each value, made of its position's channels."""
         scores = self.expand.logits(relu(self.reduce(x.movedim(1, -1))))
         return (sigmoid(scores) if self.score == "sigmoid" else scores).movedim(-1, 1)

@@ -10,7 +10,7 @@ from regard.core.options import at_least, odd
 
 
 class MLCA(Rescaling):
-    """Weighs each channel in each part of the image by its nearest channels there and in the whole image.
+    """Rescales each channel in each part of the image by its nearest channels there and in the whole image.
 
     l = the means of x in the cells of a grid, 5x5 for images; g = the mean of l over the cells
     y = x * up(w sigmoid(conv_k(l)) + (1 - w) sigmoid(conv_k'(g))), up to the size of x
@@ -80,12 +80,12 @@ class MLCA(Rescaling):
         self.gate = Tap("mixed")
 
     def forward(self, x: Tensor) -> Tensor:
-        """x with every channel of every part weighed."""
+        """x with every channel of every part rescaled."""
         self.expect(x)
         dims = x.ndim - 2
         cells = average(widen(x), (self.grid,) * dims).flatten(2).transpose(1, 2)
         local = self.local_conv(cells.flatten(1).unsqueeze(1)).reshape(cells.shape)
         whole = self.global_conv(cells.mean(1, keepdim=True))
-        weighed = self.local_weight * sigmoid(local) + (1 - self.local_weight) * sigmoid(whole)
-        gate = weighed.transpose(1, 2).reshape(-1, self.channels, *(self.grid,) * dims)
+        mixed = self.local_weight * sigmoid(local) + (1 - self.local_weight) * sigmoid(whole)
+        gate = mixed.transpose(1, 2).reshape(-1, self.channels, *(self.grid,) * dims)
         return self.rescale(x, self.gate, average(gate, tuple(x.shape[2:])))

@@ -10,7 +10,7 @@ from regard.kernels import apply_gate
 
 
 class MultiscaleEMA(Rescaling):
-    """Weighs the positions of each group of channels by two views of the group, of its strips and of its surroundings.
+    """Rescales the positions of each group of channels by two views of the group: its strips and its surroundings.
 
     The channels are divided into g groups, which share all layers; for each group x, and each of its position axes i:
     s_i = sigmoid(W m_i + b), m_i the means over all other axes; u = norm(x * s_1 * s_2 ...); v = conv3x3(x)
@@ -28,7 +28,7 @@ class MultiscaleEMA(Rescaling):
 
     Shape:
         x (b, c, ...) with `dims` position axes; y the same. The map is (b, g, ...); the strips' are (b, c, ...) with
-        1 in place of all position axes but one.
+        1 instead of all position axes but one.
 
     Raises:
         OptionError: an option out of its range.
@@ -75,25 +75,25 @@ class MultiscaleEMA(Rescaling):
         self.spatial = Tap("spatial")
 
     def forward(self, x: Tensor) -> Tensor:
-        """x with every position of every group weighed."""
+        """x with every position of every group rescaled."""
         self.expect(x, (self.dims,))
         grouped = x.reshape(-1, self.channels // self.groups, *x.shape[2:])
         along, around = self._along(grouped), self.around(grouped)
-        logits = _seen(along, around) + _seen(around, along)
+        logits = _cross_score(along, around) + _cross_score(around, along)
         gate = self.show(x, self.spatial, sigmoid(logits).reshape(-1, self.groups, *x.shape[2:]))
-        map = gate.unsqueeze(2).expand(-1, -1, self.channels // self.groups, *(-1,) * self.dims)
-        return apply_gate(x, map.reshape(x.shape))
+        wide = gate.unsqueeze(2).expand(-1, -1, self.channels // self.groups, *(-1,) * self.dims)
+        return apply_gate(x, wide.reshape(x.shape))
 
     def _along(self, grouped: Tensor) -> Tensor:
-        """The groups, weighed by the strips along each axis, each channel normalised."""
+        """The groups, rescaled by the strips along each axis, each channel normalised."""
         gated = widen(grouped)
         for axis, (tap, strip) in enumerate(zip(self.strips, axis_means(grouped), strict=True)):
-            map = sigmoid(self.point(laid_along(strip, axis, self.dims)))
-            gated = gated * tap(map.reshape(-1, self.channels, *map.shape[2:])).reshape(map.shape)
+            strip_gate = sigmoid(self.point(laid_along(strip, axis, self.dims)))
+            gated = gated * tap(strip_gate.reshape(-1, self.channels, *strip_gate.shape[2:])).reshape(strip_gate.shape)
         return group_normalise(self.norm, gated)
 
 
-def _seen(one: Tensor, other: Tensor) -> Tensor:
-    """(b, 1, ...): the channels of the other view, weighed by the softmax of the means of the one."""
+def _cross_score(one: Tensor, other: Tensor) -> Tensor:
+    """(b, 1, ...): the channels of the other view, weighted by the softmax of the means of the one."""
     shares = softmax(widen(one).flatten(2).mean(2), 1)
     return (over_positions(shares, one) * widen(other)).sum(1, keepdim=True)

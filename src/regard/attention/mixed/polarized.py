@@ -15,7 +15,7 @@ Form = Literal["released", "paper"]
 
 
 class Polarized(Rescaling):
-    """Weighs channels by what a softmax over positions reads, and positions by how they fit the image's means.
+    """Rescales channels by a softmax-weighted mean of positions, and positions by the likeness to the image's means.
 
     r = softmax over positions of q'x;  g = sigmoid(up(W x r)), a weight for each channel, W of c / 2 outputs
     m = the means of Q x;  s = sigmoid(softmax(m . V x)), a weight for each position, Q and V of c / 2 outputs,
@@ -106,7 +106,7 @@ class Polarized(Rescaling):
                 part.reset_parameters()
 
     def forward(self, x: Tensor) -> Tensor:
-        """x with every channel and every position weighed."""
+        """x with every channel and every position rescaled."""
         self.expect(x)
         if self.arrangement == "parallel":
             return apply_gate(x, self._channel_map(x)) + apply_gate(x, self._spatial_map(x))

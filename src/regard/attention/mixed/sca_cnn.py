@@ -103,7 +103,7 @@ class SCACNN(Rescaling):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """The authors' start: weights of deviation 0.01 and zero biases, so that both maps start near uniform."""
+        """The authors' start: weights from N(0, 0.01^2) and zero biases, so that both maps start near uniform."""
         for layer in self.modules():
             if isinstance(layer, nn.Linear | nn.Conv1d):
                 nn.init.normal_(layer.weight, std=0.01)
@@ -111,12 +111,12 @@ class SCACNN(Rescaling):
                     nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor, state: Tensor | None = None) -> Tensor:
-        """x with every channel and every position weighed, by what it is and, where there is one, by the state."""
+        """x with every channel and every position rescaled, by x itself and, where there is one, by the state."""
         self.expect(x)
         self._expect_state(x, state)
         maps = (self._channel_map, self._spatial_map)
-        for map in maps if self.order == "channel-spatial" else reversed(maps):
-            x = apply_gate(x, map(x, state))
+        for compute_gate in maps if self.order == "channel-spatial" else reversed(maps):
+            x = apply_gate(x, compute_gate(x, state))
         return x
 
     def _channel_map(self, x: Tensor, state: Tensor | None) -> Tensor:

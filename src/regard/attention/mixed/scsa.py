@@ -16,10 +16,10 @@ KERNEL_SIZES = (3, 5, 7, 9)
 
 
 class SCSA(Rescaling):
-    """Weighs rows and columns by strips seen at four scales, then channels by how they look at one another.
+    """Rescales rows and columns by strips at four scales, then channels by self-attention among them.
 
     For each position axis i: s_i = sigmoid(norm_i(conv(m_i))), m_i the means of x over all other axes; conv filters
-    each channel alone, in each quarter of the channels with another kernel, of 3, 5, 7 and 9 places, the same ones
+    each channel alone, in each quarter of the channels with another kernel, of 3, 5, 7 and 9 positions, the same ones
     along every axis; norm_i takes each quarter alone. u = x * s_1 * s_2 ...
     q, k, v = norm(pool(u)) times a weight of each channel, pool the means of windows of 7x7, the norm over everything
     y = u * sigmoid(mean(softmax(q k' / sqrt(d)) v)), the softmax over channels, the mean over windows, d channels of
@@ -95,11 +95,11 @@ class SCSA(Rescaling):
         self.gate = Tap("gate")
 
     def forward(self, x: Tensor) -> Tensor:
-        """x with every row, every column and every channel weighed."""
+        """x with every row, every column and every channel rescaled."""
         self.expect(x, (self.dims,))
         maps = [self._strip(strip, axis) for axis, strip in enumerate(axis_means(x))]
-        for map in maps:
-            x = apply_gate(x, map)
+        for gate in maps:
+            x = apply_gate(x, gate)
         pooled, windows = _windows(widen(x), self.window)
         pooled = self.norm(pooled, windows).flatten(2).to(self.query.weight.dtype)
         q, k = (self._in_heads(layer(pooled)) for layer in (self.query, self.key))
@@ -128,9 +128,9 @@ def _windows(x: Tensor, window: int) -> tuple[Tensor, Tensor]:
     """
     marks = x.new_ones(())
     for axis in range(2, x.ndim):
-        places = torch.arange(x.shape[axis], device=x.device)
+        indices = torch.arange(x.shape[axis], device=x.device)
         numbers = torch.arange(x.shape[axis] // window + 2, device=x.device)
-        inside = places[:, None] // window == numbers
+        inside = indices[:, None] // window == numbers
         counts = inside.sum(0)
         taken = (counts == window) | (numbers == 0)
         shares = inside.to(x.dtype) * taken / counts.clamp_min(1)

@@ -13,7 +13,7 @@ Combine = Literal["add", "max"]
 
 
 class SCSE(Features):
-    """Weighs the channels and, beside that, the positions, and adds the two results.
+    """Rescales the channels and, beside that, the positions, and adds the two results.
 
     y = cse(x) + sse(x), with the halves `cse` and `sse`; with `combine="max"` their elementwise maximum.
 
@@ -74,7 +74,7 @@ class SCSE(Features):
         self.spatial.gate = Tap("spatial", neutral=neutral)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x with its channels and its positions weighed, put together."""
+        """x with its channels and its positions rescaled, combined."""
         self.expect(x)
         channel, spatial = self.channel.weights(x), self.spatial.weights(x)
         if self.combine == "add":

@@ -9,14 +9,14 @@ from regard.core import Facts, Paper, Start, Tap, widen
 from regard.kernels import apply_gate, squeeze_positions
 
 EPSILON = 1e-5
-"""What is added to the standard deviation."""
+"""The constant that is added to the standard deviation."""
 
 
 class SGE(Rescaling):
-    """Weighs, in each group of channels, every position by how much it resembles the group's mean vector.
+    """Rescales, in each group of channels, every position by how much it resembles the group's mean vector.
 
     s_i = mean(x) . x_i, the product of the group's mean vector and its vector at position i
-    y_i = x_i * sigmoid(w t_i + b), t = (s - mean(s)) / (deviation(s) + 1e-5), w and b one number for each group
+    y_i = x_i * sigmoid(w t_i + b), t = (s - mean(s)) / (std(s) + 1e-5), w and b one number for each group
 
     Li, Hu, Yang: Spatial Group-wise Enhance: Improving Semantic Feature Learning in Convolutional Networks, 2019,
     section 3. The variance of s divides by the n positions in the paper and by n - 1 in the authors' code, whose
@@ -57,8 +57,8 @@ class SGE(Rescaling):
         departures=(
             "The default divides the variance by one less than the positions, as the authors' code does and not the "
             "paper.",
-            "Products and deviations are computed in at least float32, where the authors' code overflows in float16.",
-            "A single position has the deviation 0; the authors' code gives no number.",
+            "Statistics are computed in at least float32, where the authors' code overflows in float16.",
+            "A single position has the standard deviation 0; the authors' code returns NaN.",
             "The default number of groups shrinks to one that divides the channels.",
         ),
         parameters="2*g where g = groups or gcd(64, c)",
@@ -81,15 +81,15 @@ class SGE(Rescaling):
         nn.init.ones_(self.bias)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x with every position of every group weighed."""
+        """x with every position of every group rescaled."""
         self.expect(x)
         ones = (1,) * (x.ndim - 2)
         (mean,) = squeeze_positions(x, "mean")
         products = (widen(x) * mean.reshape(*mean.shape, *ones)).unflatten(1, (self.groups, -1)).sum(2)
-        centre, deviation = (s.reshape(*s.shape, *ones) for s in squeeze_positions(products, "mean", "deviation"))
-        deviation = deviation * (bessel(x).sqrt() if self.unbiased else 1)
+        centre, std = (s.reshape(*s.shape, *ones) for s in squeeze_positions(products, "mean", "std"))
+        std = std * (bessel(x).sqrt() if self.unbiased else 1)
         weight, bias = (widen(values).reshape(1, -1, *ones) for values in (self.weight, self.bias))
-        logits = weight * ((products - centre) / (deviation + EPSILON)) + bias
-        map = self.show(x, self.gate, sigmoid(logits))
+        logits = weight * ((products - centre) / (std + EPSILON)) + bias
+        gate = self.show(x, self.gate, sigmoid(logits))
         share = self.channels // self.groups
-        return apply_gate(x, map.unsqueeze(2).expand(-1, -1, share, *(-1,) * len(ones)).flatten(1, 2))
+        return apply_gate(x, gate.unsqueeze(2).expand(-1, -1, share, *(-1,) * len(ones)).flatten(1, 2))

@@ -10,7 +10,7 @@ from regard.kernels import apply_gate, squeeze_positions
 
 
 class Shuffle(Features):
-    """Weighs one half of each group's channels as a whole, the other half position by position, and mixes the halves.
+    """Rescales one half of each group's channels as a whole, the other half position by position, and mixes the halves.
 
     In each of the groups, with halves u and v of the channels:
     u' = u * sigmoid(w1 mean(u) + b1), the mean taken over positions
@@ -19,7 +19,7 @@ class Shuffle(Features):
 
     Zhang, Yang: SA-Net: Shuffle Attention for Deep Convolutional Neural Networks, ICASSP 2021. The
     groups share their parameters, a number for each channel of a half. Both w start at 0 and both b at 1, so every map
-    starts at sigmoid(1). The shuffle is part of the mechanism: with maps of 1 the channels still change places.
+    starts at sigmoid(1). The shuffle is part of the mechanism: with maps of 1 the channels are still permuted.
 
     Args:
         channels: c.
@@ -55,8 +55,8 @@ class Shuffle(Features):
         authors_code="https://github.com/wofmanaf/SA-Net",
         departures=(
             "The default number of groups shrinks until each has two halves of whole channels.",
-            "Of an odd number of channels the half that is weighed as a whole has one more, and the shuffle leaves the "
-            "last one in its place; a single channel is weighed as a whole.",
+            "Of an odd number of channels the half that is rescaled as a whole has one more, and the shuffle leaves "
+            "the last one where it is; a single channel is rescaled as a whole.",
         ),
         parameters="4*n - 2*u where n = c // (groups or (1 if c % 2 else gcd(64, c // 2))); u = (n + 1) // 2",
     )
@@ -97,13 +97,13 @@ class Shuffle(Features):
                 nn.init.ones_(values)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x with every channel, or every value, weighed, and the channels shuffled."""
+        """x with every channel, or every value, rescaled, and the channels shuffled."""
         self.expect(x)
         whole, each = x.unflatten(1, (self.groups, -1)).split(self.halves, 2)
         parts = [apply_gate(whole.flatten(1, 2), self._channel_map(whole)).unflatten(1, (self.groups, -1))]
         if self.halves[1]:
             parts.append(apply_gate(each.flatten(1, 2), self._spatial_map(each)).unflatten(1, (self.groups, -1)))
-        return self.blend(x, _shuffled(torch.cat(parts, 2).flatten(1, 2)))
+        return self.blend(x, _shuffle(torch.cat(parts, 2).flatten(1, 2)))
 
     def _channel_map(self, x: Tensor) -> Tensor:
         """(b, channels, 1, ...): of halves (b, groups, n, ...)."""
@@ -119,8 +119,8 @@ class Shuffle(Features):
         return self.spatial(sigmoid(scores).unflatten(0, x.shape[:2]).flatten(1, 2))
 
 
-def _shuffled(x: Tensor) -> Tensor:
-    """The channels of x's first and second half in turn; of an odd number the last one stays."""
+def _shuffle(x: Tensor) -> Tensor:
+    """Interleave the channels of x's first and second half; of an odd number the last one stays."""
     half = x.shape[1] // 2
     first, second = x[:, : x.shape[1] - half], x[:, x.shape[1] - half :]
     pairs = torch.stack((first[:, :half], second), 2).flatten(1, 2)

@@ -13,7 +13,7 @@ LOWEST = 0.622
 
 
 class SimAM(Rescaling):
-    """Weighs each value by how far it stands out from its channel, without any parameter.
+    """Rescales each value by its distance from its channel's mean, without any parameter.
 
     y = x * sigmoid(1 / e), 1 / e = (x - mean)^2 / (4 (variance + lambda)) + 1/2, both taken over positions.
 
@@ -71,10 +71,10 @@ class SimAM(Rescaling):
         self.gate = Tap("mixed", low=LOWEST)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x with every value weighed."""
+        """x with every value rescaled."""
         self.expect(x)
-        squeezed = squeeze_positions(x, "mean", "deviation")
-        mean, deviation = (over_positions(statistic, x) for statistic in squeezed)
-        variance = deviation.square() * (bessel(x) if self.unbiased else 1)
+        squeezed = squeeze_positions(x, "mean", "std")
+        mean, std = (over_positions(statistic, x) for statistic in squeezed)
+        variance = std.square() * (bessel(x) if self.unbiased else 1)
         importance = (widen(x) - mean).square() / (4 * (variance + self.regularisation)) + 0.5
         return self.rescale(squeezed, self.gate, sigmoid(importance))

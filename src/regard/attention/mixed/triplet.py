@@ -10,7 +10,7 @@ from regard.kernels import apply_gate, squeeze_channels
 
 
 class Triplet(Rescaling):
-    """Weighs each value by the mean of three maps, each made of what is left when one axis is pooled away.
+    """Rescales each value by the mean of three maps, each of which has one axis pooled.
 
     y = x * mean of sigmoid(norm(conv(Z(x)))) over the branches, Z the [maximum, mean] over one axis of (c, h, w)
 
@@ -94,15 +94,15 @@ class Triplet(Rescaling):
                 nn.init.zeros_(branch.norm.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x with every value weighed."""
+        """x with every value rescaled."""
         self.expect(x, (self.dims,))
         maps = []
         for axis, branch in zip(self.pooled, self.branches, strict=True):
             assert isinstance(branch, _Branch)
             maps.append(self.show(x, branch.gate, sigmoid(branch(x.transpose(1, axis))).transpose(1, axis)))
         total = maps[0]
-        for map in maps[1:]:
-            total = total + map
+        for gate in maps[1:]:
+            total = total + gate
         return apply_gate(x, total / len(maps))
 
 

@@ -1,1 +1,1 @@
-"""Mechanisms that weigh positions."""
+"""Mechanisms that rescale positions."""

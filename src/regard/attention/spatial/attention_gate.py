@@ -17,7 +17,7 @@ def _coarse(channels: int, size: tuple[int, ...], batch: int) -> Tensor:
 
 
 class AttentionGate(Rescaling):
-    """Weighs each position of fine features by how well they agree with a coarse signal there.
+    """Rescales each position of fine features by their agreement with a coarse signal there.
 
     y = x * up(sigmoid(psi relu(Wx x + up(Wg g + b)) + b')), Wx a convolution of kernel and stride s without bias,
     Wg and psi 1x1 convolutions, g the signal, up the linear interpolation to the size of what it meets.
@@ -33,7 +33,7 @@ class AttentionGate(Rescaling):
         hidden: channels in which x and the signal are added; None means max(1, c // 2).
         subsample: s.
         norm: whether a batch normalisation follows each of the three convolutions.
-        output: whether a 1x1 convolution and a normalisation follow the product; it then does more than to weigh x.
+        output: whether a 1x1 convolution and a normalisation follow the product; it then does more than rescale x.
         dims: position axes of x.
         strict: raise where batch normalisation would see one value, see `Norm`.
         start: see `Features`.
@@ -128,9 +128,9 @@ class AttentionGate(Rescaling):
                 nn.init.normal_(layer.weight, 1.0, 0.02)
 
     def forward(self, x: Tensor, signal: Tensor | None = None) -> Tensor:
-        """x with every position weighed."""
+        """x with every position rescaled."""
         self.expect(x, (self.dims,))
-        signal = self._expected(x, signal)
+        signal = self._expect_signal(x, signal)
         fine = self.norm(self.embed(pad(x, (0, self.subsample - 1) * self.dims)))
         coarse = self.norm_signal(self.embed_signal(signal))
         both = torch.relu(widen(fine) + interpolate(widen(coarse), tuple(fine.shape[2:])))
@@ -138,7 +138,7 @@ class AttentionGate(Rescaling):
         y = self.rescale(x, self.gate, interpolate(agreement, tuple(x.shape[2:])))
         return y if self.output is None else self.blend(x, self.output(y))
 
-    def _expected(self, x: Tensor, signal: Tensor | None) -> Tensor:
+    def _expect_signal(self, x: Tensor, signal: Tensor | None) -> Tensor:
         if signal is None and self.signal_channels != self.channels:
             raise ShapeError(
                 f"attention_gate: there is no signal, and x has {self.channels} channels where a signal has "

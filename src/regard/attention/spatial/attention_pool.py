@@ -1,4 +1,4 @@
-"""Attention pooling in place of the mean before the classifier."""
+"""Attention pooling instead of the mean before the classifier."""
 
 import math
 from typing import Literal
@@ -21,7 +21,7 @@ class AttentionPool(Features):
     """Pools positions by weights that come from one query.
 
     y = O [head_1 ... head_n], head = softmax(q K' / sqrt(d)) V over the tokens t, d = c / n
-    mean: t are the mean of x and x at every position, each plus its place in `position`; q is of the mean token
+    mean: t are the mean of x and x at every position, each plus its row of `position`; q is of the mean token
     query: t are x at every position plus `position`; q is of a learned token
     q, K, V and O are linear layers
 
@@ -30,7 +30,7 @@ class AttentionPool(Features):
     2022 (`query`, there with a perceptron behind it).
 
     The map holds the shares of the positions. In the form `mean` the mean token has the rest up to 1, also of a map
-    that is put in its place, so that a uniform map gives the mean of V over positions.
+    that is used instead, so that a uniform map gives the mean of V over positions.
 
     Args:
         channels: c.
@@ -99,8 +99,8 @@ class AttentionPool(Features):
         self.out_channels = at_least("attention_pool", "out_channels", width, 1)
         self.form, self.size = form, None if size is None else _size(size)
         self.register_parameter("token", nn.Parameter(torch.empty(channels)) if form == "query" else None)
-        places = 0 if self.size is None else math.prod(self.size) + (form == "mean")
-        self.register_parameter("position", nn.Parameter(torch.empty(places, channels)) if places else None)
+        rows = 0 if self.size is None else math.prod(self.size) + (form == "mean")
+        self.register_parameter("position", nn.Parameter(torch.empty(rows, channels)) if rows else None)
         self.query = Linear(channels, channels)
         self.key = Linear(channels, channels)
         self.value = Linear(channels, channels)
@@ -125,8 +125,8 @@ class AttentionPool(Features):
         logits = wide_product(query, key.transpose(2, 3)) * query.shape[-1] ** -0.5
         shares = softmax(logits, -1).squeeze(2)
         first = int(self.form == "mean")
-        map = self.map(shares[..., first:].reshape(*shares.shape[:2], *x.shape[2:])).flatten(2)
-        weights = torch.cat([1 - map.sum(-1, keepdim=True), map], -1) if first else map
+        attn = self.map(shares[..., first:].reshape(*shares.shape[:2], *x.shape[2:])).flatten(2)
+        weights = torch.cat([1 - attn.sum(-1, keepdim=True), attn], -1) if first else attn
         pooled = weights.unsqueeze(2).to(value.dtype) @ value
         return self.project(pooled.flatten(1)).to(x.dtype)
 
@@ -134,19 +134,19 @@ class AttentionPool(Features):
         return self.query, self.key, self.value, self.project
 
     def _tokens(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(b, tokens, c), and of them (b, 1, c), the one that asks."""
+        """The tokens (b, tokens, c), and the one of the query (b, 1, c)."""
         dtype = self.key.weight.dtype
         tokens = to_tokens(x).to(dtype)
         if self.form == "mean":
             (mean,) = squeeze_positions(x, "mean")
             tokens = torch.cat([mean.to(dtype).unsqueeze(1), tokens], 1)
         if self.position is not None:
-            tokens = tokens + self._places(x.shape[2:]).to(dtype)
+            tokens = tokens + self._embedding(x.shape[2:]).to(dtype)
         if self.token is None:
             return tokens, tokens[:, :1]
         return tokens, self.token.to(dtype).expand(x.shape[0], 1, -1)
 
-    def _places(self, size: tuple[int, ...]) -> Tensor:
+    def _embedding(self, size: tuple[int, ...]) -> Tensor:
         """(tokens, c): the embedding of every token, for that size."""
         assert self.position is not None
         assert self.size is not None

@@ -15,7 +15,7 @@ from regard.core.options import odd
 Apply = Literal["residual", "gate"]
 
 POOLED = 7
-"""The window whose mean the mechanism looks at."""
+"""The window over which the mechanism averages."""
 
 
 class CAA(Rescaling):
@@ -32,7 +32,7 @@ class CAA(Rescaling):
     Args:
         channels: c.
         kernel_size: k, odd.
-        norm: whether both 1x1 convolutions have a batch normalisation in place of the bias, and a SiLU.
+        norm: whether both 1x1 convolutions have a batch normalisation instead of the bias, and a SiLU.
         apply: `residual`, as published, or `gate`: y = x * a.
         dims: position axes of x.
         strict: raise where batch normalisation would see one value, see `Norm`.
@@ -65,8 +65,8 @@ class CAA(Rescaling):
         ),
         authors_code="https://github.com/NUST-Machine-Intelligence-Laboratory/PKINet",
         departures=(
-            "The map is made from the features that it weighs; in the published network it is made from what enters "
-            "the block whose result it weighs.",
+            "The map is made from the features that it rescales; in the published network it is made from what enters "
+            "the block whose result it rescales.",
         ),
         parameters="2*c*c + dims*c*(kernel_size + 1) + (4*c if norm else 2*c)",
     )

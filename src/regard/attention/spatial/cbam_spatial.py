@@ -10,7 +10,7 @@ from regard.kernels import squeeze_channels
 
 
 class CBAMSpatial(Rescaling):
-    """Weighs each position by the largest and the mean channel around it.
+    """Rescales each position by the largest and the mean channel around it.
 
     y = x * sigmoid(norm(conv([max(x), mean(x)]))), both taken over channels, conv k x k without bias.
 
@@ -87,7 +87,7 @@ class CBAMSpatial(Rescaling):
             nn.init.zeros_(self.norm.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x with every position weighed."""
+        """x with every position rescaled."""
         self.expect(x, (self.dims,))
         statistics = torch.cat(squeeze_channels(x, "max", "mean"), 1)
         return self.rescale(x, self.gate, sigmoid(self.norm(self.conv(statistics))))

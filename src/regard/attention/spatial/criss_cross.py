@@ -13,7 +13,7 @@ from regard.core.options import at_least
 
 
 class CrissCross(Features):
-    """Adds to every position what those of its column and its row hold; a second pass reaches all positions.
+    """Adds to every position a weighted sum of its column and its row; a second pass reaches all positions.
 
     y = x + gamma sum of A_ij V_j over j in the column and the row of i, A_i = softmax of Q_i K_j over those j
     Q, K and V are linear layers of x at every position; the same layers make each pass from what the last one gave
@@ -55,7 +55,7 @@ class CrissCross(Features):
         ),
         authors_code="https://github.com/speedinghzl/CCNet",
         departures=(
-            "The map has h + w entries with a zero at a position's own place in its column; the paper's has h + w - 1.",
+            "The map has h + w entries with a zero at a position's own index in its column; the paper's has h + w - 1.",
             "The hidden width is never under 1, so that a narrow layer still sees its input.",
         ),
         dims=(2,),
@@ -79,15 +79,15 @@ class CrissCross(Features):
         nn.init.constant_(self.gamma, 0.0 if self.strength is None else 1.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x with what its rows and columns gather added to it."""
+        """x with the sums of its rows and columns added."""
         self.expect(x)
         for tap in self.maps:
             tokens = to_tokens(x).to(self.value.weight.dtype)
             query, key, value = (
                 layer(tokens).unflatten(1, x.shape[2:]) for layer in (self.query, self.key, self.value)
             )
-            map = tap(_shares(query, key).unsqueeze(1)).squeeze(1)
-            x = self.add(x, self.gamma * _gathered(map, value).movedim(-1, 1))
+            attn = tap(_shares(query, key).unsqueeze(1)).squeeze(1)
+            x = self.add(x, self.gamma * _gather(attn, value).movedim(-1, 1))
         return x
 
 
@@ -95,13 +95,13 @@ def _shares(query: Tensor, key: Tensor) -> Tensor:
     """(b, h, w, h + w): for each position the shares of its column and of its row."""
     column = wide_product(query.transpose(1, 2), key.permute(0, 2, 3, 1))
     row = wide_product(query, key.transpose(2, 3))
-    places = torch.arange(query.shape[1], device=query.device)
-    column = column.masked_fill(places == places[:, None], -math.inf)
+    rows = torch.arange(query.shape[1], device=query.device)
+    column = column.masked_fill(rows == rows[:, None], -math.inf)
     return softmax(torch.cat([column.transpose(1, 2), row], -1), -1)
 
 
-def _gathered(map: Tensor, value: Tensor) -> Tensor:
+def _gather(attn: Tensor, value: Tensor) -> Tensor:
     """(b, h, w, c): the weighted sum over each position's column and row."""
     height = value.shape[1]
-    column, row = map[..., :height].to(value.dtype), map[..., height:].to(value.dtype)
+    column, row = attn[..., :height].to(value.dtype), attn[..., height:].to(value.dtype)
     return (column.transpose(1, 2) @ value.transpose(1, 2)).transpose(1, 2) + row @ value

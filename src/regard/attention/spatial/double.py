@@ -77,8 +77,8 @@ class Double(Features):
         """x with a mixture of the image's descriptors added to every position."""
         self.expect(x)
         tokens = to_tokens(x).to(self.reduce.weight.dtype)
-        places = softmax(self.gather_score(tokens), 1)
-        gather = self.gather(to_features(places, x)).flatten(2).to(tokens.dtype)
+        shares = softmax(self.gather_score(tokens), 1)
+        gather = self.gather(to_features(shares, x)).flatten(2).to(tokens.dtype)
         descriptors = gather @ self.reduce(tokens)
         choices = softmax(self.distribute_score(tokens), 2)
         distribute = to_tokens(self.distribute(to_features(choices, x))).to(tokens.dtype)

@@ -10,7 +10,7 @@ from regard.core import Facts, Features, Paper, Start, Tap
 
 
 class DualPosition(Features):
-    """Adds to every position what all positions hold, each weighed by how alike the two are.
+    """Adds to every position a sum over all positions, each weighted by its similarity.
 
     y = x + gamma softmax(B C') D over positions, B, C and D each a linear layer of x at every position
 
@@ -68,12 +68,12 @@ class DualPosition(Features):
         nn.init.constant_(self.gamma, 0.0 if self.strength is None else 1.0)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x with what every position gathers added to it."""
+        """x with the sum over all positions added to every position."""
         self.expect(x)
         return self.add(x, self.residual(x))
 
     def residual(self, x: Tensor) -> Tensor:
-        """What is added to x."""
+        """The sum that is added to x."""
         tokens = to_tokens(x).to(self.value.weight.dtype)
         query, key, value = (layer(tokens).unsqueeze(1) for layer in (self.query, self.key, self.value))
         shape = (*x.shape[2:], *x.shape[2:])

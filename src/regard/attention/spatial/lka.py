@@ -2,27 +2,27 @@
 
 from torch import Tensor
 
-from regard.attention.large_kernels import LargeKernelGate, decomposed
+from regard.attention.large_kernels import LargeKernelGate, decompose
 from regard.attention.layers import convolution
 from regard.attention.strips import depthwise_convolution
 from regard.core import Facts, Paper, Start
 
 
 class LKA(LargeKernelGate):
-    """Weighs each value by a linear look at a large surrounding of its position.
+    """Rescales each value by a linear function of a large surrounding of its position.
 
     y = x * mix(far(near(x))), near a depthwise convolution of kernel 2d - 1, far one of kernel K / d (rounded up) and
     dilation d, mix a 1x1 convolution; together they see K positions on each axis. There is no sigmoid.
 
     Guo, Lu, Liu, Cheng, Hu: Visual Attention Network, Computational Visual Media 2023. With
     `projections` it is the attention layer of the paper's blocks: y = x + leave(a * u), u = gelu(enter(x)), the
-    map a made from u in place of x, enter and leave 1x1 convolutions.
+    map a made from u instead of x, enter and leave 1x1 convolutions.
 
     Args:
         channels: c.
         kernel_size: K; K / d rounded up must be odd.
         dilation: d.
-        projections: the layer of the published network around the gate; it then does more than to weigh x.
+        projections: the layer of the published network around the gate; it then does more than rescale x.
         dims: position axes of x.
         start: see `Features`.
 
@@ -73,12 +73,12 @@ class LKA(LargeKernelGate):
         start: Start = "paper",
     ) -> None:
         super().__init__(channels, dims=dims, start=start)
-        dense, dilated = decomposed("lka", kernel_size, dilation, rounded_up=True)
+        dense, dilated = decompose("lka", kernel_size, dilation, rounded_up=True)
         self.near = depthwise_convolution("lka", dims, channels, dense)
         self.far = depthwise_convolution("lka", dims, channels, dilated, dilation=dilation)
         self.mix = convolution("lka", dims)(channels, channels, 1)
         self.surround(projections)
 
     def score(self, x: Tensor) -> Tensor:
-        """What each value is weighed by, of x's shape."""
+        """The score of each value, of the shape of x."""
         return self.mix(self.far(self.near(x)))

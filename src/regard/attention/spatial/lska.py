@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from regard.attention.large_kernels import LargeKernelGate, decomposed
+from regard.attention.large_kernels import LargeKernelGate, decompose
 from regard.attention.layers import convolution
 from regard.attention.strips import strip_convolution
 from regard.core import Facts, Paper, Start
@@ -10,7 +10,7 @@ from regard.core.options import at_least
 
 
 class LSKA(LargeKernelGate):
-    """Weighs each value by a linear look along the axes through its position, one axis after the other.
+    """Rescales each value by a linear function of the axes through its position, one axis after the other.
 
     y = x * mix(far(near(x))): near is a depthwise convolution of kernel 2d - 1 along each axis, the last axis first,
     far one of kernel K / d (rounded down) and dilation d along each, mix a 1x1 convolution. There is no sigmoid.
@@ -78,7 +78,7 @@ class LSKA(LargeKernelGate):
         conv = convolution("lska", dims)
         at_least("lska", "kernel_size", kernel_size, 1)
         spread = dilation if dilation is not None else 2 if kernel_size < 23 else 3
-        dense, dilated = decomposed("lska", kernel_size, spread, rounded_up=False)
+        dense, dilated = decompose("lska", kernel_size, spread, rounded_up=False)
         axes = range(dims - 1, -1, -1)
         self.near = nn.Sequential(*(strip_convolution("lska", dims, axis, channels, dense) for axis in axes))
         self.far = nn.Sequential(
@@ -88,5 +88,5 @@ class LSKA(LargeKernelGate):
         self.surround(projections)
 
     def score(self, x: Tensor) -> Tensor:
-        """What each value is weighed by, of x's shape."""
+        """The score of each value, of the shape of x."""
         return self.mix(self.far(self.near(x)))

@@ -9,13 +9,13 @@ from regard.core.options import at_least
 
 
 class MILPool(Features):
-    """Makes one vector of a bag of instances, each weighed by what it says itself.
+    """Pools a bag of instances into one vector, each weighted by its own score.
 
     y = sum over instances of a_i x_i, a = softmax over instances of w (tanh(V x_i + v) * sigmoid(U x_i + u)) + d;
     with `gated=False` without the sigmoid
 
     Ilse, Tomczak, Welling: Attention-based Deep Multiple Instance Learning, ICML 2018, equations 7 to 9. The positions
-    of x are the instances: patches of an image, or any bag (b, c, n). It takes the place of the pooling before a
+    of x are the instances: patches of an image, or any bag (b, c, n). It replaces the pooling before a
     classifier. Bags of different sizes are filled up and marked by `mask`: what is not there has the weight 0, whatever
     it holds, and a bag without any instance gives zeros.
 
@@ -71,7 +71,7 @@ class MILPool(Features):
         self.spatial = Tap("spatial", shares="position")
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """The instances, weighed and added up."""
+        """The weighted sum of the instances."""
         self.expect(x)
         there = None if mask is None else self._expect_mask(x, mask).flatten(1)
         instances = x.flatten(2).transpose(1, 2)
@@ -80,8 +80,8 @@ class MILPool(Features):
         seen = instances.to(self.value.weight.dtype)
         hidden = tanh(self.value(seen)) if self.gate is None else tanh(self.value(seen)) * sigmoid(self.gate(seen))
         shares = masked_softmax(self.score.logits(hidden).squeeze(2), there, 1)
-        map = self.spatial(shares.reshape(x.shape[0], 1, *x.shape[2:])).flatten(2)
-        return (map.to(x.dtype) @ instances).squeeze(1)
+        attn = self.spatial(shares.reshape(x.shape[0], 1, *x.shape[2:])).flatten(2)
+        return (attn.to(x.dtype) @ instances).squeeze(1)
 
     def _expect_mask(self, x: Tensor, mask: Tensor) -> Tensor:
         if mask.dtype != torch.bool or mask.ndim != x.ndim - 1 or mask.shape != (x.shape[0], *x.shape[2:]):

@@ -5,7 +5,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from regard.attention.attending import aligned, attend, fill
+from regard.attention.attending import aligned_width, attend, fill
 from regard.attention.heads import head_count, merge_heads, split_heads, to_features, to_tokens
 from regard.attention.layers import Linear
 from regard.core import Facts, Features, Paper, Start, Tap
@@ -15,7 +15,7 @@ Position = Literal["none", "relative"]
 
 
 class MultiHead(Features):
-    """Adds to every position, for each of n heads, a weighted mean of what all positions hold.
+    """Adds to every position, for each of n heads, a weighted mean over all positions.
 
     y = x + O [head_1 ... head_n], head = softmax((Q K' + R) / sqrt(d)) V over positions, d = c / n
     R_ij = sum over position axes of Q_i . r[j - i], with position="relative"
@@ -23,8 +23,8 @@ class MultiHead(Features):
 
     Vaswani et al.: Attention Is All You Need, NeurIPS 2017, equation 1 and section 3.2.2. For images, with one
     table r of offsets for each axis that all heads share: Bello, Zoph, Vaswani, Le, Shlens: Attention Augmented
-    Convolutional Networks, ICCV 2019, equations 3 and 4. While nobody looks, a fused kernel makes no map of all pairs:
-    R is a product too, of Q_i . r for every row and column with a one at the row and the column of j.
+    Convolutional Networks, ICCV 2019, equations 3 and 4. While its tap is unused, a fused kernel makes no map of all
+    pairs: R is a product too, of Q_i . r for every row and column with a one at the row and the column of j.
 
     Args:
         channels: c.
@@ -67,7 +67,7 @@ class MultiHead(Features):
         ),
         authors_code="https://github.com/tensorflow/tensor2tensor",
         departures=(
-            "Positions of an image take the place of words, and none is encoded by default.",
+            "Positions of an image are the tokens, and none is encoded by default.",
             "All linear layers have biases, as in most code; the paper's equations have none.",
             "Offsets beyond the window share the outermost vector, so that any size works; attention augmented "
             "convolution fixes the size.",
@@ -111,7 +111,7 @@ class MultiHead(Features):
             nn.init.normal_(self.offsets, std=self.offsets.shape[-1] ** -0.5)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x with what every head gathers from all positions added to it."""
+        """x with the weighted means of all heads added."""
         self.expect(x, (self.dims,))
         tokens = to_tokens(x).to(self.qkv.weight.dtype)
         if self.norm is not None:
@@ -119,29 +119,29 @@ class MultiHead(Features):
         query, key, value = (split_heads(part, self.heads) for part in self.qkv(tokens).chunk(3, 2))
         scale = query.shape[-1] ** -0.5
         if self.offsets is not None:
-            query, key = _lengthened(query, key, self.offsets.to(query.dtype), x.shape[2:])
+            query, key = _append_offsets(query, key, self.offsets.to(query.dtype), x.shape[2:])
         shape = (*x.shape[2:], *x.shape[2:])
         gathered = merge_heads(attend(self.map, query, key, value, shape=shape, scale=scale))
         h = to_features(self.project(gathered), x)
         return self.add(x, h) if self.residual else self.blend(x, h)
 
 
-def _lengthened(query: Tensor, key: Tensor, offsets: Tensor, size: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+def _append_offsets(query: Tensor, key: Tensor, offsets: Tensor, size: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     """Queries and keys whose products are Q K' + R.
 
-    For each axis a query gets Q_i . r[j - i] for every place j of that axis, and a key a one at its own place there.
-    There are a few more places than positions, so that every part has an aligned width.
+    For each axis a query gets Q_i . r[j - i] for every index j of that axis, and a key a one at its own index there.
+    There are a few more indices than positions, so that every part has an aligned width.
     """
-    window, width = (offsets.shape[1] + 1) // 2, aligned(query.shape[-1])
+    window, width = (offsets.shape[1] + 1) // 2, aligned_width(query.shape[-1])
     grid = query.unflatten(2, size)
     queries, keys = [fill(query, width)], [fill(key, width)]
     for axis, table in enumerate(offsets, start=2):
         here = torch.arange(grid.shape[axis], device=query.device)[:, None]
-        places = torch.arange(aligned(grid.shape[axis]), device=query.device)
-        reach = (places - here).clamp(1 - window, window - 1) + window - 1
+        indices = torch.arange(aligned_width(grid.shape[axis]), device=query.device)
+        reach = (indices - here).clamp(1 - window, window - 1) + window - 1
         rows = grid.movedim(axis, 0)
         near = rows.flatten(1, -2) @ table[reach].transpose(1, 2)
         queries.append(near.reshape(*rows.shape[:-1], -1).movedim(0, axis).flatten(2, -2))
-        own = (here == places).to(query.dtype).reshape(-1, *(1,) * (len(size) + 1 - axis), places.shape[0])
+        own = (here == indices).to(query.dtype).reshape(-1, *(1,) * (len(size) + 1 - axis), indices.shape[0])
         keys.append(own.expand(*size, -1).flatten(0, -2).expand(*key.shape[:3], -1))
     return torch.cat(queries, -1), torch.cat(keys, -1)

@@ -28,14 +28,14 @@ class NonLocal(Features):
     theta, phi, g and W are linear layers at every position, N the number of positions j
 
     Wang, Girshick, Gupta, He: Non-local Neural Networks, CVPR 2018, equations 1 (sum), 2 to 5 (the forms) and 6 (the
-    block), section 3.3 (sub-sampling). The normalisation's weight, or without it W, begins at 0. While nobody looks,
+    block), section 3.3 (sub-sampling). The normalisation's weight, or without it W, begins at 0. While its tap is unused,
     `dot` is computed without its map, as theta (phi' g / N), and the Gaussian forms by a fused kernel.
 
     Args:
         channels: c.
         form: of f.
         reduction: theta, phi and g have max(1, c // reduction) channels.
-        hidden: their channels in place of that rule; None means the rule.
+        hidden: their channels instead of that rule; None means the rule.
         subsample: 1 takes all positions for j; 2 the maximum of every two by two positions of x (of every two in
             sound, and not over the time of clips). What `torch.export` makes with 2 takes no axis under 3.
         scale: divides the products of the Gaussian forms by the square root of the vectors' `width`, or of the
@@ -122,7 +122,7 @@ class NonLocal(Features):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """The authors' start: weights of deviation 0.01, zero biases, and what comes last at 0 as published.
+        """The authors' start: weights of standard deviation 0.01, zero biases, and what comes last at 0 as published.
 
         Where a `strength` holds the sum back, what comes last begins at 1 (normalisation) or like the other layers.
         """
@@ -138,27 +138,27 @@ class NonLocal(Features):
     def forward(self, x: Tensor) -> Tensor:
         """x with a weighted sum over all positions added to every position."""
         self.expect(x)
-        seen = x if self.subsample == 1 else _halved(x)
+        seen = x if self.subsample == 1 else _halve(x)
         dtype = self.value.weight.dtype
         queries, keys = to_tokens(x).to(dtype), to_tokens(seen).to(dtype)
         values = self.value(keys)
         if self.form == "gaussian":
-            queries, keys = _packed(queries), _packed(keys)
+            queries, keys = _pack(queries), _pack(keys)
         else:
             queries, keys = self.query(queries), self.key(keys)
-        gathered = self._gathered(queries, keys, values, (*x.shape[2:], *seen.shape[2:]))
-        h = to_features(self._projected(gathered), x)
+        gathered = self._gather(queries, keys, values, (*x.shape[2:], *seen.shape[2:]))
+        h = to_features(self._project(gathered), x)
         return self.add(x, h if self.norm is None else self.norm(h))
 
-    def _projected(self, gathered: Tensor) -> Tensor:
-        """W of what was gathered; without shares the sums grow with the cube of x."""
+    def _project(self, gathered: Tensor) -> Tensor:
+        """W of the gathered values; without shares the sums grow with the cube of x."""
         if self.form in _SHARES:
             return self.project(gathered)
         bias = self.project.bias
         return (wide_product(gathered, self.project.weight.t()) + bias).to(bias.dtype)
 
-    def _gathered(self, queries: Tensor, keys: Tensor, values: Tensor, shape: tuple[int, ...]) -> Tensor:
-        """(b, positions, hidden): for every position the sum of the values, weighed."""
+    def _gather(self, queries: Tensor, keys: Tensor, values: Tensor, shape: tuple[int, ...]) -> Tensor:
+        """(b, positions, hidden): for every position the weighted sum of the values."""
         if self.form in _SHARES:
             heads = (tokens.unsqueeze(1) for tokens in (queries, keys, values))
             return attend(self.map, *heads, shape=shape, scale=self.scale).squeeze(1)
@@ -170,16 +170,16 @@ class NonLocal(Features):
         else:
             of_query, of_key = self.score.weight.unflatten(1, (2, -1)).unsqueeze(-1).unbind(1)
             weights = relu(wide_product(queries, of_query[0]) + wide_product(keys, of_key[0]).transpose(1, 2)) / count
-        map = self.map(weights.reshape(weights.shape[0], 1, *shape))
-        return wide_product(map.reshape(weights.shape), values)
+        attn = self.map(weights.reshape(weights.shape[0], 1, *shape))
+        return wide_product(attn.reshape(weights.shape), values)
 
 
-def _packed(tokens: Tensor) -> Tensor:
-    """Each vector together in memory, as fused kernels take it, also the only one, which `contiguous` leaves alone."""
+def _pack(tokens: Tensor) -> Tensor:
+    """Copy each vector together in memory for fused kernels; `contiguous` leaves a single one alone."""
     return tokens.clone(memory_format=torch.contiguous_format)
 
 
-def _halved(x: Tensor) -> Tensor:
+def _halve(x: Tensor) -> Tensor:
     """The maximum of every two positions along the last axis, and along the last but one where there are two.
 
     Each value lies in one window, so that its gradient is the same in every run.

@@ -19,7 +19,7 @@ SMALLEST = 1e-5
 
 
 class ResidualMask(Rescaling):
-    """Strengthens each value by what an hourglass of residual units says of its channel and its position.
+    """Strengthens each value by an hourglass of residual units.
 
     y = x * (1 + f(score(up(hourglass(x))))): the hourglass halves x `poolings` times by the maxima of 3x3 windows, r
     units after each, r more at the bottom; on the way up it interpolates to each size in turn, adds one unit's view
@@ -69,7 +69,8 @@ class ResidualMask(Rescaling):
         ),
         authors_code="https://github.com/fwang91/residual-attention-network",
         departures=(
-            "The mask weighs the features that it sees; in the published network two more residual units lie between.",
+            "The mask rescales the features that it is computed from; in the published network two more residual units "
+            "lie between.",
             "The two inputs of the authors' interpolation layer are read as features and a size; ports that add the "
             "second one, or that add features to a skip unit which holds them already, compute another function.",
             "A pooling halves an odd size upwards; the authors' layer drops to the smaller half, at sizes that their "
@@ -122,7 +123,7 @@ class ResidualMask(Rescaling):
         self.expect(x, (self.dims,))
         z = self._hourglass(x.to(self.score1.weight.dtype))
         z = self.score1(relu(self.norm1(z)))
-        mask = self._normalised(self.score2.logits(relu(self.norm2(z))))
+        mask = self._normalise(self.score2.logits(relu(self.norm2(z))))
         return self.rescale(x, self.gate, 1 + mask if self.apply_as == "residual" else mask)
 
     def _hourglass(self, x: Tensor) -> Tensor:
@@ -133,10 +134,10 @@ class ResidualMask(Rescaling):
             sizes.append(tuple(z.shape[2:]))
         z = self.bottom(z)
         for level in range(len(self.up) - 1, -1, -1):
-            z = self.up[level](self.skip[level](kept[level]) + _resized(z, sizes[level + 1]))
-        return _resized(z, sizes[0])
+            z = self.up[level](self.skip[level](kept[level]) + _resize(z, sizes[level + 1]))
+        return _resize(z, sizes[0])
 
-    def _normalised(self, logits: Tensor) -> Tensor:
+    def _normalise(self, logits: Tensor) -> Tensor:
         if self.activation == "channel":
             return logits * torch.rsqrt(logits.square().sum(1, keepdim=True) + SMALLEST)
         if self.activation == "spatial":
@@ -160,11 +161,11 @@ class ResidualUnit(nn.Module):
         self.conv3 = conv(hidden, channels, 1, bias=False)
 
     def forward(self, z: Tensor) -> Tensor:
-        """z and what its bottleneck adds."""
+        """z plus its bottleneck."""
         hidden = self.conv1(relu(self.norm1(z)))
         hidden = self.conv2(relu(self.norm2(hidden)))
         return z + self.conv3(relu(self.norm3(hidden)))
 
 
-def _resized(z: Tensor, size: tuple[int, ...]) -> Tensor:
+def _resize(z: Tensor, size: tuple[int, ...]) -> Tensor:
     return interpolate(widen(z), size, align_corners=True).to(z.dtype)

@@ -8,7 +8,7 @@ from regard.kernels import apply_gate
 
 
 class SSE(Rescaling):
-    """Weighs each position by a weighted sum of its channels.
+    """Rescales each position by a weighted sum of its channels.
 
     y = x * sigmoid(w x + b), w x the 1x1 convolution of x to one channel.
 
@@ -57,7 +57,7 @@ class SSE(Rescaling):
         self.gate = Tap("spatial")
 
     def forward(self, x: Tensor) -> Tensor:
-        """x with every position weighed."""
+        """x with every position rescaled."""
         return apply_gate(x, self.weights(x))
 
     def weights(self, x: Tensor) -> Tensor:

@@ -18,7 +18,7 @@ Padding = Literal["zeros", "border"]
 
 
 class STN(Features):
-    """Reads the features off at other places: a small network looks at them and chooses one transformation of them.
+    """Resamples the features by a transformation that a small network predicts from them.
 
     theta = place(relu(look(average(relu(conv(relu(conv(x)))))))), y = x sampled at the grid of theta: two 3x3
     convolutions, the means of a fixed number of cells, two linear layers. theta is an affine map, a shift, a similarity
@@ -27,7 +27,7 @@ class STN(Features):
 
     Jaderberg, Simonyan, Zisserman, Kavukcuoglu: Spatial Transformer Networks, NIPS 2015, equations 1 and 3 to 5. The
     last layer has zero weights and the identity in its bias at first, so that every image starts as it is; with
-    `start="identity"` y is x + strength (x sampled at the grid - x sampled at its own places), and the last layer's
+    `start="identity"` y is x + strength (x sampled at the grid - x sampled at its own positions), and the last layer's
     weights are drawn.
 
     Args:
@@ -117,16 +117,16 @@ class STN(Features):
             nn.init.zeros_(self.place.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        """x at the places that it chooses."""
+        """x resampled by the predicted transformation."""
         self.expect(x, (self.dims,))
-        grid = self.grid(self.warp.grid(self._chosen(x), tuple(x.shape[2:])))
+        grid = self.grid(self.warp.grid(self._localise(x), tuple(x.shape[2:])))
         y = sample(x, grid, border=self.border)
         if self.strength is None:
             return self.blend(x, y)
         own = identity_grid(tuple(x.shape[2:]), grid).expand_as(grid)
         return self.add(x, y - sample(x, own, border=self.border))
 
-    def _chosen(self, x: Tensor) -> Tensor:
+    def _localise(self, x: Tensor) -> Tensor:
         seen = torch.relu(self.conv2(torch.relu(self.conv1(x))))
         cells = average(widen(seen), (self.cells,) * self.dims).flatten(1)
         return self.place(torch.relu(self.look(cells)))

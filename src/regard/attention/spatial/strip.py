@@ -14,7 +14,7 @@ Form = Literal["full", "depthwise", "plain"]
 
 
 class Strip(Rescaling):
-    """Weighs each value by the means of the strips that cross at its position.
+    """Rescales each value by the means of the strips that cross at its position.
 
     y = x * sigmoid(mix(relu(p1 + p2 + ...))), p_i = norm(conv_i(m_i)): m_i the profile along axis i, the means over
     all other axes, conv_i a convolution of kernel k along it, mix a 1x1 convolution.
@@ -62,7 +62,7 @@ class Strip(Rescaling):
         departures=(
             "A profile is normalised as in the authors' code; the paper's text has no normalisation.",
             "In training a profile is normalised before it is spread over the image, as in the authors' code.",
-            "It stands behind the last normalisation of a residual branch; the authors put it before the last 1x1 "
+            "It follows the last normalisation of a residual branch; the authors put it before the last 1x1 "
             "convolution.",
             "The module always keeps the number of channels; the authors' block can change it.",
         ),
@@ -101,7 +101,7 @@ class Strip(Rescaling):
         self.gate = Tap("mixed")
 
     def forward(self, x: Tensor) -> Tensor:
-        """x with every value weighed."""
+        """x with every value rescaled."""
         self.expect(x, (self.dims,))
         logits = torch.zeros((), device=x.device)
         for axis, (profile, layer, norm) in enumerate(zip(axis_means(x), self.profiles, self.norms, strict=True)):

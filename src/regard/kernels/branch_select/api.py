@@ -1,4 +1,4 @@
-"""The weighted sum of branches: how a selective kernel is put together."""
+"""The weighted sum of branches, as in a selective kernel."""
 
 from torch import Tensor
 
@@ -7,20 +7,20 @@ from regard.kernels.branch_select.impl import reference
 from regard.kernels.choice import Impl, choose
 
 
-def select_branches(branches: tuple[Tensor, ...], map: Tensor, *, impl: Impl = "auto") -> Tensor:
-    """The sum over k branches, each weighed by its part of the map.
+def select_branches(branches: tuple[Tensor, ...], weights: Tensor, *, impl: Impl = "auto") -> Tensor:
+    """Return the weighted sum of k branches.
 
     Args:
         branches: k tensors of one shape (b, c, ...).
-        map: weights (b, k, c, 1, ...), one axis more than a branch.
+        weights: (b, k, c, 1, ...), one axis more than a branch.
         impl: the implementation, see `choose`.
 
     Returns:
         (b, c, ...) in the branches' dtype and with their strides.
 
     Raises:
-        ShapeError: no branch, branches of different shapes, or a map that does not fit them.
-        OptionError: an implementation that cannot be had.
+        ShapeError: no branch, branches of different shapes, or weights that do not fit them.
+        OptionError: an implementation that is not available.
 
     Example:
         >>> import torch
@@ -32,9 +32,9 @@ def select_branches(branches: tuple[Tensor, ...], map: Tensor, *, impl: Impl = "
     if not branches or any(branch.shape != branches[0].shape for branch in branches):
         shapes = ", ".join(str(tuple(branch.shape)) for branch in branches) or "none"
         raise ShapeError(f"select_branches: branches have shapes {shapes}; there must be at least one, all alike.")
-    if map.ndim != branches[0].ndim + 1 or map.shape[1] != len(branches):
+    if weights.ndim != branches[0].ndim + 1 or weights.shape[1] != len(branches):
         raise ShapeError(
-            f"select_branches: map has shape {tuple(map.shape)}; for {len(branches)} branches of shape "
-            f"{tuple(branches[0].shape)} it must be (b, {len(branches)}, c, 1, ...)."
+            f"select_branches: weights have shape {tuple(weights.shape)}; for {len(branches)} branches of shape "
+            f"{tuple(branches[0].shape)} they must be (b, {len(branches)}, c, 1, ...)."
         )
-    return reference.select_branches(branches, map)
+    return reference.select_branches(branches, weights)

@@ -1,4 +1,4 @@
-"""Statistics of each position over all channels: what a spatial gate looks at."""
+"""Statistics of each position over all channels, the input of a spatial gate."""
 
 from typing import Literal
 
@@ -13,7 +13,7 @@ Statistic = Literal["mean", "max"]
 
 
 def squeeze_channels(x: Tensor, *statistics: Statistic, impl: Impl = "auto") -> tuple[Tensor, ...]:
-    """The named statistics of x over its channels.
+    """Compute the named statistics of x over its channels.
 
     Args:
         x: features (b, c, ...), at least one channel.
@@ -25,7 +25,7 @@ def squeeze_channels(x: Tensor, *statistics: Statistic, impl: Impl = "auto") -> 
 
     Raises:
         ShapeError: an x without positions.
-        OptionError: a statistic or an implementation that cannot be had.
+        OptionError: a statistic or an implementation that is not available.
 
     Example:
         >>> import torch

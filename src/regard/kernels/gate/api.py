@@ -1,4 +1,4 @@
-"""The application of a map to features by multiplication."""
+"""The multiplication of features by a gate."""
 
 from torch import Tensor
 
@@ -8,20 +8,20 @@ from regard.kernels.gate.impl import reference
 from regard.kernels.squeezed import Squeezed
 
 
-def apply_gate(x: Tensor | Squeezed, map: Tensor, *, impl: Impl = "auto") -> Tensor:
-    """x weighed by the map.
+def apply_gate(x: Tensor | Squeezed, gate: Tensor, *, impl: Impl = "auto") -> Tensor:
+    """Multiply features by a gate.
 
     Args:
         x: features (b, c, ...), or what `squeeze_positions` made of them.
-        map: weights with as many axes as x, each of x's size or 1, for example (b, c, 1, 1) or (b, 1, h, w).
+        gate: weights with as many axes as x, each of x's size or 1, for example (b, c, 1, 1) or (b, 1, h, w).
         impl: the implementation, see `choose`.
 
     Returns:
-        x * map in x's dtype and with x's strides.
+        x * gate in x's dtype and with x's strides.
 
     Raises:
-        ShapeError: a map that does not fit x (one that is larger where x has size 1 would enlarge the features).
-        OptionError: an implementation that cannot be had.
+        ShapeError: a gate that does not fit x (one that is larger where x has size 1 would enlarge the features).
+        OptionError: an implementation that is not available.
 
     Example:
         >>> import torch
@@ -30,9 +30,11 @@ def apply_gate(x: Tensor | Squeezed, map: Tensor, *, impl: Impl = "auto") -> Ten
     """
     choose("apply_gate", impl)
     x = x._x if isinstance(x, Squeezed) else x
-    if map.ndim != x.ndim or any(given != 1 and given != size for given, size in zip(map.shape, x.shape, strict=True)):
+    if gate.ndim != x.ndim or any(
+        given != 1 and given != size for given, size in zip(gate.shape, x.shape, strict=True)
+    ):
         raise ShapeError(
-            f"apply_gate: map has shape {tuple(map.shape)} and x {tuple(x.shape)}; the map must have as many axes as "
-            "x, each of x's size or of size 1."
+            f"apply_gate: gate has shape {tuple(gate.shape)} and x {tuple(x.shape)}; the gate must have as many "
+            "axes as x, each of x's size or of size 1."
         )
-    return reference.apply_gate(x, map)
+    return reference.apply_gate(x, gate)

@@ -1,4 +1,4 @@
-"""Statistics of each channel over all positions: what a channel gate looks at."""
+"""Statistics of each channel over all positions, the input of a channel gate."""
 
 from typing import Literal
 
@@ -10,25 +10,25 @@ from regard.kernels.choice import Impl, choose
 from regard.kernels.squeeze.impl import reference
 from regard.kernels.squeezed import Squeezed
 
-Statistic = Literal["mean", "max", "deviation"]
+Statistic = Literal["mean", "max", "std"]
 
 
 def squeeze_positions(x: Tensor, *statistics: Statistic, impl: Impl = "auto") -> Squeezed:
-    """The named statistics of x over its positions.
+    """Compute the named statistics of x over its positions.
 
     Args:
         x: features (b, c, ...), at least one position axis, every size at least 1.
-        statistics: `mean`, `max` (a tie shares the gradient evenly) or `deviation` (biased standard
+        statistics: `mean`, `max` (a tie shares the gradient evenly) or `std` (biased standard
             deviation, whose gradient is 0 where all positions are equal).
         impl: the implementation, see `choose`.
 
     Returns:
-        One tensor (b, c) for each statistic, in the order asked for, in at least float32; `apply_gate` takes them in
-        place of x.
+        One tensor (b, c) for each statistic, in the order asked for, in at least float32; `apply_gate` takes them
+        instead of x.
 
     Raises:
         ShapeError: an x without positions.
-        OptionError: a statistic or an implementation that cannot be had.
+        OptionError: a statistic or an implementation that is not available.
 
     Example:
         >>> import torch
@@ -40,5 +40,5 @@ def squeeze_positions(x: Tensor, *statistics: Statistic, impl: Impl = "auto") ->
     if x.ndim < 3:
         raise ShapeError(f"squeeze_positions: x has shape {tuple(x.shape)}; it must be (b, c, ...) with positions.")
     for statistic in statistics:
-        one_of("squeeze_positions", "statistics", statistic, ("mean", "max", "deviation"))
+        one_of("squeeze_positions", "statistics", statistic, ("mean", "max", "std"))
     return Squeezed(x, reference.squeeze_positions(x, statistics))

@@ -37,7 +37,7 @@ VARYING_ON_CUDA = {
 
 def batch_independence(subject: Subject) -> None:
     """In evaluation an image's y does not depend on the images beside it."""
-    module = subject.stirred().eval()
+    module = subject.stir().eval()
     inputs = subject.inputs(batch=4)
     allowed = allowed_difference(torch.float32, longest_sum(module, inputs))
     with during("a batch of four images"), torch.no_grad():
@@ -53,11 +53,11 @@ def determinism(subject: Subject) -> None:
     Where its facts name what is not deterministic, training on another device than the CPU may vary.
     """
     inputs = subject.inputs()
-    module = subject.stirred().eval()
+    module = subject.stir().eval()
     with during("evaluation"), torch.no_grad():
         agree(run(module, inputs), run(module, inputs), 0.0, "y of the second pass in evaluation")
     with _deterministic() as warned, _Operators() as operators:
-        first, second = (_trained(subject, inputs) for _ in range(2))
+        first, second = (_train(subject, inputs) for _ in range(2))
     known = subject.facts is not None and subject.facts.nondeterministic is not None
     if not known or subject.device.type == "cpu":
         for name, values in second.items():
@@ -67,9 +67,9 @@ def determinism(subject: Subject) -> None:
         _none_varies(operators.seen)
 
 
-def _trained(subject: Subject, inputs: tuple[torch.Tensor, ...]) -> dict[str, torch.Tensor]:
+def _train(subject: Subject, inputs: tuple[torch.Tensor, ...]) -> dict[str, torch.Tensor]:
     """`y` of a training step, and every gradient."""
-    module = subject.stirred()
+    module = subject.stir()
     with during("training"), subject.drawing("regard.testing", "training"):
         y, gradients = run_backward(module, inputs)
     return {"y": y} | {f"the gradient of {name}": value for name, value in gradients.items() if value is not None}
@@ -90,7 +90,7 @@ def _deterministic() -> Iterator[list[warnings.WarningMessage]]:
 
 def unused_parameters(subject: Subject) -> None:
     """Every parameter gets a gradient, as distributed training (DDP) needs."""
-    module = subject.stirred()
+    module = subject.stir()
     if not any(p.requires_grad for p in module.parameters()):
         raise CheckSkippedError("The module has no parameters that are trained.")
     with during("a training step"):

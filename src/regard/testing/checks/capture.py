@@ -89,7 +89,7 @@ def onnx(subject: Subject) -> None:
 
 
 @contextmanager
-def compiled(module: nn.Module, backend: str, dynamic: bool | None = None) -> Iterator[nn.Module]:
+def compile_module(module: nn.Module, backend: str, dynamic: bool | None = None) -> Iterator[nn.Module]:
     """The module compiled as one graph; afterwards the compiler has forgotten it.
 
     Args:
@@ -113,8 +113,8 @@ def compare_compiled(
     Where they lie further apart than roundings of the result explain (gradients that cancel in a normalisation do),
     float64 judges: the compiled number may be `REFEREED` times as wrong as the other.
     """
-    eager, module = (subject.stirred().train(training) for _ in range(2))
-    with compiled(module, backend, dynamic) as quick:
+    eager, module = (subject.stir().train(training) for _ in range(2))
+    with compile_module(module, backend, dynamic) as quick:
         for batch, size in zip(BATCHES, sizes, strict=False):
             inputs = subject.inputs(size, batch=batch)
             mode = "training" if training else "evaluation"
@@ -127,7 +127,7 @@ def compare_compiled(
             except CheckFailedError as failed:
                 try:
                     exact = _by_name(
-                        subject.stirred().train(training).double(),
+                        subject.stir().train(training).double(),
                         tuple(v.double() if v.is_floating_point() else v for v in inputs),
                     )
                 except Exception:
@@ -163,14 +163,18 @@ def _no_worse(
 
 def _to_trace(subject: Subject) -> tuple[nn.Module, tuple[Tensor, ...], tuple[dict[int, object], ...]]:
     """The module in evaluation, inputs to trace it with, and their axes that may have any size."""
-    module = subject.stirred().eval()
-    inputs = subject.inputs(_taken(subject, TRACED)[0])
+    module = subject.stir().eval()
+    inputs = subject.inputs(_accepted_sizes(subject, TRACED)[0])
     shapes = tuple({axis: Dim.DYNAMIC for axis in (0, *range(2, x.ndim))} for x in inputs)
     return module, inputs, shapes
 
 
 def _runs_like(subject: Subject, module: nn.Module, graph: Callable[..., Tensor], what: str, smallest: int = 1) -> None:
-    sizes = [size for size in _taken(subject, TRACED)[:1] + _taken(subject, OTHERS) if min(size) >= smallest]
+    sizes = [
+        size
+        for size in _accepted_sizes(subject, TRACED)[:1] + _accepted_sizes(subject, OTHERS)
+        if min(size) >= smallest
+    ]
     for batch, size in [(2 + number % 2, size) for number, size in enumerate(sizes)] + [(1, sizes[-1])]:
         if not subject.takes(size, batch):
             continue
@@ -182,8 +186,8 @@ def _runs_like(subject: Subject, module: nn.Module, graph: Callable[..., Tensor]
 
 
 def _at_two_sizes(subject: Subject) -> list[tuple[int, ...]]:
-    return _taken(subject, TRACED)[:1] + _taken(subject, OTHERS)[:1]
+    return _accepted_sizes(subject, TRACED)[:1] + _accepted_sizes(subject, OTHERS)[:1]
 
 
-def _taken(subject: Subject, sizes: Sizes) -> list[tuple[int, ...]]:
+def _accepted_sizes(subject: Subject, sizes: Sizes) -> list[tuple[int, ...]]:
     return [size for size in sizes[subject.main_dims] if subject.takes(size)]

@@ -1,4 +1,4 @@
-"""What the constructor accepts and registers, and what forward refuses."""
+"""Checks of the constructor's options and parameters, and of the inputs that forward refuses."""
 
 import torch
 from torch import nn
@@ -13,11 +13,11 @@ FEW = (1, 2, 3, 19)
 
 
 def few_channels(subject: Subject) -> None:
-    """Takes fewer channels than the reduction, and any number, and still looks at its input."""
+    """Takes fewer channels than the reduction, and any number, and still depends on its input."""
     builds = subject.builds
     if not builds.any_channels:
         raise CheckSkippedError("Its function fixes the number of channels.")
-    looks = _looks(subject, subject.channels)
+    depends = _depends_on_input(subject, subject.channels)
     larger: dict[str, object] = {"reduction": 4 * max(FEW)} if "reduction" in builds.parameters else {}
     for channels in FEW:
         for options in ({}, larger) if larger else ({},):
@@ -33,7 +33,7 @@ def few_channels(subject: Subject) -> None:
             for training in (False, True):
                 with during(what), torch.no_grad():
                     finite(run(module.train(training), subject.inputs(channels=channels)), f"{what}: y")
-        if looks and channels > 1 and not _looks(subject, channels):
+        if depends and channels > 1 and not _depends_on_input(subject, channels):
             raise CheckFailedError(
                 f"{channels} channels: y is a linear function of x, so the map ignores its input; for "
                 f"{subject.channels} channels it does not."
@@ -61,9 +61,9 @@ def parameter_order(subject: Subject) -> None:
         raise CheckSkippedError("The module has no parameters.")
     for path, child in module.named_modules():
         names = list(child._parameters)
-        for place, name in enumerate(names):
+        for index, name in enumerate(names):
             weight = name.replace("bias", "weight")
-            if weight != name and weight in names[place:]:
+            if weight != name and weight in names[index:]:
                 raise CheckFailedError(
                     f"{path + '.' if path else ''}{name} is registered before {weight}: register weight before bias."
                 )
@@ -114,10 +114,10 @@ def _refuses(module: nn.Module, inputs: tuple[torch.Tensor, ...], word: str) -> 
     raise CheckFailedError(f"{what} was accepted: begin forward with self.expect(x).")
 
 
-def _looks(subject: Subject, channels: int) -> bool:
-    """Whether y is more than a linear function of x, in one of a few draws of the parameters and sizes of x."""
+def _depends_on_input(subject: Subject, channels: int) -> bool:
+    """Returns whether y is more than a linear function of x, in one of a few draws of the parameters and sizes of x."""
     for draw in range(6):
-        module = subject.stirred(channels=channels, draw=draw).double().eval()
+        module = subject.stir(channels=channels, draw=draw).double().eval()
         for scale in (1.0, 0.1):  # a softmax of sums over many positions may be saturated at 1
             first, second = (
                 tuple(scale * x.double() for x in subject.inputs(channels=channels, draw=d)) for d in (0, 1)

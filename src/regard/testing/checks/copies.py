@@ -1,4 +1,4 @@
-"""What is copied, pickled or saved is the same module again."""
+"""Checks that a copied, pickled or saved module stays the same."""
 
 import copy
 import io
@@ -21,7 +21,7 @@ def deepcopy(subject: Subject) -> None:
             copy.deepcopy(subject.source.original)
         except Exception as error:
             raise CheckFailedError(f"copy.deepcopy raised {brief(error)}") from error
-    module = _used(subject)
+    module = _train_once(subject)
     seen: list[Tensor] = []
     for tap in taps(module).values():
         tap.sink = seen.append
@@ -34,9 +34,9 @@ def deepcopy(subject: Subject) -> None:
             raise CheckFailedError(f"The copy shares the memory of the parameter {name} with the original.")
 
 
-def pickled(subject: Subject) -> None:
+def pickling(subject: Subject) -> None:
     """A pickle, also one made after a training step, gives the same y, so that whole modules reach workers."""
-    module = _used(subject)
+    module = _train_once(subject)
     with during("pickling after a training step"):
         twin = pickle.loads(pickle.dumps(module))
     _same_outputs(subject, twin, module, "y after pickling")
@@ -44,21 +44,21 @@ def pickled(subject: Subject) -> None:
 
 def state_dict(subject: Subject) -> None:
     """The state dict, saved and loaded into another module, is all that y depends on."""
-    module = _used(subject)
+    module = _train_once(subject)
     stored = io.BytesIO()
     with during("torch.save of the state dict and torch.load with weights_only=True"):
         torch.save(module.state_dict(), stored)
         stored.seek(0)
         state = torch.load(stored, weights_only=True)
-    other = subject.stirred(draw=1)
+    other = subject.stir(draw=1)
     with during("load_state_dict"):
         other.load_state_dict(state, strict=True)
     _same_outputs(subject, other, module, "y after loading the state dict into another module")
 
 
-def _used(subject: Subject) -> nn.Module:
+def _train_once(subject: Subject) -> nn.Module:
     """A module after one training step's forward and backward pass."""
-    module = subject.stirred()
+    module = subject.stir()
     with during("a training step"):
         run_backward(module, subject.inputs())
     return module
@@ -74,5 +74,5 @@ def _same_outputs(
         if without_sinks:
             raise CheckFailedError("A copy's tap shows its maps to the sink of the original.")
         for tap in taps(module).values():
-            tap.sink = None  # a map that is made only for whoever looks is rounded otherwise
+            tap.sink = None  # a map that is computed only for a sink is rounded otherwise
         agree(got, run(module.eval(), inputs), 0.0, what)

@@ -16,7 +16,7 @@ def shapes(subject: Subject) -> None:
         for size in SIZES[dims]:
             inputs = subject.inputs(size)
             for training in (False, True):
-                what = _named(inputs[0], training)
+                what = _describe(inputs[0], training)
                 with during(what), torch.no_grad():
                     y = run(module.train(training), inputs)
                     _right_shape(subject, y, inputs[0], what)
@@ -29,7 +29,7 @@ def batch_of_one(subject: Subject) -> None:
         for size in ((1,) * dims, PLAIN[dims]):
             for training in (False, True):
                 inputs = subject.inputs(size, batch=1)
-                what = _named(inputs[0], training)
+                what = _describe(inputs[0], training)
                 with during(what):
                     y, gradients = run_backward(subject.module(dims=dims).train(training), inputs)
                     _right_shape(subject, y, inputs[0], what)
@@ -78,5 +78,5 @@ def _right_shape(subject: Subject, y: Tensor, x: Tensor, what: str) -> None:
         raise CheckFailedError(f"{what}: y has shape {tuple(y.shape)}; its batch must have {x.shape[0]} items.")
 
 
-def _named(x: Tensor, training: bool) -> str:
+def _describe(x: Tensor, training: bool) -> str:
     return f"x {tuple(x.shape)} in {'training' if training else 'evaluation'}"

@@ -6,12 +6,12 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from regard.core.precision import HALVES
+from regard.core.precision import HALF_PRECISION
 from regard.core.tap import taps
 from regard.testing.comparison import agree, finite
-from regard.testing.inputs import MANY, loud
+from regard.testing.inputs import MANY, amplify
 from regard.testing.outcomes import CheckFailedError, CheckSkippedError, during
-from regard.testing.subject import Subject, awake, run, run_backward
+from regard.testing.subject import Subject, run, run_backward, wake
 from regard.testing.tolerance import allowed_difference, longest_sum
 
 REPEATED = 1e-6
@@ -21,15 +21,15 @@ REPEATED = 1e-6
 def dtypes(subject: Subject) -> None:
     """Computes in float16, bfloat16 and float32 what the CPU makes of them in float64, and returns x's dtype."""
     reference = subject.on_the_cpu
-    for dtype in (*HALVES, torch.float32, torch.float64):
+    for dtype in (*HALF_PRECISION, torch.float32, torch.float64):
         inputs = tuple(x.to(dtype) for x in subject.inputs())
-        module = subject.stirred().to(dtype).eval()
+        module = subject.stir().to(dtype).eval()
         what = f"x in {word(dtype)}"
         with during(what), torch.no_grad():
             y = run(module, inputs)
         if y.dtype != dtype:
             raise CheckFailedError(f"{what}: y has dtype {word(y.dtype)}.")
-        exact = reference.stirred().to(dtype).double().eval()
+        exact = reference.stir().to(dtype).double().eval()
         with during("x in float64"), torch.no_grad():
             want = run(exact, tuple(x.to(dtype).double() for x in reference.inputs()))
         agree(y, want, allowed_difference(dtype, longest_sum(module, inputs)), f"{what}: a value of y")
@@ -40,8 +40,8 @@ def dtypes(subject: Subject) -> None:
 
 def autocast(subject: Subject) -> None:
     """Computes under autocast to a half what it gives without, for x in either dtype, a mechanism's maps in float32."""
-    module, inputs = subject.stirred(), subject.inputs()
-    for half in reversed(HALVES):
+    module, inputs = subject.stir(), subject.inputs()
+    for half in reversed(HALF_PRECISION):
         allowed = allowed_difference(half, longest_sum(module, inputs))
         for dtype in (torch.float32, half):
             what = f"x in {word(dtype)} under autocast to {word(half)}"
@@ -67,7 +67,9 @@ def _wide_maps(module: nn.Module | None, what: str) -> Iterator[None]:
     narrow: dict[str, torch.dtype] = {}
     found = {} if module is None else taps(module)
     for path, tap in found.items():
-        tap.sink = lambda map, path=path: narrow.update({path: map.dtype}) if map.dtype in HALVES else None
+        tap.sink = lambda values, path=path: (
+            narrow.update({path: values.dtype}) if values.dtype in HALF_PRECISION else None
+        )
     try:
         yield
     finally:
@@ -79,11 +81,11 @@ def _wide_maps(module: nn.Module | None, what: str) -> Iterator[None]:
 
 def finiteness(subject: Subject) -> None:
     """Stays finite for strong x over many positions in float16, and for constant and tiny x, with its gradient."""
-    strong = tuple(loud(x).half() for x in subject.inputs(MANY[subject.main_dims]))
+    strong = tuple(amplify(x).half() for x in subject.inputs(MANY[subject.main_dims]))
     what = f"strong x in float16 (up to {float(strong[0].abs().max()):.0f})"
     for training in (False, True):
         with during(what), torch.no_grad():
-            y = run(awake(subject.module()).half().train(training), strong)
+            y = run(wake(subject.module()).half().train(training), strong)
         finite(y, f"{what}: y")
     for what, scaled in {
         "x = 0 everywhere": tuple(0 * x for x in subject.inputs()),
@@ -92,7 +94,7 @@ def finiteness(subject: Subject) -> None:
     }.items():
         for training in (False, True):
             with during(what):
-                y, gradients = run_backward(subject.stirred().train(training), scaled)
+                y, gradients = run_backward(subject.stir().train(training), scaled)
             finite(y, f"{what}: y")
             _finite_gradients(gradients, what)
 
@@ -103,21 +105,21 @@ def gradcheck(subject: Subject) -> None:
         raise CheckSkippedError("A hard mechanism samples; differences of a sample are no gradient.")
     inputs = tuple(x.double() for x in subject.inputs((3, 4, 2)[: subject.main_dims]))
     for training in (False, True):
-        module = subject.stirred().double().train(training)
+        module = subject.stir().double().train(training)
         trained = {n: p for n, p in module.named_parameters() if p.requires_grad and p.numel()}
         x = inputs[0].requires_grad_()
         for name, value in {"x": x, **trained}.items():
             with during(f"the gradient of {name} in {'training' if training else 'evaluation'}"):
                 # gradcheck changes `value` in place, so the module sees it change.
                 torch.autograd.gradcheck(
-                    lambda _: _sampled(subject, module, inputs),  # noqa: B023
+                    lambda _: _sample(subject, module, inputs),  # noqa: B023
                     (value,),
                     fast_mode=True,
                     nondet_tol=REPEATED,
                 )
 
 
-def _sampled(subject: Subject, module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> torch.Tensor:
+def _sample(subject: Subject, module: nn.Module, inputs: tuple[torch.Tensor, ...]) -> torch.Tensor:
     """y with the same random numbers in every call."""
     with subject.drawing("regard.testing", "gradcheck"):
         return run(module, inputs)

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from regard.core.precision import HALVES
+from regard.core.precision import HALF_PRECISION
 from regard.testing.checks.numerics import word
 from regard.testing.outcomes import CheckFailedError, CheckSkippedError, during
 from regard.testing.subject import Subject, run
@@ -42,7 +42,7 @@ PRODUCTS = frozenset({"mm", "bmm", "addmm", "baddbmm", "mv", "dot"})
 
 
 def statistics(subject: Subject) -> None:
-    """In half precision and under autocast its statistics are float32: means, deviations, softmax, fixed products.
+    """In half precision and under autocast its means, standard deviations, softmax and fixed products are float32.
 
     A product with a matrix that is neither learned nor made of x, but of sizes, is a mean over windows, an
     interpolation or a transform: a statistic, which autocast would compute in half precision.
@@ -58,7 +58,7 @@ def statistics(subject: Subject) -> None:
 
 def _widely(subject: Subject, dims: int, training: bool, dtype: torch.dtype, *, cast: bool) -> None:
     """Fails where a statistic of x in `dtype` is in half precision; with `cast` under autocast, else in `dtype`."""
-    module = subject.stirred(dims=dims).to(torch.float32 if cast else dtype).train(training)
+    module = subject.stir(dims=dims).to(torch.float32 if cast else dtype).train(training)
     inputs = tuple(x.to(dtype) for x in subject.inputs(tuple(range(4, 4 + dims))))
     what = f"x {tuple(inputs[0].shape)} in {word(dtype)}" + " under autocast to bfloat16" * cast
     watch = _Statistics((*inputs, *module.parameters()))
@@ -91,7 +91,7 @@ class _Statistics(TorchDispatchMode):
             self.varies |= {x.untyped_storage()._cdata: x.untyped_storage() for x in made}
             name = operator.overloadpacket.__name__
             fixed = [x for x in given if x.ndim > 1 and not self._varies(x)]
-            if any(x.dtype in HALVES for x in made):
+            if any(x.dtype in HALF_PRECISION for x in made):
                 if name in REDUCTIONS:
                     self.narrow.append(f"{name} of {tuple(given[0].shape)} gives {word(made[0].dtype)}")
                 elif name in PRODUCTS and fixed:

@@ -8,11 +8,11 @@ from regard.kernels.branch_select.impl.reference import select_branches
 @pytest.mark.parametrize(("count", "shape"), [(1, (2, 3, 4)), (2, (2, 3, 4, 5)), (3, (1, 2, 2, 3, 4))])
 def test_numpy_agrees(count, shape):
     branches = tuple(torch.randn(shape, dtype=torch.float64) for _ in range(count))
-    map = torch.rand(shape[0], count, shape[1], *(1,) * (len(shape) - 2), dtype=torch.float64)
+    weights = torch.rand(shape[0], count, shape[1], *(1,) * (len(shape) - 2), dtype=torch.float64)
     expected = np.einsum(
-        "kbc...,bkc...->bc...", np.stack(branches), np.broadcast_to(map, (shape[0], count, *shape[1:]))
+        "kbc...,bkc...->bc...", np.stack(branches), np.broadcast_to(weights, (shape[0], count, *shape[1:]))
     )
-    np.testing.assert_allclose(select_branches(branches, map), expected, rtol=1e-12, atol=1e-14)
+    np.testing.assert_allclose(select_branches(branches, weights), expected, rtol=1e-12, atol=1e-14)
 
 
 def test_dtype_and_strides_are_those_of_the_branches():
@@ -23,5 +23,5 @@ def test_dtype_and_strides_are_those_of_the_branches():
 
 def test_gradients():
     branches = tuple(torch.randn(2, 3, 4, dtype=torch.float64, requires_grad=True) for _ in range(3))
-    map = torch.rand(2, 3, 3, 1, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(lambda map, *branches: select_branches(branches, map), (map, *branches))
+    weights = torch.rand(2, 3, 3, 1, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda weights, *branches: select_branches(branches, weights), (weights, *branches))

@@ -4,16 +4,16 @@ import torch
 
 from regard.kernels.gate.impl.reference import apply_gate
 
-MAPS = [(2, 3, 1, 1), (2, 1, 4, 5), (2, 3, 4, 5)]
+GATES = [(2, 3, 1, 1), (2, 1, 4, 5), (2, 3, 4, 5)]
 
 
-@pytest.mark.parametrize("shape", MAPS)
+@pytest.mark.parametrize("shape", GATES)
 def test_numpy_agrees(shape):
-    x, map = torch.randn(2, 3, 4, 5, dtype=torch.float64), torch.rand(shape, dtype=torch.float64)
-    np.testing.assert_array_equal(apply_gate(x, map), x.numpy() * map.numpy())
+    x, gate = torch.randn(2, 3, 4, 5, dtype=torch.float64), torch.rand(shape, dtype=torch.float64)
+    np.testing.assert_array_equal(apply_gate(x, gate), x.numpy() * gate.numpy())
 
 
-@pytest.mark.parametrize("shape", MAPS)
+@pytest.mark.parametrize("shape", GATES)
 def test_dtype_and_strides_are_those_of_the_features(shape):
     x = torch.randn(2, 3, 4, 5).half()
     for features in (
@@ -25,8 +25,8 @@ def test_dtype_and_strides_are_those_of_the_features(shape):
         assert (y.dtype, y.stride()) == (torch.float16, features.stride())
 
 
-@pytest.mark.parametrize("shape", MAPS)
+@pytest.mark.parametrize("shape", GATES)
 def test_gradients(shape):
     x = torch.randn(2, 3, 4, 5, dtype=torch.float64, requires_grad=True)
-    map = torch.rand(shape, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(apply_gate, (x, map))
+    gate = torch.rand(shape, dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(apply_gate, (x, gate))

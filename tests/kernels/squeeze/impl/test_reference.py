@@ -4,7 +4,7 @@ import torch
 
 from regard.kernels.squeeze.impl.reference import squeeze_positions
 
-NUMPY = {"mean": np.mean, "max": np.max, "deviation": np.std}
+NUMPY = {"mean": np.mean, "max": np.max, "std": np.std}
 SHAPES = [(3, 4, 7, 5), (1, 2, 9), (2, 3, 2, 3, 5), (1, 1, 1, 1), (2, 1, 1, 6)]
 
 
@@ -28,12 +28,12 @@ def test_the_layout_does_not_matter(statistic):
 def test_half_precision_is_accumulated_and_returned_in_float32(dtype):
     x = torch.full((1, 1, 256, 256), 100.0, dtype=dtype)
     x[..., ::2] = 300.0
-    mean, peak, deviation = squeeze_positions(x, ("mean", "max", "deviation"))
+    mean, peak, std = squeeze_positions(x, ("mean", "max", "std"))
     assert torch.isinf(x.sum()) == (dtype == torch.float16), "in float16 the plain sum overflows"
-    assert {s.dtype for s in (mean, peak, deviation)} == {torch.float32}
+    assert {s.dtype for s in (mean, peak, std)} == {torch.float32}
     assert mean.item() == pytest.approx(200.0)
     assert peak.item() == 300.0
-    assert deviation.item() == pytest.approx(100.0)
+    assert std.item() == pytest.approx(100.0)
 
 
 def test_wider_floats_stay_what_they_are():
@@ -55,9 +55,9 @@ def test_ties_share_the_gradient_of_the_maximum():
 
 
 @pytest.mark.parametrize("size", [(1, 1), (4, 4)])
-def test_a_constant_channel_has_no_deviation_and_no_gradient_of_it(size):
+def test_a_constant_channel_has_zero_std_and_gradient(size):
     x = torch.full((1, 2, *size), 3.0, requires_grad=True)
-    (deviation,) = squeeze_positions(x, ("deviation",))
-    deviation.sum().backward()
-    assert not deviation.any()
+    (std,) = squeeze_positions(x, ("std",))
+    std.sum().backward()
+    assert not std.any()
     assert not x.grad.any()

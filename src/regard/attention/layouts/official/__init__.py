@@ -1,4 +1,4 @@
-"""How the authors' own code stores the parameters of each mechanism: a file a family."""
+"""The layout in which the authors' own code stores the parameters of each mechanism: a file a family."""
 
 from regard.attention.layouts.official import branch, channel, mixed, spatial
 from regard.core.layout import Layout

@@ -1,4 +1,4 @@
-"""How the authors' own code stores the parameters of branch mechanisms."""
+"""The layout in which the authors' own code stores the parameters of branch mechanisms."""
 
 from functools import partial
 
@@ -8,7 +8,7 @@ from regard.core.layout import Layout, Stored
 _official = partial(Layout, library="official")
 
 KERNELS = 64
-"""For how many kernels there is a place, where the authors have one tensor of all."""
+"""The largest number of kernels, where the authors have one tensor of all."""
 
 SPLAT: dict[str, str | Stored] = {
     "conv": "conv",

@@ -1,4 +1,4 @@
-"""How the authors' own code stores the parameters of channel mechanisms."""
+"""The layout in which the authors' own code stores the parameters of channel mechanisms."""
 
 from functools import partial
 

@@ -1,4 +1,4 @@
-"""How the authors' own code stores the parameters of mixed mechanisms."""
+"""The layout in which the authors' own code stores the parameters of mixed mechanisms."""
 
 from functools import partial
 

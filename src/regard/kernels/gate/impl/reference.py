@@ -3,6 +3,6 @@
 from torch import Tensor
 
 
-def apply_gate(x: Tensor, map: Tensor) -> Tensor:
+def apply_gate(x: Tensor, gate: Tensor) -> Tensor:
     """See `regard.kernels.gate.api.apply_gate`."""
-    return x * map.to(x.dtype)
+    return x * gate.to(x.dtype)
