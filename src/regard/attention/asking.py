@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -10,9 +11,13 @@ from torch.nn.functional import scaled_dot_product_attention
 from regard.attention.attending import aligned, fill
 from regard.attention.layers import masked_softmax
 from regard.core.errors import ShapeError
+from regard.core.precision import wide
 from regard.core.returns import Attended, Memory
 from regard.core.shapes import expect_query
 from regard.core.temporal import Temporal
+
+First = Literal["first", "uniform", "zero"]
+"""The alignment before the first step."""
 
 
 def memorise(
@@ -74,6 +79,24 @@ class Asked:
             here = slice(step, step + 1)
             allowed = self.allowed[:, here] if several and self.allowed is not None else self.allowed
             yield replace(self, query=self.query[:, here], allowed=allowed)
+
+    def begin(self, first: First) -> Tensor:
+        """The alignment (b, k) before the first step: on the `first` key that is allowed, `uniform`, or `zero`."""
+        b, k, _ = self.keys.shape
+        if self.allowed is None:
+            allowed = torch.ones(b, k, dtype=torch.bool, device=self.keys.device)
+        else:
+            allowed = self.allowed[:, 0]
+        if first == "uniform":
+            return masked_softmax(torch.zeros_like(allowed, dtype=wide(self.query.dtype)), allowed, -1)
+        one = allowed & (allowed.cumsum(-1) == 1) if first == "first" else torch.zeros_like(allowed)
+        return one.to(wide(self.query.dtype))
+
+    def clear(self, state: Tensor) -> Tensor:
+        """A state (b, k), or (b, n, k), that is zero where the mask of a single step is False."""
+        if self.allowed is None:
+            return state
+        return torch.where(self.allowed[:, 0] if state.ndim == 2 else self.allowed, state, 0)
 
     def share(self, logits: Tensor) -> Tensor:
         """The softmax of logits (b, q, k) over the keys that are allowed; zeros where none is."""
@@ -146,6 +169,22 @@ def ask(
         values, spoiled = memory.values.masked_fill(spoiled, 0), spoiled.transpose(1, 2)
     query = torch.where(allowed.any(-1, keepdim=True), query, 0)
     return Asked(query, memory.keys, values, allowed, spoiled, single)
+
+
+def expect_state(owner: str, state: Tensor, keys: Tensor, rows: int | None = None) -> Tensor:
+    """A state (b, k), or (b, rows, k), of floating point numbers, in at least float32.
+
+    Raises:
+        ShapeError: it is another.
+    """
+    b, k, _ = keys.shape
+    shape = (b, k) if rows is None else (b, rows, k)
+    if state.shape != shape or not state.is_floating_point():
+        raise ShapeError(
+            f"{owner}: state has shape {tuple(state.shape)} and dtype {state.dtype}; for these keys it must be "
+            f"floating point {shape}: give what the last step returned, or None at the first step."
+        )
+    return state.to(wide(state.dtype))
 
 
 def _expect_rows(owner: str, mask: Tensor, query: Tensor) -> Tensor:

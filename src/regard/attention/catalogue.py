@@ -60,7 +60,11 @@ from regard.attention.spatial.sse import SSE
 from regard.attention.spatial.stn import STN
 from regard.attention.spatial.strip import Strip
 from regard.attention.temporal.additive import Additive
+from regard.attention.temporal.coverage import Coverage
+from regard.attention.temporal.location_aware import LocationAware
+from regard.attention.temporal.monotonic import Monotonic
 from regard.attention.temporal.multiplicative import Multiplicative
+from regard.attention.temporal.temporal_pool import TemporalPool
 from regard.core.errors import OptionError, UnknownNameError, unknown_name
 from regard.core.facts import Family, Kind
 from regard.core.features import Features
@@ -128,7 +132,14 @@ CATALOGUE: tuple[type[Features], ...] = (
 LOOKING: tuple[type[Features] | type[Hard], ...] = (Glimpse, HardSpatial)
 """Hard mechanisms that a network is built around, as `regard.models.RAM`; no other network takes them."""
 
-SEQUENTIAL: tuple[type[Temporal] | type[Features], ...] = (Additive, Multiplicative)
+SEQUENTIAL: tuple[type[Temporal] | type[Features], ...] = (
+    Additive,
+    Multiplicative,
+    LocationAware,
+    Coverage,
+    Monotonic,
+    TemporalPool,
+)
 """Mechanisms for the steps of a sequence: between an encoder and a decoder, or in place of the last state."""
 
 CONTROLS: tuple[type[Features], ...] = (Static,)
@@ -168,6 +179,7 @@ AMBIGUOUS: dict[str, dict[str, str | None]] = {
 
 OTHER_NAMES: dict[str, str] = {
     "a2": "double",
+    "bahdanau": "additive",
     "ccnet": "criss_cross",
     "ceca": "eca:padding=circular",
     "danet": "dual",
@@ -175,6 +187,8 @@ OTHER_NAMES: dict[str, str] = {
     "ese": "se:reduction=none,gate=hard_sigmoid",
     "gather_excite": "ge",
     "global_context": "gc",
+    "location_sensitive": "location_aware:history=both",
+    "luong": "multiplicative",
     "mdta": "transposed",
     "mhsa": "multihead",
     "selective_kernel": "sk",

@@ -38,11 +38,11 @@ class Additive(Temporal):
         ShapeError: queries, keys, values or a mask that do not fit.
 
     Example:
-        >>> attention, keys = Additive(32, 64, hidden_size=16), torch.randn(2, 9, 64)
-        >>> memory = attention.remember(keys, mask=torch.arange(9) < torch.tensor([[9], [5]]))
-        >>> attention(torch.randn(2, 32), memory).weights[1]
-        tensor([0.2000, 0.2000, 0.2000, 0.2000, 0.2000, 0.0000, 0.0000, 0.0000, 0.0000],
-               grad_fn=...)
+        >>> import torch
+        >>> attention, keys = Additive(32, 64, hidden_size=16), torch.randn(2, 6, 64)
+        >>> memory = attention.remember(keys, mask=torch.arange(6) < torch.tensor([[6], [4]]))
+        >>> attention(torch.randn(2, 32), memory).weights[1].tolist()
+        [0.25, 0.25, 0.25, 0.25, 0.0, 0.0]
     """
 
     facts = Facts(
