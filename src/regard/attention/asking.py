@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from regard.attention.attending import aligned, fill
+from regard.attention.attending import aligned_width, fill
 from regard.attention.layers import masked_softmax
 from regard.core.errors import ShapeError
 from regard.core.precision import wide
@@ -120,7 +120,7 @@ class Asked:
             # A row without anything allowed looks at everything instead, and gives zeros after: kernels return NaN.
             some = mask.any(-1, keepdim=True)
             mask = (mask | ~some).expand(-1, self.query.shape[1], -1)
-        width = max(aligned(self.query.shape[-1]), aligned(self.values.shape[-1]))
+        width = max(aligned_width(self.query.shape[-1]), aligned_width(self.values.shape[-1]))
         q, k, v = (fill(tensor.to(dtype), width).unsqueeze(1) for tensor in (self.query, self.keys, self.values))
         mask = None if mask is None else mask.unsqueeze(1)
         context = scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=1.0).squeeze(1)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from regard.core.options import at_least, not_negative
+from regard.core.returns import Memory
 from regard.core.vocabulary import BEGIN, END, PAD
 from regard.models.recurrent import Decoder, Encoded, State
 
@@ -137,12 +138,15 @@ def _log_probabilities(logits: Tensor) -> Tensor:
 
 def _selected(state: State, rows: Tensor) -> State:
     """The states of these rows."""
-    return State(*(None if part is None else part.index_select(0, rows) for part in state))
+    hidden, *others = (None if part is None else part.index_select(0, rows) for part in state)
+    assert hidden is not None
+    return State(hidden, *others)
 
 
 def _chosen(encoded: Encoded, rows: Tensor) -> Encoded:
     """What an encoder made of these rows."""
     memory = encoded.memory
     if memory is not None:
-        memory = type(memory)(*(None if part is None else part.index_select(0, rows) for part in memory))
+        keys, values = memory.keys.index_select(0, rows), memory.values.index_select(0, rows)
+        memory = Memory(keys, values, None if memory.mask is None else memory.mask.index_select(0, rows))
     return Encoded(memory, encoded.last.index_select(0, rows))
