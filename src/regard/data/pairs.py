@@ -76,6 +76,7 @@ class TextSource:
         source_units: what a symbol of a source is.
         target_units: what a symbol of a target is.
         symbols: the most words or byte pairs of a vocabulary.
+        limit: the most characters of a text.
         fingerprint: a hash of every pair in each split.
         account: what became of every line.
         warnings: what may spoil a result, a sentence each.
@@ -87,6 +88,7 @@ class TextSource:
     source_units: Units
     target_units: Units
     symbols: int
+    limit: int
     fingerprint: str
     account: Account
     warnings: tuple[str, ...] = ()

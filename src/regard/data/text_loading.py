@@ -27,11 +27,13 @@ class TextCode:
         source: the vocabulary of what is read.
         target: the vocabulary of what is written.
         longest: the most symbols of an answer that is searched for.
+        limit: a text with more characters is not read.
     """
 
     source: Vocabulary
     target: Vocabulary
     longest: int
+    limit: int
 
     @classmethod
     def learn(cls, source: TextSource) -> Self:
@@ -46,17 +48,22 @@ class TextCode:
         check_symbols(read, f"The first column of {source.name}")
         check_symbols(written, f"The second column of {source.name}")
         longest = max(map(len, written.encode(train.targets)))
-        return cls(read, written, longest + longest // 2 + 5)
+        return cls(read, written, longest + longest // 2 + 5, source.limit)
 
     def to_json(self) -> dict[str, Any]:
         """The record in JSON's types."""
-        return {"source": self.source.to_json(), "target": self.target.to_json(), "longest": self.longest}
+        return {
+            "source": self.source.to_json(),
+            "target": self.target.to_json(),
+            "longest": self.longest,
+            "limit": self.limit,
+        }
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any], where: str) -> Self:
         """The code that `to_json` wrote."""
         read, written = (Vocabulary.from_json(record[side], where) for side in ("source", "target"))
-        return cls(read, written, record["longest"])
+        return cls(read, written, record["longest"], record["limit"])
 
 
 def text_loader(

@@ -89,6 +89,7 @@ def open_text(data: str, *, seed: int = 0, on_bad: Literal["skip", "fail"] = "sk
         source_units=layout.source,
         target_units=layout.target,
         symbols=layout.symbols,
+        limit=layout.longest,
         fingerprint=fingerprint_of(splits),
         account=tally.settled({split: len(lines) for split, lines in parts.items()}),
         warnings=tuple(shared_sources(splits)),
@@ -113,9 +114,15 @@ def open_text_to_score(data: str, *, on_bad: Literal["skip", "fail"] = "skip") -
     if not lines:
         raise DataError(_nothing_in(path, "all", True, tally))
     return TextSource(
-        printable(data), splits, layout.source, layout.target, layout.symbols, fingerprint_of(splits),
-        tally.settled({"all": len(lines)}),
-    )  # fmt: skip
+        name=printable(data),
+        splits=splits,
+        source_units=layout.source,
+        target_units=layout.target,
+        symbols=layout.symbols,
+        limit=layout.longest,
+        fingerprint=fingerprint_of(splits),
+        account=tally.settled({"all": len(lines)}),
+    )
 
 
 def _parse(data: str) -> tuple[Path, Layout]:

@@ -1,15 +1,17 @@
 """A recurrent network that reads a sequence and writes another one, with attention between the two."""
 
+import inspect
 from typing import get_args
 
 import torch
 from torch import Tensor, nn
 
 from regard import attention as catalogue
-from regard.core.errors import OptionError, ShapeError
+from regard.core.errors import OptionError, ShapeError, UnknownNameError, unknown_name
 from regard.core.options import at_least, flag, one_of
 from regard.core.spec import Spec
 from regard.core.temporal import Temporal
+from regard.models.initialisation import initialise
 from regard.models.recurrent import Cell, Decoder, Encoded, Encoder, Feed
 from regard.models.search import Found, search
 
@@ -138,3 +140,46 @@ def _temporal(attention: str | Spec, hidden: int, size: int) -> Temporal:
             "must return a context, as additive and multiplicative do."
         )
     return catalogue.create(attention, query_size=hidden, key_size=size)
+
+
+NAME = "seq2seq"
+"""The network's name, with options on the same line: `seq2seq:hidden=256,cell=lstm`."""
+
+
+def create_seq2seq(
+    name: str, *, source_symbols: int, target_symbols: int, attention: str | Spec | None = None, seed: int | None = None
+) -> Seq2Seq:
+    """A new network that reads one sequence and writes another, with random weights.
+
+    Args:
+        name: `seq2seq`, with its options after a colon, see `Seq2Seq`.
+        source_symbols: size of the vocabulary that is read.
+        target_symbols: size of the vocabulary that is written.
+        attention: a temporal mechanism with its options, or None.
+        seed: see `initialise`; without a seed one is drawn from PyTorch's generator.
+
+    Raises:
+        UnknownNameError: no such network or mechanism.
+        OptionError: an option that does not exist, or is out of its range.
+
+    Example:
+        >>> create_seq2seq("seq2seq:hidden=8", source_symbols=9, target_symbols=9, attention="additive", seed=0).name
+        'seq2seq with additive'
+    """
+    spec = Spec.parse(name)
+    if spec.name != NAME:
+        raise UnknownNameError(
+            f"{unknown_name('network for text', spec.name, [NAME])} Residual networks take images, not text."
+        )
+    allowed = tuple(inspect.signature(Seq2Seq).parameters)
+    for option in spec.options:
+        if option not in allowed or option in ("source_symbols", "target_symbols", "attention"):
+            raise OptionError(str(unknown_name(f"option of {NAME!r}", option, allowed[3:])))
+    net = Seq2Seq(
+        source_symbols=source_symbols,
+        target_symbols=target_symbols,
+        attention=attention,
+        **spec.options,  # type: ignore[arg-type]
+    )
+    initialise(net, int(torch.randint(2**62, ()) if seed is None else seed))
+    return net

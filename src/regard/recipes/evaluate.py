@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -14,11 +15,12 @@ from regard import training
 from regard.core.files import as_bytes, write_whole
 from regard.core.options import at_least, one_of
 from regard.core.scores import Scores, amount
-from regard.data import Account, Reading, loader
+from regard.data import Account, Reading, loader, text_loader
 from regard.data.source import Split
 from regard.recipes.ledger import count_test_accesses, record_test_access
 from regard.recipes.network import batch_size_for, load_network
 from regard.recipes.sources import open_for_network, report_source
+from regard.recipes.texts import BATCH, input_kind, load_text_network, open_text_for, report_pairs, text_task
 from regard.training import DeviceName
 
 if TYPE_CHECKING:
@@ -47,8 +49,9 @@ class Evaluated:
         by_class: how each class fares; None where the task knows no classes.
         counts: images of each class.
         account: what became of every file of the source.
-        test_accesses: how often networks of this run were scored on test images, this time included.
+        test_accesses: how often networks of this run were scored on test images or texts, this time included.
         out: the file that all of it was written to, or None.
+        unit: what an example is, `image` or `text`.
     """
 
     weights: Path
@@ -62,6 +65,7 @@ class Evaluated:
     account: Account
     test_accesses: int
     out: Path | None = None
+    unit: str = "image"
 
     def to_json(self) -> dict[str, Any]:
         """Everything but the answers image by image."""
@@ -77,7 +81,7 @@ class Evaluated:
     def __rich__(self) -> RenderableType:
         """Tables and a summary."""
         parts: list[RenderableType] = [
-            Text(f"{self.network} on {self.n:,} {_WORDS[self.split]}images of {self.data}", style="bold"),
+            Text(f"{self.network} on {self.n:,} {_WORDS[self.split]}{self.unit}s of {self.data}", style="bold"),
             Text(),
         ]
         if self.by_class is not None:
@@ -87,7 +91,7 @@ class Evaluated:
             parts += [Text("\nWhat images of each class (rows) were taken for (columns)"), _confusion(self.by_class)]
         if self.split == "test":
             times = "once" if self.test_accesses == 1 else f"{self.test_accesses} times"
-            parts.append(Text(f"\nTest images were looked at {times} in this run: {_ADVICE}.", style="dim"))
+            parts.append(Text(f"\nTest {self.unit}s were looked at {times} in this run: {_ADVICE}.", style="dim"))
         if self.out is not None:
             parts.append(Text(f"\nWritten to {self.out}", style="dim"))
         return Group(*parts)
@@ -111,13 +115,15 @@ def evaluate(
     device: DeviceName = "auto",
     threads: int | None = None,
     workers: int = 0,
+    beams: int = 1,
     reading: Reading = Reading(),  # noqa: B008 (frozen)
 ) -> Evaluated:
     """Scores a trained network: accuracy, each class, what is taken for what, and whether its confidence is right.
 
     An image is right if its class is the one with the largest output; where it may have several classes, if all of
     its labels are right: those with a positive output are exactly its classes. `regard ablate` counts alike.
-    Every look at test images is written to test_ledger.jsonl beside the weights before it happens.
+    Of text it is the share of exact matches, errors of symbols, BLEU and chrF.
+    Every look at test images or texts is written to test_ledger.jsonl beside the weights before it happens.
 
     Args:
         run: the folder of a training run, or a weights file.
@@ -129,6 +135,7 @@ def evaluate(
         device: where to compute.
         threads: processor threads; PyTorch's own choice by default.
         workers: processes that read images.
+        beams: of the search for text; 1 takes the likeliest symbol each time.
         reading: how its images are read and divided.
 
     Returns:
@@ -141,6 +148,20 @@ def evaluate(
     at_least("evaluate", "workers", workers, 0)
     place = training.resolve_device(device)
     training.set_threads(threads)
+    evaluated = (
+        _score_text(run, data, split, place, at_least("evaluate", "beams", beams, 1), reading)
+        if input_kind(run) == "text"
+        else _score_images(run, data, split, place, workers, reading)
+    )
+    if out:
+        evaluated = replace(evaluated, out=Path(out))
+        write_whole(Path(out), as_bytes(json.dumps(evaluated.to_json(), indent=1, ensure_ascii=False)))
+    return evaluated
+
+
+def _score_images(
+    run: str, data: str | None, split: Split | None, device: torch.device, workers: int, reading: Reading
+) -> Evaluated:
     loaded = load_network(run)
     judged = open_for_network(loaded, data, reading)
     source, split = judged.source, judged.split(split)
@@ -150,8 +171,8 @@ def evaluate(
         record_test_access(loaded.path.parent, command="evaluate", what=loaded.path.name, images=len(images))
     task, classifying = loaded.task(), training.Classification | training.Glimpses
     batches = loader(images, loaded.preprocessing, batch_size=batch_size_for(loaded.preprocessing), workers=workers)
-    found = training.evaluate(loaded.net, batches, task, device=place)
-    evaluated = Evaluated(
+    found = training.evaluate(loaded.net, batches, task, device=device)
+    return Evaluated(
         weights=loaded.path,
         network=loaded.name,
         data=source.name,
@@ -162,14 +183,33 @@ def evaluate(
         counts=source.counts()[split],
         account=source.account,
         test_accesses=count_test_accesses(loaded.path.parent),
-        out=Path(out) if out else None,
     )
-    if evaluated.out is not None:
-        write_whole(
-            evaluated.out,
-            as_bytes(json.dumps(evaluated.to_json(), indent=1, ensure_ascii=False)),
-        )
-    return evaluated
+
+
+def _score_text(
+    run: str, data: str | None, split: Split | None, device: torch.device, beams: int, reading: Reading
+) -> Evaluated:
+    loaded = load_text_network(run)
+    judged = open_text_for(loaded, data, split, reading)
+    source, pairs = judged.source, judged.source.splits[judged.split]
+    report_pairs(source)
+    if judged.split == "test":
+        record_test_access(loaded.path.parent, command="evaluate", what=loaded.path.name, images=len(pairs))
+    batches = text_loader(pairs, loaded.code, batch_size=BATCH)
+    found = training.evaluate(loaded.net, batches, text_task(loaded.code, beams=beams), device=device)
+    return Evaluated(
+        weights=loaded.path,
+        network=loaded.name,
+        data=source.name,
+        split=judged.split,
+        n=found.n,
+        scores=found.scores,
+        by_class=None,
+        counts=(),
+        account=source.account,
+        test_accesses=count_test_accesses(loaded.path.parent),
+        unit="text",
+    )
 
 
 _WORDS: dict[Split, str] = {"train": "training ", "val": "validation ", "test": "test ", "all": ""}

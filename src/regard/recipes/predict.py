@@ -1,4 +1,4 @@
-"""The story of `regard predict`: image files in, the most likely classes out."""
+"""The story of `regard predict`: image files in, the most likely classes out; or texts in, other texts out."""
 
 import csv
 import io
@@ -22,6 +22,8 @@ from regard.data import PIXEL_LIMIT, Account, BadImageError, LeftOut, read_image
 from regard.data.account import Tally, printable
 from regard.recipes.image_files import image_files, warn_of_unlike
 from regard.recipes.network import Loaded, batch_size_for, load_network
+from regard.recipes.predict_text import Answered, answer_texts
+from regard.recipes.texts import input_kind, load_text_network
 from regard.training import DeviceName
 
 
@@ -87,26 +89,29 @@ def predict(
     *,
     run: str,
     top: int = 3,
+    beams: int = 1,
     on_bad: Literal["skip", "fail"] = "skip",
     max_pixels: int = PIXEL_LIMIT,
     out: str | None = None,
     device: DeviceName = "auto",
     threads: int | None = None,
-) -> Predicted:
-    """Says what is in images, with a trained network's own classes and preprocessing.
+) -> "Predicted | Answered":
+    """Says what is in images, or what texts become, with a trained network's own classes and preprocessing.
 
     Args:
-        images: image files, and folders whose images are all taken.
+        images: image files, and folders whose images are all taken; for a network that takes text, texts, files with a
+            text on each line, and - for the lines of the standard input.
         run: the folder of a training run, or a weights file.
         top: how many classes to name for each image.
-        on_bad: whether an image that cannot be read is left out and named, or an error.
+        beams: of the search for text; 1 takes the likeliest symbol each time.
+        on_bad: whether an image or text that cannot be read is left out and named, or an error.
         max_pixels: an image with more pixels is not read.
         out: a CSV file for the predictions.
         device: where to compute.
         threads: processor threads; PyTorch's own choice by default.
 
     Returns:
-        The most likely classes of each image.
+        The most likely classes of each image, or the answer to each text.
 
     Raises:
         RegardError: there is no such run or image, or none could be read.
@@ -115,6 +120,9 @@ def predict(
     one_of("predict", "on_bad", on_bad, ("skip", "fail"))
     place = training.resolve_device(device)
     training.set_threads(threads)
+    at_least("predict", "beams", beams, 1)
+    if input_kind(run) == "text":
+        return answer_texts(load_text_network(run), images, beams=beams, on_bad=on_bad, out=out, device=place)
     files, tally = image_files("predict", images, on_bad)
     loaded = load_network(run)
     loaded.net.to(place)
