@@ -19,9 +19,11 @@ from regard.data.account import Tally, printable
 from regard.data.reading import tensor_of
 from regard.explanation import ActiveChannels, look
 from regard.explanation.paths import Paths, tapped
+from regard.recipes.explain_text import ExplainedTexts, explain_texts
 from regard.recipes.glimpse_paths import path_of
 from regard.recipes.image_files import image_files, warn_of_unlike
 from regard.recipes.network import load_network
+from regard.recipes.texts import input_kind, load_text_network
 from regard.recipes.versions import versions
 from regard.report import Overlay, overlay
 from regard.report.explanation_drawing import MapView, TopChannels
@@ -178,17 +180,20 @@ def explain_images(
     run: str | None = None,
     out: str = "runs/explanation",
     top: int = 8,
+    beams: int = 1,
     on_bad: Literal["skip", "fail"] = "skip",
     device: training.DeviceName = "auto",
     threads: int | None = None,
-) -> Explained:
-    """Shows what a trained network's attention does with images: overlays, channel weights, and a sheet of all.
+) -> Explained | ExplainedTexts:
+    """Shows what a trained network's attention does with images or text: overlays, channel weights, alignments.
 
     Args:
-        images: files and folders; without any, one validation image of fashion-mini.
+        images: files and folders; without any, one validation image of fashion-mini. For a network that takes text,
+            texts, files with a text on each line, and - for the lines of the standard input.
         run: folder of a run, or a weights file; without, the small trained network that comes with regard.
         out: the folder that gets a folder for each image.
         top: how many of the most weighed channels are shown with their features.
+        beams: of the search for text; 1 takes the likeliest symbol each time.
         on_bad: whether an image that cannot be read is left out and named, or an error.
         device: where the network runs.
         threads: processor threads; None for all of them.
@@ -201,6 +206,10 @@ def explain_images(
     """
     training.set_threads(threads)
     one_of("explain", "on_bad", on_bad, ("skip", "fail"))
+    at_least("explain", "beams", beams, 1)
+    if run is not None and input_kind(run) == "text":
+        place = training.resolve_device(device)
+        return explain_texts(load_text_network(run), images, out=out, beams=beams, on_bad=on_bad, device=place)
     files, tally = image_files("explain", images, on_bad) if images else ([], Tally(1))
     seer = _seer(run, (), None)
     seer.net.to(training.resolve_device(device))
