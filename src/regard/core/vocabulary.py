@@ -20,7 +20,7 @@ Units = Literal["characters", "words", "phonemes", "pairs"]
 PAD, BEGIN, END, UNKNOWN = range(4)
 """The numbers of the special symbols: they come before those of the text, and no text can spell them."""
 
-SPECIAL = ("", "<s>", "</s>", "?")
+SPECIAL = ("", "⊢", "⊣", "?")
 """How people are shown them."""
 
 _UNKNOWN_WORD = " unknown"

@@ -4,9 +4,33 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from regard.core.errors import DependencyError
+from regard.core.scores import PERCENT, Score
+from regard.core.vocabulary import Units
 
 References = Sequence[tuple[str, ...]]
 Rate = Callable[[Sequence[str], Sequence[str]], float]
+
+
+def score_texts(units: Units, texts: Sequence[str], references: References) -> tuple[Score, ...]:
+    """All scores of texts made of such units, the one that networks are chosen by first."""
+    right = exact(texts, references)
+    share = sum(right) / len(right)
+    match = Score(name="exact_match", value=share, unit=PERCENT)
+    if units == "phonemes":
+        error = word_error(texts, references)
+        return (
+            Score(name="phoneme_error", value=error, better="lower", unit=PERCENT),
+            Score(name="word_error", value=1 - share, better="lower", unit=PERCENT),
+        )
+    characters = Score(name="character_error", value=character_error(texts, references), better="lower", unit=PERCENT)
+    words = Score(name="word_error", value=word_error(texts, references), better="lower", unit=PERCENT)
+    translation = (
+        Score(name="bleu", value=bleu(texts, references)),
+        Score(name="chrf", value=chrf(texts, references)),
+    )
+    if units == "characters":
+        return (match, characters, words, *translation)
+    return (*translation, match, characters, words)
 
 
 def exact(texts: Sequence[str], references: References) -> list[bool]:

@@ -11,11 +11,11 @@ from regard.core.batch import TextBatch
 from regard.core.draws import Draws
 from regard.core.errors import OptionError
 from regard.core.options import at_least, not_negative
-from regard.core.scores import PERCENT, Score, Scores
+from regard.core.scores import Score, Scores
 from regard.core.vocabulary import PAD, Vocabulary
 from regard.training.recipe import Recipe
 from regard.training.tasks.task import LossParts
-from regard.training.text_scores import bleu, character_error, chrf, exact, word_error
+from regard.training.text_scores import exact, score_texts
 
 
 class Written(NamedTuple):
@@ -135,8 +135,7 @@ class Sequences:
         texts = [text for said in outputs for text in self.texts(said)]
         references = [right for batch in batches for right in batch.references]
         loss = sum(float(said.losses.sum()) for said in outputs) / sum(int(said.counts.sum()) for said in outputs)
-        right = exact(texts, references)
-        scores = _by_units(self.vocabulary.units, sum(right) / len(right), texts, references)
+        scores = score_texts(self.vocabulary.units, texts, references)
         lost = Score(name="loss", value=loss, better="lower")
         return Scores(all=(*scores, lost), choice=scores[0].name)
 
@@ -153,25 +152,3 @@ class Sequences:
         """The task of a record in the file `where`, see `to_json`."""
         rest = dict(options)
         return cls(Vocabulary.from_json(rest.pop("vocabulary"), where), **rest)
-
-
-def _by_units(
-    units: str, share: float, texts: Sequence[str], references: Sequence[tuple[str, ...]]
-) -> tuple[Score, ...]:
-    """The scores that are about texts, the choice first."""
-    match = Score(name="exact_match", value=share, unit=PERCENT)
-    if units == "phonemes":
-        error = word_error(texts, references)
-        return (
-            Score(name="phoneme_error", value=error, better="lower", unit=PERCENT),
-            Score(name="word_error", value=1 - share, better="lower", unit=PERCENT),
-        )
-    characters = Score(name="character_error", value=character_error(texts, references), better="lower", unit=PERCENT)
-    words = Score(name="word_error", value=word_error(texts, references), better="lower", unit=PERCENT)
-    translation = (
-        Score(name="bleu", value=bleu(texts, references)),
-        Score(name="chrf", value=chrf(texts, references)),
-    )
-    if units == "characters":
-        return (match, characters, words, *translation)
-    return (*translation, match, characters, words)
