@@ -17,7 +17,7 @@ SHARES = {"phonemes": (0.90, 0.02), "translation": (0.92, 0.03)}
 
 def dates_source(folder: Path, raw: Path, *, quick: bool) -> str:
     """Dates in 24 languages; splits are cut by a hash of each."""
-    return f"tsv:{write(folder / 'dates.tsv', dates(4000 if quick else 30000))}"
+    return f"tsv:{write(folder / 'dates.tsv', dates(4000 if quick else 20000))}"
 
 
 def phonemes_source(folder: Path, raw: Path, *, quick: bool) -> str:
