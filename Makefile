@@ -21,7 +21,7 @@ help: ## Print this list
 	@echo "regard: visual attention for PyTorch"
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1@/p' $(MAKEFILE_LIST) | awk -F@ '{ printf "%-20s %s\n", $$1, $$2 }'
 
-demo: $(VENV)/.installed ## Compare attention mechanisms on real images and print where the report is (about 7 minutes)
+demo: $(VENV)/.installed ## Compare attention mechanisms on real images and print where the report is (under 7 minutes)
 	@$(BIN)/regard compare --out $(RUNS)/demo
 
 test: $(VENV)/.tested ## Run the tests

@@ -19,7 +19,7 @@ from regard.cli.parser import CommandParser
 from regard.recipes.catalogue import cite, flow_of, show
 from regard.recipes.listing import millions
 from regard.recipes.profile import Profile, costs_of, facts_of, paragraphs
-from regard.recipes.shapes import dims_of, written
+from regard.recipes.shapes import dims_of, format_shape
 from regard.report.numerals import count
 from regard.tracing import draw_flow
 from regard.tracing.sizes import CHANNELS, PROBES
@@ -32,7 +32,7 @@ SHRUNK = 0.75
 
 FAMILIES = {
     "channel": "Channel mechanisms ask *what*: one weight for each channel.",
-    "spatial": "Spatial mechanisms ask *where*: weights for positions, or other places to look at.",
+    "spatial": "Spatial mechanisms ask *where*: weights for positions, or other positions to sample.",
     "mixed": "Mixed mechanisms ask both.",
     "branch": "Branch mechanisms ask *which*: weights for branches or kernels of a convolution.",
     "temporal": "Temporal mechanisms ask *when*: weights for frames.",
@@ -82,9 +82,9 @@ def _mechanisms(profiles: dict[str, Profile]) -> str:
             "Every page here is derived from the catalogue: a class states its facts, its docstring the formula, and "
             "the drawing is traced from the code. On the command line: `regard list`, `regard show NAME`, "
             "`regard cite NAME`. "
-            "[How to choose](../explanation/choosing.md) says what is known about which one to take.",
+            "[How to choose](../explanation/choosing.md) has what is known about which one to take.",
             "Parameters and multiply-adds (in millions, of layers and matrix products) are those of one module at "
-            f"{written(show('se').size.shape)}, unless another shape is named. *At* is the place in a network, as "
+            f"{format_shape(show('se').size.shape)}, unless another shape is named. *At* is the site in a network, as "
             "`--at` and `Facts.at` name it.",
             *families,
             "## Controls",
@@ -105,7 +105,7 @@ def _overview(profiles: Iterable[Profile]) -> str:
     rows = []
     for profile in profiles:
         facts, size = profile.facts, profile.size
-        usual = "" if len(size.shape) == 3 else f" at {written(size.shape)}"
+        usual = "" if len(size.shape) == 3 else f" at {format_shape(size.shape)}"
         rows.append(
             f"| [`{facts.name}`](mechanisms/{facts.name}.md) | {_cell(paragraphs(profile.text)[0][0])} | {facts.at} | "
             f"{count(size.parameters)} | {millions(size.macs)}{usual} | "
@@ -118,10 +118,10 @@ def _overview(profiles: Iterable[Profile]) -> str:
 def _ambiguous() -> str:
     rows = ["| acronym | meanings |", "| --- | --- |"]
     for acronym, meanings in AMBIGUOUS.items():
-        said = (
+        texts = (
             f"{what} ({f'[`{name}`](mechanisms/{name}.md)' if name else 'not here'})" for what, name in meanings.items()
         )
-        rows.append(f"| `{acronym}` | {'; '.join(said)} |")
+        rows.append(f"| `{acronym}` | {'; '.join(texts)} |")
     return "\n".join(rows)
 
 
@@ -144,7 +144,7 @@ def _mechanism(profile: Profile) -> str:
             ["| option | default | |", "| --- | --- | --- |"]
             + [f"| `{o.name}` | `{o.default}` | {_cell(o.text)} |" for o in profile.options]
         ),
-        f"## Cost at {written(profile.size.shape)}",
+        f"## Cost at {format_shape(profile.size.shape)}",
         _table(costs_of(profile)),
         "## Example",
         f"```python\n{profile.example}\n```",

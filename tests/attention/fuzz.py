@@ -33,7 +33,7 @@ LAYOUTS = ("plain", "last", "sliced")
 FACTORS = (0.0, 1e-6, 1.0)
 
 SPREAD = 16
-"""How many times what roundings of every layer change y may differ from the exact y."""
+"""The largest error of y, in multiples of the change by a rounding in every layer."""
 
 TUPLES: dict[str, list[object]] = {
     "kernel_sizes": [None, (3, 5), (1, 3, 5)],
@@ -64,7 +64,7 @@ class Case:
             return subject_of(made, channels=self.channels, dims=(len(self.size),))
 
     def inputs(self, dtype, layout="plain", factor=1.0):
-        """What its forward takes, with x laid out in memory as asked for."""
+        """Inputs of its forward, with x laid out in memory as asked for."""
         x, *rest = self.subject.inputs(self.size, batch=self.batch, draw=self.draw)
         return (laid((factor * x).to(dtype), layout), *(v.to(dtype) if v.is_floating_point() else v for v in rest))
 
@@ -112,16 +112,16 @@ def exact(case: Case, dtype: torch.dtype, layout: str) -> None:
 
 
 def _spread(module, inputs, want, epsilon):
-    """How far y goes from `want` where x and what every layer gives are changed by a relative rounding."""
+    """The distance of y from `want` where x and every layer's output are changed by a relative rounding."""
     generator = torch.Generator().manual_seed(0)
 
-    def rounded(v):
+    def round_outputs(v):
         return v * (1 + epsilon * (2 * torch.rand(v.shape, generator=generator, dtype=v.dtype) - 1))
 
     for layer in module.modules():
         if not any(layer.children()):
-            layer.register_forward_hook(lambda layer, inputs, y: rounded(y))
-    y = run(module, tuple(rounded(v) if v.is_floating_point() else v for v in inputs))
+            layer.register_forward_hook(lambda layer, inputs, y: round_outputs(y))
+    y = run(module, tuple(round_outputs(v) if v.is_floating_point() else v for v in inputs))
     return float((y - want).abs().max())
 
 
@@ -134,14 +134,14 @@ def differentiable(case: Case, training: bool) -> None:
     x, *rest = case.inputs(torch.float64)
     module = case.module(torch.float64).train(training)
 
-    def sampled(x):
+    def sample(x):
         with use_seed("fuzz"):
             return run(module, (x, *rest))
 
-    def shown(step, **how):
-        return torch.autograd.gradcheck(sampled, (x.requires_grad_(),), eps=step, fast_mode=True, **how)
+    def show(step, **how):
+        return torch.autograd.gradcheck(sample, (x.requires_grad_(),), eps=step, fast_mode=True, **how)
 
-    assert shown(1e-6, raise_exception=False) or shown(1e-8)
+    assert show(1e-6, raise_exception=False) or show(1e-8)
 
 
 @st.composite
@@ -165,7 +165,7 @@ def cases(draw, name, largest=9):
 
 
 def _values_of(name, hint, default):
-    """What to try for an option; what the mechanism refuses by an `OptionError` is drawn anew."""
+    """Values to try for an option; those that the mechanism refuses by an `OptionError` are drawn anew."""
     if name in TUPLES:
         return st.sampled_from(TUPLES[name])
     choices = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
@@ -200,7 +200,7 @@ PROPERTIES: dict[str, tuple[Callable[..., None], Callable[[str], dict[str, Any]]
     "exact": (exact, lambda name: {"case": cases(name), "dtype": dtypes, "layout": layouts}),
     "differentiable": (differentiable, lambda name: {"case": cases(name, largest=4), "training": st.booleans()}),
 }
-"""What holds for every case, and what is drawn for it."""
+"""Properties of every case, and their inputs."""
 
 
 def fault_of(name: str, wanted: str, examples: int, number: int | None) -> tuple[str, Exception] | None:

@@ -1,4 +1,4 @@
-"""How large what a computation makes becomes: whether a map of all pairs of positions was among it."""
+"""The largest tensor of a computation, which shows whether it made a map of all pairs of positions."""
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode

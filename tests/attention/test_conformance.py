@@ -67,7 +67,7 @@ WATCHED = (*COMPILED, "multihead", "simam", "stn", "coord")
 """Kinds of maps: a gate, a branch, a query, a mixed map, a grid, and two maps in one module."""
 
 STRIDES = {"transposed": 2, "residual_mask": 2, "sca_cnn": 2, "multiscale_ema": 2, "caa": 3}
-"""Where inductor cannot order strides if sizes vary, by position axes: pytorch/pytorch#185510."""
+"""Mechanisms whose strides inductor cannot order if sizes vary, by position axes: pytorch/pytorch#185510."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def test_every_configuration_keeps_its_promises(configuration):
     report = check_attention(
         configuration.made, checks=configuration.checks, dims=configuration.dims, raise_on_failure=False
     )
-    excused = _excused(configuration.made)
+    excused = _excuse(configuration.made)
     wrong = [*report.failures, *(outcome for outcome in report.skipped if outcome.name not in excused)]
     assert not wrong, "\n".join(map(str, wrong))
 
@@ -200,7 +200,7 @@ def test_every_configuration_has_gradients_and_graphs(configuration):
     check_attention(configuration.made, checks=("gradcheck", *GRAPHS), dims=configuration.dims)
 
 
-def _excused(made) -> set[str]:
+def _excuse(made) -> set[str]:
     """The checks that do not apply to it."""
     module = made(16)
     facts = module.facts

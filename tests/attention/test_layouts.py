@@ -54,7 +54,7 @@ def built(mechanism, options):
 
 @cache
 def output(mechanism, options):
-    """What that module makes of one x."""
+    """The output of that module for one x."""
     torch.manual_seed(0)
     with torch.no_grad():
         module = built(mechanism, options)
@@ -63,7 +63,7 @@ def output(mechanism, options):
 
 
 def differ(mechanism, one, other):
-    """Whether the options make another function of tensors of the same names and shapes."""
+    """Returns whether the options make another function of tensors of the same names and shapes."""
     shapes = []
     for options in (one, other):
         module = built(mechanism, options)

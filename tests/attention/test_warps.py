@@ -45,12 +45,12 @@ def test_the_spline_meets_its_targets(dims):
     targets = features(1, 3**dims, dims)
     outer = Warp("thin_plate", dims, 3)
     outer.lattice = spline.lattice * 2 / 3
-    outer.solution = _solved(outer.lattice)
+    outer.solution = _solve(outer.lattice)
     grid = outer.grid(targets.flatten(1), (3,) * dims)
     torch.testing.assert_close(grid.reshape(1, -1, dims), targets, rtol=1e-9, atol=1e-9)
 
 
-def _solved(lattice):
+def _solve(lattice):
     """The spline's linear system, written from Bookstein's and Duchon's formulas."""
     points, dims = lattice.shape
     system = torch.zeros(points + dims + 1, points + dims + 1, dtype=lattice.dtype)
@@ -66,7 +66,7 @@ def _solved(lattice):
 @pytest.mark.parametrize("dims", [1, 2, 3])
 def test_the_spline_solves_its_linear_system(dims):
     spline = Warp("thin_plate", dims, 3)
-    torch.testing.assert_close(spline.solution, _solved(spline.lattice), rtol=1e-9, atol=1e-10)
+    torch.testing.assert_close(spline.solution, _solve(spline.lattice), rtol=1e-9, atol=1e-10)
 
 
 def test_a_similarity_keeps_shapes_in_non_square_images():

@@ -11,7 +11,7 @@ from regard.cli.parser import CommandParser
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda c: c.name)
-def test_every_command_has_a_recipe_whose_parameters_are_typed_and_explained(command):
+def test_recipes_of_commands_are_typed_and_documented(command):
     recipe = command.load()
     parser = CommandParser(command.name, recipe, command.words)
     unexplained = [p.name for section in parser.sections() for p, text in section.options if not text.strip()]

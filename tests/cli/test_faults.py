@@ -11,7 +11,7 @@ class OutOfMemoryError(RuntimeError):
     """Named as PyTorch's."""
 
 
-def wrapped(error):
+def wrap(error):
     try:
         try:
             raise error
@@ -31,7 +31,7 @@ def wrapped(error):
         (OutOfMemoryError("CUDA out of memory"), "--batch-size"),
         (RuntimeError("unable to write to file </torch_7_1_0>: No space left on device (28)"), "--shm-size"),
         (RuntimeError("DataLoader worker (pid 7) is killed by signal: Bus error. It is possible ..."), "--shm-size"),
-        (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "), "was ended from outside"),
+        (RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. "), "was killed from outside"),
         (RuntimeError("DataLoader worker (pid(s) 7, 8) exited unexpectedly"), "fewer --workers"),
         (
             RuntimeError("[enforce fail at alloc_cpu.cpp:117] DefaultCPUAllocator: can't allocate memory"),
@@ -46,9 +46,9 @@ def wrapped(error):
         (OSError(errno.EMFILE, "Too many open files"), "ulimit"),
     ],
 )
-def test_the_machine_s_faults_are_named_even_under_another_error(error, said):
+def test_machine_faults_are_found_under_other_errors(error, said):
     assert said in sentence_of(error)
-    assert said in sentence_of(wrapped(error))
+    assert said in sentence_of(wrap(error))
 
 
 @pytest.mark.parametrize("error", [ValueError("x"), FileNotFoundError(errno.ENOENT, "no", "a"), RuntimeError("shape")])

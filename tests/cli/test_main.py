@@ -1,4 +1,4 @@
-"""Exit statuses, and what stands on standard output and standard error."""
+"""Exit statuses, and what is written to standard output and standard error."""
 
 import os
 import signal
@@ -64,7 +64,7 @@ def commands(tmp_path, monkeypatch):
         (["two"], "error: `regard two` is not complete; there is: regard two words."),
     ],
 )
-def test_what_a_user_can_put_right_is_one_sentence_and_status_2(capsys, arguments, said):
+def test_user_errors_are_one_sentence_and_status_2(capsys, arguments, said):
     assert main(arguments) == 2
     captured = capsys.readouterr()
     assert said in captured.err
@@ -79,9 +79,9 @@ def test_a_bug_keeps_its_traceback():
 
 def test_ctrl_c_is_one_line_and_status_130(capsys):
     assert main(["stop"]) == 130
-    assert capsys.readouterr().err.strip() == "Stopped. What was finished is kept."
-    assert main(["stop", "--text", "Go on with: regard train --resume x"]) == 130
-    assert capsys.readouterr().err.strip() == "Go on with: regard train --resume x"
+    assert capsys.readouterr().err.strip() == "Stopped. Everything finished is kept."
+    assert main(["stop", "--text", "Continue with: regard train --resume x"]) == 130
+    assert capsys.readouterr().err.strip() == "Continue with: regard train --resume x"
 
 
 def test_a_warning_is_one_line_beside_the_result(capsys):
@@ -123,7 +123,7 @@ def test_a_reader_that_goes_away_is_no_error():
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
-def test_ctrl_c_from_a_keyboard_ends_the_process_without_a_traceback():
+def test_ctrl_c_ends_the_process_without_traceback():
     code = (
         "import time, regard.cli.main as m\n"
         "m._run = lambda arguments: (print('ready', flush=True), time.sleep(60))\n"
@@ -138,7 +138,7 @@ def test_ctrl_c_from_a_keyboard_ends_the_process_without_a_traceback():
     assert "Traceback" not in errors
 
 
-def test_help_and_a_misspelt_command_do_not_load_pytorch():
+def test_help_and_misspelt_commands_skip_pytorch():
     code = (
         "import sys; from regard.cli.main import main; main([]); main(['--version']); main(['lits']); "
         "sys.exit(any(name in sys.modules for name in ('torch', 'numpy', 'matplotlib')))"

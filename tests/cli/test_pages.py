@@ -56,7 +56,7 @@ def text_of(page):
     return capture.get()
 
 
-def test_a_command_s_page_says_everything_a_newcomer_needs():
+def test_command_pages_have_usage_options_and_defaults():
     text = text_of(command_page(CommandParser("train", recipe, "images"), recipe))
     lines = [" ".join(line.split()) for line in text.splitlines()]
     assert lines[0] == "regard train [IMAGE ...] --data DATA [OPTIONS]"

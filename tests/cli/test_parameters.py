@@ -40,7 +40,7 @@ def chosen(*, settings: Derived = Derived(lr=0.3)): ...
 def clash(*, epochs: int = 1, settings: Settings = Settings()): ...
 
 
-def test_fields_of_a_record_stand_beside_the_recipe_s_own_with_the_recipe_s_defaults():
+def test_record_fields_become_options_with_the_recipes_defaults():
     found = parameters_of(recipe)
     assert list(found) == ["data", "images", "epochs", "clip", "mode"]
     assert found["epochs"].default == 7
@@ -68,7 +68,7 @@ def test_two_options_of_one_name_are_our_bug():
         parameters_of(clash)
 
 
-def test_a_value_that_a_record_works_out_is_worked_out_again_unless_the_recipe_chose_it():
+def test_derived_values_are_derived_again_unless_set():
     assert parameters_of(plain)["lr"].default is None
     assert parameters_of(chosen)["lr"].default == 0.3
     parser = CommandParser("x", plain)

@@ -59,11 +59,11 @@ def test_keywords_have_the_recipe_s_types_and_defaults(parser):
     }
 
 
-def test_a_text_that_looks_like_a_number_stays_text(parser):
+def test_numeric_text_stays_text(parser):
     assert parser.parse(["--data", "123"])["data"] == "123"
 
 
-def test_what_is_typed_counts_over_the_run_file_wherever_it_stands(parser, tmp_path):
+def test_typed_options_override_the_run_file(parser, tmp_path):
     run_file = tmp_path / "run.yaml"
     run_file.write_text("data: a\nepochs: 9\nlr: 0.5\nimages: [one.png]\n")
     keywords = parser.parse(["--epochs", "2", "--config", str(run_file)])
@@ -72,7 +72,7 @@ def test_what_is_typed_counts_over_the_run_file_wherever_it_stands(parser, tmp_p
     assert keywords["images"] == (Path("one.png"),)
 
 
-def test_the_printed_settings_are_a_run_file_that_gives_the_same_settings(parser, tmp_path):
+def test_printed_settings_are_an_equivalent_run_file(parser, tmp_path):
     arguments = ["a.png", "--data", "x", "--threads", "2", "--lr", "0.25"]
     text = parser.parse([*arguments, "--print-config"])
     (tmp_path / "run.yaml").write_text(text)
@@ -91,7 +91,7 @@ def test_the_printed_settings_are_a_run_file_that_gives_the_same_settings(parser
         (["--data", "x", "--config", "none.yaml"], "run file none.yaml does not exist"),
     ],
 )
-def test_a_wrong_value_is_said_in_words_of_the_command_line(parser, arguments, said):
+def test_wrong_values_are_reported_by_option_name(parser, arguments, said):
     with pytest.raises(UsageError, match=said):
         parser.parse(arguments)
 
@@ -100,7 +100,7 @@ def test_a_wrong_value_is_said_in_words_of_the_command_line(parser, arguments, s
     ("text", "said"),
     [
         ("epoch: 3", "sets 'epoch', which regard train does not have. Did you mean epochs"),
-        ("- a", "must hold one `option: value`"),
+        ("- a", "must contain one `option: value`"),
         ("a: [", "cannot be read as YAML"),
         ("data: x\nlr: fast", "--lr fast is not allowed"),
     ],
@@ -111,7 +111,7 @@ def test_a_wrong_run_file_is_named(parser, tmp_path, text, said):
         parser.parse(["--data", "x", "--config", str(tmp_path / "run.yaml")])
 
 
-def test_options_come_in_groups_with_the_docstring_s_words(parser):
+def test_options_are_grouped_with_docstring_descriptions(parser):
     own, settings = parser.sections()
     assert settings.title == "How to train"
     assert [(p.name, text) for p, text in settings.options] == [
@@ -122,11 +122,13 @@ def test_options_come_in_groups_with_the_docstring_s_words(parser):
 
 
 def test_several_choices_are_described():
-    assert describe(Parameter("x", tuple[Literal["a", "b", "c"], ...], ())) == "a, b or c, several with spaces between"
+    assert (
+        describe(Parameter("x", tuple[Literal["a", "b", "c"], ...], ())) == "a, b or c, or several separated by spaces"
+    )
     assert describe(Parameter("x", int | Literal["all"], 1)) == "a whole number or all"
 
 
-def test_the_word_none_reaches_an_option_that_knows_it():
+def test_none_is_passed_where_it_is_allowed():
     from regard.recipes.show_data import show_data
 
     keywords = CommandParser("data show", show_data, "source").parse(

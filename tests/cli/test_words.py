@@ -1,4 +1,4 @@
-"""What was typed is sorted into options, lists of values and loose words; a mistake names the nearest option."""
+"""The command line is split into options, lists of values and positional arguments; errors name the nearest."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,7 @@ def read(line, words="images"):
 
 
 @pytest.mark.parametrize("line", ["--batch-size 8", "--batch_size 8", "--batch-size=8", "--batch_size=8"])
-def test_dashes_and_underscores_space_and_equals_mean_the_same(line):
+def test_dashes_underscores_space_and_equals_are_equivalent(line):
     assert read(line).values == {"batch_size": "8"}
 
 
@@ -42,7 +42,7 @@ def test_texts_with_commas_stay_whole():
     assert json.loads(value) == ["cbam:reduction=8,kernel_size=3", "eca"]
 
 
-def test_a_switch_stands_alone_and_can_be_turned_off():
+def test_switches_need_no_value_and_can_be_negated():
     assert read("--resume --no-progress").values == {"resume": "true", "progress": "false"}
     assert read("--resume false a.png").values == {"resume": "false", "images": '["a.png"]'}
 
@@ -60,7 +60,7 @@ def test_after_two_dashes_everything_is_a_word():
     assert read("--data d -- --odd.png").values == {"data": "d", "images": '["--odd.png"]'}
 
 
-def test_run_file_and_print_config_belong_to_every_command():
+def test_every_command_has_run_file_and_print_config():
     typed = read("--config a.yaml --print-config")
     assert typed.run_file == Path("a.yaml")
     assert typed.print_config
@@ -85,10 +85,10 @@ def test_a_mistake_is_named_with_what_to_do(line, said):
         read(line)
 
 
-def test_loose_words_are_refused_where_none_belong_or_one():
-    with pytest.raises(UsageError, match="takes options only, so 'a' has no place"):
+def test_surplus_positional_arguments_are_refused():
+    with pytest.raises(UsageError, match="takes options only, so 'a' is not allowed"):
         read("a", words=None)
-    with pytest.raises(UsageError, match="takes one data, but 2 words"):
+    with pytest.raises(UsageError, match="takes one data, but 2 were given"):
         read("a b", words="data")
 
 
@@ -96,7 +96,7 @@ def test_nothing_near_suggests_nothing():
     assert nearest("zzz", ["alpha"]) == ""
 
 
-def test_who_looks_for_pretrained_weights_is_told_what_to_do():
+def test_pretrained_option_gets_a_hint():
     with pytest.raises(UsageError, match=r"has no option --pretrained\. Nothing is downloaded: .*--weights FILE"):
         read_words("train", ["--pretrained"], {}, None)
 

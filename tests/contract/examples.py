@@ -14,7 +14,7 @@ TINY = {
     "train": "--model resnet8 --size 24 --epochs 1",
     "ablate": "--images 50 --training-images 50 --draws 1",
 }
-"""What the test sets for a command instead of what the page says, so that it takes seconds."""
+"""Settings of a command that replace the page's, so that it takes seconds."""
 
 NOT_RUN = {
     "git clone": "needs the network",
@@ -58,12 +58,12 @@ def commands(block: Block) -> Iterator[str]:
 
 
 def trains(page: Path) -> bool:
-    """Whether the page trains a network, or uses one that it trained."""
+    """Returns whether the page trains a network, or uses one that it trained."""
     training = tuple(f"regard {name}" for name in (*TINY, "evaluate", "predict"))
     return any(c.startswith(training) for b in blocks(page) if b.language == "bash" for c in commands(b))
 
 
-def shortened(command: str) -> list[str]:
+def shorten(command: str) -> list[str]:
     """The words of a `regard` line after `regard`, with the settings of `TINY` instead of the page's own.
 
     A network of glimpses is not made smaller, and sees images as they are.
@@ -79,7 +79,7 @@ def shortened(command: str) -> list[str]:
 
 
 def lay_out_images(folder: Path) -> None:
-    """What the pages call the reader's own: folders of photographs of two classes, an npz file, an image."""
+    """Writes the reader's own files in pages: folders of photographs of two classes, an npz file, an image."""
     random = np.random.default_rng(0)
     for number in range(40):
         kind, side = ("cats", "dogs")[number % 2], int(random.integers(24, 40))

@@ -31,10 +31,10 @@ def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
-def dotted(path: Path) -> str:
+def module_name(path: Path) -> str:
     """`regard.core.tap` for its file; a package's name for its `__init__.py`.
 
-    >>> dotted(PACKAGE / "core" / "__init__.py")
+    >>> module_name(PACKAGE / "core" / "__init__.py")
     'regard.core'
     """
     parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
@@ -49,7 +49,7 @@ def functions(path: Path) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
 
 
 def has_code(path: Path) -> bool:
-    """Whether the file defines a function or a class, and does not only name or gather things."""
+    """Returns whether the file defines a function or a class, and does more than import."""
     return any(isinstance(node, ast.FunctionDef | ast.ClassDef) for node in tree(path).body)
 
 

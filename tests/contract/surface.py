@@ -85,12 +85,12 @@ def _signature(thing: Callable[..., object]) -> str:
         found = inspect.signature(thing)
     except (TypeError, ValueError):
         return "(...)"
-    parameters = [p.replace(annotation=_shown(p.annotation)) for p in found.parameters.values()]
-    shown = found.replace(parameters=parameters, return_annotation=_shown(found.return_annotation))
+    parameters = [p.replace(annotation=_show(p.annotation)) for p in found.parameters.values()]
+    shown = found.replace(parameters=parameters, return_annotation=_show(found.return_annotation))
     return re.sub(r" at 0x[0-9a-f]+", "", str(shown))
 
 
-def _shown(annotation: object) -> object:
+def _show(annotation: object) -> object:
     return annotation if annotation is inspect.Signature.empty else _Text(_hint(annotation))
 
 

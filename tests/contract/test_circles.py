@@ -5,13 +5,13 @@ from graphlib import CycleError, TopologicalSorter
 
 import pytest
 
-from tests.contract.sources import PACKAGE, dotted, tree
+from tests.contract.sources import PACKAGE, module_name, tree
 
 RECIPES = "regard.recipes"
 
 
-def imported(path, names):
-    """Which of the modules `names` a file imports, anywhere in it."""
+def imports(path, names):
+    """The modules of `names` that a file imports, anywhere in it."""
     found = set()
     for node in ast.walk(tree(path)):
         if isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -31,8 +31,8 @@ def circle(graph):
 
 
 def test_recipes_import_one_another_in_no_circle():
-    paths = {dotted(path): path for path in (PACKAGE / "recipes").rglob("*.py") if path.name != "__init__.py"}
-    graph = {name: imported(path, set(paths)) for name, path in paths.items()}
+    paths = {module_name(path): path for path in (PACKAGE / "recipes").rglob("*.py") if path.name != "__init__.py"}
+    graph = {name: imports(path, set(paths)) for name, path in paths.items()}
     assert sum(map(len, graph.values())) > len(paths) / 2
     assert not circle(graph), " -> ".join(circle(graph))
 
@@ -43,5 +43,5 @@ def test_recipes_import_one_another_in_no_circle():
 def test_an_import_is_found_wherever_it_stands(tmp_path, line):
     path = tmp_path / "a.py"
     path.write_text(line)
-    assert imported(path, {f"{RECIPES}.a", f"{RECIPES}.b"}) == {f"{RECIPES}.b"}
+    assert imports(path, {f"{RECIPES}.a", f"{RECIPES}.b"}) == {f"{RECIPES}.b"}
     assert circle({"a": {"b"}, "b": {"a"}})

@@ -8,7 +8,7 @@ import pytest
 from regard.attention import CATALOGUE, LOOKING
 from regard.cli.commands import COMMANDS
 from regard.cli.main import main
-from tests.contract.examples import NOT_RUN, blocks, commands, lay_out_images, shortened, trains
+from tests.contract.examples import NOT_RUN, blocks, commands, lay_out_images, shorten, trains
 from tests.contract.sources import PACKAGE, ROOT
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *PACKAGE.rglob("*.md")])
@@ -40,7 +40,7 @@ def run(command, where, capsys):
     if command.startswith(tuple(NOT_RUN)):
         return
     assert f"{command} ".startswith("regard "), f"{where}: {command!r} is neither run nor listed in NOT_RUN"
-    status = main(shortened(command))
+    status = main(shorten(command))
     assert status == 0, f"{where}: {command!r} ended with {status}: {capsys.readouterr().err}"
 
 
@@ -63,8 +63,8 @@ def test_every_make_target_that_a_page_names_exists(page):
 
 
 def test_the_readme_names_every_mechanism_and_no_other():
-    (row,) = [line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("| mechanisms |")]
-    assert set(re.findall(r"`(\w+)`", row)) == {mechanism.facts.name for mechanism in (*CATALOGUE, *LOOKING)}
+    table = (ROOT / "README.md").read_text().partition("| attention to |")[2].partition("\n\n")[0]
+    assert set(re.findall(r"`(\w+)`", table)) == {mechanism.facts.name for mechanism in (*CATALOGUE, *LOOKING)}
 
 
 def test_every_command_is_named_in_the_readme():

@@ -7,7 +7,7 @@ import types
 import pytest
 
 import regard
-from tests.contract.sources import PACKAGE, ROOT, dotted, functions, has_code, length, modules, python_files
+from tests.contract.sources import PACKAGE, ROOT, functions, has_code, length, module_name, modules, python_files
 
 LONGEST_FILE = 400
 LONGEST_FUNCTION = 50
@@ -36,13 +36,13 @@ def test_every_module_has_its_test_file():
     for path in modules():
         inside = path.relative_to(PACKAGE)
         test = ROOT / "tests" / inside.with_name(f"test_{path.name}")
-        if path.name != "__init__.py" and has_code(path) and dotted(path) not in COVERED_ELSEWHERE:
+        if path.name != "__init__.py" and has_code(path) and module_name(path) not in COVERED_ELSEWHERE:
             missing += [] if test.exists() else [f"{relative(path)} has no {relative(test)}"]
     assert not missing, "\n".join(missing)
 
 
 def test_every_exception_is_still_needed():
-    names = {dotted(path): path for path in modules()}
+    names = {module_name(path): path for path in modules()}
     for name in COVERED_ELSEWHERE:
         assert name in names, f"{name} no longer exists"
         inside = names[name].relative_to(PACKAGE)

@@ -18,7 +18,7 @@ def names_in(node):
 
 
 def reads_kind(node):
-    """Whether an expression is a map's or a tap's kind, or the name of one."""
+    """Returns whether an expression is a map's or a tap's kind, or the name of one."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "str":
         node = node.args[0]
     if isinstance(node, ast.Attribute) and node.attr == "name":

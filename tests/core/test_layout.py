@@ -33,7 +33,7 @@ LAYOUT = Layout(
 )
 
 
-def stirred(module):
+def stir(module):
     for values in module.state_dict().values():
         if values.is_floating_point():
             values.normal_()
@@ -41,14 +41,14 @@ def stirred(module):
 
 
 def test_there_and_back_is_the_same():
-    ours = stirred(Ours()).state_dict()
+    ours = stir(Ours()).state_dict()
     back = LAYOUT.to_ours(LAYOUT.to_theirs(ours), Ours().state_dict())
     assert set(back) == set(ours)
     assert all(torch.equal(back[name], ours[name]) for name in ours)
 
 
 def test_their_module_loads_ours_and_agrees():
-    ours, theirs, x = stirred(Ours()), Theirs(), torch.randn(2, 4)
+    ours, theirs, x = stir(Ours()), Theirs(), torch.randn(2, 4)
     theirs.load_state_dict(LAYOUT.to_theirs(ours.state_dict()))
     both = torch.cat([ours.query(x), ours.key(x)], 1)
     torch.testing.assert_close(theirs.qk(x[..., None, None]).flatten(1), both)

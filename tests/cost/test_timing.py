@@ -1,4 +1,4 @@
-"""What is timed, in which order, and how turns become ratios; how long it takes is nobody's business here."""
+"""The order of timed turns, and the ratios made from them; no test depends on a duration."""
 
 import pytest
 import torch

@@ -21,12 +21,12 @@ def account(**changes):
     return Account(**(given | changes))
 
 
-def test_counts_that_do_not_add_up_are_a_bug():
+def test_inconsistent_counts_are_a_bug():
     with pytest.raises(AssertionError, match="9 files were found, but 8 are accounted for"):
         account(found=9)
 
 
-def test_it_prints_counts_and_reasons_with_the_most_frequent_first():
+def test_prints_counts_and_reasons_by_frequency():
     first, *rest = str(account()).split("\n")
     assert first == "8 files: 4 used (train 3, val 1), 3 left out, 1 not understood"
     assert rest[0] == "  2 left out, it is empty: a.png, b.png"
@@ -50,7 +50,7 @@ def test_a_tally_becomes_an_account():
     other.unknown.append("x.txt")
     tally.add(other)
     tally.leave_out(["y.png"], "not wanted")
-    settled = tally.settled({"train": 3})
+    settled = tally.settle({"train": 3})
     assert (settled.found, settled.bad, settled.unknown) == (5, (), ("x.txt",))
 
 

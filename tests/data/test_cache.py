@@ -1,11 +1,11 @@
-"""Where the cache lies."""
+"""The folder of the cache."""
 
 from pathlib import Path
 
 from regard.data.cache import cache_folder
 
 
-def test_the_first_of_three_places(monkeypatch):
+def test_first_of_three_folders(monkeypatch):
     monkeypatch.setenv("REGARD_CACHE", "/a")
     monkeypatch.setenv("XDG_CACHE_HOME", "/b")
     assert cache_folder() == Path("/a")

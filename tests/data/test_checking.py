@@ -49,7 +49,7 @@ def test_the_same_content_has_the_same_digest(tmp_path, noise):
     assert a == b != c
 
 
-def test_bad_files_have_a_reason_and_the_others_are_seen_all_the_same(tmp_path, noise):
+def test_bad_files_have_reasons_others_are_checked(tmp_path, noise):
     Image.fromarray(noise(0, 200, 300)).save(tmp_path / "good.jpg")
     Image.fromarray(noise(0, 200, 300)).save(tmp_path / "cut.jpg")
     (tmp_path / "cut.jpg").write_bytes((tmp_path / "cut.jpg").read_bytes()[:-500])
@@ -59,7 +59,7 @@ def test_bad_files_have_a_reason_and_the_others_are_seen_all_the_same(tmp_path, 
     assert reasons == ["the file is empty", None, "the file is truncated", "there is no such file"]
 
 
-def test_an_unchanged_file_is_remembered_and_a_changed_one_looked_at_again(tmp_path, noise):
+def test_only_changed_files_are_checked_again(tmp_path, noise):
     path = tmp_path / "a.bmp"
     Image.fromarray(noise(0)).save(path)
     (first,) = check(tmp_path, "a.bmp")
@@ -99,7 +99,7 @@ def test_a_broken_memory_is_as_none(tmp_path, noise, cache, content):
     assert check(tmp_path, "a.png") == before
 
 
-def test_a_cache_that_cannot_be_written_costs_nothing_else(tmp_path, noise, monkeypatch):
+def test_unwritable_cache_is_no_error(tmp_path, noise, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("REGARD_CACHE", str(tmp_path / "file"))
     Image.fromarray(noise(0)).save(tmp_path / "a.png")

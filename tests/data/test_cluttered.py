@@ -60,7 +60,7 @@ def test_only_training_images_are_drawn_anew():
     assert not torch.equal(train.read(0), made(seed=2).read(0))
 
 
-def test_places_are_spread_over_the_canvas():
+def test_positions_are_spread_over_the_canvas():
     images = torch.ones(4000, 1, 2, 2, dtype=torch.uint8)
     canvases_of = ClutteredImages(
         ArrayImages(images, torch.zeros(4000, dtype=torch.int64), "x"), Scene(5, 0, 1), seed=1, split="train"
@@ -157,9 +157,9 @@ def test_options_of_folders_are_refused(options):
         open_source("cluttered:mnist-mini", **options)
 
 
-def test_joined_canvases_are_made_of_the_images_of_both():
+def test_joined_canvases_use_images_of_both():
     one = made(split="val")
-    both = one.take(torch.tensor([4])).joined(made(split="test"))
+    both = one.take(torch.tensor([4])).join(made(split="test"))
     assert both.labels.tolist() == [0, *LABELS.tolist()]
     for canvas, (left, top, right, bottom), number in zip(
         both.gather(range(7)), both.boxes(range(7)).tolist(), (4, *range(6)), strict=True
@@ -171,7 +171,7 @@ def test_joined_canvases_are_made_of_the_images_of_both():
     ("text", "error", "says"),
     [
         ("cluttered:", DataError, "names no source"),
-        ("cluttered:cluttered:mnist-mini", DataError, "do not lie in memory in one size"),
+        ("cluttered:cluttered:mnist-mini", DataError, "are not in memory in one size"),
         ("cluttered:mnist-mini:size=20", DataError, "images of 28 x 28 pixels do not go with size=20"),
         ("cluttered:mnist-mini:piece=40", DataError, "a piece at most 28"),
         ("cluttered:mnist-mini:pieces=-1", OptionError, "pieces=-1 is not allowed"),
@@ -191,5 +191,5 @@ def test_files_of_many_sizes_are_refused(tmp_path):
             (tmp_path / split / name).mkdir(parents=True)
             for n in range(3):
                 Image.new("L", (9 + n, 9)).save(tmp_path / split / name / f"{n}.png")
-    with pytest.raises(DataError, match="do not lie in memory in one size"):
+    with pytest.raises(DataError, match="are not in memory in one size"):
         open_source(f"cluttered:folder:{tmp_path}")

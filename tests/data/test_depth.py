@@ -10,7 +10,7 @@ from regard.data import BadImageError, open_source, read_image
 from regard.data.depth import (
     SIXTEEN_BITS,
     choose_range,
-    levels,
+    count_levels,
     measure,
     parse_range,
     scale,
@@ -67,7 +67,7 @@ def test_the_range_is_that_of_training_images(tmp_path):
     assert source.splits["test"].read(0).max() == 0
 
 
-def test_values_that_fill_16_bits_are_scaled_as_before(sensor):
+def test_full_16_bit_values_keep_their_scaling(sensor):
     source = open_source(sensor(lambda wave: (32000 + 20000 * wave).astype(np.uint16)))
     assert source.value_range == SIXTEEN_BITS
     train = source.splits["train"]
@@ -106,7 +106,7 @@ def test_values_that_are_not_finite_are_refused(tmp_path):
         read_image(tmp_path / "a.tif", value_range=(0, 1))
 
 
-def test_the_range_can_be_fixed_and_few_levels_are_warned_of(sensor):
+def test_range_can_be_fixed_with_few_levels_warned(sensor):
     text = sensor(narrow)
     fixed = open_source(text, value_range="0:4095")
     assert fixed.value_range == (0, 4095)
@@ -134,5 +134,5 @@ def test_moments_follow_the_scale():
     mean, square = scaled_moments(deep, (900, 1600))
     exact = (values.astype(float) - 900) / 700
     np.testing.assert_allclose((mean, square), (exact.mean(), (exact**2).mean()), rtol=1e-12)
-    assert levels([deep], (900, 1600)) == 1 + int(255 * (deep.high - deep.low) / 700)
+    assert count_levels([deep], (900, 1600)) == 1 + int(255 * (deep.high - deep.low) / 700)
     np.testing.assert_allclose(scale(values, (900, 1600)), 255 * exact, atol=0.5 + 1e-9)

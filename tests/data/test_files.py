@@ -46,7 +46,7 @@ def test_take_keeps_everything_together(images):
     assert part.contents() == (images.contents()[4], images.contents()[1])
 
 
-def test_a_file_that_broke_after_it_was_checked_is_named(images, tmp_path):
+def test_file_broken_after_check_is_named(images, tmp_path):
     (tmp_path / "2.png").write_bytes(b"")
     with pytest.raises(BadImageError, match=r"2\.png cannot be used"):
         images.read(2)

@@ -226,7 +226,7 @@ def test_names_that_are_not_utf8_are_shown(plant):
             images.names(i).encode("utf-8")
 
 
-def test_one_name_in_two_unicode_forms_is_one_class(plant):
+def test_unicode_forms_of_one_name_are_one_class(plant):
     for split, name in (("train", "Ma\u0308dchen"), ("test", "M\u00e4dchen")):
         root = plant(f"{split}/{name}", 12)
         plant(f"{split}/other", 12)

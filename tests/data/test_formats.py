@@ -1,4 +1,4 @@
-"""Which names are those of images, and what is said of images that are not read."""
+"""Names of images, and messages for formats that are not read."""
 
 import sys
 import types
@@ -12,7 +12,7 @@ from regard.data import BadImageError, formats, read_image
 @pytest.mark.parametrize("name", ["a.JPG", "a.tiff", "a.webp", "a.avif", "a.pcx", "a.qoi", "a.dds", "a.psd", "a.fits"])
 def test_formats_that_pillow_reads_are_images(name):
     assert formats.is_image(name)
-    assert formats.foreign(name) is None
+    assert formats.describe_foreign(name) is None
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a.h5", "a.eps", "a.mpg", "jpg", "a.png.zip"])
@@ -29,7 +29,7 @@ def test_other_names_are_not(name):
     ],
 )
 def test_other_images_are_called_by_their_kind(name, said):
-    assert formats.foreign(name) == said
+    assert formats.describe_foreign(name) == said
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def test_the_seed_decides_about_groups(ward):
     assert once == again != other
 
 
-def test_fewer_subfolders_are_cut_by_image_with_a_warning(ward):
+def test_few_subfolders_are_no_groups_with_warning(ward):
     root = ward(4)
     source = opened(root)
     assert any("--groups folder" in said and "has only 4 of them" in said for said in source.warnings)
@@ -64,7 +64,7 @@ def test_one_subfolder_in_each_class_is_no_group(plant):
     assert len(source.notes) == 1
 
 
-def test_groups_in_splits_of_the_users_own_are_warned_of(ward, plant, tmp_path):
+def test_groups_in_two_given_splits_are_warned(ward, plant, tmp_path):
     root = ward(6)
     (tmp_path / "set").mkdir()
     root.rename(tmp_path / "set/train")

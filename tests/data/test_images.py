@@ -20,7 +20,7 @@ def test_statistics_are_those_of_numpy():
     np.testing.assert_allclose(found.std, values.std((0, 2, 3)), atol=1e-6)
 
 
-def test_the_deviation_of_one_colour_is_zero_not_nan():
+def test_std_of_one_colour_is_zero():
     mean = torch.tensor([0.1], dtype=torch.float64)
     assert Statistics.of_moments(mean, mean**2 - 1e-18).std == (0.0,)
 

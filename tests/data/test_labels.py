@@ -49,7 +49,7 @@ def test_splits_of_its_own(table):
     assert len(source.splits["val"]) > 0
 
 
-def test_images_that_it_does_not_name_and_files_that_are_not_there(table):
+def test_unnamed_images_and_missing_files(table):
     source = table("file,cat,dog\n" + rows(30) + "\nabsent.png,1,1")
     assert source.account.bad[0].reason == "there is no such file"
     assert any("10 images below" in said for said in source.warnings)
@@ -76,7 +76,7 @@ def test_refused(table, text):
         table(text)
 
 
-def test_a_table_that_is_not_there_or_does_not_belong(plant, tmp_path):
+def test_missing_or_misplaced_table_is_an_error(plant, tmp_path):
     root = plant("", 2)
     with pytest.raises(DataError, match="There is no table of labels"):
         open_source(f"folder:{root}", labels=tmp_path / "absent.csv")
@@ -127,7 +127,7 @@ def test_absolute_paths_are_no_cause_of_warning(plant, tmp_path):
     assert source.account.complete
 
 
-def test_files_are_found_below_subfolders_but_not_where_two_fit(plant, tmp_path):
+def test_ambiguous_files_in_subfolders_are_not_matched(plant, tmp_path):
     root = plant("left", 20)
     plant("right", 30)
     path = tmp_path / "labels.csv"
@@ -146,7 +146,7 @@ def test_one_file_under_two_names_is_refused(table):
 def test_a_column_of_groups_is_not_parted(table):
     text = "file,patient,cat,dog\n" + rows(40).replace(".png,", ".png,P,")
     text = "\n".join(line.replace(",P,", f",p{n // 4},") for n, line in enumerate(text.split("\n")))
-    with pytest.raises(DataError, match="named by --groups patient"):
+    with pytest.raises(DataError, match="given by --groups patient"):
         table(text)
     source = table(text, groups="patient")
     assert source.classes == ("cat", "dog")

@@ -10,9 +10,9 @@ def opened(root, **options):
     return open_source(f"folder:{root}", **options)
 
 
-def planted(plant, *places, count=12):
-    for place in places:
-        root = plant(place, count)
+def planted(plant, *folders, count=12):
+    for folder in folders:
+        root = plant(folder, count)
     return root
 
 
@@ -30,7 +30,7 @@ def test_usual_names_of_splits(plant, train, val, test):
         root = planted(plant, f"{split}/a", f"{split}/b", count=count)
     source = opened(root)
     assert source.counts() == {"train": (12, 12), "val": (2, 2), "test": (3, 3)}
-    assert source.notes[0].startswith("Folders are taken for splits: ")
+    assert source.notes[0].startswith("Folders are read as splits: ")
     assert (f"{val} as val" in source.notes[0]) == (val not in ("val", "valid"))
 
 
@@ -48,12 +48,12 @@ def test_folders_beside_the_splits_are_named(plant):
 def test_a_class_that_is_called_train(plant):
     source = opened(planted(plant, "train", "car", "bus"))
     assert source.classes == ("bus", "car", "train")
-    assert "'train' is taken for a class, as images lie directly in it" in source.notes[0]
+    assert "'train' is read as a class, as it has images directly in it" in source.notes[0]
 
 
-def test_a_class_called_test_with_subfolders_is_asked_for(plant):
+def test_class_called_test_with_subfolders_is_ambiguous(plant):
     root = planted(plant, "test/a", "test/b", "blood", "urine")
-    with pytest.raises(DataError, match=r"--splits none, where 'test' is a split --splits test=test"):
+    with pytest.raises(DataError, match=r"--splits none, if 'test' is a split --splits test=test"):
         opened(root)
     assert opened(root, splits="none").classes == ("blood", "test", "urine")
     assert opened(root, classes=["test", "blood"]).classes == ("blood", "test")
@@ -98,7 +98,7 @@ def test_loose_images_are_left_out_and_counted(plant):
     assert len(source.account.reasons()["left out, it lies in no class folder"]) == 12
 
 
-def test_a_split_alone_is_scored_but_not_trained_on(plant):
+def test_single_split_can_only_be_scored(plant):
     root = planted(plant, "test/a", "test/b", count=2)
     source = open_for_scoring(f"folder:{root}", ("a", "b", "c"))
     assert {split: len(images) for split, images in source.splits.items()} == {"all": 4, "test": 4}

@@ -1,4 +1,4 @@
-"""Which files of a folder are images, and what becomes of the bad ones."""
+"""Images found in a folder, and the treatment of bad ones."""
 
 from pathlib import Path
 
@@ -8,11 +8,11 @@ import torch
 from regard.core.errors import DataError
 from regard.data import BadImageError
 from regard.data.account import LeftOut, Tally
-from regard.data.listing import checked_images, find_images, ignored, image_folder, subfolders
+from regard.data.listing import checked_images, find_images, image_folder, subfolders, warn_of_ignored
 from regard.data.source import Opening
 
 
-def test_images_are_found_at_any_depth_and_hidden_files_are_not(plant):
+def test_images_are_found_at_any_depth_unless_hidden(plant):
     root = plant("cat", 1, suffix="PNG")
     plant("cat/deep/deeper", 1, suffix="jpg")
     plant("cat/.hidden", 1)
@@ -24,10 +24,10 @@ def test_images_are_found_at_any_depth_and_hidden_files_are_not(plant):
     assert [p.relative_to(root).as_posix() for p in walked.images] == ["cat/000.PNG", "cat/deep/deeper/000.jpg"]
     assert [Path(p).name for p in others] == ["Thumbs.db", "notes.txt"]
     assert [p.name for p in subfolders(root)] == ["cat"]
-    assert ignored(others, root) == (
+    assert warn_of_ignored(others, root) == (
         "2 files are ignored, as their names are not those of images: cat/Thumbs.db, cat/notes.txt.",
     )
-    assert ignored([], root) == ()
+    assert warn_of_ignored([], root) == ()
 
 
 def test_folders_that_are_none_are_refused(tmp_path):
@@ -44,7 +44,7 @@ def test_folders_that_are_none_are_refused(tmp_path):
             image_folder(str(tmp_path / name))
 
 
-def test_bad_images_are_left_out_and_listed_or_an_error(plant):
+def test_bad_images_are_listed_or_an_error(plant):
     root = plant("", 4)
     (root / "001.png").write_bytes(b"")
     (root / "003.png").write_bytes((root / "003.png").read_bytes()[:100])

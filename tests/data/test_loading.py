@@ -50,7 +50,7 @@ def test_two_workers_give_the_batches_of_none(augment):
         same(epoch(here, number), epoch(there, number))
 
 
-def test_two_workers_give_the_batches_of_none_from_files(plant):
+def test_workers_do_not_change_batches_from_files(plant):
     for label in ("a", "b"):
         root = plant(label, 9, size=(40, 50))
         plant(label, 9, size=(70, 45), suffix="jpg")
@@ -63,7 +63,7 @@ def test_two_workers_give_the_batches_of_none_from_files(plant):
     same(epoch(here, 1), epoch(there, 1))
 
 
-def test_the_order_is_a_function_of_seed_and_epoch():
+def test_order_depends_on_seed_and_epoch():
     def order(seed, number):
         found = loader(invent(), SMALL, batch_size=30, seed=seed, shuffle=True)
         return epoch(found, number)[0].indices.tolist()
@@ -73,7 +73,7 @@ def test_the_order_is_a_function_of_seed_and_epoch():
     assert sorted(order(0, 1)) == list(range(30))
 
 
-def test_augmentation_is_a_function_of_seed_epoch_and_image_not_of_the_batch():
+def test_augmentation_does_not_depend_on_the_batch():
     split = invent()
 
     def images(seed, number, size, shuffle):
@@ -88,7 +88,7 @@ def test_augmentation_is_a_function_of_seed_epoch_and_image_not_of_the_batch():
 
 
 @pytest.mark.parametrize("augment", ["light", "standard", "strong"])
-def test_nobody_elses_random_numbers_are_used_up_or_used(augment):
+def test_loader_leaves_global_random_state_alone(augment):
     batches = loader(invent(), SMALL, batch_size=7, augment=augment, shuffle=True)
     torch.manual_seed(0)
     state = torch.get_rng_state()
@@ -98,7 +98,7 @@ def test_nobody_elses_random_numbers_are_used_up_or_used(augment):
     same(first, epoch(batches))
 
 
-def test_balanced_takes_every_class_equally_often_and_no_image_much_more_than_another():
+def test_balanced_sampling_is_even_over_classes_and_images():
     split = invent(17, 9, 4)
     batches = loader(split, SMALL, batch_size=30, augment="light", balanced=True)
     (batch,) = epoch(batches)
@@ -144,7 +144,7 @@ def test_options_are_checked():
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_a_file_that_broke_since_it_was_checked_is_one_sentence(plant, workers):
+def test_file_broken_since_check_is_one_sentence(plant, workers):
     for label in ("a", "b"):
         root = plant(label, 9)
     source = open_source(f"folder:{root}")

@@ -19,7 +19,7 @@ def opened(tmp_path):
     return write
 
 
-def test_colour_and_grey_with_and_without_a_channel_axis(opened, arrays):
+def test_colour_and_grey_with_optional_channel_axis(opened, arrays):
     source = opened(arrays)
     assert source.channels == 3
     assert source.classes == ("0", "1", "2")
@@ -49,7 +49,7 @@ def test_validation_and_class_names_of_its_own(opened, arrays):
     assert source.notes == ()
 
 
-def test_labels_as_a_column_as_one_hot_and_with_several_classes(opened, arrays):
+def test_labels_as_column_one_hot_or_multi_label(opened, arrays):
     column = opened(arrays | {"y_train": arrays["y_train"][:, None], "y_test": arrays["y_test"][:, None]})
     one_hot = opened(arrays | {"y_train": np.eye(3)[arrays["y_train"]], "y_test": np.eye(3)[arrays["y_test"]]})
     assert column.fingerprint == one_hot.fingerprint == opened(arrays).fingerprint
@@ -185,5 +185,5 @@ def test_the_names_of_medmnist_and_unknown_arrays(opened, arrays):
     own = {"x_val": arrays["x_test"][::-1], "y_val": arrays["y_test"][::-1]}
     source = opened(renamed)
     assert source.fingerprint == opened(arrays | own).fingerprint
-    assert source.notes[0].endswith("has arrays that mean nothing to regard: info.")
+    assert source.notes[0].endswith("has arrays that regard does not use: info.")
     assert source.account.found == sum(source.account.used.values()) == 48

@@ -52,5 +52,5 @@ def test_options_are_checked():
         open_source("fashion-mini", max_pixels=0)
 
 
-def test_the_seed_does_not_change_a_set_with_splits_of_its_own():
+def test_seed_does_not_change_given_splits():
     assert open_source("mnist-mini", seed=0).fingerprint == open_source(" mnist-mini ", seed=1).fingerprint

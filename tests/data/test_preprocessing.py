@@ -20,14 +20,14 @@ def image(*shape, seed=0):
     return torch.randint(0, 256, shape, generator=torch.Generator().manual_seed(seed)).to(torch.uint8)
 
 
-def test_values_have_zero_mean_and_unit_deviation():
+def test_values_have_zero_mean_and_unit_std():
     x = image(3, 64, 64)
     found = Preprocessing(size=(64, 64), channels=3, mean=RGB.mean, std=RGB.std).eval()(x)
     expected = (x.numpy() / 255 - np.array(RGB.mean)[:, None, None]) / np.array(RGB.std)[:, None, None]
     np.testing.assert_allclose(found, expected, atol=2e-6)
 
 
-def test_a_photograph_is_resized_by_its_shorter_side_and_its_middle_cut_out():
+def test_photograph_is_resized_and_centre_cropped():
     x = image(3, 150, 200)
     expected = v2.Compose([v2.Resize(73, antialias=True), v2.CenterCrop(64)])(x)
     assert torch.equal(RGB.eval()(x), RGB.normalise()(expected))
@@ -49,7 +49,7 @@ def test_a_very_long_image_needs_no_huge_one():
     assert out.shape == (3, 64, 64)
 
 
-def test_many_images_at_once_are_those_one_by_one():
+def test_batch_equals_single_images():
     x = image(5, 1, 20, 30)
     together = GREY.eval()(x)
     for i in range(5):
@@ -115,7 +115,7 @@ def test_photographs_are_cropped(plant):
     np.testing.assert_allclose(grey.mean[0], np.dot((0.299, 0.587, 0.114), found.mean))
 
 
-def test_small_images_of_mixed_sizes_are_not_blown_up(plant):
+def test_small_images_of_mixed_sizes_stay_small(plant):
     for label in ("a", "b"):
         root = plant(label, 6, size=(49, 60))
         plant(label, 6, size=(50, 70), suffix="bmp")
@@ -132,7 +132,7 @@ def test_one_colour_only_does_not_divide_by_zero(tmp_path):
     assert out.isfinite().all()
 
 
-def test_the_range_of_values_goes_into_the_file_and_back():
+def test_value_range_survives_json():
     deep = Preprocessing(size=(8, 8), channels=1, mean=(0.5,), std=(0.2,), resize="pad", value_range=(-1024.0, 3071.0))
     assert Preprocessing.from_json(json.loads(json.dumps(deep.to_json()))) == deep
     record = GREY.to_json()
@@ -142,7 +142,7 @@ def test_the_range_of_values_goes_into_the_file_and_back():
         Preprocessing(size=(8, 8), channels=1, mean=(0.5,), std=(0.2,), value_range=(3, 3))
 
 
-def test_deep_images_are_named_where_no_range_is_known():
+def test_deep_images_without_range_are_named():
     known = Preprocessing((8, 8), 1, (0.5,), (0.2,), "crop", mirror=False)
     sizes = torch.tensor([[8, 8], [8, 8]])
     assert unlike_warnings(sizes, (), known) == ()

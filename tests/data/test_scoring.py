@@ -14,7 +14,7 @@ def hold(plant):
     return f"folder:{root}"
 
 
-def test_all_images_are_scored_and_classes_matched_by_name(hold):
+def test_all_images_are_scored_by_class_name(hold):
     source = open_for_scoring(hold, ("wolf", "dog", "cat"))
     assert source.counts() == {"all": (0, 50, 50)}
     assert source.account.used == {"all": 100}
@@ -42,7 +42,7 @@ def test_splits_of_its_own_are_there_too(plant):
     assert source.account.used == {"train": 24, "val": 4, "test": 6}
 
 
-def test_classes_that_the_network_does_not_know_are_refused(hold):
+def test_classes_unknown_to_the_network_are_refused(hold):
     with pytest.raises(DataError, match=r"does not know: 'dog'.*Score the others alone with --classes cat"):
         open_for_scoring(hold, ("cat", "dogs"))
     source = open_for_scoring(hold, ("cat", "dogs"), classes=["cat"])
@@ -50,7 +50,7 @@ def test_classes_that_the_network_does_not_know_are_refused(hold):
     assert len(source.account.left_out) == 50
 
 
-def test_the_source_of_the_training_under_another_name_is_recognised(hold):
+def test_training_source_is_recognised_under_another_name(hold):
     trained = open_source(hold)
     source = open_for_scoring(hold, ("cat", "dog"), fingerprint=trained.fingerprint)
     assert set(source.splits) == {"train", "val", "test"}
@@ -87,7 +87,7 @@ def test_several_classes_an_image_need_every_column(plant, tmp_path):
     table.write_text("file,dog,cat\n" + "\n".join(f"00{i}.png,{i % 2},1" for i in range(6)))
     source = open_for_scoring(f"folder:{root}", ("cat", "dog"), labels=table)
     assert source.splits["all"].labels.tolist() == [[1, i % 2] for i in range(6)]
-    with pytest.raises(DataError, match="does not say which images have the classes 'cow'"):
+    with pytest.raises(DataError, match="does not specify which images have the classes 'cow'"):
         open_for_scoring(f"folder:{root}", ("cat", "cow", "dog"), labels=table)
 
 

@@ -8,7 +8,7 @@ from torchvision.transforms import v2
 
 from regard.core.errors import OptionError
 from regard.data import fit_warnings, loader, open_source, preprocessing_for
-from regard.data.sizing import Padded, crop_warning, larger, lost, parse_size, sized
+from regard.data.sizing import Pad, build_resize, crop_loss, crop_warning, enlarge_for_crop, parse_size
 
 
 def image(*shape, seed=0):
@@ -32,14 +32,14 @@ def test_sizes_that_are_none_are_refused(given):
 @pytest.mark.parametrize("size", [(16, 16), (12, 30), (30, 12)])
 @pytest.mark.parametrize("shape", [(3, 48, 200), (1, 200, 48), (3, 1, 500), (3, 7, 7), (2, 1, 20, 30)])
 def test_any_shape_becomes_the_size(resize, size, shape):
-    out = sized(size, resize, (0.5,) * 3)(image(*shape))
+    out = build_resize(size, resize, (0.5,) * 3)(image(*shape))
     assert out.shape == (*shape[:-2], *size)
     assert out.dtype == torch.uint8
 
 
-def test_a_border_keeps_the_shape_and_the_whole_image():
+def test_border_keeps_shape_and_whole_image():
     x = torch.full((3, 10, 40), 200, dtype=torch.uint8)
-    out = Padded((20, 20), [1, 2, 3])(x)
+    out = Pad((20, 20), [1, 2, 3])(x)
     assert (out[:, 7:12] == 200).all()
     assert (out[:, :7].amax((1, 2)) == torch.tensor([1, 2, 3])).all()
     assert (out[:, 13:].amin((1, 2)) == torch.tensor([1, 2, 3])).all()
@@ -48,22 +48,24 @@ def test_a_border_keeps_the_shape_and_the_whole_image():
 def test_a_crop_of_another_shape_keeps_what_fits():
     x = torch.zeros(1, 48, 200, dtype=torch.uint8)
     x[..., :100] = 255
-    out = sized((24, 100), "crop")(x)
+    out = build_resize((24, 100), "crop")(x)
     assert (out[..., :48] == 255).all()
     assert (out[..., 52:] == 0).all()
-    assert [tuple(step(x).shape) for step in larger((24, 100))[:1]] == [(1, 48, 200)]
+    assert [tuple(step(x).shape) for step in enlarge_for_crop((24, 100))[:1]] == [(1, 48, 200)]
 
 
 def test_a_square_crop_is_the_usual_one():
     x = image(3, 150, 200)
-    assert torch.equal(sized((64, 64), "crop")(x), v2.Compose([v2.Resize(73, antialias=True), v2.CenterCrop(64)])(x))
+    assert torch.equal(
+        build_resize((64, 64), "crop")(x), v2.Compose([v2.Resize(73, antialias=True), v2.CenterCrop(64)])(x)
+    )
 
 
 @pytest.mark.parametrize(
     ("height", "width", "share"), [(100, 100, 0), (100, 150, 1 / 3), (48, 200, 0.76), (400, 100, 0.75)]
 )
 def test_what_a_square_crop_loses(height, width, share):
-    assert lost(torch.tensor([[height, width]]), (32, 32)).item() == pytest.approx(share)
+    assert crop_loss(torch.tensor([[height, width]]), (32, 32)).item() == pytest.approx(share)
 
 
 def test_more_than_a_third_is_warned_of():
@@ -89,7 +91,7 @@ def edges(tmp_path):
 
 @pytest.mark.parametrize(("fit", "seen"), [("crop", False), ("pad", True), ("squeeze", True)])
 @pytest.mark.parametrize("augment", ["none", "light"])
-def test_a_signal_at_the_edge_is_seen_unless_it_is_cut_off(edges, fit, seen, augment):
+def test_edge_signal_is_kept_unless_cropped(edges, fit, seen, augment):
     preprocessing = preprocessing_for(edges, fit=fit)
     train = edges.splits["train"]
     (batch,) = loader(train, preprocessing, batch_size=len(train), augment=augment, seed=0)
@@ -113,4 +115,4 @@ def test_the_size_may_be_any_shape(edges):
 def test_a_trained_network_cannot_change_its_crop():
     (said,) = crop_warning(torch.tensor([[48, 200]] * 4), (32, 32), trained=True)
     assert said.startswith("A crop to 32 x 32 cuts more than a third off 4 of 4 images")
-    assert "The network was trained so" in said
+    assert "The network was trained with crops" in said

@@ -1,4 +1,4 @@
-"""What is said about any source: splits completed, warnings, the fingerprint."""
+"""Splits, warnings and fingerprint of any source."""
 
 import pytest
 import torch
@@ -47,7 +47,7 @@ def test_imbalance_and_tiny_classes_are_warned_of():
     assert any("Fewer than 10 training images have 'dog'" in w for w in source(train=(20, 9)).warnings)
 
 
-def test_a_class_that_a_split_lacks_is_warned_of():
+def test_class_missing_in_a_split_is_warned():
     (said,) = source(val=(4,)).warnings
     assert "'val' has no image of 'dog'" in said
 

@@ -16,17 +16,17 @@ def test_the_rarest_class_counts_where_there_are_several():
 
 def test_cut_keeps_shares_and_loses_nothing():
     labels = torch.tensor([0] * 100 + [1] * 40 + [2] * 20)
-    places = cut(labels, SHARES, seed=0)
-    assert torch.cat(list(places.values())).sort().values.tolist() == list(range(160))
-    counts = {name: torch.bincount(labels[numbers]).tolist() for name, numbers in places.items()}
+    indices = cut(labels, SHARES, seed=0)
+    assert torch.cat(list(indices.values())).sort().values.tolist() == list(range(160))
+    counts = {name: torch.bincount(labels[numbers]).tolist() for name, numbers in indices.items()}
     assert counts == {"rest": [70, 28, 14], "val": [15, 6, 3], "test": [15, 6, 3]}
-    assert all((numbers.diff() > 0).all() for numbers in places.values())
+    assert all((numbers.diff() > 0).all() for numbers in indices.values())
 
 
 @pytest.mark.parametrize(("size", "counts"), [(1, (1, 0, 0)), (2, (2, 0, 0)), (3, (1, 1, 1)), (4, (2, 1, 1))])
-def test_a_tiny_class_is_first_of_all_in_training(size, counts):
-    places = cut(torch.zeros(size, dtype=torch.int64), SHARES, seed=0)
-    assert tuple(len(numbers) for numbers in places.values()) == counts
+def test_tiny_class_goes_to_training_first(size, counts):
+    indices = cut(torch.zeros(size, dtype=torch.int64), SHARES, seed=0)
+    assert tuple(len(numbers) for numbers in indices.values()) == counts
 
 
 def test_the_seed_decides():
@@ -38,21 +38,21 @@ def test_the_seed_decides():
 def test_equal_images_stay_together():
     labels = torch.arange(300) % 3
     contents = [str(i // 2) for i in range(300)]
-    places = cut(labels, SHARES, seed=0, contents=contents)
-    found = [{contents[i] for i in numbers.tolist()} for numbers in places.values()]
+    indices = cut(labels, SHARES, seed=0, contents=contents)
+    found = [{contents[i] for i in numbers.tolist()} for numbers in indices.values()]
     assert not found[0] & found[1]
     assert not found[0] & found[2]
     assert not found[1] & found[2]
-    assert sum(map(len, places.values())) == 300
+    assert sum(map(len, indices.values())) == 300
 
 
 def test_cut_with_several_classes_an_image():
     labels = (
         torch.rand(400, 4, generator=torch.Generator().manual_seed(0)) < torch.tensor([0.5, 0.3, 0.1, 0.05])
     ).float()
-    places = cut(labels, SHARES, seed=0)
+    indices = cut(labels, SHARES, seed=0)
     for name in ("val", "test"):
-        assert (labels[places[name]].sum(0) > 0).all()
+        assert (labels[indices[name]].sum(0) > 0).all()
 
 
 @pytest.mark.parametrize("count", [3, 4, 10, 57, 159])

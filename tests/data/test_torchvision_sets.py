@@ -36,7 +36,7 @@ def test_a_set_in_memory(mnist):
     assert source.licence
 
 
-def test_a_set_in_files_is_checked_like_a_folder(tmp_path, noise):
+def test_file_set_is_checked_like_a_folder(tmp_path, noise):
     base = tmp_path / "dtd/dtd"
     (base / "labels").mkdir(parents=True)
     for s, split in enumerate(("train", "val", "test")):

@@ -45,8 +45,8 @@ class Scaled(nn.Module):
         self.norm.running_var.fill_(0.01)
 
     def forward(self, images):
-        weighed = images * self.tap(images.new_full((len(images), 1, 1, 1), 0.1))
-        bright = self.norm(weighed).mean((1, 2, 3))
+        rescaled = images * self.tap(images.new_full((len(images), 1, 1, 1), 0.1))
+        bright = self.norm(rescaled).mean((1, 2, 3))
         return torch.stack([-bright, bright], 1)
 
 

@@ -4,7 +4,7 @@ from torch import nn
 
 from regard.attention import CATALOGUE
 from regard.core import DataError, ImageBatch, OptionError, RegardError, ShapeError, taps
-from regard.explanation import MODES, ablate, replaced
+from regard.explanation import MODES, ablate, replace_maps
 from regard.explanation.recalibration import normalisations
 from tests.explanation.nets import (
     CLASSES,
@@ -39,7 +39,7 @@ def accuracy(net, batches):
     )
 
 
-def test_maps_that_ignore_the_image_can_be_frozen_and_swapped_without_any_change():
+def test_constant_maps_lose_nothing_frozen_or_swapped():
     net = classifier("se")
     nn.init.zeros_(net[3].expand.weight)
     nn.init.normal_(net[3].expand.bias)
@@ -52,18 +52,18 @@ def test_maps_that_ignore_the_image_can_be_frozen_and_swapped_without_any_change
     assert ablation.depends_on_input is False
 
 
-def test_a_network_that_answers_by_its_gate_falls_to_chance():
+def test_network_deciding_by_gate_falls_to_chance():
     n = 200
     ablation = ablate(GateAlone(), invent(n), invent(80, seed=1), draws=5)
     assert ablation.row("trained").draws == (1.0,)
     assert ablation.row("mean").accuracy == ablation.row("neutral").accuracy == 1 / CLASSES
     chance = (n / CLASSES - 1) / (n - 1)  # that another image is of the same class
     assert abs(ablation.row("swapped").accuracy - chance) < 4 * (chance * (1 - chance) / (5 * n)) ** 0.5
-    assert ablation.row("permuted").accuracy == 0.0  # no channel keeps its place, and the channel is the class
+    assert ablation.row("permuted").accuracy == 0.0  # the permutation has no fixed points, and the channel is the class
     assert ablation.depends_on_input is True
 
 
-def test_images_sorted_by_class_are_swapped_over_the_whole_set():
+def test_swapping_covers_a_set_sorted_by_class():
     batches = invent(200)
     images, labels = (torch.cat([getattr(b, name) for b in batches]) for name in ("images", "labels"))
     order = labels.argsort()
@@ -80,7 +80,7 @@ def test_no_image_ever_gets_its_own_maps(memory):
     assert set(ablation.row("swapped").draws) == {0.0}
 
 
-def test_renormalising_takes_away_a_loss_that_is_one_of_scale():
+def test_renormalising_removes_a_loss_of_scale():
     labels = torch.arange(40) % 2
     noise = 0.1 * torch.randn(40, 1, 3, 3, generator=torch.Generator().manual_seed(0))
     batches = split(4.0 + 2.0 * labels[:, None, None, None] + noise, labels, 8)
@@ -120,7 +120,7 @@ def test_draws_differ():
     assert len(set(ablation.row("permuted").draws)) > 1
 
 
-def test_a_loaders_own_randomness_leaves_the_generator_as_it_was():
+def test_random_loader_leaves_the_generator_unchanged():
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
@@ -129,7 +129,7 @@ def test_a_loaders_own_randomness_leaves_the_generator_as_it_was():
     assert torch.equal(torch.rand(3), expected)
 
 
-def test_each_call_of_a_tap_has_its_own_mean():
+def test_each_tap_call_has_its_own_mean():
     images = torch.rand(20, 3, 2, 2)
     batches = split(images, Twice()(images).argmax(1), 6)
     row = ablate(Twice(), batches, batches, modes=["mean", "swapped"]).row("mean")
@@ -158,7 +158,7 @@ def test_several_labels_must_all_be_right():
 
 
 @pytest.mark.parametrize("mechanism", [m.facts.name for m in CATALOGUE])
-def test_every_mechanism_can_be_ablated_and_is_put_back(mechanism):
+def test_every_mechanism_is_ablated_and_restored(mechanism):
     net = classifier(mechanism)
     net.train()
     net[1].eval()
@@ -168,7 +168,7 @@ def test_every_mechanism_can_be_ablated_and_is_put_back(mechanism):
     assert same(state(net), before)
     assert ablation.row("trained").accuracy == accuracy(net.eval(), evaluation)
     constants = {path: tap.nothing for path, tap in taps(net).items()}
-    with replaced(net, constants):
+    with replace_maps(net, constants):
         assert ablation.row("neutral").accuracy == accuracy(net, evaluation)
     assert [(r.mode, r.renormalised, len(r.draws)) for r in ablation.rows] == [
         (mode, renormalised, 2 if mode in ("swapped", "permuted") else 1)
@@ -177,7 +177,7 @@ def test_every_mechanism_can_be_ablated_and_is_put_back(mechanism):
     ]
 
 
-def test_the_same_seed_gives_the_same_record_and_a_compiled_network_too():
+def test_same_seed_gives_same_record_also_compiled():
     net = classifier("cbam")
     once, again, compiled = (
         ablate(n, invent(24), invent(24, seed=1), draws=2, seed=3)
@@ -190,12 +190,12 @@ def test_only_the_chosen_taps_are_replaced():
     net = classifier("cbam")
     ablation = ablate(net, invent(24), modes=["neutral"], renormalise=False, paths="*.spatial.gate")
     assert ablation.taps == (("3.spatial.gate", "spatial"),)
-    with replaced(net, {"3.spatial.gate": 1.0}):
+    with replace_maps(net, {"3.spatial.gate": 1.0}):
         assert ablation.row("neutral").accuracy == accuracy(net, invent(24))
 
 
 @pytest.mark.parametrize("fails_at", [0, 2, 5, 9, 14])
-def test_an_exception_at_any_time_leaves_the_network_as_it_was(fails_at):
+def test_exceptions_leave_the_network_unchanged(fails_at):
     class Failing(nn.Identity):
         passes = 0
 

@@ -18,7 +18,7 @@ def images(n=3):
 
 
 @pytest.mark.parametrize("mechanism", ["se", "cbam_channel", "eca"])
-def test_the_largest_weights_come_first_with_their_weighed_features(mechanism):
+def test_largest_weights_come_first_with_rescaled_features(mechanism):
     net = classifier(mechanism)
     found = active_channels(net, images(), k=3)["3.gate"]
     with observe(net) as maps:
@@ -32,7 +32,7 @@ def test_the_largest_weights_come_first_with_their_weighed_features(mechanism):
     assert found.branches is None
 
 
-def test_a_half_of_a_composed_mechanism_gives_its_own_output():
+def test_part_of_composed_mechanism_gives_its_output():
     net = classifier("cbam")
     ((path, found),) = active_channels(net, images(), k=2).items()
     assert path == "3.channel.gate"
@@ -40,7 +40,7 @@ def test_a_half_of_a_composed_mechanism_gives_its_own_output():
     torch.testing.assert_close(found.features[0], half[0, found.channels[0]])
 
 
-def test_a_half_that_is_never_called_itself_gives_the_output_around_it():
+def test_uncalled_part_gives_the_enclosing_output():
     net = classifier("scse")
     ((path, found),) = active_channels(net, images(), k=2).items()
     assert path == "3.channel.gate"
@@ -58,7 +58,7 @@ def test_branches_are_named():
 
 
 @pytest.mark.parametrize("mechanism", [m.facts.name for m in CATALOGUE])
-def test_every_mechanism_with_channel_weights_is_found_and_put_back(mechanism):
+def test_every_channel_mechanism_is_found_and_restored(mechanism):
     net = classifier(mechanism).train()
     buffers = [b.clone() for b in net.buffers()]
     found = active_channels(net, images(), k=100)
@@ -84,7 +84,7 @@ def test_every_step_of_a_shared_module_is_found():
         torch.testing.assert_close(found[name].features[0], features[0, found[name].channels[0]])
 
 
-def test_steps_within_one_call_of_a_module_have_no_features():
+def test_steps_within_one_call_have_no_features():
     found = active_channels(nn.Sequential(Shared("se"), nn.Identity()), images())
     assert found["0.attention.gate#2"].features is not None
 
@@ -108,7 +108,7 @@ def test_a_compiled_network_gives_the_same():
     assert torch.equal(one.features, other.features)
 
 
-def test_a_tap_in_nobody_elses_module_has_no_features():
+def test_tap_without_enclosing_module_has_no_features():
     class Bare(nn.Module):
         def __init__(self):
             super().__init__()

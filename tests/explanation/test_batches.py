@@ -7,10 +7,10 @@ from regard.explanation.batches import ImageSet, right_answers
 from tests.explanation.nets import invent
 
 
-def test_places_count_through_the_set_whatever_the_indices():
+def test_indices_count_through_the_set():
     batches = [ImageBatch(b.images, b.labels, b.indices + 100) for b in invent(10, batch=4)]
     chosen = ImageSet(batches, "evaluation")
-    assert [list(places) for places, _ in chosen] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
+    assert [list(indices) for indices, _ in chosen] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9]]
     assert len(chosen) == 10
     assert len(list(chosen)) == 3
 
@@ -20,7 +20,7 @@ def test_a_function_may_make_the_batches():
     assert len(list(chosen)) == len(list(chosen)) == 3
 
 
-def test_another_order_in_a_second_pass_is_an_error():
+def test_different_order_in_second_pass_is_error():
     orders = iter([[0, 1, 2], [0, 2, 1]])
     batches = invent(12, batch=4)
     chosen = ImageSet(lambda: (batches[i] for i in next(orders)), "training")
@@ -29,7 +29,7 @@ def test_another_order_in_a_second_pass_is_an_error():
         list(chosen)
 
 
-def test_more_images_in_a_second_pass_are_an_error():
+def test_more_images_in_second_pass_are_error():
     batches = invent(12, batch=4)
     sizes = iter([2, 3])
     chosen = ImageSet(lambda: batches[: next(sizes)], "training")

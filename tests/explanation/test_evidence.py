@@ -14,7 +14,7 @@ def changed(n, lost, gained):
     return before, after
 
 
-def test_the_interval_excludes_nothing_where_the_exact_test_is_significant():
+def test_interval_agrees_with_the_exact_test():
     for gained in range(0, 40, 3):
         for lost in range(gained + 1, 80):
             low = paired_drop(*changed(400, lost, gained)).low
@@ -24,7 +24,7 @@ def test_the_interval_excludes_nothing_where_the_exact_test_is_significant():
                 assert low <= 0, (lost, gained)
 
 
-def test_the_interval_covers_the_true_drop_about_as_often_as_it_says():
+def test_interval_has_its_nominal_coverage():
     random = torch.Generator().manual_seed(0)
     covered = 0
     for _ in range(2000):
@@ -35,7 +35,7 @@ def test_the_interval_covers_the_true_drop_about_as_often_as_it_says():
     assert abs(covered / 2000 - 0.95) < 4 * math.sqrt(0.95 * 0.05 / 2000) + 0.01
 
 
-def test_the_drop_is_the_difference_of_accuracies_in_points():
+def test_drop_is_difference_of_accuracies_in_points():
     before, after = changed(200, 30, 10)
     drop = paired_drop(before, after)
     assert drop.points == pytest.approx(10.0)

@@ -27,9 +27,9 @@ def test_means_and_deviations_are_those_of_numpy(mechanism):
     weights = maps.one(path).channels().detach().numpy()
     for k in range(CLASSES):
         np.testing.assert_allclose(found[path].mean[k], weights[labels == k].mean(0), rtol=1e-5)
-        np.testing.assert_allclose(found[path].sd[k], weights[labels == k].std(0), rtol=1e-3, atol=1e-6)
+        np.testing.assert_allclose(found[path].std[k], weights[labels == k].std(0), rtol=1e-3, atol=1e-6)
     np.testing.assert_allclose(found[path].overall, weights.mean(0), rtol=1e-5)
-    np.testing.assert_allclose(found[path].overall_sd, weights.std(0), rtol=1e-3, atol=1e-6)
+    np.testing.assert_allclose(found[path].overall_std, weights.std(0), rtol=1e-3, atol=1e-6)
     assert found[path].counts.tolist() == [8, 8, 7, 7]
 
 
@@ -43,7 +43,7 @@ def test_mixed_maps_are_averaged_over_positions():
     )
 
 
-def test_each_branch_has_its_entry_and_shares_sum_to_one():
+def test_branch_entries_sum_to_one():
     net = classifier("sk")
     found = gates_by_class(net, invent(12), NAMES)
     assert [name.partition("[")[2] for name in found] == ["0]", "1]"]
@@ -67,7 +67,7 @@ def test_an_image_of_several_classes_counts_for_each():
     assert found.mean[2].isnan().all()
 
 
-def test_labels_that_are_not_among_the_classes_are_an_error():
+def test_labels_outside_the_classes_are_an_error():
     with pytest.raises(DataError, match="A label is 2, but 2 classes"):
         gates_by_class(classifier("se"), invent(8), ("a", "b"))
     labels = torch.ones(8, 3)

@@ -51,7 +51,7 @@ def test_steps_of_one_pass_have_their_names():
     assert list(looks.active) == list(looks.maps.by_name()) == ["attention.gate", "attention.gate#2"]
 
 
-def test_the_network_is_put_back_also_after_an_exception():
+def test_network_is_restored_also_after_exception():
     net = classifier("cbam").train()
     buffers = [buffer.clone() for buffer in net.buffers()]
     look(net, images())

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from regard.core import RegardError, Tap, taps
-from regard.explanation import observe, replaced
+from regard.explanation import observe, replace_maps
 from tests.explanation.nets import CLASSES, Shared, classifier
 
 
@@ -30,7 +30,7 @@ def test_the_map_is_the_one_that_was_applied():
     assert (seen.kind.name, seen.path, seen.neutral) == ("gate", "3.gate", 1.0)
 
 
-def test_passes_are_kept_in_order_and_sizes_may_differ():
+def test_passes_keep_order_and_may_differ_in_size():
     net = classifier("cbam")
     with observe(net) as maps:
         net(images(2, (6, 5)))
@@ -40,7 +40,7 @@ def test_passes_are_kept_in_order_and_sizes_may_differ():
         maps.one("3.spatial.gate")
 
 
-def test_the_networks_output_and_gradients_are_those_of_an_unobserved_pass():
+def test_observing_keeps_output_and_gradients():
     net = classifier("cbam")
     x = images().requires_grad_()
     alone = torch.autograd.grad(net(x).sum(), [x, *net.parameters()])
@@ -51,7 +51,7 @@ def test_the_networks_output_and_gradients_are_those_of_an_unobserved_pass():
     assert not any(m[0].values.requires_grad for m in maps.values())
 
 
-def test_a_map_that_is_a_view_of_a_parameter_does_not_change_with_it():
+def test_maps_are_copies_of_parameters():
     class Learned(nn.Module):
         def __init__(self):
             super().__init__()
@@ -69,7 +69,7 @@ def test_a_map_that_is_a_view_of_a_parameter_does_not_change_with_it():
     assert maps.one("tap").values.flatten().tolist() == [1.0, 1.0]
 
 
-def test_nested_observers_both_see_every_map_and_the_outer_goes_on():
+def test_nested_observers_both_see_every_map():
     net = classifier("se")
     with observe(net) as outer:
         net(images())
@@ -104,13 +104,13 @@ def test_paths_choose_what_is_kept():
 
 def test_a_replaced_map_is_seen_as_applied():
     net = classifier("se")
-    with replaced(net, {"3": 0.25}), observe(net) as maps:
+    with replace_maps(net, {"3": 0.25}), observe(net) as maps:
         net(images())
     assert (maps.one("3.gate").values == 0.25).all()
     assert maps.one("3.gate").values.shape == (3, 8, 1, 1)
 
 
-def test_a_network_compiled_before_is_observed_again_and_again():
+def test_compiled_network_is_observed_repeatedly():
     net = classifier("cbam")
     compiled = torch.compile(net, backend="aot_eager", fullgraph=True)
     before = compiled(images())
@@ -130,7 +130,7 @@ def test_a_network_compiled_inside_is_observed():
     assert maps.one("3.gate").values.shape == (3, 8, 1, 1)
 
 
-def test_a_module_that_was_compiled_in_place_is_observed():
+def test_module_compiled_in_place_is_observed():
     net = classifier("se")
     net.compile(backend="eager", fullgraph=True)
     net(images())
@@ -183,7 +183,7 @@ def test_a_network_that_calls_itself_makes_one_pass():
     assert passes_and_steps(maps, "tap") == [(0, 0), (0, 1), (0, 2), (1, 0)]
 
 
-def test_a_module_called_directly_makes_passes_of_its_own():
+def test_direct_module_calls_are_separate_passes():
     net = Shared("se")
     with observe(net) as maps:
         net(images())

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from regard.core import RegardError, Tap, UnknownNameError
-from regard.explanation.paths import tapped
+from regard.explanation.paths import find_taps
 from tests.explanation.nets import classifier
 
 
@@ -23,24 +23,24 @@ def nested():
         (["layer10", "layer1.a"], ["layer1.a", "layer10.a"]),
     ],
 )
-def test_paths_modules_and_patterns_choose_taps_in_the_networks_order(paths, found):
-    assert list(tapped(nested(), paths)) == found
+def test_paths_modules_and_patterns_select_taps(paths, found):
+    assert list(find_taps(nested(), paths)) == found
 
 
 def test_a_path_that_fits_nothing_names_the_nearest():
     with pytest.raises(UnknownNameError, match=r"'layer1\.a'"):
-        tapped(nested(), "layer1.c")
+        find_taps(nested(), "layer1.c")
 
 
-def test_a_network_without_taps_is_told_what_to_do():
+def test_network_without_taps_error_has_remedy():
     with pytest.raises(RegardError, match=r"Linear has no taps.*Build it with an attention mechanism"):
-        tapped(nn.Linear(2, 2))
+        find_taps(nn.Linear(2, 2))
 
 
 def test_wrappers_do_not_change_the_names():
     net = classifier("cbam")
-    plain = list(tapped(net))
+    plain = list(find_taps(net))
     net[3] = torch.compile(net[3], backend="eager")
-    assert list(tapped(nn.DataParallel(torch.compile(net, backend="eager")))) == plain
+    assert list(find_taps(nn.DataParallel(torch.compile(net, backend="eager")))) == plain
     net[3]._orig_mod.channel.gate = torch.compile(net[3]._orig_mod.channel.gate, backend="eager")
-    assert list(tapped(net)) == plain
+    assert list(find_taps(net)) == plain

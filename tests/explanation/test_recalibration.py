@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from regard.explanation.batches import ImageSet
-from regard.explanation.recalibration import carrying, normalisations, recalibrated, restoring
+from regard.explanation.recalibration import normalisations, recalibrate, restore_state, use_statistics
 from tests.explanation.nets import classifier, invent
 
 
@@ -21,11 +21,11 @@ def same(one, other):
     return all(map(torch.equal, one[0], other[0])) and one[1:] == other[1:]
 
 
-def test_a_pass_gives_the_average_of_the_batches_statistics_by_their_images():
+def test_statistics_are_averaged_over_images():
     net = nn.Sequential(nn.BatchNorm2d(4), nn.ReLU(), nn.BatchNorm2d(4)).eval()
     batches = invent(20, batch=8)
     before = state(net)
-    statistics = recalibrated(net, ImageSet(batches, "training"), lambda batch, places: nullcontext())
+    statistics = recalibrate(net, ImageSet(batches, "training"), lambda batch, indices: nullcontext())
     assert same(state(net), before)
     share = [8 / 20, 8 / 20, 4 / 20]
     mean = sum(s * b.images.mean((0, 2, 3)) for s, b in zip(share, batches, strict=True))
@@ -37,17 +37,17 @@ def test_a_pass_gives_the_average_of_the_batches_statistics_by_their_images():
     torch.testing.assert_close(statistics[3], sum(s * x.mean((0, 2, 3)) for s, x in zip(share, first, strict=True)))
 
 
-def test_one_batch_of_everything_normalises_exactly_as_in_training():
+def test_single_batch_normalises_as_in_training():
     net = classifier("cbam", channels=4)
     (batch,) = invent(64, batch=64)
-    statistics = recalibrated(net, ImageSet([batch], "training"), lambda batch, places: nullcontext())
-    with restoring(net):
+    statistics = recalibrate(net, ImageSet([batch], "training"), lambda batch, indices: nullcontext())
+    with restore_state(net):
         expected = net.train()(batch.images)
-    with carrying(normalisations(net), statistics):
+    with use_statistics(normalisations(net), statistics):
         torch.testing.assert_close(net(batch.images), expected, rtol=1e-2, atol=1e-2)  # unbiased against biased
 
 
-def test_only_normalisations_are_in_training_mode_and_a_last_single_image_is_left_out():
+def test_only_normalisations_train_and_single_image_is_skipped():
     modes, sizes = [], []
 
     class Spy(nn.Dropout):
@@ -57,7 +57,7 @@ def test_only_normalisations_are_in_training_mode_and_a_last_single_image_is_lef
             return x
 
     net = nn.Sequential(nn.AdaptiveAvgPool2d(1), Spy(), nn.Flatten(), nn.BatchNorm1d(4)).eval()
-    recalibrated(net, ImageSet(invent(9, batch=4), "training"), lambda batch, places: nullcontext())
+    recalibrate(net, ImageSet(invent(9, batch=4), "training"), lambda batch, indices: nullcontext())
     assert (modes, sizes) == ([False, False], [4, 4])
 
 
@@ -66,7 +66,7 @@ def test_everything_is_as_before_also_after_an_exception():
     net[1].eval()
     net[1].momentum = None
     before = state(net)
-    with suppress(KeyError), restoring(net):
+    with suppress(KeyError), restore_state(net):
         net.eval()
         net[1].momentum = 0.5
         net[1].running_mean.fill_(9.0)
@@ -79,7 +79,7 @@ def test_carried_statistics_end_with_the_block():
     net = nn.BatchNorm2d(4).eval()
     net.running_mean.uniform_()
     before = state(net)
-    with suppress(KeyError), carrying([net], [torch.full((4,), 7.0), torch.ones(4), torch.tensor(5)]):
+    with suppress(KeyError), use_statistics([net], [torch.full((4,), 7.0), torch.ones(4), torch.tensor(5)]):
         assert net.running_mean[0] == 7.0
         raise KeyError
     assert same(state(net), before)
@@ -90,18 +90,18 @@ def test_a_normalisation_without_running_statistics_is_left_alone():
 
 
 @pytest.mark.filterwarnings("ignore:Batch normalisation")
-def test_a_gates_normalisation_that_saw_one_value_keeps_its_statistics():
+def test_normalisation_of_one_value_keeps_statistics():
     net = classifier("cbam", channels=4)
     net[1] = nn.Identity()  # PyTorch's own normalisation refuses single values
     before = state(net)
-    statistics = recalibrated(net, ImageSet(invent(1, (1, 1)), "training"), lambda batch, places: nullcontext())
+    statistics = recalibrate(net, ImageSet(invent(1, (1, 1)), "training"), lambda batch, indices: nullcontext())
     assert all(map(torch.equal, statistics, before[0]))
     assert same(state(net), before)
 
 
-def test_a_pass_that_fails_leaves_everything_as_it_was():
+def test_failing_pass_changes_nothing():
     net = classifier("cbam", channels=4)
     before = state(net)
     with pytest.raises(ValueError, match="more than 1 value"):
-        recalibrated(net, ImageSet(invent(1, (1, 1)), "training"), lambda batch, places: nullcontext())
+        recalibrate(net, ImageSet(invent(1, (1, 1)), "training"), lambda batch, indices: nullcontext())
     assert same(state(net), before)

@@ -9,12 +9,12 @@ from tests.explanation.nets import Identity, Twice, classifier, invent
 
 def record(net, batches, memory=2**30, seed=0):
     recording = Recording(memory, seed)
-    place = 0
+    index = 0
     with torch.no_grad():
         for batch in batches:
-            with recording.listening(net, None, range(place, place + len(batch.images))):
+            with recording.record(net, None, range(index, index + len(batch.images))):
                 net(batch.images)
-            place += len(batch.images)
+            index += len(batch.images)
     return recording
 
 
@@ -27,10 +27,10 @@ def test_each_image_has_its_own_maps():
     recording = record(Identity(), numbered(20))
     (rows,) = recording.maps([3, 17, 3]).values()
     assert [row.item() for row in rows] == [3, 17, 3]
-    assert recording.places == tuple(range(20))
+    assert recording.indices == tuple(range(20))
 
 
-def test_calls_of_one_tap_in_a_pass_are_told_apart():
+def test_calls_of_one_tap_are_distinguished():
     recording = record(Twice(), invent(5))
     assert {call: rows[0].item() for call, rows in recording.maps([4]).items()} == {
         ("tap", 0): pytest.approx(0.2),
@@ -38,26 +38,26 @@ def test_calls_of_one_tap_in_a_pass_are_told_apart():
     }
 
 
-def test_too_many_maps_leave_a_random_sample_within_the_memory():
+def test_excess_maps_leave_random_sample_within_memory():
     room = 100 * torch.zeros(1).nbytes
-    kept = [record(Identity(), numbered(1000), room, seed).places for seed in range(60)]
-    assert all(40 < len(places) <= 100 for places in kept)
-    share_of_first_half = sum(p < 500 for places in kept for p in places) / sum(map(len, kept))
+    kept = [record(Identity(), numbered(1000), room, seed).indices for seed in range(60)]
+    assert all(40 < len(indices) <= 100 for indices in kept)
+    share_of_first_half = sum(p < 500 for indices in kept for p in indices) / sum(map(len, kept))
     assert abs(share_of_first_half - 0.5) < 0.05
     assert record(Identity(), numbered(1000), room).maps([999, *set(range(1000)) - set(kept[0])][:1]) is None
 
 
 def test_two_images_stay_however_little_memory_there_is():
-    assert len(record(Identity(), numbered(20), 1).places) == 2
+    assert len(record(Identity(), numbered(20), 1).indices) == 2
 
 
 def test_without_memory_only_the_mean_is_kept():
     recording = record(Identity(), numbered(21), 0)
-    assert recording.places == ()
+    assert recording.indices == ()
     assert recording.mean.like(("tap", 0), torch.zeros(5, 1, 1, 1)).item() == 10.0
 
 
-def test_the_mean_keeps_positions_where_the_size_was_seen_and_else_pools_them():
+def test_mean_pools_positions_of_unseen_sizes():
     mean = RunningMean()
     small, large = torch.rand(3, 1, 2, 2), torch.rand(5, 1, 4, 3)
     mean.add({("t", 0): small[:1]}, 1)
@@ -75,7 +75,7 @@ def test_a_pooled_mixed_map_keeps_its_channels():
     torch.testing.assert_close(mean.like(("t", 0), torch.zeros(2, 3, 5, 5)), expected)
 
 
-def test_the_mean_of_equal_maps_is_exactly_that_map():
+def test_mean_of_equal_maps_is_exact():
     value = torch.rand(1, 6, 1, 1)
     mean = RunningMean()
     for b in (7, 3, 11):

@@ -6,26 +6,26 @@ from torch import nn
 
 from regard.core import DataError, OptionError, ShapeError, Tap
 from regard.explanation.recording import Recording
-from regard.explanation.substitution import Neutral, Permuted, Swapped, derangement
+from regard.explanation.substitution import Neutral, Permute, Swap, derangement
 from tests.explanation.nets import Identity
 
 
-def remembered(values, memory=2**30):
-    """What a network that passes `values` (b, ...) at the tap "t" leaves."""
+def store(values, memory=2**30):
+    """The recording of a network that passes `values` (b, ...) at the tap "t"."""
     recording = Recording(memory, 0)
-    for place, value in enumerate(values):
-        recording._remember(place, {("t", 0): value})
+    for index, value in enumerate(values):
+        recording._store(index, {("t", 0): value})
     return recording
 
 
 def permuted(values, kind, *seed):
-    substitution = Permuted({"t": Tap(kind)}, remembered(values), *seed)
+    substitution = Permute({"t": Tap(kind)}, store(values), *seed)
     substitution.prepare(nn.Identity(), values, range(len(values)))
-    return substitution.map(("t", 0), values)
+    return substitution.substitute(("t", 0), values)
 
 
 @pytest.mark.parametrize("n", [2, 3, 4, 50])
-def test_nothing_keeps_its_place(n):
+def test_derangement_has_no_fixed_points(n):
     for seed in range(20):
         order = derangement(n, torch.Generator().manual_seed(seed))
         assert sorted(order.tolist()) == list(range(n))
@@ -42,7 +42,7 @@ def test_derangements_are_uniform():
     assert max(abs(count - 1000) for count in counts.values()) < 5 * 1000**0.5
 
 
-def test_a_gate_keeps_its_values_in_other_channels_the_same_for_all_images():
+def test_gate_channels_are_permuted_equally_for_images():
     values = torch.rand(5, 6, 1, 1)
     other = permuted(values, "gate", 3)
     order = [values[0].flatten().tolist().index(v) for v in other[0].flatten().tolist()]
@@ -52,7 +52,7 @@ def test_a_gate_keeps_its_values_in_other_channels_the_same_for_all_images():
     assert not torch.equal(permuted(values, "gate", 4), other)
 
 
-def test_a_spatial_map_keeps_its_values_at_other_positions():
+def test_spatial_map_positions_are_permuted():
     values = torch.rand(2, 1, 3, 4)
     other = permuted(values, "spatial", 0)
     assert other.shape == values.shape
@@ -60,7 +60,7 @@ def test_a_spatial_map_keeps_its_values_at_other_positions():
     assert (other != values).all()
 
 
-def test_a_mixed_map_is_permuted_over_both_axes_and_not_torn():
+def test_mixed_map_is_permuted_along_both_axes():
     channels, positions = torch.rand(1, 5, 1, 1), torch.rand(1, 1, 3, 3)
     other = permuted(channels * positions, "mixed", 0)
     assert torch.linalg.matrix_rank(other[0].flatten(1)) == 1  # whole channels and whole positions moved
@@ -68,27 +68,27 @@ def test_a_mixed_map_is_permuted_over_both_axes_and_not_torn():
     assert (other.mean(1) != (channels * positions).mean(1)).all()
 
 
-def test_branches_are_permuted_together_so_that_shares_still_sum_to_one():
+def test_branch_shares_sum_to_one_after_permuting():
     values = torch.softmax(torch.randn(3, 2, 7, 1, 1), 1)
     other = permuted(values, "branch", 0)
     torch.testing.assert_close(other.sum(1), torch.ones(3, 7, 1, 1))
     assert (other != values).all()
 
 
-def test_a_glimpse_goes_to_a_random_place():
+def test_glimpse_gets_a_random_location():
     own = torch.zeros(500, 1, 2)
-    places = permuted(own, "glimpse", 3)
-    assert places.shape == own.shape
-    assert places.abs().max() <= 1
-    assert (places.mean((0, 1)).abs() < 4 / (3 * 500) ** 0.5).all()
-    assert torch.equal(permuted(own, "glimpse", 3), places)
-    assert not torch.equal(permuted(own, "glimpse", 4), places)
+    indices = permuted(own, "glimpse", 3)
+    assert indices.shape == own.shape
+    assert indices.abs().max() <= 1
+    assert (indices.mean((0, 1)).abs() < 4 / (3 * 500) ** 0.5).all()
+    assert torch.equal(permuted(own, "glimpse", 3), indices)
+    assert not torch.equal(permuted(own, "glimpse", 4), indices)
 
 
-def test_a_map_without_channels_and_positions_cannot_be_permuted(monkeypatch):
+def test_map_without_permutable_axes_is_refused(monkeypatch):
     monkeypatch.setattr("regard.explanation.substitution.PERMUTED", {})
     with pytest.raises(OptionError, match=r"'t' passes a map of kind 'gate'.*leave out the mode 'permuted'"):
-        Permuted({"t": Tap("gate")}, Recording(1, 0))
+        Permute({"t": Tap("gate")}, Recording(1, 0))
 
 
 @pytest.mark.parametrize(
@@ -102,7 +102,7 @@ def test_a_map_without_channels_and_positions_cannot_be_permuted(monkeypatch):
         ("branch", (2, 2, 1, 3, 4), (3, 4)),
     ],
 )
-def test_what_is_looked_at_is_permuted_and_each_look_keeps_its_values(kind, shape, looked_at):
+def test_keys_are_permuted_and_rows_keep_values(kind, shape, looked_at):
     values = torch.rand(shape)
     other = permuted(values, kind, 0)
     assert other.shape == values.shape
@@ -112,71 +112,72 @@ def test_what_is_looked_at_is_permuted_and_each_look_keeps_its_values(kind, shap
     )
     order = [(kept == row).flatten(1).all(1).nonzero().item() for row in moved]
     assert sorted(order) == list(range(len(kept)))
-    assert all(torch.equal(kept[place], row) for place, row in zip(order, moved, strict=True))
+    assert all(torch.equal(kept[index], row) for index, row in zip(order, moved, strict=True))
 
 
-def test_a_map_is_replaced_by_what_its_tap_says_does_nothing():
+def test_neutral_map_comes_from_the_tap():
     tap = Tap("query", shares="source")
     own = torch.rand(3, 2, 2, 3, 2, 3)
-    assert torch.equal(Neutral({"t": tap}).map(("t", 0), own), torch.full((1, 2, 2, 3, 2, 3), 1 / 6))
+    assert torch.equal(Neutral({"t": tap}).substitute(("t", 0), own), torch.full((1, 2, 2, 3, 2, 3), 1 / 6))
 
 
-def test_every_image_gives_its_maps_to_exactly_one_other():
+def test_swapping_is_a_derangement():
     values = torch.arange(30.0)[:, None, None, None]
-    substitution = Swapped({"t": Tap("gate")}, remembered(values), 30, "evaluation", 0)
+    substitution = Swap({"t": Tap("gate")}, store(values), 30, "evaluation", 0)
     substitution.prepare(nn.Identity(), values, range(30))
-    swapped = substitution.map(("t", 0), values)
+    swapped = substitution.substitute(("t", 0), values)
     assert (swapped != values).all()
     assert torch.equal(swapped.flatten().sort().values, values.flatten())
 
 
-def test_donors_come_from_the_sample_where_not_all_are_remembered():
+def test_donors_come_from_the_stored_sample():
     values = torch.arange(40.0)[:, None, None, None]
-    recording = remembered(values, memory=10 * 4)
-    donors = Swapped({"t": Tap("gate")}, recording, 40, 0).donors
-    assert set(donors) <= set(recording.places)
+    recording = store(values, memory=10 * 4)
+    donors = Swap({"t": Tap("gate")}, recording, 40, 0).donors
+    assert set(donors) <= set(recording.indices)
     assert len(set(donors)) > 3
-    assert all(donor != place for place, donor in enumerate(donors))
+    assert all(donor != index for index, donor in enumerate(donors))
 
 
 def test_permuted_maps_that_were_forgotten_are_computed_again():
     net = Identity()
     images = torch.arange(9.0)[:, None, None, None].expand(9, 1, 2, 2)
-    substitution = Permuted({"tap": net.tap}, Recording(1, 0), 0)
+    substitution = Permute({"tap": net.tap}, Recording(1, 0), 0)
     substitution.prepare(net, images, range(9))
-    assert torch.equal(substitution.map(("tap", 0), images[:, :, :1, :1]), images[:, :, :1, :1])  # one channel
+    assert torch.equal(substitution.substitute(("tap", 0), images[:, :, :1, :1]), images[:, :, :1, :1])  # one channel
 
 
 def test_a_spatial_map_of_another_size_is_resized():
     ramp = torch.linspace(0, 1, 8).expand(1, 8, 8)
-    recording = remembered([ramp, torch.zeros(1, 3, 5)])
-    substitution = Swapped({"t": Tap("spatial")}, recording, 2, 0)
+    recording = store([ramp, torch.zeros(1, 3, 5)])
+    substitution = Swap({"t": Tap("spatial")}, recording, 2, 0)
     substitution.prepare(nn.Identity(), torch.zeros(2), range(2))
     substitution._maps = {("t", 0): substitution._maps[("t", 0)][1:]}  # the image of 3 x 5 takes the ramp
-    taken = substitution.map(("t", 0), torch.zeros(1, 1, 3, 5))
+    taken = substitution.substitute(("t", 0), torch.zeros(1, 1, 3, 5))
     assert taken.shape == (1, 1, 3, 5)
     assert (taken.diff(dim=3) > 0).all()
 
 
 def test_maps_that_cannot_be_resized_are_an_error():
-    substitution = Swapped({"t": Tap("gate")}, remembered([torch.zeros(2, 1, 1), torch.zeros(3, 1, 1)]), 2, 0)
+    substitution = Swap({"t": Tap("gate")}, store([torch.zeros(2, 1, 1), torch.zeros(3, 1, 1)]), 2, 0)
     substitution.prepare(nn.Identity(), torch.zeros(2), range(2))
     with pytest.raises(ShapeError, match="images of one size"):
-        substitution.map(("t", 0), torch.zeros(2, 2, 1, 1))
+        substitution.substitute(("t", 0), torch.zeros(2, 2, 1, 1))
 
 
 def test_a_single_image_has_nothing_to_swap_with():
     with pytest.raises(DataError, match="one image only"):
-        Swapped({"t": Tap("gate")}, SimpleNamespace(places=(0,)), 1, 0)
+        Swap({"t": Tap("gate")}, SimpleNamespace(indices=(0,)), 1, 0)
 
 
 def test_neutral_is_the_taps_own():
-    assert Neutral({"t": Tap("branch", neutral=0.5)}).map(("t", 0), torch.rand(3, 2, 4, 1, 1)).unique().item() == 0.5
+    neutral = Neutral({"t": Tap("branch", neutral=0.5)})
+    assert neutral.substitute(("t", 0), torch.rand(3, 2, 4, 1, 1)).unique().item() == 0.5
 
 
-def test_calls_of_one_pass_get_their_own_maps_and_start_anew_with_each_pass():
+def test_calls_get_their_own_maps_each_pass():
     class Numbers(Neutral):
-        def map(self, call, own):
+        def substitute(self, call, own):
             return torch.full_like(own, call[1])
 
     tap = Tap("gate")
@@ -184,7 +185,7 @@ def test_calls_of_one_pass_get_their_own_maps_and_start_anew_with_each_pass():
     substitution = Numbers({"0": tap})
     for _ in range(2):
         seen = []
-        tap.sink = lambda map: seen.append(map.item())  # noqa: B023
-        with substitution.applied(net):
+        tap.sink = lambda values: seen.append(values.item())  # noqa: B023
+        with substitution.apply(net):
             net(torch.ones(1, 1))
         assert seen == [0.0, 1.0]

@@ -29,11 +29,11 @@ def ablation(*rows):
         ([row("mean", (0,), (0,)), row("swapped", (0,), (0,)), row("permuted", (90,), (0,))], False),
     ],
 )
-def test_dependence_is_claimed_from_frozen_and_swapped_maps_only(rows, shown):
+def test_only_frozen_and_swapped_maps_show_dependence(rows, shown):
     assert ablation(*rows).depends_on_input is shown
 
 
-def test_the_verdict_says_what_was_shown_with_its_numbers():
+def test_verdict_has_conclusion_and_numbers():
     shown = ablation(row("mean", (9,), (1,)), row("swapped", (20,), (2,)))
     assert shown.verdict().startswith("The accuracy depends on")
     assert "frozen at their mean 5.0 [4.0, 6.0]; taken from another image 5.0 [4.0, 6.0]" in shown.verdict()

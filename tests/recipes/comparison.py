@@ -18,8 +18,8 @@ FLAGS = "--epochs 1 --batch-size 16 --optimizer adamw --lr 0.01 --size 8 --image
 
 
 @dataclass(frozen=True)
-class Told:
-    """What is known of the comparison.
+class Interrupted:
+    """The state of an interrupted comparison.
 
     Attributes:
         source: the images, `npz:PATH`.
@@ -41,7 +41,7 @@ class Told:
 
 
 def tiny_npz(folder):
-    """Three classes of 8x8 images, told apart by which third is bright."""
+    """Three classes of 8x8 images, which differ in which third is bright."""
     rng = np.random.default_rng(0)
 
     def images_of(count):
@@ -62,7 +62,7 @@ def run(source, out, *arms, seeds=1, recipe=RECIPE, **options):
     return compare(arms, data=source, seeds=seeds, out=str(out), recipe=recipe, **fixed, **options)
 
 
-def interrupted_and_ended(folder):
+def interrupt_comparison(folder):
     """`regard compare se`, stopped by Ctrl-C when a trial is there; then two arms and a control, with one seed."""
     source, out = tiny_npz(folder), folder / "run"
     program = "import sys; from regard.cli.main import main; sys.exit(main())"
@@ -75,7 +75,7 @@ def interrupted_and_ended(folder):
     left = _alive(process.pid)
     kept = {path: path.stat().st_mtime_ns for path in out.glob("trials/*/*/trial.json")}
     end = run(source, out, "se", "cbam", "wide")
-    return Told(source, out, process.returncode, errors, left, kept, end)
+    return Interrupted(source, out, process.returncode, errors, left, kept, end)
 
 
 def _wait(until):
@@ -85,7 +85,7 @@ def _wait(until):
 
 
 def _alive(group):
-    """Whether any process of the group is left."""
+    """Returns True if any process of the group is left."""
     try:
         os.killpg(group, 0)
     except ProcessLookupError:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from regard.recipes.train import Trained, train
 from regard.training import Recipe
-from tests.recipes.comparison import Told, interrupted_and_ended
+from tests.recipes.comparison import Interrupted, interrupt_comparison
 
 BARS = ("left", "middle", "right")
 QUICK = Recipe(epochs=2, batch_size=10, lr=0.05)
@@ -47,7 +47,7 @@ def trained(bar_source: str, tmp_path_factory: pytest.TempPathFactory) -> Traine
 
 
 @pytest.fixture(scope="session")
-def comparison(tmp_path_factory: pytest.TempPathFactory) -> Told:
+def comparison(tmp_path_factory: pytest.TempPathFactory) -> Interrupted:
     """The one comparison of the suite: one process of pytest-xdist runs it, the others wait and read what it left."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
@@ -55,7 +55,7 @@ def comparison(tmp_path_factory: pytest.TempPathFactory) -> Told:
     with FileLock(shared / "comparison.lock"):
         if not stored.exists():
             folder.mkdir()
-            stored.write_bytes(pickle.dumps(interrupted_and_ended(folder)))
+            stored.write_bytes(pickle.dumps(interrupt_comparison(folder)))
         return pickle.loads(stored.read_bytes())
 
 

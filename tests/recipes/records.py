@@ -4,7 +4,7 @@ from regard.core.run_record import DataRecord, InputRecord, NetworkRecord, RunRe
 
 
 def metadata_of(name, classes, preprocessing, *, data=None, multi_label=False, **options):
-    """What `training.save_weights` takes for a classifier of images, with nothing but the record of its run."""
+    """Returns the metadata of a classifier of images, with nothing but the record of its run."""
     record = RunRecord(
         network=NetworkRecord(name=name, options=options),
         input=InputRecord(kind="image", options=preprocessing.to_json()),

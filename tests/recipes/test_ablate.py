@@ -14,7 +14,7 @@ SOURCE = data.open_source("fashion-mini")
 PREPROCESSING = data.preprocessing_for(SOURCE)
 
 
-def saved(folder, attention="se", data={"name": "fashion-mini"}):  # noqa: B006 (never changed)
+def save_network(folder, attention="se", data={"name": "fashion-mini"}):  # noqa: B006 (never changed)
     """A run's folder with an untrained network in it."""
     options = {"attention": attention, "width": 0.25}
     net = models.create("resnet8", num_classes=10, in_channels=1, seed=0, **options).eval()
@@ -30,8 +30,8 @@ def text(record):
     return console.file.getvalue()
 
 
-def test_it_is_the_ablation_of_the_runs_network_on_validation_images(tmp_path):
-    folder, net = saved(tmp_path / "run")
+def test_ablates_the_run_on_validation_images(tmp_path):
+    folder, net = save_network(tmp_path / "run")
     done = ablate(str(folder), images=40, training_images=30, draws=2, seed=3, device="cpu")
     evaluation = data.loader(SOURCE.splits["val"].subset(40, 3), PREPROCESSING, batch_size=256)
     train = data.loader(SOURCE.splits["train"].subset(30, 3), PREPROCESSING, batch_size=256)
@@ -44,7 +44,7 @@ def test_it_is_the_ablation_of_the_runs_network_on_validation_images(tmp_path):
 
 
 def test_the_table_has_every_row_and_the_conclusion(tmp_path):
-    folder, _ = saved(tmp_path / "run")
+    folder, _ = save_network(tmp_path / "run")
     done = ablate(str(folder), images=20, training_images=20, draws=2, device="cpu")
     shown = text(done)
     for words in ("as trained", "frozen at their mean", "from another image", "in another order", "neutral"):
@@ -55,7 +55,7 @@ def test_the_table_has_every_row_and_the_conclusion(tmp_path):
 
 
 def test_a_weights_file_out_and_chosen_taps(tmp_path):
-    folder, _ = saved(tmp_path / "run", "cbam")
+    folder, _ = save_network(tmp_path / "run", "cbam")
     done = ablate(
         str(folder / "weights.safetensors"),
         images=10,
@@ -74,10 +74,10 @@ def test_a_weights_file_out_and_chosen_taps(tmp_path):
 
 def test_what_cannot_be_ablated_is_said(tmp_path):
     with pytest.raises(RegardError, match="has no taps"):
-        ablate(str(saved(tmp_path / "plain", None)[0]), device="cpu")
+        ablate(str(save_network(tmp_path / "plain", None)[0]), device="cpu")
     with pytest.raises(OptionError, match="name the images with --data"):
-        ablate(str(saved(tmp_path / "unknown", data=None)[0]), device="cpu")
-    folder, _ = saved(tmp_path / "run")
+        ablate(str(save_network(tmp_path / "unknown", data=None)[0]), device="cpu")
+    folder, _ = save_network(tmp_path / "run")
     with pytest.raises(DataError, match=r"mnist-mini has classes that the network does not know: '0', '1'"):
         ablate(str(folder), data="mnist-mini", device="cpu")
     with pytest.raises(UnknownNameError, match=r"'layer1\.0\.attention\.gate'"):
@@ -88,8 +88,8 @@ def test_what_cannot_be_ablated_is_said(tmp_path):
         ablate(str(folder), images=1, device="cpu")
 
 
-def test_what_was_there_stays_when_the_result_cannot_be_written(tmp_path):
-    folder, _ = saved(tmp_path / "run")
+def test_failed_write_keeps_the_old_result(tmp_path):
+    folder, _ = save_network(tmp_path / "run")
     (tmp_path / "taken").write_text("mine")
     with pytest.raises(RunError, match="could not be written"):
         ablate(

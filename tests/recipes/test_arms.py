@@ -11,7 +11,7 @@ TRUNK = Backbone("resnet8", 10, 1)
 
 
 @pytest.mark.parametrize("arm", ["se", "eca", "cbam", "bam", "sk", "scse", "sca_cnn", "static"])
-def test_arms_of_a_seed_share_every_parameter_of_the_plain_network_that_they_have(arm):
+def test_arms_of_a_seed_share_common_initial_values(arm):
     plain, gated = (build_arm(a, TRUNK, 3).state_dict() for a in ("none", arm))
     common = plain.keys() & gated.keys()
     assert len(common) >= (len(plain) if arm != "sk" else len(plain) - 3 * 6)
@@ -24,7 +24,7 @@ def test_another_seed_draws_other_weights():
     assert not torch.equal(first["layer1.0.conv1.weight"], second["layer1.0.conv1.weight"])
 
 
-def test_wide_has_about_the_parameters_it_is_widened_to_and_no_attention():
+def test_wide_matches_parameters_and_has_no_attention():
     wanted = sum(p.numel() for p in build_arm("se:reduction=1", TRUNK, 0).parameters())
     wide = build_arm("wide", TRUNK, 0, reference_parameters=wanted)
     assert abs(sum(p.numel() for p in wide.parameters()) - wanted) < 0.02 * wanted
@@ -42,12 +42,12 @@ def test_the_plain_network_comes_first_and_once():
         (("widee",), UnknownNameError, "Did you mean 'wide'"),
         (("sca",), UnknownNameError, "means several things"),
         (("se:reductoin=4",), OptionError, "Did you mean 'reduction'"),
-        (("se", "se"), OptionError, "asked for twice"),
+        (("se", "se"), OptionError, "given twice"),
         (("none:reduction=4",), OptionError, "takes none"),
         (("se:reduction=0",), OptionError, "at least 1"),
     ],
 )
-def test_a_mistake_in_an_arm_is_said_before_anything_is_trained(arms, error, text):
+def test_invalid_arms_are_errors_before_training(arms, error, text):
     with pytest.raises(error, match=text):
         parse_arms(arms)
 

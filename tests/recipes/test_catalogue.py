@@ -28,16 +28,16 @@ def names(**filters):
     return [facts.name for facts in (*listing.mechanisms, *listing.controls)]
 
 
-def test_everything_is_listed_once_in_the_catalogue_s_order():
+def test_everything_is_listed_once_in_catalogue_order():
     listing = list_mechanisms()
     assert listing.mechanisms + listing.controls == tuple(m.facts for m in EVERYTHING)
     assert all(f"\n{m.facts.name} " in text_of(listing) for m in EVERYTHING)
 
 
-def test_a_list_is_narrowed_by_what_is_weighed():
+def test_family_selects_mechanisms():
     kept = {facts.name for facts in list_mechanisms(family="spatial").mechanisms}
     assert kept == {m.facts.name for m in (*CATALOGUE, *LOOKING) if m.facts.family == "spatial"}
-    assert "none of that kind" in text_of(list_mechanisms(family="temporal"))
+    assert "No mechanism matches" in text_of(list_mechanisms(family="temporal"))
 
 
 def test_a_list_is_narrowed_by_every_fact():
@@ -46,13 +46,13 @@ def test_a_list_is_narrowed_by_every_fact():
             assert names(**{option: value}) == [m.facts.name for m in EVERYTHING if of(m.facts) == value]
 
 
-def test_a_list_is_narrowed_by_the_axes_and_counted_for_them():
+def test_dims_select_mechanisms_and_the_counted_shape():
     listing = list_mechanisms(dims=1)
     assert all(1 in facts.dims for facts in listing.mechanisms)
     assert {size.shape for size in listing.sizes.values()} == {(256, 1024)}
 
 
-def test_a_list_is_searched_in_names_titles_and_authors_whatever_the_case():
+def test_search_covers_names_titles_authors_in_any_case():
     assert names(search="SQUEEZE-AND-EX") == ["se"]
     assert names(search="sanghyun") == [m.facts.name for m in CATALOGUE if "Sanghyun" in m.facts.paper.authors]
     assert "criss_cross" in names(search="criss_c")
@@ -71,7 +71,7 @@ def test_a_family_that_does_not_exist_is_refused():
 
 
 @pytest.mark.parametrize("mechanism", EVERYTHING, ids=lambda m: m.facts.name)
-def test_every_mechanism_can_be_shown_and_every_option_is_explained(mechanism):
+def test_every_mechanism_is_shown_with_described_options(mechanism):
     profile = show(mechanism.facts.name)
     assert profile.text
     assert "Args:" not in profile.text
@@ -99,10 +99,10 @@ def test_a_malformed_shape_is_refused_with_the_form():
         show("cbam:dims=2", shape="64x9")
 
 
-def test_a_drawing_is_written_as_svg_and_as_nothing_else(tmp_path, capsys):
+def test_a_drawing_is_svg_only(tmp_path, capsys):
     assert main(["show", "se", "--drawing", str(tmp_path / "se.svg")]) == 0
     assert ElementTree.parse(tmp_path / "se.svg").getroot().tag.endswith("svg")
-    assert "Drawn:" in capsys.readouterr().err
+    assert "The drawing was written to" in capsys.readouterr().err
     with pytest.raises(OptionError, match=r"\.svg"):
         show("se", drawing=tmp_path / "se.png")
 
@@ -120,7 +120,7 @@ def test_a_misspelt_name_or_option_lists_the_nearest():
         show("se:reductoin=3")
 
 
-def test_a_paper_is_cited_once_and_different_papers_have_different_keys():
+def test_papers_are_cited_once_with_distinct_keys():
     assert list(cite(("se", "cbam", "cbam_channel")).papers) == ["hu2018squeeze", "woo2018cbam"]
     papers = {m.facts.paper.title: m.facts.paper for m in EVERYTHING}
     assert len(cite(tuple(m.facts.name for m in EVERYTHING)).papers) == len(papers)

@@ -32,7 +32,7 @@ def test_a_larger_comparison_keeps_finished_trials(comparison):
 
 
 @pytest.mark.e2e
-def test_every_look_at_the_test_images_is_counted_once(comparison):
+def test_every_test_set_access_is_counted_once(comparison):
     trials = len(list(comparison.folder.glob("trials/*/*/trial.json")))
     looks = count_test_accesses(comparison.folder)
     assert comparison.end.results.test_accesses == looks
@@ -50,7 +50,7 @@ def test_costs_are_relative_to_the_plain_network(comparison):
 
 
 @pytest.mark.e2e
-def test_the_first_seed_is_ablated_and_trained_rows_are_the_validation_accuracy(comparison):
+def test_first_seed_is_ablated_from_its_validation_accuracy(comparison):
     results = comparison.end.results
     rows = {(row.arm, row.mode): row for row in results.ablations}
     assert {arm for arm, _ in rows} == {"se", "cbam"}
@@ -61,7 +61,7 @@ def test_the_first_seed_is_ablated_and_trained_rows_are_the_validation_accuracy(
 
 
 @pytest.mark.e2e
-def test_the_report_stands_alone_and_names_a_real_run(comparison):
+def test_report_is_self_contained_and_names_full_command(comparison):
     page = (comparison.folder / "report.html").read_text()
     assert comparison.end.report == comparison.folder / "report.html"
     real = comparison.end.results.settings.real_run
@@ -81,7 +81,7 @@ def test_the_settings_are_those_that_it_ran_with(comparison):
 
 
 @pytest.mark.e2e
-def test_a_folder_of_another_comparison_is_refused_and_left_alone(comparison):
+def test_folder_of_another_comparison_is_refused_and_unchanged(comparison):
     folder = comparison.folder
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     with pytest.raises(RunError, match=r"epochs was 1, is now 2.*--out"):
@@ -91,7 +91,7 @@ def test_a_folder_of_another_comparison_is_refused_and_left_alone(comparison):
 
 @pytest.mark.e2e
 @pytest.mark.parametrize(("name", "value"), [("device", "cuda"), ("torch", "1.0")])
-def test_trials_of_another_device_or_pytorch_are_not_mixed_with_these(comparison, name, value, tmp_path):
+def test_trials_of_another_device_or_pytorch_are_refused(comparison, name, value, tmp_path):
     copy = shutil.copytree(comparison.folder, tmp_path / "copy")
     made_with = json.loads((copy / DESIGN_FILE).read_text())
     (copy / DESIGN_FILE).write_text(json.dumps(made_with | {name: value}))

@@ -3,7 +3,7 @@
 from regard.recipes.console import out, say
 
 
-def test_a_remark_goes_to_standard_error_with_its_brackets(capsys):
+def test_remarks_go_to_standard_error_with_brackets(capsys):
     say("runs/[red]/a.json")
     captured = capsys.readouterr()
     assert captured.err == "runs/[red]/a.json\n"
@@ -15,6 +15,6 @@ def test_a_result_goes_to_standard_output(capsys):
     assert capsys.readouterr().out == "x\n"
 
 
-def test_a_remark_in_a_file_is_one_line_however_long(capsys):
+def test_long_remarks_in_a_file_are_one_line(capsys):
     say("x " * 200)
     assert capsys.readouterr().err.count("\n") == 1

@@ -38,6 +38,7 @@ def jobs(folder, *arms):
             reference_parameters=90_000,
             ablation_draws=0,
             ablation_images=0,
+            profiled=True,
         )
         for arm in arms
     ]
@@ -49,7 +50,7 @@ def measured(tmp_path_factory):
     return folder, measure_arms(jobs(folder, "none", "se", "wide"), CPU)
 
 
-def test_counts_are_exact_and_ratios_relative_to_the_plain_network(measured):
+def test_counts_are_exact_and_ratios_relative_to_plain(measured):
     _, (plain, se, wide) = measured
     # A gate of reduction 16 has max(1, c // 16) hidden units and both biases.
     added = sum(2 * c * h + h + c for c, h in ((16, 1), (32, 2), (64, 4)))
@@ -66,7 +67,7 @@ def test_what_was_measured_is_kept(measured):
     assert measure_arms(jobs(folder, "none", "se", "wide"), CPU) == arms
 
 
-def test_other_arms_or_a_damaged_file_are_measured_again(measured):
+def test_other_arms_or_damaged_files_are_measured_again(measured):
     folder, _ = measured
     path = folder / COSTS_FILE
     assert [arm.spec for arm in measure_arms(jobs(folder, "none", "eca"), CPU)] == ["none", "eca"]

@@ -1,4 +1,4 @@
-"""What is measured on which images, and that every look at test images is written down."""
+"""The right images are scored, and every use of test images is recorded."""
 
 import json
 
@@ -11,7 +11,7 @@ from regard.data import Reading
 from regard.recipes.evaluate import evaluate
 
 
-def printed(record):
+def render(record):
     console = Console(width=100)
     with console.capture() as capture:
         console.print(record)
@@ -34,12 +34,12 @@ def test_every_look_at_test_images_is_counted(trained):
         assert found.test_accesses == look
     lines = (trained.path / "test_ledger.jsonl").read_text().splitlines()
     assert [(json.loads(line)["command"], json.loads(line)["images"]) for line in lines] == [("evaluate", 30)] * 2
-    assert "were looked at 2 times in this run" in printed(found)
+    assert "were scored 2 times in this run" in render(found)
 
 
 def test_what_is_printed(trained):
     found = evaluate(run=str(trained.path), device="cpu")
-    said = printed(found)
+    said = render(found)
     assert " ".join(said.split()).startswith("resnet8 with se on 30 validation images of npz:")
     for name in ("left", "middle", "right"):
         assert said.count(name) >= 3
@@ -58,7 +58,7 @@ def test_other_images(trained, tmp_path, bar_source):
     assert (found.split, found.n) == ("all", sum(len(kept[key]) for key in kept if key.startswith("y_")))
     kept["classes"] = np.array(["right", "middle", "top"])
     np.savez(tmp_path / "renamed.npz", **kept)
-    with pytest.raises(DataError, match=r"does not know: 'top'.*tells left, middle, right apart"):
+    with pytest.raises(DataError, match=r"does not know: 'top'.*has the classes left, middle, right"):
         evaluate(run=str(trained.path), data=f"npz:{tmp_path / 'renamed.npz'}", device="cpu")
 
 
@@ -71,7 +71,7 @@ def test_a_folder_of_few_images_is_scored_whole(trained, bar_files, tmp_path):
     source = f"folder:{tmp_path / 'hold'}"
     found = evaluate(run=str(trained.path), data=source, device="cpu", out=str(tmp_path / "scores.json"))
     assert (found.n, found.split, found.counts) == (3, "all", (1, 2, 0))
-    assert "on 3 images of folder:" in " ".join(printed(found).split())
+    assert "on 3 images of folder:" in " ".join(render(found).split())
     account = json.loads((tmp_path / "scores.json").read_text())["account"]
     assert (account["found"], account["used"], len(account["left_out"])) == (4, {"all": 3}, 1)
     assert evaluate(run=str(trained.path), data=source, split="test", device="cpu").split == "all"
@@ -80,7 +80,7 @@ def test_a_folder_of_few_images_is_scored_whole(trained, bar_files, tmp_path):
     (tmp_path / "test").rename(tmp_path / "root/test")
     alone = f"folder:{tmp_path / 'root'}"
     assert evaluate(run=str(trained.path), data=alone, split="test", device="cpu").n == 3
-    with pytest.raises(RunError, match="has no split 'val' but test"):
+    with pytest.raises(RunError, match="has no split 'val', but test"):
         evaluate(run=str(trained.path), data=alone, split="val", device="cpu")
     with pytest.raises(DataError, match="1 of 4 images"):
         evaluate(run=str(trained.path), data=alone, reading=Reading(on_bad="fail"), device="cpu")
@@ -89,5 +89,5 @@ def test_a_folder_of_few_images_is_scored_whole(trained, bar_files, tmp_path):
 def test_what_cannot_be_evaluated(trained, tmp_path):
     with pytest.raises(OptionError, match="split='vla'"):
         evaluate(run=str(trained.path), split="vla")
-    with pytest.raises(RunError, match="holds no weights"):
+    with pytest.raises(RunError, match="contains no weights"):
         evaluate(run=str(tmp_path))

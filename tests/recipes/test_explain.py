@@ -24,7 +24,7 @@ def network(attention="cbam", **options):
     ).eval()
 
 
-def saved(tmp_path, attention="cbam", multi_label=False):
+def save_network(tmp_path, attention="cbam", multi_label=False):
     options = {"attention": attention, "width": 0.25, "multi_label": multi_label}
     metadata = metadata_of("resnet8", CLASSES, PREPROCESSING, **options)
     training.save_weights(tmp_path / "weights.safetensors", network(attention), metadata)
@@ -38,7 +38,7 @@ def photograph(tmp_path, name="photo.png", size=(40, 30)):
 
 
 def test_a_weights_file_knows_its_classes_and_preprocessing(tmp_path):
-    found = explain(saved(tmp_path), photograph(tmp_path), top=2)
+    found = explain(save_network(tmp_path), photograph(tmp_path), top=2)
     image = data.read_image(photograph(tmp_path), 1)
     expected = network()(PREPROCESSING.eval()(image)[None]).softmax(1)[0]
     assert found.probabilities == pytest.approx(expected.tolist(), rel=1e-4)
@@ -46,14 +46,14 @@ def test_a_weights_file_knows_its_classes_and_preprocessing(tmp_path):
     assert found.answers(1) == ((CLASSES[expected.argmax()], pytest.approx(expected.max().item(), rel=1e-4)),)
     assert found.network == "resnet8 with cbam"
     assert found.image.shape == (1, 16, 12)
-    kinds = {path.split(".")[-2]: map.kind.name for path, map in found.maps.items()}
+    kinds = {path.split(".")[-2]: attn.kind.name for path, attn in found.maps.items()}
     assert kinds == {"channel": "gate", "spatial": "spatial"}
     assert all(channels.features.shape[1] == 2 for channels in found.active.values())
 
 
-def test_the_same_image_as_file_image_or_tensor_is_explained_alike(tmp_path):
+def test_file_image_and_tensor_give_equal_explanations(tmp_path):
     path = photograph(tmp_path)
-    weights = saved(tmp_path)
+    weights = save_network(tmp_path)
     pixels = data.read_image(path, 1)
     prepared = PREPROCESSING.eval()(pixels)
     ways = [explain(weights, image) for image in (path, str(path), Image.open(path), pixels, prepared, prepared[None])]
@@ -62,7 +62,7 @@ def test_the_same_image_as_file_image_or_tensor_is_explained_alike(tmp_path):
         assert torch.equal(way.image, ways[0].image)
 
 
-def test_a_bare_network_takes_values_from_0_to_1_at_the_images_own_size(tmp_path):
+def test_bare_network_gets_unit_values_at_original_size(tmp_path):
     net = network("se")
     found = explain(net, photograph(tmp_path), classes=CLASSES)
     image = data.read_image(photograph(tmp_path), 1)
@@ -71,7 +71,7 @@ def test_a_bare_network_takes_values_from_0_to_1_at_the_images_own_size(tmp_path
     assert found.probabilities == pytest.approx(expected, rel=1e-4)
 
 
-def test_overlays_show_maps_of_positions_and_active_channels_those_of_channels():
+def test_position_maps_are_overlaid_channel_maps_are_ranked():
     found = explain(network("bam"), torch.rand(1, 20, 24))
     assert list(found.overlays()) == list(found.maps) == list(found.active)  # mixed maps are both
     assert explain(network("se"), torch.rand(1, 20, 24)).overlays() == {}
@@ -85,13 +85,13 @@ def test_a_network_without_classes_still_shows_its_maps(tmp_path):
     found.save(tmp_path / "out")
 
 
-def test_several_calls_of_one_tap_have_names_of_their_own():
+def test_several_calls_of_one_tap_have_distinct_names():
     gate = create("se", channels=2)
     found = explain(nn.Sequential(gate, nn.ReLU(), gate), torch.rand(2, 9, 9))
     assert list(found.maps) == ["0.gate", "0.gate#2"]
 
 
-def test_the_network_is_put_back_and_works_in_training_mode():
+def test_network_in_training_mode_is_restored():
     net = network().train()
     before = [buffer.clone() for buffer in net.buffers()]
     explain(net, torch.rand(1, 16, 16))
@@ -100,7 +100,7 @@ def test_the_network_is_put_back_and_works_in_training_mode():
 
 
 def test_an_image_with_several_classes_has_independent_probabilities(tmp_path):
-    path = saved(tmp_path, multi_label=True)
+    path = save_network(tmp_path, multi_label=True)
     found = explain(path, torch.rand(1, 16, 12))
     logits = network()(torch.zeros(1, 1, 16, 12))  # only to have the number of classes
     assert len(found.probabilities) == logits.shape[1]
@@ -122,7 +122,7 @@ def test_wrong_inputs_are_said():
         explain(models.create("resnet8", num_classes=3, in_channels=1), torch.rand(1, 8, 8))
 
 
-def test_a_map_of_another_kind_is_kept_though_not_drawn(tmp_path):
+def test_maps_of_other_kinds_are_kept_undrawn(tmp_path):
     class Warped(nn.Module):
         def __init__(self):
             super().__init__()
@@ -136,15 +136,15 @@ def test_a_map_of_another_kind_is_kept_though_not_drawn(tmp_path):
     assert json.loads((folder / "manifest.json").read_text())["maps"][0]["files"] == []
 
 
-def test_every_step_of_a_shared_module_is_kept_and_drawn(tmp_path):
+def test_every_step_of_shared_modules_is_drawn(tmp_path):
     found = explain(Shared("cbam", channels=1), torch.rand(1, 8, 8))
     names = [f"attention.{half}.gate{step}" for half in ("channel", "spatial") for step in ("", "#2")]
     assert list(found.maps) == names
     assert list(found.active) == names[:2]
     assert list(found.overlays()) == names[2:]
     manifest = json.loads((found.save(tmp_path / "out") / "manifest.json").read_text())
-    assert [map["name"] for map in manifest["maps"]] == names
-    assert all(map["files"] for map in manifest["maps"])
+    assert [entry["name"] for entry in manifest["maps"]] == names
+    assert all(entry["files"] for entry in manifest["maps"])
 
 
 def test_an_image_takes_one_forward_pass():
@@ -159,11 +159,11 @@ def test_the_record_is_frozen():
         explain(network(), torch.rand(1, 8, 8)).network = "x"
 
 
-def test_images_of_one_name_get_folders_of_their_own(tmp_path):
+def test_images_of_one_name_get_distinct_folders(tmp_path):
     (tmp_path / "a").mkdir()
     first, second = photograph(tmp_path), photograph(tmp_path / "a")
     done = explain_images(
-        [str(first), str(second)], run=str(saved(tmp_path)), out=str(tmp_path / "out"), device="cpu", top=1
+        [str(first), str(second)], run=str(save_network(tmp_path)), out=str(tmp_path / "out"), device="cpu", top=1
     )
     assert [folder.relative_to(tmp_path / "out").as_posix() for folder in done.folders] == ["photo", "photo-2"]
     assert all((folder / "summary.png").is_file() for folder in done.folders)
@@ -171,7 +171,7 @@ def test_images_of_one_name_get_folders_of_their_own(tmp_path):
 
 
 def test_without_images_one_of_fashion_mini_is_explained(tmp_path):
-    (folder,) = explain_images(run=str(saved(tmp_path)), out=str(tmp_path / "out"), device="cpu").folders
+    (folder,) = explain_images(run=str(save_network(tmp_path)), out=str(tmp_path / "out"), device="cpu").folders
     assert folder.name == "fashion-mini"
 
 
@@ -183,13 +183,13 @@ def test_the_shipped_network_knows_an_ankle_boot(tmp_path):
     assert answers.count("Ankle boot") >= 7
 
 
-def test_images_that_cannot_be_read_are_left_out_and_counted(tmp_path):
+def test_unreadable_images_are_left_out_and_counted(tmp_path):
     folder = tmp_path / "photos"
     folder.mkdir()
     photograph(folder, "a.png")
     (folder / "broken.png").write_bytes(b"")
     (folder / "IMG.heic").write_bytes(b"x")
-    run = str(saved(tmp_path))
+    run = str(save_network(tmp_path))
     done = explain_images([str(folder)], run=run, out=str(tmp_path / "out"), device="cpu")
     assert (len(done.explanations), done.account.found, len(done.account.bad)) == (1, 3, 2)
     assert "3 files: 1 used (explained 1), 2 left out" in str(done)

@@ -1,4 +1,4 @@
-"""The shown images are chosen without looking at a network; what is shown of them is what the networks say."""
+"""Images are chosen without regard to a network; predictions and maps are those of the networks."""
 
 from dataclasses import replace
 
@@ -31,7 +31,7 @@ def test_fewer_images_than_asked_for_are_all_shown():
     assert sorted(choose(torch.tensor([0, 1]), 8).tolist()) == [0, 1]
 
 
-def test_images_with_several_classes_are_chosen_by_their_first():
+def test_multi_label_images_are_chosen_by_first_class():
     labels = torch.tensor([[1.0, 1.0], [0.0, 1.0], [1.0, 0.0]])
     assert labels[choose(labels, 2)].argmax(1).tolist() == [0, 1]
 
@@ -67,12 +67,13 @@ def jobs(tmp_path_factory):
                 reference_parameters=0,
                 ablation_draws=0,
                 ablation_images=0,
+                profiled=True,
             )
         )
     return made
 
 
-def test_every_map_of_every_arm_is_shown_in_every_image(jobs):
+def test_every_image_shows_every_arms_maps(jobs):
     shown = show_images(jobs)
     assert len(shown) == IMAGES
     for image in shown:
@@ -83,25 +84,25 @@ def test_every_map_of_every_arm_is_shown_in_every_image(jobs):
                 net(torch.zeros(1, 1, 28, 28))
             kinds = {path: seen[0].kind.name for path, seen in maps.items()}
             laid = {o.tap for o in image.overlays if o.arm == arm}
-            weighed = {c.tap: c for c in image.channels if c.arm == arm}
+            gated = {c.tap: c for c in image.channels if c.arm == arm}
             assert laid == {path for path, kind in kinds.items() if kind in ("spatial", "mixed")}
-            assert weighed.keys() == {path for path, kind in kinds.items() if kind in ("gate", "mixed", "branch")}
-            for path, channels in weighed.items():
+            assert gated.keys() == {path for path, kind in kinds.items() if kind in ("gate", "mixed", "branch")}
+            for path, channels in gated.items():
                 expected = maps.one(path).values.shape[2 if kinds[path] == "branch" else 1]
                 assert channels.channels == expected
                 assert channels.top[0][1] <= channels.high
-            assert laid | weighed.keys() == taps(net).keys()
+            assert laid | gated.keys() == taps(net).keys()
 
 
 def test_every_arm_runs_once(jobs, monkeypatch):
     calls = []
 
-    def counted(arm, *options, **named):
+    def count_loader(arm, *options, **named):
         net = build_arm(arm, *options, **named)
         net.register_forward_pre_hook(lambda *_: calls.append(arm))
         return net
 
-    monkeypatch.setattr("regard.recipes.gallery.build_arm", counted)
+    monkeypatch.setattr("regard.recipes.gallery.build_arm", count_loader)
     show_images(jobs)
     assert calls == list(ARMS)
 
@@ -115,7 +116,7 @@ def test_every_step_of_a_shared_module_is_shown(jobs, tmp_path, monkeypatch):
         assert [c.tap for c in image.channels] == ["attention.channel.gate", "attention.channel.gate#2"]
 
 
-def test_an_answer_is_the_class_with_the_largest_output(jobs):
+def test_prediction_is_class_with_largest_output(jobs):
     design = jobs[0].design
     table = open_table(design)
     test = table.source.splits["test"]
@@ -137,7 +138,7 @@ def test_several_labels_are_right_as_a_whole():
     assert found[0].probability == pytest.approx(sure)
 
 
-def test_all_eight_are_shown_of_images_too_large_to_be_scored_eight_at_a_time(jobs, tmp_path):
+def test_all_eight_large_images_are_shown(jobs, tmp_path):
     design = replace(jobs[0].design, model="resnet18", size=512)
     net = build_arm("none", backbone_of(design, open_table(design).source), 0)
     training.save_weights(tmp_path / WEIGHTS, net, {})

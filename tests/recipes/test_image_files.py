@@ -17,10 +17,10 @@ def folder(tmp_path):
     return tmp_path
 
 
-def test_each_image_comes_once_and_all_files_are_counted(folder):
+def test_images_come_once_and_files_are_counted(folder):
     files, tally = image_files("predict", [str(folder), str(folder / "a.png"), str(folder / "deep")], "skip")
     assert files == [folder / "a.png", folder / "b.jpg", folder / "deep/d.png"]
-    account = tally.settled({"predicted": 3})
+    account = tally.settle({"predicted": 3})
     assert (account.found, len(account.left_out), len(account.unknown)) == (6, 2, 1)
 
 
@@ -33,7 +33,7 @@ def test_refused(folder, tmp_path):
         image_files("explain", [str(folder)], "fail")
     (tmp_path / "phone").mkdir()
     (folder / "c.heic").rename(tmp_path / "phone/c.heic")
-    with pytest.raises(DataError, match=r"no image in it that can be read; the first: .*it is HEIC"):
+    with pytest.raises(DataError, match=r"contains no image that can be read; the first: .*it is HEIC"):
         image_files("explain", [str(tmp_path / "phone")], "skip")
     with pytest.raises(DataError, match="there is no file or folder"):
         image_files("explain", [str(tmp_path / "absent")], "skip")

@@ -19,7 +19,7 @@ def test_looks_are_appended_and_counted(tmp_path):
     assert count_test_accesses(run) == 2
 
 
-def test_a_comparison_counts_the_looks_at_its_trials_too(tmp_path):
+def test_a_comparison_counts_accesses_of_its_trials(tmp_path):
     trial = tmp_path / "trials" / "se" / "seed0"
     record_test_access(tmp_path, command="compare", what="se, seed 0", images=2000)
     record_test_access(trial, command="evaluate", what="weights.safetensors", images=2000)
@@ -34,7 +34,7 @@ def test_simultaneous_looks_are_all_kept_whole(tmp_path):
     assert sorted(row["images"] for row in rows) == list(range(200))
 
 
-def test_a_ledger_that_cannot_be_written_stops_the_look(tmp_path):
+def test_unwritable_ledger_prevents_the_access(tmp_path):
     (tmp_path / LEDGER).mkdir()
-    with pytest.raises(RunError, match="not looked at"):
+    with pytest.raises(RunError, match="not used"):
         record_test_access(tmp_path, command="evaluate", what="x", images=1)

@@ -1,4 +1,4 @@
-"""The table fits the window; the JSON holds everything."""
+"""The table fits the window; the JSON contains everything."""
 
 import json
 
@@ -36,12 +36,12 @@ def test_every_row_fits_and_no_cell_is_cut(listing, width):
         assert row[:6] == [facts.name, family, facts.kind, facts.at, f"{size.parameters:,}", millions(size.macs)]
 
 
-def test_most_rows_take_one_line_in_a_narrow_window(listing):
+def test_narrow_windows_fit_most_rows_on_one_line(listing):
     count = len(listing.mechanisms) + len(listing.controls)
     assert len(lines_of(listing, 80)) < 1.4 * count
 
 
-def test_a_wide_window_has_titles_a_narrow_one_authors(listing):
+def test_wide_windows_show_titles_narrow_ones_authors(listing):
     assert "Squeeze-and-Excitation Networks, CVPR 2018" in "\n".join(lines_of(listing, 120))
     assert "Hu et al. 2018" in "\n".join(lines_of(listing, 80))
 
@@ -51,11 +51,11 @@ def test_another_shape_is_named_below_the_table():
     assert "at 256x1024" in text
 
 
-def test_an_empty_list_says_how_to_see_what_there_is():
+def test_empty_list_says_how_to_see_all():
     assert "regard list" in lines_of(Listing((), (), {}), 80)[0]
 
 
-def test_json_is_an_array_of_all_facts_that_any_program_reads(listing):
+def test_json_is_a_strict_array_of_all_facts(listing):
     records = json.loads(str(JsonListing(listing.records())), parse_constant=pytest.fail)
     assert [record["name"] for record in records] == [m.facts.name for m in EVERYTHING]
     by_name = {record["name"]: record for record in records}
@@ -70,8 +70,8 @@ def test_json_is_an_array_of_all_facts_that_any_program_reads(listing):
     assert by_name["se"]["parameters"] == 8464
     assert by_name["se"]["shape"] == [256, 56, 56]
     assert by_name["sca_cnn"]["maps"][0]["high"] is None
-    (map,) = by_name["nonlocal"]["maps"]
-    assert (map["kind"], map["shares"], map["neutral"]) == ("query", ["source"], "an equal share over sources")
+    (attn,) = by_name["nonlocal"]["maps"]
+    assert (attn["kind"], attn["shares"], attn["neutral"]) == ("query", ["source"], "an equal share over sources")
 
 
 @pytest.mark.parametrize(("number", "text"), [(0, "0"), (1280, "0.0013"), (1_600_000, "1.6"), (5_857_000_000, "5,857")])

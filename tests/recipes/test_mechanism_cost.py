@@ -28,7 +28,7 @@ def test_shapes_are_those_that_the_module_makes(mechanism):
     forms = forms_of(mechanism.facts.name, shape)
     assert forms.output == tuple(y.shape[1:])
     assert list(forms.inputs.values()) == [tuple(x.shape[1:]) for x in inputs]
-    assert {m.path: m.shape for m in forms.maps} == {path: tuple(map.shape[1:]) for path, map in seen.items()}
+    assert {m.path: m.shape for m in forms.maps} == {path: tuple(attn.shape[1:]) for path, attn in seen.items()}
 
 
 @pytest.mark.parametrize("mechanism", CATALOGUE, ids=lambda m: m.facts.name)
@@ -38,12 +38,12 @@ def test_parameters_follow_the_formula_in_the_facts(mechanism):
 
 
 @pytest.mark.parametrize("name", ["se", "cbam", "bam", "sk", "coord", "double"])
-def test_multiply_adds_are_those_that_the_cost_room_counts(name):
+def test_multiply_adds_agree_with_the_cost_room(name):
     module = create(name, channels=32)
     assert size_of(name, (32, 6, 9)).macs == cost.macs(module, torch.zeros(1, 32, 6, 9))
 
 
-def test_multiply_adds_of_linear_layers_and_of_all_pairs_of_positions_are_counted():
+def test_multiply_adds_match_hand_counts():
     assert size_of("se", (64, 5, 7)).macs == 2 * 64 * 4
     n, c = 35, 64
     assert size_of("multihead", (64, 5, 7)).macs == 4 * n * c * c + 2 * n * n * c
@@ -54,6 +54,6 @@ def test_costs_follow_options_and_axes():
     assert size_of("cbam", (64, 9)).parameters == 580 + 2 * 7 + 2
 
 
-def test_a_shape_that_a_mechanism_does_not_take_is_refused():
+def test_unsupported_shapes_are_refused():
     with pytest.raises(OptionError, match="it takes 3"):
         size_of("cbam:dims=3", (64, 9))

@@ -20,15 +20,15 @@ METADATA = metadata_of(
 )
 
 
-def changed(**fields):
+def change_record(**fields):
     """The metadata with other values in the record, by their paths with a double underscore for each dot."""
     record = json.loads(json.dumps(METADATA["run"]))
     for path, value in fields.items():
         *above, last = path.split("__")
-        place = record
+        part = record
         for name in above:
-            place = place[name]
-        place[last] = value
+            part = part[name]
+        part[last] = value
     return {"run": record}
 
 
@@ -40,8 +40,8 @@ def net():
 def test_a_network_with_its_options(tmp_path, net):
     path = tmp_path / "weights.safetensors"
     training.save_weights(path, net, METADATA)
-    for place in (tmp_path, path, str(path)):
-        loaded = load_network(place)
+    for run in (tmp_path, path, str(path)):
+        loaded = load_network(run)
         x = torch.randn(2, 1, 12, 12)
         assert torch.equal(loaded.net(x), net.eval()(x))
         assert not loaded.net.training
@@ -66,7 +66,7 @@ def test_a_network_with_its_options(tmp_path, net):
     ],
 )
 def test_descriptions_of_no_network(change, said, tmp_path, net):
-    training.save_weights(tmp_path / "weights.safetensors", net, changed(**change))
+    training.save_weights(tmp_path / "weights.safetensors", net, change_record(**change))
     with pytest.raises(CheckpointError, match=said) as caught:
         load_network(tmp_path)
     assert str(tmp_path) in str(caught.value)
@@ -79,17 +79,17 @@ def test_weights_without_a_record(tmp_path, net):
 
 
 def test_the_task_comes_from_the_record(tmp_path, net):
-    training.save_weights(tmp_path / "weights.safetensors", net, changed(task__options={"multi_label": True}))
+    training.save_weights(tmp_path / "weights.safetensors", net, change_record(task__options={"multi_label": True}))
     loaded = load_network(tmp_path)
     assert loaded.multi_label
     assert loaded.task().to_json() == loaded.record.to_json()["task"]
-    training.save_weights(tmp_path / "weights.safetensors", net, changed(task__name="counting"))
+    training.save_weights(tmp_path / "weights.safetensors", net, change_record(task__name="counting"))
     with pytest.raises(CheckpointError, match=r"run\.task\.name = 'counting'.*knows the tasks 'classification'"):
         load_network(tmp_path).task()
 
 
 def test_folders_without_weights(tmp_path):
-    with pytest.raises(RunError, match="holds no weights"):
+    with pytest.raises(RunError, match="contains no weights"):
         load_network(tmp_path)
     (tmp_path / "settings.yaml").write_text("")
     with pytest.raises(RunError, match="not finished"):
@@ -99,7 +99,7 @@ def test_folders_without_weights(tmp_path):
     (tmp_path / "trials").mkdir()
     with pytest.raises(RunError, match="is a comparison: name the folder of one trial"):
         load_network(tmp_path)
-    with pytest.raises(RunError, match=r"no run and no weights file .*weights\.safetensors"):
+    with pytest.raises(RunError, match=r"no run or weights file .*weights\.safetensors"):
         load_network(tmp_path / "weights.safetensors")
 
 

@@ -58,7 +58,7 @@ def test_bad_images_are_named_and_skipped_or_fail(trained, bar_files):
         predict([str(paths[1])], run=str(trained.path), device="cpu")
 
 
-def test_images_in_other_formats_and_other_files_are_counted(trained, bar_files):
+def test_other_formats_and_files_are_counted(trained, bar_files):
     paths = bar_files(3)
     folder = paths[0].parent
     for name in ("IMG_1.HEIC", "notes.txt", ".DS_Store"):
@@ -73,7 +73,7 @@ def test_images_in_other_formats_and_other_files_are_counted(trained, bar_files)
 def test_what_cannot_be_predicted(trained, tmp_path):
     with pytest.raises(DataError, match=r"no file or folder .*no\.png"):
         predict([str(tmp_path / "no.png")], run=str(trained.path))
-    with pytest.raises(DataError, match="has no image in it"):
+    with pytest.raises(DataError, match="contains no image"):
         predict([str(tmp_path)], run=str(trained.path))
     with pytest.raises(DataError, match="name the images"):
         predict([], run=str(trained.path))

@@ -39,7 +39,7 @@ def test_every_docstring_has_a_sentence_and_a_formula(mechanism):
 
 
 @pytest.mark.parametrize("mechanism", EVERYTHING, ids=lambda m: m.facts.name)
-def test_the_page_names_all_that_can_be_looked_up(mechanism):
+def test_the_page_names_all_facts(mechanism):
     profile = show(mechanism.facts.name)
     page = text_of(profile, width=400)
     assert mechanism.facts.paper.url in page
@@ -58,9 +58,9 @@ def test_costs_and_facts_are_in_words():
     profile = show("cbam")
     assert costs_of(profile)["map spatial.gate"] == "spatial (b, 1, 56, 56)"
     assert costs_of(profile)["parameters"] == "8,564"
-    assert facts_of(profile)["map"] == "from 0 to 1; 1 does nothing"
-    shares = "reading: from 0 to 1; an equal share over positions does nothing"
-    assert facts_of(show("polarized"))["map"] == f"{shares}. gate, spatial: from 0 to 1; 0.5 does nothing"
+    assert facts_of(profile)["map"] == "from 0 to 1; 1 has no effect"
+    shares = "reading: from 0 to 1; an equal share over positions has no effect"
+    assert facts_of(show("polarized"))["map"] == f"{shares}. gate, spatial: from 0 to 1; 0.5 has no effect"
     assert facts_of(show("static"))["family"].startswith("a control")
 
 

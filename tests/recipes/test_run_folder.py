@@ -1,4 +1,4 @@
-"""A run's folder says how the run was begun, and is never taken for another one's."""
+"""The folder of a run records its settings and is never used for another run."""
 
 import inspect
 from dataclasses import fields
@@ -25,17 +25,17 @@ def test_settings_go_through_the_file(tmp_path):
     assert read_facts(tmp_path / "run") == {"a": 1}
 
 
-def test_a_folder_in_use_is_refused_and_left_alone(tmp_path):
+def test_folders_in_use_are_refused_and_unchanged(tmp_path):
     begin(tmp_path / "run", SETTINGS, {})
     before = (tmp_path / "run/settings.yaml").read_bytes()
-    with pytest.raises(RunError, match=r"already holds a training run: .*--resume .*run`, or choose another"):
+    with pytest.raises(RunError, match=r"already contains a training run: .*--resume .*run`, or choose another"):
         begin(tmp_path / "run", Settings(data="mnist-mini"), {})
     assert (tmp_path / "run/settings.yaml").read_bytes() == before
     (tmp_path / "other").mkdir()
     (tmp_path / "other/letter.txt").write_text("Dear")
-    for place in ("other", "other/letter.txt"):
-        with pytest.raises(RunError, match="is no training run: choose another folder with --out"):
-            begin(tmp_path / place, SETTINGS, {})
+    for path in ("other", "other/letter.txt"):
+        with pytest.raises(RunError, match="is not a training run: choose another folder with --out"):
+            begin(tmp_path / path, SETTINGS, {})
     assert [p.name for p in (tmp_path / "other").iterdir()] == ["letter.txt"]
     (tmp_path / "empty").mkdir()
     begin(tmp_path / "empty", SETTINGS, {})
@@ -43,7 +43,7 @@ def test_a_folder_in_use_is_refused_and_left_alone(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("data: [", "damaged"), ("3", "damaged"), ("data: a", "'model'"), (None, "holds no training run")],
+    [("data: [", "damaged"), ("3", "damaged"), ("data: a", "'model'"), (None, "contains no training run")],
 )
 def test_damaged_settings(text, said, tmp_path):
     begin(tmp_path, SETTINGS, {})
@@ -76,7 +76,7 @@ def test_facts_that_are_missing_or_damaged_are_none(tmp_path):
     assert read_facts(tmp_path) == {"result": None}
 
 
-def test_a_run_of_an_earlier_version_had_no_patches(tmp_path):
+def test_runs_of_earlier_versions_had_no_patches(tmp_path):
     begin(tmp_path, SETTINGS, {})
     path = tmp_path / "settings.yaml"
     path.write_text("".join(line for line in path.read_text().splitlines(True) if not line.startswith("patch")))

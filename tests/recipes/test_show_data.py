@@ -58,7 +58,7 @@ def test_a_folder(photographs, tmp_path):
     assert record["sheet"] == "contact-sheet.png"
 
 
-def test_a_shipped_set_goes_to_a_folder_of_its_name(tmp_path, monkeypatch):
+def test_shipped_sets_are_written_under_their_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     summary = show_data(source="mnist-mini")
     assert (tmp_path / "runs/data/mnist-mini/contact-sheet.png").exists()

@@ -37,7 +37,7 @@ def screen(monkeypatch):
 def test_the_same_source_and_a_bar(folder, screen):
     source = open_with_bar(folder, seed=3)
     assert source.fingerprint == open_source(folder, seed=3).fingerprint
-    assert "Looking at the images" in screen.getvalue()
+    assert "Checking the images" in screen.getvalue()
 
 
 def test_nothing_is_shown_where_little_is_looked_at(screen):
@@ -59,7 +59,7 @@ def test_an_error_passes():
 
 @pytest.fixture
 def trained(folder, tmp_path):
-    """Loads a network whose file says that it was trained on the folder, or whatever else is to stand there."""
+    """Loads a network whose file names the folder as its training data, or other data."""
     source = open_source(folder)
     net = models.create("resnet8", num_classes=2, in_channels=source.channels, seed=0)
 
@@ -73,7 +73,7 @@ def trained(folder, tmp_path):
     return load
 
 
-def test_a_network_is_judged_by_the_images_that_it_was_trained_on_a_part_of(folder, trained):
+def test_default_source_is_that_of_the_training(folder, trained):
     assert open_for_network(trained(), None).source.fingerprint == open_source(folder).fingerprint
 
 
@@ -81,22 +81,22 @@ def test_images_that_changed_since_the_training_are_refused(folder, trained, tmp
     loaded = trained()
     Image.new("RGB", (4, 4), "red").save(tmp_path / "set" / "a" / "new.bmp")
     for data in (None, folder):
-        with pytest.raises(RunError, match=r"holds other images than when .* was trained.*--data"):
+        with pytest.raises(RunError, match=r"contains other images than when .* was trained.*--data"):
             open_for_network(loaded, data)
     (tmp_path / "set").rename(tmp_path / "elsewhere")
     assert len(open_for_network(loaded, f"folder:{tmp_path / 'elsewhere'}").source.classes) == 2
 
 
-def test_a_place_that_the_user_did_not_name_is_explained(trained):
-    with pytest.raises(DataError, match=r"This is what .*net.safetensors was trained on.*--data"):
+def test_missing_default_source_is_explained(trained):
+    with pytest.raises(DataError, match=r"net\.safetensors was trained on this source.*--data"):
         open_for_network(trained(name="folder:not-here"), None)
     with pytest.raises(DataError) as caught:
         open_for_network(trained(), "folder:not-here")
     assert "was trained on" not in str(caught.value)
 
 
-def test_other_classes_and_a_file_that_names_no_images_are_refused(trained):
-    with pytest.raises(DataError, match=r"does not know: 'T-shirt/top'.*tells a, b apart"):
+def test_other_classes_and_unnamed_sources_are_refused(trained):
+    with pytest.raises(DataError, match=r"does not know: 'T-shirt/top'.*has the classes a, b"):
         open_for_network(trained(), "fashion-mini")
     with pytest.raises(OptionError, match="name the images with --data"):
         open_for_network(trained(name=None), None)

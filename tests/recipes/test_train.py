@@ -72,7 +72,7 @@ def test_options_of_the_recipe_are_flat_options():
 
 def test_a_run_is_not_overwritten(trained, bar_source):
     before = (trained.path / "weights.safetensors").read_bytes()
-    with pytest.raises(RunError, match="already holds a training run"):
+    with pytest.raises(RunError, match="already contains a training run"):
         train(data=bar_source, model="resnet8", out=str(trained.path), recipe=QUICK, device="cpu")
     assert (trained.path / "weights.safetensors").read_bytes() == before
 
@@ -92,7 +92,7 @@ def test_what_cannot_be_had_leaves_no_folder(tmp_path, bar_source):
     assert not Path(out).exists()
 
 
-def test_a_wrong_name_is_told_before_images_are_looked_at(tmp_path):
+def test_wrong_names_are_reported_before_reading_images(tmp_path):
     nowhere = f"folder:{tmp_path / 'nowhere'}"
     with pytest.raises(LookupError, match="Did you mean 'resnet8'"):
         train(data=nowhere, model="resnet9", out=str(tmp_path / "run"))
@@ -122,13 +122,13 @@ def test_ctrl_c_and_resume(tmp_path, bar_source, capsys):
     settings = {"data": bar_source, "model": "resnet8", "attention": "cbam", "seed": 4, "augment": "standard"}
     run, whole = tmp_path / "run", tmp_path / "whole"
     thread = interrupt_when(run / "last.safetensors")
-    with pytest.raises(KeyboardInterrupt, match=r"Stopped after \d+ of 12 epochs\. Go on with: regard train --resume"):
+    with pytest.raises(KeyboardInterrupt, match=r"after \d+ of 12 epochs\. Continue with: regard train --resume"):
         train(**settings, out=str(run), recipe=recipe, device="cpu")
     thread.join()
     assert not (run / "weights.safetensors").exists()
     with pytest.raises(RunError, match=r"not finished: finish it by `regard train --resume"):
         load_network(run)
-    with pytest.raises(RunError, match=r"was begun with other settings \(model was resnet8, not resnet56"):
+    with pytest.raises(RunError, match=r"was started with other settings \(model was resnet8, not resnet56"):
         train(resume=str(run), model="resnet56")
     resumed = train(resume=str(run), device="cpu")
     expected = train(**settings, out=str(whole), recipe=recipe, device="cpu")
@@ -141,7 +141,7 @@ def test_ctrl_c_and_resume(tmp_path, bar_source, capsys):
     assert "was finished already" in " ".join(capsys.readouterr().err.split())
 
 
-def test_other_images_under_the_same_name_are_no_resumption(tmp_path, bar_source):
+def test_changed_images_prevent_resuming(tmp_path, bar_source):
     import shutil
 
     import numpy as np
@@ -154,11 +154,11 @@ def test_other_images_under_the_same_name_are_no_resumption(tmp_path, bar_source
         changed = dict(arrays)
     changed["x_train"] = changed["x_train"] // 2
     np.savez(source, **changed)
-    with pytest.raises(RunError, match="holds other images now"):
+    with pytest.raises(RunError, match="contains other images now"):
         train(resume=str(tmp_path / "run"), device="cpu")
 
 
-def test_a_trained_network_of_another_library_with_another_head(tmp_path, bar_source, capsys):
+def test_weights_of_another_library_with_another_head(tmp_path, bar_source, capsys):
     old = models.create("torchvision:shufflenet_v2_x0_5", num_classes=5, seed=1)
     torch.save(old.state_dict(), tmp_path / "old.pth")
     trained = train(
@@ -177,7 +177,7 @@ def test_a_trained_network_of_another_library_with_another_head(tmp_path, bar_so
     assert loaded.net.fc.out_features == 3
 
 
-def test_attention_is_put_into_a_trained_network_of_ours(tmp_path, trained, bar_source, capsys):
+def test_attention_is_inserted_into_our_trained_network(tmp_path, trained, bar_source, capsys):
     plain = train(data=bar_source, model="resnet8", out=str(tmp_path / "plain"), recipe=QUICK, device="cpu")
     tuned = train(
         data=bar_source,
@@ -268,7 +268,7 @@ def in_patches(bar_source, tmp_path_factory):
     )  # fmt: skip
 
 
-def test_a_run_in_patches_is_rebuilt_from_its_folder(in_patches, bar_source, bar_files):
+def test_patch_run_is_rebuilt_from_its_folder(in_patches, bar_source, bar_files):
     _, metadata = load_weights(in_patches.path / "weights.safetensors")
     assert metadata["run"]["network"]["options"] == {"attention": "se", "patch": 12, "patch_stride": 6}
     assert metadata["run"]["input"]["options"]["resize"] == "exact"
@@ -280,9 +280,9 @@ def test_a_run_in_patches_is_rebuilt_from_its_folder(in_patches, bar_source, bar
     assert len(predict(files, run=str(in_patches.path), device="cpu").predictions) == 3
 
 
-def test_a_run_in_patches_is_explained_and_ablated_by_the_map_of_its_patches(in_patches, bar_files, tmp_path):
+def test_patch_run_is_explained_and_ablated_by_patches(in_patches, bar_files, tmp_path):
     found = explain(in_patches.path, bar_files(1)[0])
-    assert {name: tuple(map.values.shape) for name, map in found.maps.items()} == {"pool.spatial": (1, 1, 3, 3)}
+    assert {name: tuple(attn.values.shape) for name, attn in found.maps.items()} == {"pool.spatial": (1, 1, 3, 3)}
     assert list(found.overlays()) == ["pool.spatial"]
     assert (found.save(tmp_path / "explained") / "summary.png").is_file()
     ablated = ablate(str(in_patches.path), draws=1, renormalise="no", device="cpu", out=str(tmp_path / "ablation.json"))
@@ -298,13 +298,13 @@ def test_recomputing_changes_nothing_but_the_memory(in_patches, bar_source, tmp_
     assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
 
-def test_patches_begin_with_the_weights_of_the_plain_network(trained, bar_source, tmp_path, capsys):
+def test_patches_start_with_the_plain_networks_weights(trained, bar_source, tmp_path, capsys):
     weights = str(trained.path / "weights.safetensors")
     still = Recipe(epochs=1, batch_size=10, lr=1e-12, weight_decay=0.0)
     settings = {"data": bar_source, "model": "resnet8", "attention": "se", "weights": weights, "device": "cpu"}
-    begun = train(**settings, patch=12, out=str(tmp_path / "patches"), recipe=still)
+    patched = train(**settings, patch=12, out=str(tmp_path / "patches"), recipe=still)
     assert "1 attention modules are new" in capsys.readouterr().err.replace("\n", " ")
-    state, plain = (load_weights(path)[0] for path in (begun.path / "weights.safetensors", Path(weights)))
+    state, plain = (load_weights(path)[0] for path in (patched.path / "weights.safetensors", Path(weights)))
     torch.testing.assert_close(state["net.conv1.weight"], plain["conv1.weight"])
     torch.testing.assert_close(state["fc.weight"], plain["fc.weight"])
 
@@ -315,7 +315,7 @@ def test_a_stride_needs_a_patch(bar_source, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_lost_weights_are_written_again_or_it_is_said(tmp_path, bar_source, capsys):
+def test_lost_weights_are_restored_or_reported(tmp_path, bar_source, capsys):
     run = tmp_path / "run"
     done = train(data=bar_source, model="resnet8", out=str(run), recipe=Recipe(epochs=1, batch_size=30), device="cpu")
     weights = run / "weights.safetensors"
@@ -323,7 +323,7 @@ def test_lost_weights_are_written_again_or_it_is_said(tmp_path, bar_source, caps
     for lose in (weights.unlink, lambda: weights.write_bytes(whole[:-100])):
         lose()
         assert train(resume=str(run), device="cpu").scores == done.scores
-        assert "They are written again from the last checkpoint" in " ".join(capsys.readouterr().err.split())
+        assert "They are restored from the last checkpoint" in " ".join(capsys.readouterr().err.split())
         again = load_weights(weights)[0]
         assert all(torch.equal(again[name], value) for name, value in state.items())
     weights.unlink()
@@ -339,10 +339,10 @@ def test_a_run_that_was_killed_is_recognised(tmp_path, bar_source, capsys):
     for ended, said in ((None, True), ("KeyboardInterrupt", False)):
         (run / "run.json").write_text(json.dumps(facts | {"result": None, "ended": ended}))
         train(resume=str(run), device="cpu")
-        assert ("was ended from outside" in " ".join(capsys.readouterr().err.split())) == said
+        assert ("was stopped from outside" in " ".join(capsys.readouterr().err.split())) == said
 
 
-def test_a_narrow_range_of_16_bits_is_learnt_and_kept(tmp_path):
+def test_narrow_16_bit_range_is_learnt_and_saved(tmp_path):
     rng = np.random.default_rng(0)
     for label, axis in (("down", 0), ("right", 1)):
         (tmp_path / "set" / label).mkdir(parents=True)

@@ -19,7 +19,7 @@ def test_it_survives_json_in_a_folder_that_moved():
 
 
 @pytest.mark.parametrize(("kept", "said"), [(3, "in 7.3 s\n"), (2, "in 7.3 s, epoch 2 kept\n")])
-def test_the_text_names_the_kept_epoch_and_every_score(kept, said):
+def test_text_names_kept_epoch_and_every_score(kept, said):
     text = str(made(kept_epoch=kept))
     assert text.startswith(f"resnet8, 3 epochs {said}")
     assert "1,200 validation images: error 1.250 px\n" in text

@@ -50,6 +50,7 @@ def job(folder, arm="se", seed=0, draws=1):
         reference_parameters=80_000,
         ablation_draws=draws,
         ablation_images=50,
+        profiled=True,
     )
 
 
@@ -59,7 +60,7 @@ def finished(tmp_path_factory):
     return folder, run_trial(job(folder))
 
 
-def test_a_trial_is_read_back_as_it_was_written(finished):
+def test_trials_are_read_as_written(finished):
     folder, found = finished
     assert read_trial(trial_folder(folder, "se", 0)) == found
     assert found.trial.epochs == len(found.trial.history) == 1
@@ -80,7 +81,7 @@ def test_a_damaged_record_counts_as_missing(finished, tmp_path):
     assert read_trial(copy) is None
 
 
-def test_its_ablation_has_every_mode_and_its_profiles_every_gate(finished):
+def test_ablation_has_all_modes_profiles_all_gates(finished):
     folder, found = finished
     assert [row.mode for row in found.ablations] == ["trained", "mean", "swapped", "permuted", "neutral"]
     assert all(row.n == 50 and len(row.accuracies) == 1 for row in found.ablations)
@@ -99,7 +100,7 @@ def test_its_weights_are_those_that_were_scored(finished):
     assert right / 1000 == pytest.approx(found.trial.val.scores["accuracy"], abs=0.002)
 
 
-def test_the_same_trial_again_gives_the_same_weights_bit_for_bit(finished, tmp_path):
+def test_repeated_trials_give_equal_weights(finished, tmp_path):
     folder, _ = finished
     run_trial(job(tmp_path, draws=0))
     first, second = (load_network(trial_folder(f, "se", 0)).net.state_dict() for f in (folder, tmp_path))
@@ -130,7 +131,7 @@ def _backbone():
     return backbone_of(DESIGN, open_table(DESIGN).source)
 
 
-def test_a_trial_refuses_other_images_than_the_comparison_began_with():
+def test_a_trial_refuses_changed_images():
     with pytest.raises(RunError, match="other images"):
         open_table(replace(DESIGN, fingerprint="of other images"))
 

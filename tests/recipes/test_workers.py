@@ -11,14 +11,14 @@ from regard.core import RunError
 from regard.recipes.workers import run_jobs
 
 
-def test_every_job_has_an_outcome_and_an_error_stops_no_other():
+def test_every_job_has_an_outcome_despite_errors():
     outcomes = {o.job: o for o in run_jobs(math.sqrt, [4.0, -1.0, 9.0], workers=2)}
     assert outcomes[4.0].result == 2.0
     assert outcomes[9.0].result == 3.0
     assert isinstance(outcomes[-1.0].error, ValueError)
 
 
-def test_children_get_their_number_of_threads_and_the_parent_keeps_its_own(monkeypatch):
+def test_children_get_threads_and_the_parent_keeps_its(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     (outcome,) = run_jobs(os.getenv, ["OMP_NUM_THREADS"], workers=1, threads=3)
     assert outcome.result == "3"
@@ -52,7 +52,7 @@ def test_stopping_early_leaves_the_callers_own_processes_alone():
         own.join()
 
 
-def test_a_process_killed_from_outside_is_named_with_a_remedy():
+def test_killed_processes_are_reported_with_a_remedy():
     with pytest.raises(RunError, match="fewer --workers"):
         list(run_jobs(os._exit, [1], workers=1))
 

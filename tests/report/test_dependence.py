@@ -1,9 +1,10 @@
+import numpy as np
 import pytest
 from scipy import stats
 
 from regard.explanation import Ablation, Row
 from regard.report import AblationRow
-from regard.report.dependence import depends_on_input
+from regard.report.dependence import ablation_losses, depends_on_input
 
 
 def row(mode, accuracy, *, arm="se", seed=0, lost=(), gained=(), renormalised=False, n=1000):
@@ -81,3 +82,30 @@ def test_each_arm_has_its_own_p_value():
     alone = stats.binomtest(30, 40).pvalue
     assert [d.p for d in depends_on_input(rows)] == pytest.approx([alone] * 3)
     assert [d.arm for d in depends_on_input(rows)] == ["se", "eca", "cbam"]
+
+
+def test_losses_have_the_t_interval_of_their_seeds():
+    """By SciPy, at the level of Bonferroni's correction over two arms in two modes."""
+    drops = {"se": (0.20, 0.25, 0.22), "cbam": (0.01, -0.02, 0.00)}
+    rows = [
+        made
+        for arm, lost in drops.items()
+        for seed, drop in enumerate(lost)
+        for made in (
+            row("trained", 0.9, arm=arm, seed=seed),
+            row("permuted", (0.9 - drop - 0.01, 0.9 - drop + 0.01), arm=arm, seed=seed),
+            row("swapped", 0.9 - drop / 2, arm=arm, seed=seed),
+        )
+    ]
+    found = {(one.arm, one.mode): one for one in ablation_losses(rows, ("permuted", "swapped"))}
+    for (arm, mode), one in found.items():
+        own = np.array(drops[arm]) / (2 if mode == "swapped" else 1)
+        low, high = stats.t.interval(1 - 0.05 / 4, 2, own.mean(), stats.sem(own))
+        assert (one.seeds, one.shown) == (3, arm == "se")
+        assert one.mean == pytest.approx(own.mean())
+        assert (one.interval.low, one.interval.high) == pytest.approx((low, high))
+
+
+def test_one_network_has_no_interval():
+    (one,) = ablation_losses([row("trained", 0.9), row("swapped", 0.8)], ("permuted", "swapped"))
+    assert (one.interval, one.shown) == (None, False)

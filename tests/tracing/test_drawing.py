@@ -30,7 +30,7 @@ def gate(**changes):
     return Flow(spine=("x", "times", "y"), **settings)
 
 
-def parsed(svg):
+def parse(svg):
     return ElementTree.fromstring(svg.replace("<svg ", '<svg xmlns="http://www.w3.org/2000/svg" ', 1))
 
 
@@ -40,7 +40,7 @@ def texts(tree):
 
 def test_every_line_and_size_is_drawn_once():
     flow = gate()
-    tree = parsed(draw_flow(flow))
+    tree = parse(draw_flow(flow))
     said = [line for node in flow.nodes for line in node.lines] + [edge.size for edge in flow.edges if edge.size]
     assert sorted(texts(tree)) == sorted(said)
     assert tree.attrib["aria-label"] == flow.description
@@ -49,7 +49,7 @@ def test_every_line_and_size_is_drawn_once():
 
 def test_each_edge_has_an_arrow():
     flow = gate()
-    paths = list(parsed(draw_flow(flow)).iter(f"{SVG}path"))
+    paths = list(parse(draw_flow(flow)).iter(f"{SVG}path"))
     assert len([p for p in paths if p.get("fill") == "none"]) == len(flow.edges)
     assert len([p for p in paths if p.get("fill") != "none"]) == len(flow.edges)
 
@@ -68,7 +68,7 @@ def test_a_file_has_light_and_dark_colours():
 
 
 def test_everything_lies_within_the_image():
-    tree = parsed(draw_flow(gate()))
+    tree = parse(draw_flow(gate()))
     left, top, width, height = map(float, tree.attrib["viewBox"].split())
     for text in tree.iter(f"{SVG}text"):
         assert left <= float(text.attrib["x"]) <= left + width
@@ -80,12 +80,12 @@ def test_everything_lies_within_the_image():
 
 def test_a_units_inside_is_drawn_beside():
     inside = gate(title="residual unit")
-    alone, both = parsed(draw_flow(gate())), parsed(draw_flow(gate(parts=(inside,))))
+    alone, both = parse(draw_flow(gate())), parse(draw_flow(gate(parts=(inside,))))
     assert "residual unit" in texts(both)
     assert float(both.attrib["width"]) > 1.8 * float(alone.attrib["width"])
 
 
 @pytest.mark.parametrize("name", ["a & b", "a < b", 'a "b"'])
 def test_what_means_something_in_html_is_escaped(name):
-    tree = parsed(draw_flow(gate(title=name, description=name)))
+    tree = parse(draw_flow(gate(title=name, description=name)))
     assert tree.attrib["aria-label"] == name

@@ -1,4 +1,4 @@
-"""What is recorded says what depends on what, where a map passes and who called."""
+"""Recorded operations tell dependencies, the taps that maps pass and the calling functions."""
 
 import torch
 from torch import nn
@@ -6,7 +6,7 @@ from torch import nn
 from regard.attention.resampling import interpolate
 from regard.core.tap import taps
 from regard.tracing.operations import calls_of, house_of, modules_of, operation, record
-from tests.tracing.toys import Toy, recorded
+from tests.tracing.toys import Toy, record_toy
 
 
 def names(operations):
@@ -17,7 +17,7 @@ def test_origins_are_features_learned_or_fixed():
     def does(m, x):
         return x.relu() * m.w.sigmoid() + torch.ones(x.shape[3]).tanh()
 
-    operations = recorded(does, lambda c: {"w": nn.Parameter(torch.ones(c, 1, 1))})
+    operations = record_toy(does, lambda c: {"w": nn.Parameter(torch.ones(c, 1, 1))})
     nodes = names(operations)
     origins = {name: operations.origins[nodes[name]] for name in ("relu", "sigmoid", "tanh", "mul", "add")}
     assert origins == {
@@ -30,27 +30,27 @@ def test_origins_are_features_learned_or_fixed():
 
 
 def test_sizes_and_masks_are_fixed():
-    operations = recorded(lambda m, x: torch.where(x > 0, x, torch.zeros_like(x)))
+    operations = record_toy(lambda m, x: torch.where(x > 0, x, torch.zeros_like(x)))
     nodes = names(operations)
     assert operations.origins[nodes["gt"]] == operations.origins[nodes["zeros_like"]] == "fixed"
 
 
 def test_a_map_is_found_at_its_tap():
-    operations = recorded(lambda m, x: x * m.tap(x.sigmoid()))
+    operations = record_toy(lambda m, x: x * m.tap(x.sigmoid()))
     ((node, (path, tap)),) = operations.maps.items()
     assert (path, tap.kind.name) == ("tap", "gate")
     assert operations.words(node) == "c × h × w"
 
 
 def test_a_part_has_fewer_values_than_the_whole():
-    operations = recorded(lambda m, x: x.chunk(2, 1)[0].relu())
+    operations = record_toy(lambda m, x: x.chunk(2, 1)[0].relu())
     (x,), part = operations.features, names(operations)["getitem"]
     assert operations.part_of(part, x)
     assert not operations.part_of(x, x)
 
 
 def test_calls_of_shared_functions_are_told_apart():
-    operations = recorded(lambda m, x: interpolate(interpolate(x, (9, 9)), (5, 5)))
+    operations = record_toy(lambda m, x: interpolate(interpolate(x, (9, 9)), (5, 5)))
     calls = {call for n in operations.nodes for call in calls_of(n) if call.function == "interpolate"}
     assert len(calls) == 2
     assert {call.module for call in calls} == {"regard.attention.resampling"}
@@ -61,13 +61,13 @@ def test_modules_above_a_mechanisms_folder_are_shared():
         __module__ = "ours.gates.soft.mean"
 
     assert house_of(Own) == {"ours", "ours.gates"}
-    shared = recorded(lambda m, x: x.relu()).shares
+    shared = record_toy(lambda m, x: x.relu()).shares
     assert shared("regard.attention.resampling")
     assert not any(map(shared, ("regard.attention.channel.se", "regard.core.tap", "torch.nn")))
 
 
 def test_modules_are_named_by_their_path():
-    operations = recorded(lambda m, x: m.layer(x), lambda c: {"layer": nn.Conv2d(c, c, 1)})
+    operations = record_toy(lambda m, x: m.layer(x), lambda c: {"layer": nn.Conv2d(c, c, 1)})
     path, kind = modules_of(names(operations)["conv2d"])[-1]
     assert path == "layer"
     assert kind.endswith("Conv2d")

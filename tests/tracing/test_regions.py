@@ -1,4 +1,4 @@
-"""What several mechanisms share is one box; what a mechanism repeats is drawn once."""
+"""Shared functions are one box; repeated units are drawn once."""
 
 from regard.attention.catalogue import create
 from regard.attention.resampling import interpolate
@@ -6,7 +6,7 @@ from regard.tracing.operations import record
 from regard.tracing.regions import regions
 from regard.tracing.sizes import CHANNELS, PROBES
 from regard.tracing.trace import shown_nodes
-from tests.tracing.toys import recorded
+from tests.tracing.toys import record_toy
 
 
 def of(name):
@@ -17,7 +17,7 @@ def of(name):
 
 
 def test_a_shared_functions_call_is_one_region():
-    operations = recorded(lambda m, x: interpolate(interpolate(x.relu(), (9, 9)).relu(), (5, 5)))
+    operations = record_toy(lambda m, x: interpolate(interpolate(x.relu(), (9, 9)).relu(), (5, 5)))
     found = set(regions(operations, shown_nodes(operations)).values())
     assert [region.title for region in found] == ["interpolate"] * 2
     reads = [region.reads(operations, shown_nodes(operations)) for region in found]

@@ -28,7 +28,7 @@ class Toy(Features):
         return self.does(self, x)
 
 
-def recorded(does, parts=None, dims=2):
+def record_toy(does, parts=None, dims=2):
     """The operations of a toy."""
     modules = tuple(Toy(c, does, parts) for c in CHANNELS)
     inputs = tuple((torch.randn(1, c, *size),) for c, size in zip(CHANNELS, PROBES[dims], strict=True))
@@ -36,8 +36,8 @@ def recorded(does, parts=None, dims=2):
 
 
 def words(does, parts=None, dims=2):
-    """What the operation that makes y is called."""
-    operations = recorded(does, parts, dims)
+    """The words for the operation that makes y."""
+    operations = record_toy(does, parts, dims)
     y = operations.y
     kept = [n for n in operands(y) if operations.origins[n] == "features"]
     return words_of(y, kept, operations)

@@ -143,7 +143,7 @@ SEQUENTIAL: tuple[type[Temporal] | type[Features], ...] = (
 """Mechanisms for the steps of a sequence: between an encoder and a decoder, or in place of the last state."""
 
 CONTROLS: tuple[type[Features], ...] = (Static,)
-"""What a mechanism has to beat; found and made by name like the others, but nobody's invention."""
+"""Controls that a mechanism has to beat; created by name like the others, but without a paper."""
 
 AMBIGUOUS: dict[str, dict[str, str | None]] = {
     "ca": {
@@ -198,10 +198,10 @@ OTHER_NAMES: dict[str, str] = {
     "squeeze_excitation": "se",
     "squeeze_excite": "se",
 }
-"""What others call a mechanism, or a form of it, and the spec that makes it here."""
+"""Other names of a mechanism, or of a form of it, and the spec that creates it here."""
 
 ENDINGS = ("attention", "att", "layer", "block", "module", "conv", "gate")
-"""What others add to a mechanism's name to make the name of a class: `SELayer`, `skconv`, `CoordAtt`."""
+"""Affixes by which others make a class name of a mechanism's name: `SELayer`, `skconv`, `CoordAtt`."""
 
 
 def names(*, family: Family | None = None, kind: Kind | None = None) -> tuple[str, ...]:
@@ -255,7 +255,7 @@ def create(name: str | Spec, **options: object) -> Mechanism:
     """A new module by the mechanism's name or spec.
 
     Args:
-        name: for example `cbam` or `cbam:reduction=8`; options given here too are used where both say one.
+        name: for example `cbam` or `cbam:reduction=8`; options given here override those of the name.
         options: the sizes that the mechanism is built for, `channels` of features, or `query_size` and `key_size`; then
             options of its own, see its class.
 

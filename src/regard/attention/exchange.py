@@ -85,7 +85,7 @@ def layout_of(module: Mechanism, library: str) -> Layout:
 
 
 def _fitting_layouts(module: Mechanism, library: str) -> list[Layout]:
-    """The layouts in that library of twins that compute what the module does, at least one."""
+    """The layouts in that library of twins that compute the module's function, at least one."""
     known = layouts_for(module)
     layouts = [layout for layout in known if layout.library == library]
     if not known:

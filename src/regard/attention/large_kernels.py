@@ -57,7 +57,7 @@ class Projections(nn.Module):
 class LargeKernelGate(Rescaling):
     """The base of those that rescale every value by a score without a sigmoid, alone or between two projections.
 
-    A subclass registers its layers, then calls `surround`, and says what the score is.
+    A subclass registers its layers, then calls `surround`, and defines the score.
 
     Args:
         channels: c.

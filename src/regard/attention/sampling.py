@@ -8,7 +8,7 @@ from torch import Tensor
 from regard.core.precision import widen
 
 NONDETERMINISTIC = "scatter_add_, the gradient of gather, without torch.use_deterministic_algorithms(True)"
-"""What varies on CUDA in the gradient of `sample`."""
+"""The operator in the gradient of `sample` whose result varies on CUDA."""
 
 
 def sample(x: Tensor, grid: Tensor, *, border: bool = False) -> Tensor:

@@ -1,4 +1,4 @@
-"""The one list of commands. What a command does and takes is read from its recipe."""
+"""The list of commands. Description and options of a command are read from its recipe."""
 
 import ast
 from collections.abc import Callable
@@ -13,9 +13,9 @@ class Command:
     """A command and the recipe that it calls.
 
     Attributes:
-        name: what is typed after `regard`; of one or two words.
-        recipe: where the function is, as `module:function`.
-        words: the parameter that takes the words without an option's name, or None.
+        name: one or two words, typed after `regard`.
+        recipe: the function, as `module:function`.
+        words: the parameter of the positional arguments, or None.
     """
 
     name: str
@@ -23,13 +23,13 @@ class Command:
     words: str | None = None
 
     def load(self) -> Callable[..., object]:
-        """The recipe's function; imports its module and what that needs."""
+        """Imports the recipe's module and returns its function."""
         module, _, function = self.recipe.partition(":")
         recipe: Callable[..., object] = getattr(import_module(module), function)
         return recipe
 
     def summary(self) -> str:
-        """The first line of the recipe's docstring, read from its source: nothing is imported."""
+        """Reads the first line of the recipe's docstring from its source, without importing it."""
         module, _, function = self.recipe.partition(":")
         spec = find_spec(module)
         if spec is None or spec.origin is None:

@@ -1,4 +1,4 @@
-"""Errors that are the machine's fault and not a bug of ours: what to tell the user."""
+"""Messages for errors that the machine causes: a full disk, full memory, missing permissions."""
 
 import errno
 from collections.abc import Iterator
@@ -9,57 +9,58 @@ _WORKER = ("DataLoader worker", "worker process")
 
 
 def sentence_of(error: BaseException) -> str | None:
-    """What was at fault and what to do, where the disk, the rights or the memory stopped the command; else None.
+    """Returns a message with the cause and the remedy if disk, permissions or memory caused the error, else None.
 
     >>> sentence_of(OSError(errno.ENOSPC, "No space left on device", "a.json"))
     'The disk is full: a.json could not be written. What was there before is unchanged; ...'
     """
     chain = list(_chain(error))
-    said = "\n".join(str(seen) for seen in chain)
-    return _of_memory(chain, said) or next((text for seen in chain if (text := _of_disk(seen))), None)
+    text = "\n".join(str(seen) for seen in chain)
+    return _of_memory(chain, text) or next((found for seen in chain if (found := _of_disk(seen))), None)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error, what it was raised from, and so on."""
+    """Yields the error, the one it was raised from, and so on."""
     seen: BaseException | None = error
     while seen is not None:
         yield seen
         seen = seen.__cause__ or seen.__context__
 
 
-def _of_memory(chain: list[BaseException], said: str) -> str | None:
-    """What to say of memory that was full, and of processes and layers that got too little."""
-    if any(word in said for word in _SHARED_MEMORY) and ("worker" in said or "</torch_" in said or "shm" in said):
+def _of_memory(chain: list[BaseException], text: str) -> str | None:
+    """Returns the message for full memory, and for processes and layers that had too little."""
+    if any(word in text for word in _SHARED_MEMORY) and ("worker" in text or "</torch_" in text or "shm" in text):
         return (
             "The shared memory, /dev/shm, was full: processes that read images pass batches through it, and a "
-            "container has 64 MB by default. Start the container with --shm-size=2g, or read in one: --workers 0."
+            "container has 64 MB by default. Start the container with --shm-size=2g, or read images in one process: "
+            "--workers 0."
         )
     if any(type(seen).__name__ == "OutOfMemoryError" for seen in chain):
         return "The device's memory was full: use a smaller --batch-size, or --device cpu."
-    if any(isinstance(seen, MemoryError) for seen in chain) or any(word in said for word in _FULL_MEMORY):
+    if any(isinstance(seen, MemoryError) for seen in chain) or any(word in text for word in _FULL_MEMORY):
         return "The memory was full: use a smaller --batch-size, a smaller --size or fewer --workers, and run it again."
-    if any(word in said for word in _WORKER) and ("killed by signal" in said or "exited unexpectedly" in said):
+    if any(word in text for word in _WORKER) and ("killed by signal" in text or "exited unexpectedly" in text):
         return (
-            "A process that reads images was ended from outside; most often the memory was full. Run it again with "
-            "fewer --workers or a smaller --batch-size; a training goes on with --resume."
+            "A process that reads images was killed from outside; the usual cause is a full memory. Run it again with "
+            "fewer --workers or a smaller --batch-size; a training run continues with --resume."
         )
-    if "Expected more than 1 value per channel when training" in said:
+    if "Expected more than 1 value per channel when training" in text:
         return (
-            "A batch normalisation of this network got a single value per channel, of which it cannot learn a spread: "
+            "A batch normalisation of this network got a single value per channel, which has no variance: "
             "use a --batch-size of 2 or more, or a larger --size."
         )
-    if "Too many open files" in said:
+    if "Too many open files" in text:
         return "The process may open too few files at once: use fewer --workers, or allow more with `ulimit -n 4096`."
     return None
 
 
 def _of_disk(seen: BaseException) -> str | None:
-    """What to say of a disk that is full or may not be used."""
+    """Returns the message for a disk that is full or not accessible."""
     number = seen.errno if isinstance(seen, OSError) else None
-    place = getattr(seen, "filename", None)
+    path = getattr(seen, "filename", None)
     if number in (errno.ENOSPC, errno.EDQUOT) or "No space left on device" in str(seen):
-        what = f"{place} could not be written" if place else str(seen)
+        what = f"{path} could not be written" if path else str(seen)
         return f"The disk is full: {what}. What was there before is unchanged; free some space and run it again."
-    if number in (errno.EACCES, errno.EPERM, errno.EROFS) and place:
-        return f"{place} cannot be used: {seen.args[-1]}. Give the right to it, or choose another place."
+    if number in (errno.EACCES, errno.EPERM, errno.EROFS) and path:
+        return f"{path} cannot be used: {seen.args[-1]}. Change its permissions, or choose another path."
     return None

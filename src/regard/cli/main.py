@@ -1,4 +1,4 @@
-"""The command's way through: find, parse, call, print; and what an error looks like to a user."""
+"""The entry point of the command line: find, parse and call a command, print its result or its error."""
 
 import io
 import os
@@ -19,16 +19,16 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs `regard` with `arguments` (default: those of the process) and returns the exit status.
 
-    0: done. 2: something a user can put right; the text says what. 130: stopped by Ctrl-C. Any other error is a bug of
-    ours and keeps its traceback.
+    0: success. 2: an error that the user can fix; the message says how. 130: stopped by Ctrl-C. Any other error is a
+    bug in regard and keeps its traceback.
     """
     warnings.showwarning = _warn
-    _print_any_letter()
+    _escape_unprintable()
     try:
         _run(list(sys.argv[1:] if arguments is None else arguments))
         sys.stdout.flush()
     except KeyboardInterrupt as stopped:
-        print(f"\n{str(stopped) or 'Stopped. What was finished is kept.'}", file=sys.stderr)
+        print(f"\n{str(stopped) or 'Stopped. Everything finished is kept.'}", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -75,10 +75,10 @@ def _run(arguments: list[str]) -> None:
 
 
 def find_command(arguments: Sequence[str]) -> tuple[Command, list[str]]:
-    """The command that `arguments` begin with, and what follows it.
+    """Returns the command that `arguments` begin with, and the rest.
 
     Raises:
-        UsageError: there is no such command; names the nearest.
+        UsageError: there is no such command; the message names the nearest.
     """
     for command in COMMANDS:
         words = command.name.split()
@@ -92,8 +92,8 @@ def find_command(arguments: Sequence[str]) -> tuple[Command, list[str]]:
     raise UsageError(f"There is no command {first!r}.{nearest(first, names)} There are: {', '.join(names)}.")
 
 
-def _print_any_letter() -> None:
-    """Letters that the terminal's encoding lacks, and bytes of file names that are no letters, are escaped."""
+def _escape_unprintable() -> None:
+    """Escapes characters that the terminal's encoding lacks, and bytes of file names that are not characters."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -112,5 +112,5 @@ def _warn(
     file: TextIO | None = None,
     line: str | None = None,
 ) -> None:
-    """A warning as one sentence, without the line of source that raised it."""
+    """Prints a warning as one sentence, without the line of source that raised it."""
     say(f"warning: {message}", style="yellow")

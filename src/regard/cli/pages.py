@@ -1,4 +1,4 @@
-"""What `--help` prints, from the recipe's docstring and signature."""
+"""The output of `--help`, from the recipe's docstring and signature."""
 
 import inspect
 from collections.abc import Callable, Iterable
@@ -14,32 +14,32 @@ from regard.cli.parser import CommandParser
 
 
 def overview(commands: Iterable[Command]) -> RenderableType:
-    """All commands with one line each."""
+    """Returns the list of all commands, one line each."""
     table = Table.grid(padding=(0, 3))
     for command in commands:
         table.add_row(Text(command.name, style="bold"), Text(command.summary()))
     return Group(
-        Text("Visual attention for PyTorch: compare mechanisms, train, see where a network looks.\n"),
+        Text("Visual attention for PyTorch: compare mechanisms, train networks, see where they look.\n"),
         Text("regard COMMAND [OPTIONS]\n"),
         Padding(table, (0, 0, 1, 2), expand=False),
-        Text("regard COMMAND --help explains a command; regard --version says which version this is."),
+        Text("regard COMMAND --help describes a command; regard --version prints the version."),
     )
 
 
 def command_page(parser: CommandParser, recipe: Callable[..., object]) -> RenderableType:
-    """The usage of one command, what it does, and every option with its default."""
+    """Returns the usage of one command, its description, and every option with its default."""
     words = parser.parameters[parser.words] if parser.words else None
     usage = f"regard {parser.command}"
     if words is not None:
-        usage += f" {_place(words)}"
+        usage += f" {_positional(words)}"
     usage += "".join(f" {p.flag} {_metavar(p)}" for p in parser.parameters.values() if p.required and p is not words)
     parts: list[RenderableType] = [Text(f"{usage} [OPTIONS]\n", style="bold"), Text(_description(recipe) + "\n")]
     for section in parser.sections():
         parts += [Text(section.title, style="bold"), _rows(section.options, words), Text()]
     common = Table.grid(padding=(0, 3))
-    common.add_row("--config FILE", "A YAML file with options of this command; options typed here count over it.")
-    common.add_row("--print-config", "Prints the options as such a file instead of running.")
-    common.add_row("--help", "Prints this page.")
+    common.add_row("--config FILE", "read options from a YAML file; those on the command line take precedence.")
+    common.add_row("--print-config", "print the options as such a file instead of running.")
+    common.add_row("--help", "print this page.")
     return Group(*parts, Text("Every command", style="bold"), Padding(common, (0, 0, 0, 2), expand=False))
 
 
@@ -47,7 +47,7 @@ def _rows(options: Iterable[tuple[Parameter, str]], words: Parameter | None) -> 
     table = Table.grid(padding=(0, 3))
     table.add_column(no_wrap=True)
     for parameter, text in options:
-        name = _place(words) if words is not None and parameter.name == words.name else _option(parameter)
+        name = _positional(words) if words is not None and parameter.name == words.name else _option(parameter)
         table.add_row(Text(name), Text(" ".join(f"{text} {_default(parameter)}".split())))
     return Padding(table, (0, 0, 0, 2), expand=False)
 
@@ -58,8 +58,8 @@ def _option(parameter: Parameter) -> str:
     return f"{parameter.flag} {_metavar(parameter)}"
 
 
-def _place(words: Parameter) -> str:
-    """How the words without an option are written in the usage line."""
+def _positional(words: Parameter) -> str:
+    """Formats the positional arguments for the usage line."""
     name = words.name.removesuffix("s").upper() if words.many else words.name.upper()
     name += " ..." if words.many else ""
     return name if words.required else f"[{name}]"
@@ -83,16 +83,16 @@ def _default(parameter: Parameter) -> str:
         return f"{choices} [required]".strip()
     if parameter.default is None or parameter.default is False or parameter.default in ((), ""):
         return choices.strip()
-    value = " ".join(map(_written, parameter.default)) if parameter.many else _written(parameter.default)
+    value = " ".join(map(_format, parameter.default)) if parameter.many else _format(parameter.default)
     return f"{choices} [default: {value}]".strip()
 
 
-def _written(value: object) -> str:
+def _format(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _description(recipe: Callable[..., object]) -> str:
-    """The docstring up to its first section."""
+    """Returns the docstring up to its first section."""
     lines = []
     for line in (inspect.getdoc(recipe) or "").splitlines():
         if line in ("Args:", "Returns:", "Raises:", "Example:"):

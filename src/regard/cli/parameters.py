@@ -1,4 +1,4 @@
-"""What a command takes: the recipe's parameters, with those of a settings record laid out flat."""
+"""The options of a command: the recipe's parameters, with the fields of its settings records among them."""
 
 import inspect
 import types
@@ -14,10 +14,10 @@ class Parameter:
     """One option of a command.
 
     Attributes:
-        name: of the recipe's parameter, or of a field of one of its records.
-        hint: its type.
-        default: its default, or REQUIRED.
-        record: the recipe's parameter whose field it is, or None.
+        name: name of the recipe's parameter, or of a field of one of its records.
+        hint: type hint.
+        default: default value, or REQUIRED.
+        record: parameter of the recipe whose field it is, or None.
     """
 
     name: str
@@ -27,17 +27,17 @@ class Parameter:
 
     @property
     def flag(self) -> str:
-        """As it is typed."""
+        """The option as it is typed."""
         return "--" + self.name.replace("_", "-")
 
     @property
     def required(self) -> bool:
-        """Whether it has no default."""
+        """True if it has no default."""
         return self.default is REQUIRED
 
     @property
     def optional(self) -> bool:
-        """Whether it may be none."""
+        """True if it may be None."""
         return type(None) in get_args(self.hint)
 
     @property
@@ -50,7 +50,7 @@ class Parameter:
 
     @property
     def many(self) -> bool:
-        """Whether it takes several values."""
+        """True if it takes several values."""
         return get_origin(self.plain) in (tuple, list, Sequence, Collection)
 
     @property
@@ -60,12 +60,12 @@ class Parameter:
 
     @property
     def choices(self) -> tuple[object, ...]:
-        """The values it allows, where there is a list of them."""
+        """The allowed values, if there is a list of them."""
         return get_args(self.item) if get_origin(self.item) is Literal else ()
 
 
 def settings_of(function: Callable[..., object]) -> dict[str, Any]:
-    """The recipe's parameters that are settings records (dataclasses with defaults), with their defaults."""
+    """Returns the recipe's parameters that are settings records (dataclasses with defaults), with their defaults."""
     hints = get_type_hints(function)
     return {
         name: parameter.default
@@ -75,7 +75,7 @@ def settings_of(function: Callable[..., object]) -> dict[str, Any]:
 
 
 def parameters_of(function: Callable[..., object]) -> dict[str, Parameter]:
-    """Every option of a recipe by its name, in the order of the signature.
+    """Returns all options of a recipe by name, in the order of the signature.
 
     >>> def recipe(*, data: str, epochs: int = 3, seeds: tuple[int, ...] = (0,)) -> None: ...
     >>> [(p.flag, p.required, p.many) for p in parameters_of(recipe).values()]
@@ -97,10 +97,10 @@ def parameters_of(function: Callable[..., object]) -> dict[str, Parameter]:
 
 
 def _default(record: Any, field: Field[Any]) -> Any:
-    """The record's value; the field's own default where that gives the same value.
+    """Returns the record's value, or the field's own default if that gives the same value.
 
-    So a value that a record works out from others (the usual learning rate of its optimizer) is worked out again when
-    one of the others is typed.
+    So a value that a record derives from others (the default learning rate of its optimizer) is derived again when
+    one of the others is given.
     """
     value = getattr(record, field.name)
     if field.default is not MISSING and getattr(replace(record, **{field.name: field.default}), field.name) == value:

@@ -1,4 +1,4 @@
-"""From a recipe's signature to its keyword arguments: jsonargparse reads types, defaults, docstrings and run files."""
+"""Parse the arguments of a recipe: jsonargparse reads types, defaults, docstrings and run files."""
 
 import re
 import types
@@ -19,7 +19,7 @@ _NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: 
 
 @dataclass(frozen=True)
 class Section:
-    """Options that belong together, as the help shows them."""
+    """A group of options in the help."""
 
     title: str
     options: tuple[tuple[Parameter, str], ...]
@@ -29,9 +29,9 @@ class CommandParser:
     """Parses the options of one command.
 
     Args:
-        command: its name, for messages.
+        command: name of the command, for messages.
         recipe: the typed function; a parameter that is a dataclass gives one option for each field.
-        words: the parameter that takes words without an option's name.
+        words: the parameter of the positional arguments.
     """
 
     def __init__(self, command: str, recipe: Callable[..., object], words: str | None = None) -> None:
@@ -47,7 +47,7 @@ class CommandParser:
             self._parser.set_defaults({p.name: p.default for p in self.parameters.values() if p.record == name})
 
     def sections(self) -> list[Section]:
-        """The options in groups: the recipe's own, then each settings record's."""
+        """Returns the options in groups: the recipe's own, then those of each settings record."""
         helps = {action.dest: action.help or "" for action in self._parser._actions}
         found: dict[str | None, list[tuple[Parameter, str]]] = {}
         for parameter in self.parameters.values():
@@ -58,7 +58,7 @@ class CommandParser:
         ]
 
     def parse(self, arguments: Sequence[str]) -> dict[str, Any] | str:
-        """The recipe's keyword arguments; with --print-config the settings as YAML instead.
+        """Returns the recipe's keyword arguments; with --print-config the settings as YAML instead.
 
         Raises:
             UsageError: an option, a value or a run file that cannot be used.
@@ -78,7 +78,7 @@ class CommandParser:
         return self._keywords(self._parser.instantiate(parsed))
 
     def _rewrite(self, typed: Typed) -> list[str]:
-        """What jsonargparse reads: the run file first, so that what was typed counts."""
+        """Returns the arguments for jsonargparse: the run file first, so that typed options take precedence."""
         run_file = [f"--config={typed.run_file}"] if typed.run_file is not None else []
         return run_file + [f"--{name}={value}" for name, value in typed.values.items()]
 
@@ -96,7 +96,7 @@ class CommandParser:
         return keywords
 
     def _read_run_file(self, path: Path) -> Mapping[str, object]:
-        """The run file's settings, checked for names that do not exist."""
+        """Reads the settings of a run file and checks their names."""
         try:
             settings = yaml.safe_load(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
@@ -104,7 +104,7 @@ class CommandParser:
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise UsageError(f"The run file {path} cannot be read as YAML: {' '.join(str(error).split())}.") from None
         if not isinstance(settings, dict):
-            raise UsageError(f"The run file {path} must hold one `option: value` on each line.")
+            raise UsageError(f"The run file {path} must contain one `option: value` on each line.")
         for name in settings:
             if name not in self.parameters:
                 raise UsageError(
@@ -119,7 +119,7 @@ class CommandParser:
         return f"regard {self.command} needs {parameter.flag}; see regard {self.command} --help."
 
     def _explain(self, message: str, typed: Typed, settings: Mapping[str, object]) -> str:
-        """jsonargparse's message in the words of the command line, where it names one of our options."""
+        """Translates jsonargparse's message to the option's name, if it names one of our options."""
         match = re.search(r'"(\w+)(?:\.\w+)*"', message)
         if match is None or match[1] not in self.parameters:
             return f"regard {self.command}: {' '.join(message.split())}"
@@ -133,13 +133,13 @@ class CommandParser:
 
 
 def describe(parameter: Parameter) -> str:
-    """What a value must be, in words.
+    """Describes the allowed values of a parameter.
 
     >>> describe(Parameter("lr", float | None, None))
     'a number, or none'
     """
     what = _kind(parameter.item)
-    return what + (", several with spaces between" if parameter.many else "") + (", or none" * parameter.optional)
+    return what + (", or several separated by spaces" if parameter.many else "") + (", or none" * parameter.optional)
 
 
 def _kind(hint: Any) -> str:

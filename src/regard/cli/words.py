@@ -1,4 +1,4 @@
-"""Reads what was typed: options with their values, and words without one."""
+"""Split the command line into options with their values and positional arguments."""
 
 import difflib
 import json
@@ -11,25 +11,25 @@ from regard.cli.parameters import Parameter
 _HINTS = {
     "--pretrained": " Nothing is downloaded: save trained weights to a file and name it with --weights FILE.",
 }
-"""What to say of options that other programs have."""
+"""Hints for options that other programs have."""
 
 
 _CARRIER = 0xF0000
-"""Where a plane of letters for private use begins."""
+"""The first code point of a plane for private use."""
 
 
 class UsageError(Exception):
-    """What was typed cannot be understood. No `RegardError`, so that to say it PyTorch need not be loaded."""
+    """A command line that cannot be parsed. Not a `RegardError`, so that PyTorch need not be loaded to report it."""
 
 
 @dataclass
 class Typed:
-    """What was typed after the command.
+    """The arguments after the command.
 
     Attributes:
-        values: the text for each option, a list of several values as JSON.
-        run_file: the YAML file given with --config.
-        print_config: whether the settings are to be printed instead of used.
+        values: text of each option, several values as a JSON list.
+        run_file: YAML file given with --config.
+        print_config: True to print the settings instead of running.
     """
 
     values: dict[str, str] = field(default_factory=dict)
@@ -38,13 +38,14 @@ class Typed:
 
 
 def read_words(command: str, arguments: Sequence[str], parameters: Mapping[str, Parameter], words: str | None) -> Typed:
-    """Sorts `arguments` into options and words.
+    """Splits `arguments` into options and positional arguments.
 
-    `--learning-rate 0.1`, `--learning_rate=0.1`, `--seeds 0 1 2`, `--resume`, `--no-resume`, and after `--` only words.
+    Accepts `--learning-rate 0.1`, `--learning_rate=0.1`, `--seeds 0 1 2`, `--resume` and `--no-resume`; after `--` all
+    arguments are positional.
 
     Raises:
-        UsageError: an option that does not exist (with the nearest), that lacks its value, or is given twice;
-            a word where the command takes none.
+        UsageError: an option that does not exist (the message names the nearest), that lacks its value, or is given
+            twice; a positional argument of a command without any.
     """
     typed, loose, rest = Typed(), [], list(arguments)
     while rest:
@@ -80,7 +81,7 @@ def _take(
     parameters: Mapping[str, Parameter],
     values: dict[str, str],
 ) -> None:
-    """Reads one option with its value or values, taken from the front of `rest` where `value` is None."""
+    """Reads one option with its value or values, taken from the front of `rest` if `value` is None."""
     name = flag[2:].replace("-", "_")
     if name not in parameters and name.startswith("no_") and name[3:] in parameters:
         name, value = name[3:], "false" if parameters[name[3:]].plain is bool and value is None else None
@@ -108,24 +109,24 @@ def _take(
 def _assign(
     command: str, loose: list[str], parameters: Mapping[str, Parameter], words: str | None, values: dict[str, str]
 ) -> None:
-    """Gives the words without an option to the parameter that takes them."""
+    """Assigns the positional arguments to their parameter."""
     if words is None:
         raise UsageError(
-            f"regard {command} takes options only, so {loose[0]!r} has no place; see regard {command} --help."
+            f"regard {command} takes options only, so {loose[0]!r} is not allowed; see regard {command} --help."
         )
     parameter = parameters[words]
     if words in values:
         raise UsageError(f"regard {command}: {parameter.flag} is given twice: as an option and as {loose[0]!r}.")
     if not parameter.many and len(loose) > 1:
         raise UsageError(
-            f"regard {command} takes one {words}, but {len(loose)} words were given: {' '.join(loose)}. "
+            f"regard {command} takes one {words}, but {len(loose)} were given: {' '.join(loose)}. "
             f"See regard {command} --help."
         )
     values[words] = as_list(parameter, loose) if parameter.many else loose[0]
 
 
 def as_list(parameter: Parameter, given: Sequence[str]) -> str:
-    """The values as one JSON list; numbers may also be written with commas, `0,1,2`."""
+    """Returns the values as a JSON list; numbers may also be separated by commas, `0,1,2`."""
     if len(given) == 1 and given[0].startswith("["):
         return given[0]
     if parameter.item in (int, float):
@@ -134,7 +135,7 @@ def as_list(parameter: Parameter, given: Sequence[str]) -> str:
 
 
 def carry(text: str) -> str:
-    """The text with bytes of a file's name that are no letters as letters for private use, which a YAML reader lets by.
+    """Replaces undecodable bytes of a file name by characters for private use, which YAML accepts.
 
     >>> restore(carry("ca\\udce9")) == "ca\\udce9"
     True
@@ -143,7 +144,7 @@ def carry(text: str) -> str:
 
 
 def restore(value: object) -> object:
-    """What `carry` was given, in a text or a list of texts; anything else as it is."""
+    """Undoes `carry` in a text or a list of texts; returns anything else unchanged."""
     if isinstance(value, list):
         return [restore(one) for one in value]
     if not isinstance(value, str):
@@ -152,7 +153,7 @@ def restore(value: object) -> object:
 
 
 def nearest(name: str, names: Sequence[str]) -> str:
-    """` Did you mean X?` with the nearest of `names`, or nothing."""
+    """Returns ` Did you mean X?` with the nearest of `names`, or an empty string."""
     near = difflib.get_close_matches(name, names, n=2, cutoff=0.6)
     return f" Did you mean {' or '.join(near)}?" if near else ""
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 
 class Batch(Protocol):
-    """Examples of any kind with what is known of them; `ImageBatch` is that of images."""
+    """Examples of any kind with their labels; `ImageBatch` is that of images."""
 
     @property
     def indices(self) -> Tensor:

@@ -41,7 +41,7 @@ def decode(
         kind: a dataclass whose fields are scalars, records, `tuple[X, ...]`, `dict[str, X]` or `X | None` of these.
         value: what `json.loads` gave.
         where: the file's name, for errors.
-        remedy: what errors say to do.
+        remedy: the advice of errors.
         error: the kind of error.
 
     Raises:

@@ -22,8 +22,8 @@ _STEPS = 1 << 16
 class Draws:
     """Noise for each image of a batch, a function of (seed, index, epoch, rollout, step) and of nothing else.
 
-    No generator moves on: the same draws asked twice give the same numbers. What needs other ones, another step or
-    another mechanism of the network, asks `at(step=...)` or `of(path)`. The bits are the same on every device: they
+    They have no state: the same draws give the same numbers every time. Another step or another mechanism of the
+    network takes its own by `at(step=...)` or `of(path)`. The bits are the same on every device: they
     come from Philox-4x32-10 of Salmon, Moraes, Dror, Shaw: Parallel Random Numbers: As Easy as 1, 2, 3, SC 2011.
 
     Attributes:

@@ -13,7 +13,7 @@ class RegardError(Exception):
 
 
 class UnknownNameError(RegardError, LookupError):
-    """A name that is in no list; says which names are nearest."""
+    """An unknown name; the message lists the nearest names."""
 
 
 class OptionError(RegardError, ValueError, TypeError):
@@ -33,7 +33,7 @@ class CheckpointError(RegardError, ValueError):
 
 
 class RunError(RegardError, ValueError):
-    """A run folder that cannot be used for what was asked."""
+    """A run folder that cannot be used for the command."""
 
 
 class TrainingError(RegardError, RuntimeError):
@@ -41,7 +41,7 @@ class TrainingError(RegardError, RuntimeError):
 
 
 class DependencyError(RegardError, ImportError):
-    """An optional package that is not installed; says how to install it."""
+    """An optional package that is not installed; the message says how to install it."""
 
 
 def unknown_name(what: str, name: str, names: Iterable[str]) -> UnknownNameError:

@@ -19,8 +19,7 @@ class Paper:
     """A publication.
 
     `identifier` is an arXiv id (`arXiv:1709.01507`), a DOI (`doi:10...`), or the volume and page name of the
-    Proceedings of Machine Learning Research (`pmlr:v139/yang21o`), whose papers have neither. `published` says in what
-    the venue prints it.
+    Proceedings of Machine Learning Research (`pmlr:v139/yang21o`), whose papers have neither. `published` is its kind.
     """
 
     title: str

@@ -15,7 +15,7 @@ REMEDY = "Make room on the disk or choose another folder, then run the same comm
 def replacing(path: Path, *, remedy: str = REMEDY) -> Iterator[Path]:
     """A path to write to instead of `path`: moved there, on disk for certain, when the block ends without an error.
 
-    The parent folders are made. Whatever goes wrong, `path` keeps what it had.
+    Parent folders are created. After an error `path` keeps its old contents.
 
     Args:
         path: the file to make or to replace.
@@ -51,7 +51,7 @@ def replacing(path: Path, *, remedy: str = REMEDY) -> Iterator[Path]:
 
 
 def as_bytes(text: str) -> bytes:
-    """The text in UTF-8; what is no letter, such as a byte of a file's name, is escaped: no file is lost for it.
+    """The text in UTF-8; characters that it cannot encode, such as a byte of a file's name, are escaped.
 
     >>> as_bytes("ca\\udce9")
     b'ca\\\\udce9'

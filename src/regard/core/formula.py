@@ -20,7 +20,7 @@ FUNCTIONS: Mapping[str, object] = MappingProxyType(
         "sum": sum,
     }
 )
-"""What a formula may call besides Python's operators."""
+"""Functions that a formula may call besides Python's operators."""
 
 
 def evaluate(formula: str, values: Mapping[str, object]) -> int:
@@ -29,7 +29,7 @@ def evaluate(formula: str, values: Mapping[str, object]) -> int:
     Args:
         formula: a Python expression, and after `where` definitions of names it uses, separated by semicolons; each
             may use those before it. It is code of ours, never text of a user.
-        values: what the other names mean.
+        values: of the other names.
 
     Example:
         >>> evaluate("2*c*h + bias*(h + c) where h = max(1, c // reduction)", {"c": 64, "reduction": 16, "bias": True})

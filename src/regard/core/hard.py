@@ -17,10 +17,10 @@ from regard.core.shapes import expect_features
 
 
 class Hard(Mechanism):
-    """A mechanism that samples positions of x (b, c, ...) in training.
+    """A mechanism that samples where to look in x (b, c, ...) in training, and is greedy in evaluation.
 
-    It is the head of a network, because log-probabilities never pass through a tap. A mechanism inside blocks,
-    straight-through forms, returns features: see `HardFeatures`.
+    It is the head of a network, because log-probabilities never pass through a tap. Inside blocks,
+    straight-through forms return features: see `HardFeatures`.
 
     Args:
         channels: the number of channels c of x.

@@ -34,7 +34,7 @@ class Axis(Enum):
 
     @property
     def plural(self) -> str:
-        """The word for what is counted.
+        """The word for its components.
 
         >>> Axis.POSITION.plural, Axis.BRANCH.plural
         ('positions', 'branches')
@@ -52,9 +52,9 @@ class MapKind:
 
     Attributes:
         name: short and stable; the string for it in JSON and text.
-        axes: in order. POSITION, KERNEL, SOURCE and TARGET stand for one or more dimensions each. Further dimensions
+        axes: in order. POSITION, KERNEL, SOURCE and TARGET are one or more dimensions each. Further dimensions
             have size 1: they only broadcast.
-        over: what the map is over, in words.
+        over: the axes that the map is over, in words.
         sequential: whether TARGET and SOURCE are the steps of sequences, a single dimension each.
 
     Example:

@@ -23,7 +23,7 @@ class Stored:
         axes: how many axes a weight has there: axes of size 1 are put behind ours, or taken away (a linear layer
             stored as a 1x1 convolution has 4). None where it has as many as ours.
         flipped: the axis along which the order is the opposite there.
-        part: (i, n) where it is the i-th of n equal parts, along axis 0, of what is one tensor there.
+        part: (i, n) where it is the i-th of n equal parts, along axis 0, of one tensor there.
         there: any other way from our tensor to theirs; a bijection, with `back`.
         back: the way from theirs to ours.
     """
@@ -61,7 +61,7 @@ class Layout:
         mechanism: the name of ours; empty where the layout is an attribute of its class.
         names: for each tensor or module of ours (`reduce`, `norm.weight`) its name there, or more about it.
         options: what a module of ours has to be built with for the two to be the same function.
-        constants: tensors of theirs that are computed here, and what they must be: left out both ways, so that theirs
+        constants: tensors of theirs that are computed here, with their values: left out both ways, so that theirs
             loads ours with `strict=False`.
         note: further notes for people: every option that changes the function and no shape, and is not
             in `options`, is named here.

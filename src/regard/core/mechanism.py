@@ -17,13 +17,13 @@ from regard.core.options import check_options, one_of, plain
 class Mechanism(nn.Module, ABC):
     """One published way to score, normalise and apply weights.
 
-    It derives from one of three bases by what it takes and returns: `Features` (x in, features or a vector out),
+    It derives from one of three bases by its inputs and results: `Features` (x in, features or a vector out),
     `Temporal` (queries and keys in, a context out) and `Hard` (x in, a sample out). A subclass of those sets `facts`
     and registers its parameters in the order of its formula. Where it needs initial values of its own, it has a method
     `reset_parameters` (PyTorch's convention).
 
     Attributes:
-        options: what the module was built with, defaults included.
+        options: those that the module was built with, defaults included.
         facts: the facts of the mechanism.
         layouts: of a mechanism of your own, the layouts of its parameters in other libraries, see `Layout`; those of
             the catalogue are in `regard.attention.layouts`, a file a library.
@@ -36,7 +36,7 @@ class Mechanism(nn.Module, ABC):
     def __new__(cls, *args: object, **options: object) -> Self:
         """A new module that knows its options; a copy, which is made without any, gets those of the original.
 
-        Options whose annotation says what they may be, flags and words, are checked by it, `dims` by the facts.
+        Flags and words are checked by their annotation, `dims` by the facts.
         """
         module = super().__new__(cls)
         try:
@@ -61,7 +61,7 @@ class Mechanism(nn.Module, ABC):
         """The number of parameters by the formula in the facts, with `start="paper"`; the defaults of options count.
 
         Args:
-            sizes: what the constructor takes before its options, mostly `channels`, the formula's c.
+            sizes: the arguments of the constructor before its options, mostly `channels`, the formula's c.
             options: as of the constructor.
         """
         bound = inspect.signature(cls).bind(*sizes, **options)

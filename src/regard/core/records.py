@@ -16,7 +16,7 @@ class Map:
 
     Attributes:
         path: the tap's path in the network, for example `layer1.0.attention.gate`.
-        kind: what the map is over; it says which axes `values` has.
+        kind: the kind of map, which defines the axes of `values`.
         values: detached weights, batch first, broadcastable over the features that they rescale.
         neutral: the value that does nothing; NaN where no single number does, as for a grid.
         pass_: in which pass of the network it was made, counted from 0: a pass is one outermost call.

@@ -25,7 +25,7 @@ class Attended(NamedTuple):
     Attributes:
         context: (b, q, dv), the weighted sums of the values; (b, dv) for a single query (b, dq).
         weights: (b, q, k), or (b, k) for a single query; 0 where the mask is False; None unless `need_weights`.
-        state: what the next step needs of this one, such as where it looked; it is never kept on the module.
+        state: the input of the next step, such as the last alignment; it is never kept on the module.
     """
 
     context: Tensor
@@ -69,6 +69,6 @@ class Answer(NamedTuple):
     used: Tensor | None = None
 
 
-def logits_of(said: Any) -> Any:
+def logits_of(output: Any) -> Any:
     """The logits of an `Answer`; the result of any other network is returned unchanged."""
-    return said.logits if isinstance(said, Answer) else said
+    return output.logits if isinstance(output, Answer) else output

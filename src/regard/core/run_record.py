@@ -35,7 +35,7 @@ class NetworkRecord:
 
 @dataclass(frozen=True, kw_only=True)
 class InputRecord:
-    """The kind of input, and how an example becomes what the network takes."""
+    """The kind of input, and the preparation of an example for the network."""
 
     kind: InputKind
     options: dict[str, Any] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""The memory through which processes that read images pass their batches, which is small in a container."""
+"""The memory through which processes that read images pass their batches, which is often small in a container."""
 
 import os
 import warnings
@@ -11,7 +11,7 @@ _AHEAD = 2
 
 
 def free_bytes(folder: Path = SHARED) -> int | None:
-    """The number of its free bytes; None where the system has no such folder."""
+    """The free bytes of the shared memory; None where the system has no such folder."""
     if not hasattr(os, "statvfs") or not folder.is_dir():
         return None
     state = os.statvfs(folder)

@@ -10,7 +10,7 @@ Value = int | float | bool | str | None | tuple["Value", ...]
 
 @dataclass(frozen=True)
 class Spec:
-    """A name with options, as `cbam:reduction=8` says it; `str()` gives the line back, options sorted.
+    """A name with options, such as `cbam:reduction=8`; `str()` gives the line back, options sorted.
 
     >>> Spec.parse("cbam:reduction=8,start=identity")
     Spec(name='cbam', options={'reduction': 8, 'start': 'identity'})

@@ -18,7 +18,7 @@ class Tap(nn.Module):
     functions written in Python: PyTorch 2.11 compiles no built-in ones such as a list's `append`.
 
     Args:
-        kind: what the map is over, by its name; see `regard.core.kinds`.
+        kind: the name of the kind of map; see `regard.core.kinds`.
         shares: the axes over which the weights sum to one, by their names: those of a softmax, none of a gate.
         neutral: the map that does nothing: a number, or the axes over which it is an equal share, by their names. If
             None, an equal share over the axes of `shares` where there are any, every position itself for a `grid`, the

@@ -51,7 +51,7 @@ class Temporal(Mechanism):
 
         Args:
             query: (b, q, dq), or (b, dq) for a single one.
-            keys: (b, k, dk), or what `remember` made of them.
+            keys: (b, k, dk), or the result of `remember`.
             values: (b, k, dv); None means the keys.
             mask: (b, k) or (b, q, k), bool, True where attention is allowed. A memory has its own.
             state: what the last step returned; None is the first step. Its first axis is the batch.

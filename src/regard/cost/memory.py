@@ -67,9 +67,9 @@ def peak_memory(net: nn.Module, example: Tensor) -> int:
     """The bytes of all tensors that live at the peak of a training step.
 
     The step is forward, cross-entropy, backward and SGD with momentum, the second one, so that the momentum exists.
-    Counted are parameters, running statistics, momentum, images, gradients, and what the forward pass keeps for the
-    backward pass. On CUDA it is what PyTorch's allocator gave out at most, with rounding and workspaces, less what was
-    there before; elsewhere the tensors are counted, which gives the same number in every run.
+    Counted are parameters, running statistics, momentum, images, gradients, and the tensors that the forward pass keeps
+    for the backward pass. On CUDA it is the peak of PyTorch's allocator, with rounding and workspaces, less the memory
+    allocated before; elsewhere the tensors are counted, which gives the same number in every run.
 
     Args:
         net: any network that gives logits (b, k); it is copied, never changed.

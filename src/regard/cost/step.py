@@ -1,4 +1,4 @@
-"""One training step of a copy of a network, and the checks of what it is measured on."""
+"""One training step of a copy of a network, and the checks of its example."""
 
 import copy
 

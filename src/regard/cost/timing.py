@@ -65,7 +65,7 @@ def time_in_turns(
     its seconds. Every second round goes backwards, so that none always runs after the same other one.
 
     Args:
-        networks: by name; each is copied, never changed. The first is what the others are compared with.
+        networks: by name; each is copied, never changed. The others are compared with the first.
         example: images (b, c, h, w) on the networks' device, in the memory format that is to be measured.
         what: `inference` is a forward pass without gradients in evaluation mode; `training` is forward, cross-entropy,
             backward and a step of SGD with momentum.

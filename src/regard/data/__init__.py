@@ -1,4 +1,4 @@
-"""Images with labels from anywhere, in three splits, and batches of them that can be had again bit for bit."""
+"""Images with labels from anywhere, in three splits, and batches of them that are reproducible bit for bit."""
 
 from regard.data.account import Account, LeftOut
 from regard.data.augmentation import AUGMENTS, Augment

@@ -1,4 +1,4 @@
-"""What became of everything that a source holds: used, left out with its reason, or not understood."""
+"""The account of everything in a source: used, left out with its reason, or not understood."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,10 +25,10 @@ class LeftOut:
     """A file or image of a source that is not used, and why.
 
     Attributes:
-        path: its file, or its name in its array or set; a folder that was not looked into ends with a slash.
+        path: its file, or its name in its array or set; a folder that was not searched ends with a slash.
         reason: in the words of a sentence without its full stop.
-        bad: whether it is an image that cannot be used, which `on_bad="fail"` makes an error, rather than one that is
-            not wanted.
+        bad: True for an image that cannot be used, which `on_bad="fail"` makes an error; False for one that is not
+            wanted.
     """
 
     path: str
@@ -41,13 +41,13 @@ class LeftOut:
 
 @dataclass
 class Tally:
-    """An account in the making, while a source is opened.
+    """A running account, while a source is opened.
 
     Attributes:
-        found: how many files or images there are.
+        found: the number of files or images.
         left_out: those that are not used.
         unknown: files that are no images by their names.
-        unit: what is counted, `file` or `image`.
+        unit: the unit of the counts, `file` or `image`.
     """
 
     found: int = 0
@@ -56,30 +56,30 @@ class Tally:
     unit: str = "file"
 
     def add(self, other: "Tally") -> None:
-        """Counts what `other` counted too."""
+        """Adds the counts of `other`."""
         self.found += other.found
         self.left_out += other.left_out
         self.unknown += other.unknown
 
     def leave_out(self, paths: Sequence[str], reason: str) -> None:
-        """Notes files that are not wanted."""
+        """Records files that are not wanted."""
         self.left_out += [LeftOut(path, reason, bad=False) for path in paths]
 
-    def settled(self, used: Mapping[str, int]) -> "Account":
-        """The account, now that it is known what is used."""
+    def settle(self, used: Mapping[str, int]) -> "Account":
+        """Makes the final account, from the numbers of used images in each split."""
         return Account(self.found, dict(used), tuple(self.left_out), tuple(self.unknown), self.unit)
 
 
 @dataclass(frozen=True)
 class Account:
-    """Every file of a source, or every image where they lie in arrays: the counts add up.
+    """Every file of a source, or every image in its arrays; the counts add up.
 
     Attributes:
-        found: how many there are.
-        used: how many of them are used, for each split.
+        found: the number of files or images.
+        used: the number that is used in each split.
         left_out: the others, each with its reason.
         unknown: files that are no images by their names.
-        unit: what is counted, `file` or `image`.
+        unit: the unit of the counts, `file` or `image`.
     """
 
     found: int
@@ -99,11 +99,11 @@ class Account:
 
     @property
     def complete(self) -> bool:
-        """Whether everything is used but for what is hidden."""
+        """True if everything is used except hidden files."""
         return not self.unknown and all(entry.reason == HIDDEN for entry in self.left_out)
 
     def reasons(self) -> dict[str, tuple[str, ...]]:
-        """What is not used for each reason, also because it is not understood; the most frequent reason first."""
+        """The unused files for each reason, including those not understood; the most frequent reason first."""
         found: dict[str, list[str]] = {}
         for entry in self.left_out:
             found.setdefault(f"left out, {entry.reason}", []).append(entry.path)
@@ -112,7 +112,7 @@ class Account:
         return {reason: tuple(paths) for reason, paths in sorted(found.items(), key=lambda pair: -len(pair[1]))}
 
     def lines(self, most: int | None = None) -> Iterator[str]:
-        """The counts, then a line for each reason; with `most` no more than so many reasons."""
+        """Yields the counts, then a line for each reason, of at most `most` reasons."""
         splits = ", ".join(f"{split} {count:,}" for split, count in self.used.items())
         yield (
             f"{self.found:,} {self.unit}{'s' * (self.found != 1)}: {sum(self.used.values()):,} used ({splits}), "
@@ -129,7 +129,7 @@ class Account:
         return "\n".join(self.lines())
 
     def to_json(self) -> dict[str, Any]:
-        """Plain lists, numbers and words."""
+        """Converts the account to lists, numbers and strings."""
         return {
             "unit": self.unit,
             "found": self.found,

@@ -1,4 +1,4 @@
-"""Random changes of training images, and the fixed ones of evaluation, all on uint8."""
+"""Random augmentation of training images, and the fixed transforms of evaluation, all on uint8."""
 
 from typing import Literal
 
@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torchvision.transforms import v2
 
 from regard.core.options import one_of
-from regard.data.sizing import Exactly, larger, sized
+from regard.data.sizing import Resize, build_resize, enlarge_for_crop
 
 Augment = Literal["auto", "none", "light", "standard", "strong"]
 AUGMENTS: tuple[Augment, ...] = ("auto", "none", "light", "standard", "strong")
@@ -16,39 +16,39 @@ image, and changes its colours; `strong` makes one of fourteen changes of shape 
 All but `none` mirror, where that is allowed. `auto` is `light` for images kept whole, `standard` for crops."""
 
 
-def augmenting(
+def build_augmentation(
     augment: Augment, size: tuple[int, int], resize: str, *, mirror: bool, fill: tuple[float, ...]
 ) -> nn.Module:
     """A random transform of one uint8 image (c, h, w) to `size`.
 
     Args:
-        augment: how much is changed.
+        augment: the strength of the changes.
         size: (h, w) of the result.
         resize: `exact`, `pad` or `crop`, see `Preprocessing`.
-        mirror: whether the image may be mirrored.
-        fill: of each channel from 0 to 1, what an erased part and the border of `pad` are filled with.
+        mirror: True allows mirroring.
+        fill: the colour of an erased part and of the border of `pad`, for each channel from 0 to 1.
     """
     one_of("train", "augment", augment, AUGMENTS)
     if augment == "auto":
         augment = "standard" if resize == "crop" else "light"
     if augment == "none":
-        return sized(size, resize, fill)
+        return build_resize(size, resize, fill)
     flip: list[nn.Module] = [v2.RandomHorizontalFlip()] if mirror else []
     if augment == "light":
         if resize != "crop":
-            return Shifted(size, mirror=mirror, before=sized(size, resize, fill))
-        return v2.Compose([*larger(size), v2.RandomCrop(size), *flip])
+            return Shift(size, mirror=mirror, before=build_resize(size, resize, fill))
+        return v2.Compose([*enlarge_for_crop(size), v2.RandomCrop(size), *flip])
     shape = size[1] / size[0]
-    framed = [sized(size, resize, fill)] if resize == "pad" else []
+    framed = [build_resize(size, resize, fill)] if resize == "pad" else []
     cut = v2.RandomResizedCrop(size, scale=(0.25, 1.0), ratio=(3 / 4 * shape, 4 / 3 * shape), antialias=True)
     if augment == "standard":
         return v2.Compose([*framed, cut, *flip, v2.ColorJitter(brightness=0.2, contrast=0.2, saturation=0.2)])
     mean = [round(255 * value) for value in fill]
-    return v2.Compose([*framed, cut, *flip, v2.TrivialAugmentWide(), Erased(mean)])
+    return v2.Compose([*framed, cut, *flip, v2.TrivialAugmentWide(), Erase(mean)])
 
 
-class Shifted(nn.Module):
-    """Shifts an image by up to an eighth of its size, black coming in, and mirrors every second one.
+class Shift(nn.Module):
+    """Shifts an image by up to an eighth of its size, padded with black, and mirrors it with probability 1/2.
 
     `draw` and `apply` are apart so that a loader can draw for each image under its own seed and then change a whole
     batch at once: torchvision's transforms cost a quarter of a millisecond an image, more than a small network.
@@ -57,20 +57,20 @@ class Shifted(nn.Module):
     def __init__(self, size: tuple[int, int], *, mirror: bool, before: nn.Module | None = None) -> None:
         super().__init__()
         self.size = size
-        self.before = Exactly(size) if before is None else before
+        self.before = Resize(size) if before is None else before
         self.mirror = mirror
         self.edge = [max(1, round(side / 8)) for side in size]
 
     def forward(self, image: Tensor) -> Tensor:
-        """(c, h, w) of the size, changed."""
+        """Augments one image; returns (c, h, w) of the size."""
         return self.apply_draws(self.before(image)[None], self.draw()[None])[0]
 
     def draw(self) -> Tensor:
-        """(3,) from 0 to 1: down, right, mirrored."""
+        """Draws (3,) numbers from 0 to 1: down, right, mirrored."""
         return torch.rand(3)
 
     def apply_draws(self, images: Tensor, draws: Tensor) -> Tensor:
-        """(b, c, h, w) of the size, each changed as its row of `draws` (b, 3) says."""
+        """Augments images (b, c, h, w) of the size, each by its row of `draws` (b, 3)."""
         high, wide = self.edge
         padded = nn.functional.pad(images, (wide, wide, high, high))
         down = (draws[:, 0] * (2 * high + 1)).long()
@@ -84,8 +84,8 @@ class Shifted(nn.Module):
         return padded.permute(0, 2, 3, 1)[row, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2).contiguous()
 
 
-class Erased(nn.Module):
-    """Fills a random rectangle with a colour, in one of four images."""
+class Erase(nn.Module):
+    """Fills a random rectangle with a colour, with probability 1/4."""
 
     def __init__(self, colour: list[int]) -> None:
         super().__init__()
@@ -93,6 +93,6 @@ class Erased(nn.Module):
         self.erase = {n: v2.RandomErasing(p=0.25, value=(colour * 3)[:n]) for n in (1, 3)}
 
     def forward(self, image: Tensor) -> Tensor:
-        """(c, h, w)."""
+        """Erases a part of an image (c, h, w)."""
         erased: Tensor = self.erase[image.shape[0]](image)
         return erased

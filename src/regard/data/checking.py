@@ -1,10 +1,10 @@
-"""Looks at every image of a folder once, before training, and remembers what it saw.
+"""Checks every image of a folder once, before training, and stores the results.
 
 A file that turns out to be broken in the middle of an epoch would either stop a long run or change its batches
 silently. So every image is decoded when its source is opened: bad ones are known, listed and left out from the
 start, and sizes, statistics and content hashes come out of the same pass. JPEG files are decoded at an eighth of
-their resolution where that is enough (all bytes are still read), and what was seen is remembered by each file's
-size and time of change, so that the pass is made once and not at each start.
+their resolution where that is enough (all bytes are still read), and the results are stored by each file's size and
+modification time, so that later starts need no such pass.
 """
 
 import hashlib
@@ -27,10 +27,10 @@ from regard.data.cache import cache_folder
 from regard.data.depth import SIXTEEN_BITS, Deep, measure
 from regard.data.reading import (
     BadImageError,
-    flat,
+    allow_large_images,
+    flatten,
     is_deep,
-    opened,
-    our_limit_only,
+    open_image,
     upright_size,
     values_of,
 )
@@ -41,23 +41,23 @@ REDUCED = 128
 _FORMAT = 2
 
 Progress = Callable[[int, int], None]
-"""Is told how many images of how many have been looked at."""
+"""A callback with the number of images checked so far and their total."""
 
 
-class Checked(NamedTuple):
-    """What was seen of one image file.
+class CheckResult(NamedTuple):
+    """The result of the check of one image file.
 
     Attributes:
         bytes: its size on disk.
-        modified: when it changed last, in nanoseconds.
-        reason: why it cannot be used, or None; the rest means nothing where there is a reason.
+        modified: its modification time, in nanoseconds.
+        reason: the reason why it cannot be used, or None; with a reason the other fields are meaningless.
         digest: a hash of the file's content.
         height: of the upright image.
         width: of the upright image.
-        grey: whether it has one channel.
+        grey: True if it has one channel.
         mean: of each of the channels R, G, B, from 0 to 1.
         square: the mean of the squared values, of each channel.
-        deep: where values have more than 8 bits, what they are; `mean` and `square` are those at the range of 16 bits.
+        deep: its values if they have more than 8 bits; `mean` and `square` are those at the range of 16 bits.
     """
 
     bytes: int
@@ -74,13 +74,13 @@ class Checked(NamedTuple):
 
 def check_images(
     root: Path, files: Sequence[str], *, max_pixels: int, progress: Progress | None = None
-) -> list[Checked]:
-    """What is to be known of each of the `files` below `root`: from memory where one was good and has not changed."""
+) -> list[CheckResult]:
+    """Checks each of the `files` below `root`, or takes the stored result of a good file that has not changed."""
     memory = _memory(root, max_pixels)
     known = _recall(memory)
     threads = min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
-    def look(file: str) -> Checked:
+    def look(file: str) -> CheckResult:
         old, path = known.get(file), root / file
         try:
             state = path.stat()
@@ -90,8 +90,8 @@ def check_images(
             return old
         return _look(path, state.st_size, state.st_mtime_ns, max_pixels)
 
-    seen: list[Checked] = []
-    with our_limit_only(), ThreadPoolExecutor(threads) as pool:
+    seen: list[CheckResult] = []
+    with allow_large_images(), ThreadPoolExecutor(threads) as pool:
         for checked in pool.map(look, files):
             seen.append(checked)
             if progress:
@@ -102,20 +102,20 @@ def check_images(
     return seen
 
 
-def _look(path: Path, size: int, modified: int, max_pixels: int) -> Checked:
+def _look(path: Path, size: int, modified: int, max_pixels: int) -> CheckResult:
     try:
-        with opened(path, max_pixels) as image:
+        with open_image(path, max_pixels) as image:
             height, width = upright_size(image)
             image.draft(None, (REDUCED, REDUCED))
             deep = _deep(image)
-            small = flat(image, SIXTEEN_BITS if deep else None)
+            small = flatten(image, SIXTEEN_BITS if deep else None)
             small = small.reduce(max(1, min(small.size) // REDUCED))
             pixels = np.asarray(small.convert("RGB"), np.float64).reshape(-1, 3) / 255
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
     except BadImageError as error:
-        return Checked(size, modified, error.image.reason if error.image else str(error))
-    return Checked(
+        return CheckResult(size, modified, error.image.reason if error.image else str(error))
+    return CheckResult(
         size,
         modified,
         None,
@@ -123,8 +123,8 @@ def _look(path: Path, size: int, modified: int, max_pixels: int) -> Checked:
         height,
         width,
         small.mode == "L",
-        _three(pixels.mean(0)),
-        _three((pixels**2).mean(0)),
+        _rgb(pixels.mean(0)),
+        _rgb((pixels**2).mean(0)),
         deep,
     )
 
@@ -137,29 +137,29 @@ def _deep(image: Image.Image) -> Deep | None:
     return measure(values, sixteen=whole)
 
 
-def _three(values: NDArray[np.float64]) -> tuple[float, float, float]:
+def _rgb(values: NDArray[np.float64]) -> tuple[float, float, float]:
     red, green, blue = (float(v) for v in values)
     return red, green, blue
 
 
 def _memory(root: Path, max_pixels: int) -> Path:
-    """The file that remembers; another one after whatever may change an answer."""
-    what = repr((_FORMAT, PIL.__version__, str(root.resolve()), max_pixels))
-    return cache_folder() / "checked" / f"{hashlib.sha256(what.encode()).hexdigest()[:24]}.json"
+    """The file of stored results; everything that may change a result changes its name."""
+    settings = repr((_FORMAT, PIL.__version__, str(root.resolve()), max_pixels))
+    return cache_folder() / "checked" / f"{hashlib.sha256(settings.encode()).hexdigest()[:24]}.json"
 
 
-def _recall(memory: Path) -> dict[str, Checked]:
+def _recall(memory: Path) -> dict[str, CheckResult]:
     try:
         rows = json.loads(memory.read_text())
         return {
-            file: Checked._make((*row[:7], tuple(row[7]), tuple(row[8]), row[9] and Deep(*row[9])))
+            file: CheckResult._make((*row[:7], tuple(row[7]), tuple(row[8]), row[9] and Deep(*row[9])))
             for file, row in rows.items()
         }
     except (OSError, ValueError, TypeError, IndexError, AttributeError):
         return {}
 
 
-def _remember(memory: Path, seen: dict[str, Checked]) -> None:
-    """A cache that cannot be written costs time, not the run."""
+def _remember(memory: Path, seen: dict[str, CheckResult]) -> None:
+    """Stores the results; if that fails, the next start takes longer, but the run goes on."""
     with suppress(RunError):
         write_whole(memory, json.dumps(seen).encode())

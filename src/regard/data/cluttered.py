@@ -1,4 +1,4 @@
-"""`cluttered:SOURCE[:size=60,pieces=4,piece=8]`: images of a source put somewhere on a larger canvas, among clutter."""
+"""`cluttered:SOURCE[:size=60,pieces=4,piece=8]`: images at random positions on a larger canvas, among clutter."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -18,16 +18,16 @@ from regard.data.source import Holding, Split
 CLUTTERED = "cluttered"
 
 _MEASURED = 2000
-"""So many canvases tell the mean and the standard deviation."""
+"""The number of canvases from which the mean and the standard deviation are computed."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What a canvas holds besides one image.
+    """The contents of a canvas besides one image.
 
     Attributes:
         size: side of the canvas in pixels, at least that of the images.
-        pieces: how many pieces of other images of the same split lie about; 0 only moves the image.
+        pieces: the number of pieces of other images of the same split; 0 only moves the image.
         piece: side of a piece in pixels.
     """
 
@@ -42,17 +42,17 @@ class Scene:
 
 
 class ClutteredImages(Images):
-    """Canvases, each a function of (seed, split, epoch, index) and of nothing else.
+    """Canvases, each a function of (seed, split, epoch, index) only.
 
-    A canvas holds an image of `base` at a random place and pieces cut from random images of `base` at random places,
-    combined by maximum. They are made in batches, without a loop over images, on the device where `base` lies.
+    A canvas has an image of `base` at a random position and pieces cut from random images of `base` at random
+    positions, combined by maximum. They are made in batches, without a loop over images, on the device of `base`.
 
     Args:
         base: images of one size.
-        scene: what a canvas holds.
-        seed: with the split's name it decides everything that is random.
+        scene: the size and the clutter of a canvas.
+        seed: together with the split's name it determines everything random.
         split: the split's name.
-        epoch: whose canvases they are; `at_epoch` gives those of another.
+        epoch: the epoch of the canvases; `at_epoch` returns those of another.
         numbers: (n,) the images' numbers in `base`; 0 to n - 1 by default.
 
     Raises:
@@ -90,42 +90,42 @@ class ClutteredImages(Images):
         self.channels = base.channels
 
     def at_epoch(self, epoch: int) -> "ClutteredImages":
-        """The canvases of another epoch: those of training images are drawn anew each time, the others never."""
+        """Returns the canvases of another epoch; only those of training images are redrawn each epoch."""
         return self._like(epoch=epoch if self.split == "train" else 0)
 
-    def on(self, device: torch.device) -> "ClutteredImages":
-        """The same canvases, made on another device."""
+    def to_device(self, device: torch.device) -> "ClutteredImages":
+        """Returns the same canvases, made on another device."""
         base = self.base
         images = base.images.to(device)
         return self._like(base=ArrayImages(images, base.labels, base.origin, base.numbers, base.called))
 
     def read(self, index: int) -> Tensor:
-        """(c, size, size) uint8."""
+        """Returns canvas (c, size, size) uint8."""
         return self.gather([index])[0]
 
     def gather(self, indices: Sequence[int]) -> Tensor:
-        """(b, c, size, size) uint8, on the device where the images lie."""
+        """Returns canvases (b, c, size, size) uint8, on the device of the images."""
         images, device = self.base.images, self.base.images.device
         own = self.numbers[torch.as_tensor(indices)]
-        places, cuts = self._drawn(own, device)
+        corners, cuts = self._draw(own, device)
         canvas = images.new_zeros(len(own), self.channels, self.scene.size, self.scene.size)
-        canvas = _put(canvas, images[own.to(device)], places[:, 0])
+        canvas = _put(canvas, images[own.to(device)], corners[:, 0])
         for number in range(self.scene.pieces):
             other, top, left = cuts[:, number].unbind(1)
             rows, columns = (start[:, None] + torch.arange(self.scene.piece, device=device) for start in (top, left))
             piece = images[other[:, None, None], :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
-            canvas = torch.maximum(canvas, _put(torch.zeros_like(canvas), piece, places[:, 1 + number]))
+            canvas = torch.maximum(canvas, _put(torch.zeros_like(canvas), piece, corners[:, 1 + number]))
         return canvas
 
     def boxes(self, indices: Sequence[int]) -> Tensor:
-        """(b, 4) int64: left, top, right and bottom of each image on its canvas; right and bottom lie outside it."""
+        """Returns (b, 4) int64: left, top, right, bottom of each image on its canvas, the last two exclusive."""
         own = self.numbers[torch.as_tensor(indices)]
-        top, left = self._drawn(own, torch.device("cpu"))[0][:, 0].unbind(1)
+        top, left = self._draw(own, torch.device("cpu"))[0][:, 0].unbind(1)
         height, width = self.base.images.shape[2:]
         return torch.stack((left, top, left + width, top + height), 1)
 
-    def _drawn(self, own: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
-        """(b, 1 + pieces, 2) top and left of image and pieces; (b, pieces, 3) image, top and left of each cut."""
+    def _draw(self, own: Tensor, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Draws (b, 1 + pieces, 2) top and left of image and pieces; (b, pieces, 3) image, top and left of each cut."""
         height, width = self.base.images.shape[2:]
         size, piece, count = self.scene.size, self.scene.piece, self.scene.pieces
         draws = Draws(key(self.seed, "cluttered", self.split), own.to(device), epoch=self.epoch)
@@ -136,29 +136,29 @@ class ClutteredImages(Images):
         return (chance[..., :2] * free).long(), (chance[:, 1:, 2:] * cuts).long()
 
     def names(self, index: int) -> str:
-        """For example `x_train[17] among clutter`."""
+        """Returns the image's name, for example `x_train[17] among clutter`."""
         return f"{self.base.names(int(self.numbers[index]))} among clutter"
 
     def take(self, indices: Tensor) -> "ClutteredImages":
-        """These canvases, numbered anew from 0; they hold what they held."""
+        """Returns these canvases unchanged, renumbered from 0."""
         return self._like(numbers=self.numbers[indices])
 
-    def joined(self, other: "ClutteredImages") -> "ClutteredImages":
-        """Canvases of the images of both, drawn anew, as clutter is then cut from all of them."""
+    def join(self, other: "ClutteredImages") -> "ClutteredImages":
+        """Returns canvases of the images of both, redrawn with clutter cut from all of them."""
         numbers = torch.cat((self.numbers, other.numbers + len(self.base)))
-        return self._like(base=self.base.joined(other.base), numbers=numbers)
+        return self._like(base=self.base.join(other.base), numbers=numbers)
 
     def sizes(self) -> Tensor:
-        """(n, 2), all the same."""
+        """Returns (n, 2), all equal."""
         return torch.tensor((self.scene.size, self.scene.size)).expand(len(self), 2)
 
     def statistics(self) -> Statistics:
-        """Of the first canvases of the first epoch."""
+        """Computes the statistics of the first canvases of the first epoch."""
         some = self.at_epoch(0).gather(range(min(_MEASURED, len(self)))).cpu()
         return ArrayImages(some, self.labels[: len(some)], "").statistics()
 
     def contents(self) -> tuple[str, ...]:
-        """A hash of each image with its scene and seed; that of an image in two splits is the same in both."""
+        """Returns a hash of each image with its scene and seed; an image in two splits has the same in both."""
         made = repr((self.scene, self.seed))
         return tuple(f"{content} {made}" for content in self.base.take(self.numbers).contents())
 
@@ -168,7 +168,7 @@ class ClutteredImages(Images):
 
 
 def _put(canvas: Tensor, images: Tensor, corners: Tensor) -> Tensor:
-    """The canvas with each image (b, c, h, w) at its corner (b, 2), top and left."""
+    """Puts each image (b, c, h, w) on its canvas at its corner (b, 2), top and left."""
     height, width = images.shape[2:]
     rows = corners[:, :1] + torch.arange(height, device=canvas.device)
     columns = corners[:, 1:] + torch.arange(width, device=canvas.device)
@@ -179,15 +179,15 @@ def _put(canvas: Tensor, images: Tensor, corners: Tensor) -> Tensor:
 
 
 def open_cluttered(text: str, seed: int, open_inner: Callable[[str], Holding]) -> Holding:
-    """What the inner source holds, with canvases made of each split once it is known which images are in it.
+    """Opens the inner source, with canvases made of each split once its images are known.
 
     Args:
         text: the inner source, and after a colon the options of the scene, as `mnist-mini:size=60,pieces=4`.
-        seed: decides what is random.
+        seed: of everything random.
         open_inner: opens the inner source.
 
     Raises:
-        DataError: images that are not all of one size in memory, or that do not fit the canvas.
+        DataError: images that are not in memory in one size, or that do not fit the canvas.
         OptionError: no such option, or a value out of its range.
     """
     inner, scene = _read(text)
@@ -200,7 +200,7 @@ def open_cluttered(text: str, seed: int, open_inner: Callable[[str], Holding]) -
     in_memory = all(isinstance(part, ArrayImages) for part in holding.parts.values())
     if not in_memory or holding.made is not None:
         raise DataError(
-            f"{CLUTTERED}:{text}: the images of {inner} do not lie in memory in one size: take a shipped set, "
+            f"{CLUTTERED}:{text}: the images of {inner} are not in memory in one size: take a shipped set, "
             "npz:PATH or a set of torchvision with small images."
         )
     return replace(holding, name=f"{CLUTTERED}:{text}", made=made, mirror=False)

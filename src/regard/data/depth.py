@@ -20,7 +20,7 @@ SIXTEEN_BITS: ValueRange = (0, 65535)
 """The whole range of 16 bits."""
 
 FEW_LEVELS = 16
-"""Warned of where a typical image has fewer grey levels."""
+"""A warning is given if a typical image has fewer grey levels."""
 
 
 class Deep(NamedTuple):
@@ -30,8 +30,8 @@ class Deep(NamedTuple):
         low: the smallest.
         high: the largest.
         mean: of all values.
-        square: mean of the squared values, reckoned from `low`, where it loses no digits.
-        sixteen: whether the file's values are unsigned with 16 bits, so that there is a usual range for them.
+        square: mean of the squared differences from `low`, which loses no digits.
+        sixteen: True if the values are unsigned with 16 bits, which have a usual range.
     """
 
     low: float
@@ -42,7 +42,7 @@ class Deep(NamedTuple):
 
 
 def parse_range(text: str | Sequence[float] | None) -> ValueRange | None:
-    """`LOW:HIGH` as two numbers.
+    """Parses `LOW:HIGH` as two numbers.
 
     >>> parse_range("-1024:3071")
     (-1024.0, 3071.0)
@@ -65,22 +65,22 @@ def parse_range(text: str | Sequence[float] | None) -> ValueRange | None:
 
 
 def measure(values: NDArray[np.generic], *, sixteen: bool) -> Deep:
-    """What is to be known of an image's values."""
+    """Measures an image's values."""
     exact = values.astype(np.float64)
     low = float(exact.min())
     return Deep(low, float(exact.max()), float(exact.mean()), float(((exact - low) ** 2).mean()), sixteen)
 
 
 def choose_range(training: Sequence[Deep]) -> ValueRange:
-    """The range of the training images; all 16 bits where their values fill at least half of those."""
+    """The range of the training images; all 16 bits if their values span at least half of those."""
     low, high = min(deep.low for deep in training), max(deep.high for deep in training)
     if all(deep.sixteen for deep in training) and high - low >= 32768:
         return SIXTEEN_BITS
     return low, high if high > low else low + 1
 
 
-def levels(training: Sequence[Deep], value_range: ValueRange) -> int:
-    """How many of the 256 grey levels the middle one of the images can have at most."""
+def count_levels(training: Sequence[Deep], value_range: ValueRange) -> int:
+    """The largest number of the 256 grey levels that the median image can have."""
     low, high = value_range
     spans = sorted(min(deep.high, high) - max(deep.low, low) for deep in training)
     return 1 + int(255 * max(0.0, spans[len(spans) // 2]) / (high - low))
@@ -96,7 +96,7 @@ def scaled_moments(deep: Deep, value_range: ValueRange) -> tuple[float, float]:
 
 
 def scale(values: NDArray[np.generic], value_range: ValueRange) -> NDArray[np.uint8]:
-    """uint8 values, rounded; what lies outside the range is clipped."""
+    """Scales values to uint8, rounded; those outside the range are clipped."""
     if value_range == SIXTEEN_BITS and values.dtype.kind in "iu":
         return ((np.clip(values.astype(np.int64), 0, 65535) + 128) // 257).astype(np.uint8)
     low, high = value_range

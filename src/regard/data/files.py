@@ -1,4 +1,4 @@
-"""Images that lie in files and are decoded when they are needed."""
+"""Images in files, decoded on demand."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from regard.data.account import printable
-from regard.data.checking import Checked
+from regard.data.checking import CheckResult
 from regard.data.depth import SIXTEEN_BITS, ValueRange, scaled_moments
 from regard.data.images import Images, Statistics
 from regard.data.reading import PIXEL_LIMIT, read_image
@@ -17,16 +17,16 @@ class FileImages(Images):
     """Image files below one folder, all of which could be decoded when they were checked.
 
     A file that has become unreadable since then is a `BadImageError` that names it: data that change under a run
-    are not passed over.
+    are not ignored.
 
     Args:
         root: the folder.
         files: paths below it.
         labels: (n,) int64 or (n, k) float32.
-        checked: what was seen of each file.
+        checked: the check of each file.
         channels: 3 for RGB, 1 for grey.
         max_pixels: see `read_image`.
-        groups: what each file is not to be parted from.
+        groups: the group of each file; no cut separates a group.
         value_range: see `read_image`.
     """
 
@@ -35,7 +35,7 @@ class FileImages(Images):
         root: Path,
         files: Sequence[str],
         labels: Tensor,
-        checked: Sequence[Checked],
+        checked: Sequence[CheckResult],
         *,
         channels: int = 3,
         max_pixels: int = PIXEL_LIMIT,
@@ -52,21 +52,21 @@ class FileImages(Images):
         self.value_range = value_range
 
     def read(self, index: int) -> Tensor:
-        """(c, h, w) uint8, decoded now."""
+        """Decodes one image (c, h, w) uint8."""
         return read_image(
             self.root / self.files[index], self.channels, max_pixels=self.max_pixels, value_range=self.value_range
         )
 
     def gather(self, indices: Sequence[int]) -> list[Tensor]:
-        """One tensor an image, decoded now."""
+        """Decodes several images, one tensor each."""
         return [self.read(i) for i in indices]
 
     def names(self, index: int) -> str:
-        """The path below the folder."""
+        """Returns the path below the folder."""
         return printable(self.files[index])
 
     def take(self, indices: Tensor) -> "FileImages":
-        """These images."""
+        """Returns these images."""
         chosen = indices.tolist()
         return FileImages(
             self.root,
@@ -79,8 +79,8 @@ class FileImages(Images):
             value_range=self.value_range,
         )
 
-    def joined(self, other: "FileImages") -> "FileImages":
-        """Both, which lie below one folder."""
+    def join(self, other: "FileImages") -> "FileImages":
+        """Joins the images of both, which are below one folder."""
         together = (self.groups, other.groups)
         return FileImages(
             self.root,
@@ -93,18 +93,18 @@ class FileImages(Images):
             value_range=self.value_range,
         )
 
-    def ranged(self, value_range: ValueRange | None) -> "FileImages":
-        """The same, with values of more than 8 bits scaled from this range."""
+    def with_value_range(self, value_range: ValueRange | None) -> "FileImages":
+        """Returns the same images, with values of more than 8 bits scaled from this range."""
         changed = self.take(torch.arange(len(self)))
         changed.value_range = value_range
         return changed
 
     def sizes(self) -> Tensor:
-        """(n, 2)."""
+        """Returns (n, 2) heights and widths."""
         return torch.tensor([(c.height, c.width) for c in self.checked])
 
     def statistics(self) -> Statistics:
-        """Of all images, each reduced to about 128 pixels on its shorter side."""
+        """Computes the statistics of all images, each reduced to about 128 pixels on its shorter side."""
         mean, square = (
             torch.tensor(
                 [m[which][: self.channels] for m in map(self._moments, self.checked)], dtype=torch.float64
@@ -113,13 +113,13 @@ class FileImages(Images):
         )
         return Statistics.of_moments(mean, square)
 
-    def _moments(self, checked: Checked) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Mean and mean of squares of each channel, from 0 to 1."""
+    def _moments(self, checked: CheckResult) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Returns mean and mean of squares of each channel, of values from 0 to 1."""
         if checked.deep is None or self.value_range in (None, SIXTEEN_BITS):
             return checked.mean, checked.square
         mean, square = scaled_moments(checked.deep, self.value_range)
         return (mean,) * 3, (square,) * 3
 
     def contents(self) -> tuple[str, ...]:
-        """A hash of each file."""
+        """Returns a hash of each file."""
         return tuple(c.digest for c in self.checked)

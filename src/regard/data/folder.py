@@ -1,4 +1,4 @@
-"""`folder:PATH`: one folder a class, below train, val and test or to be split."""
+"""`folder:PATH`: one folder a class, below train, val and test or cut into splits."""
 
 import os
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from regard.data.account import Tally, printable
 from regard.data.groups import group_by_folder
 from regard.data.labels import open_table
 from regard.data.layout import Branch, Layout, decide
-from regard.data.listing import checked_images, files_of, ignored, image_folder, label_of, subfolders
+from regard.data.listing import checked_images, files_of, image_folder, label_of, subfolders, warn_of_ignored
 from regard.data.source import SPLITS, Holding, Opening, Split
 
 _NO_CLASS = "it lies in no class folder"
@@ -20,12 +20,12 @@ _OTHER_CLASS = "its class is none of those named with --classes"
 
 
 def open_folder(text: str, opening: Opening) -> Holding:
-    """What the folder at `text` holds.
+    """Opens the folder at `text`.
 
-    Either it has the folders train and, where you like, val and test (or training, valid, validation, dev, eval,
+    Either it has the folders train and, optionally, val and test (or training, valid, validation, dev, eval,
     testing), each with one folder a class; or it has one folder a class, and 15 % of every class become the validation
     and 15 % the test images. Classes are numbered in the order of their names. Images may lie at any depth in their
-    class's folder, also behind links; subfolders are groups that no split parts where every class has five or more.
+    class's folder, also behind links; subfolders are groups that no cut separates if every class has five or more.
     With `opening.labels` the classes come from a table instead, see `open_table`.
 
     Raises:
@@ -41,7 +41,7 @@ def open_folder(text: str, opening: Opening) -> Holding:
             "or none, or add --labels."
         )
     layout = decide(root, opening.splits, opening.classes, scoring=opening.scoring)
-    listed = _listed(root, layout, opening)
+    listed = _list_images(root, layout, opening)
     classes = _classes(root, layout, listed, opening)
     if not opening.scoring:
         _each_has_images(root, listed)
@@ -64,14 +64,14 @@ def open_folder(text: str, opening: Opening) -> Holding:
         {split: images.take(chosen) for split, chosen in parts.items()},
         tally=listed.tally,
         own_splits=None not in layout.splits,
-        warnings=(*ignored(listed.tally.unknown, root), *grouping.warnings),
+        warnings=(*warn_of_ignored(listed.tally.unknown, root), *grouping.warnings),
         notes=(*layout.notes, *listed.notes, *grouping.notes),
     )
 
 
 @dataclass(frozen=True)
 class Entry:
-    """An image file with what its place says of it: split, class and the folders between its class and itself."""
+    """An image file with its split, its class and the folders between the class folder and the file."""
 
     path: Path
     split: Split | None
@@ -80,14 +80,14 @@ class Entry:
 
 
 @dataclass
-class Listed:
+class ClassListing:
     """All image files of the classes, and an account of the other files.
 
     Attributes:
         entries: the images.
         labels: the class folders of each split, also those without images.
-        tally: what was found, and what is left out so far.
-        notes: what was decided.
+        tally: the counts of files found and left out so far.
+        notes: the decisions made.
     """
 
     entries: list[Entry] = field(default_factory=list)
@@ -96,8 +96,8 @@ class Listed:
     notes: list[str] = field(default_factory=list)
 
 
-def _listed(root: Path, layout: Layout, opening: Opening) -> Listed:
-    listed = Listed()
+def _list_images(root: Path, layout: Layout, opening: Opening) -> ClassListing:
+    listed = ClassListing()
     loose = files_of(root)
     listed.tally.add(loose.tally)
     listed.tally.leave_out([printable(p) for p in loose.images], _NO_CLASS)
@@ -113,20 +113,22 @@ def _listed(root: Path, layout: Layout, opening: Opening) -> Listed:
             for folder in folders:
                 if wanted is None or label_of(folder.name) in wanted:
                     own.setdefault(label_of(folder.name), []).append(folder)
-            for path, label, below in _placed(branch, split):
+            for path, label, below in _label_images(branch, split):
                 if label is None:
                     listed.tally.leave_out([printable(path)], _NO_CLASS)
                 elif wanted is not None and label not in wanted:
                     listed.tally.leave_out([printable(path)], _OTHER_CLASS)
                 else:
                     listed.entries.append(Entry(path, split, label, below))
-    strange = sorted({p.name for own in listed.labels.values() for paths in own.values() for p in paths if _odd(p)})
+    strange = sorted(
+        {p.name for own in listed.labels.values() for paths in own.values() for p in paths if _is_not_utf8(p)}
+    )
     listed.notes += [f"The name of the class folder {printable(n)} is not UTF-8; it is shown so." for n in strange]
     return listed
 
 
-def _placed(branch: Branch, split: Split | None) -> Iterator[tuple[Path, str | None, tuple[str, ...]]]:
-    """Each image of a folder with its class, if it has one, and the folders below that of the class."""
+def _label_images(branch: Branch, split: Split | None) -> Iterator[tuple[Path, str | None, tuple[str, ...]]]:
+    """Yields each image of a folder with its class, if it has one, and the folders below that of the class."""
     for path in branch.walked.images:
         *folders, _ = path.relative_to(branch.path).parts
         if split is None:
@@ -135,11 +137,11 @@ def _placed(branch: Branch, split: Split | None) -> Iterator[tuple[Path, str | N
             yield path, label_of(folders[0]) if folders else None, tuple(folders[1:])
 
 
-def _odd(path: Path) -> bool:
+def _is_not_utf8(path: Path) -> bool:
     return path.name != os.fsencode(path.name).decode("utf-8", "replace")
 
 
-def _classes(root: Path, layout: Layout, listed: Listed, opening: Opening) -> tuple[str, ...]:
+def _classes(root: Path, layout: Layout, listed: ClassListing, opening: Opening) -> tuple[str, ...]:
     """Names of the training folders, sorted; no other split may have others."""
     given = [split for split in SPLITS if split in listed.labels]
     first = given[0] if given else None
@@ -168,12 +170,12 @@ def _classes(root: Path, layout: Layout, listed: Listed, opening: Opening) -> tu
     return classes
 
 
-def _order(listed: Listed, label: str) -> str:
-    """The name of the class's folder as it is on disk: classes are numbered by it."""
+def _order(listed: ClassListing, label: str) -> str:
+    """The name of the class's folder on disk, by which classes are numbered."""
     return min(own[label][0].name for own in listed.labels.values() if label in own)
 
 
-def _each_has_images(root: Path, listed: Listed) -> None:
+def _each_has_images(root: Path, listed: ClassListing) -> None:
     """Raises unless every class folder has an image."""
     full = {(entry.split, entry.label) for entry in listed.entries}
     empty = [
@@ -188,8 +190,10 @@ def _each_has_images(root: Path, listed: Listed) -> None:
     inside = [os.path.basename(p) for p in files if any(p.startswith(f"{printable(e)}{os.sep}") for e in empty)]
     hint = f" (only files such as {inside[0]})" if inside else ""
     names = ", ".join(printable(folder) for folder in empty[:20]) + (", ..." if len(empty) > 20 else "")
-    what = "The class folder {} has no image" if len(empty) == 1 else f"{len(empty)} class folders have no image: {{}}"
+    subject = (
+        "The class folder {} has no image" if len(empty) == 1 else f"{len(empty)} class folders have no image: {{}}"
+    )
     raise DataError(
-        f"{what.format(names)}{hint}: add images in a usual format such as JPEG or PNG, or remove the "
+        f"{subject.format(names)}{hint}: add images in a usual format such as JPEG or PNG, or remove the "
         f"folder{'s' * (len(empty) > 1)}."
     )

@@ -1,4 +1,4 @@
-"""Which files are images by their names, and what is said of those that regard does not read."""
+"""Recognition of image files by name, and messages for formats that regard does not read."""
 
 from functools import cache
 from importlib.util import find_spec
@@ -24,12 +24,12 @@ _KINDS = {
     "a slide of a microscope": (".svs", ".ndpi", ".mrxs", ".czi", ".lif", ".nd2"),
     "floating-point colour": (".exr", ".hdr"),
 }
-"""Images that regard does not read by themselves, and how their names end."""
+"""Formats that regard does not read by itself, with their file extensions."""
 
 
 @cache
 def extensions() -> tuple[str, ...]:
-    """How the names of images end that can be read here, in small letters."""
+    """The file extensions of readable images, in lower case."""
     if find_spec("pillow_heif") is not None:
         import pillow_heif  # type: ignore[import-not-found, unused-ignore]
 
@@ -40,7 +40,7 @@ def extensions() -> tuple[str, ...]:
 
 
 def is_image(name: str) -> bool:
-    """Whether a file of this name is taken for an image.
+    """Returns True if a file of this name is treated as an image.
 
     >>> is_image("IMG_1.JPG"), is_image("IMG_1.HEIF.txt")
     (True, False)
@@ -48,10 +48,10 @@ def is_image(name: str) -> bool:
     return name.lower().endswith(extensions())
 
 
-def foreign(name: str) -> str | None:
-    """What a file of this name is, where it is an image that regard does not read; with the remedy.
+def describe_foreign(name: str) -> str | None:
+    """Describes a file of this name, with a remedy, if it is an image that regard does not read; else None.
 
-    >>> foreign("scan.dcm")
+    >>> describe_foreign("scan.dcm")
     'it is DICOM, which regard does not read: convert it to PNG or TIFF'
     """
     for kind, endings in _KINDS.items():
@@ -60,8 +60,8 @@ def foreign(name: str) -> str | None:
     return None
 
 
-def foreign_content(start: bytes) -> str | None:
-    """The same for the first bytes of a file, whatever its name says."""
+def describe_foreign_content(start: bytes) -> str | None:
+    """The same by the first bytes of a file, whatever its name."""
     if start[4:8] == b"ftyp" and start[8:12] in (b"heic", b"heix", b"hevc", b"hevx", b"mif1", b"msf1"):
         return _unread("HEIC")
     if start.startswith((b"\xff\x0a", b"\x00\x00\x00\x0cJXL ")):
@@ -69,8 +69,8 @@ def foreign_content(start: bytes) -> str | None:
     return _unread("DICOM") if start[128:132] == b"DICM" else None
 
 
-def beginning(path: Path) -> bytes:
-    """The first bytes of a file, as many as tell its format; nothing where it cannot be read."""
+def read_start(path: Path) -> bytes:
+    """Reads the first bytes of a file, enough to recognise its format; none if it cannot be read."""
     try:
         with path.open("rb") as file:
             return file.read(132)

@@ -1,4 +1,4 @@
-"""Images that belong together, such as those of one patient, and must not be parted by a cut into splits."""
+"""Groups of images, such as those of one patient, that a cut into splits must not separate."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,12 +8,12 @@ from torch import Tensor
 from regard.core.errors import DataError
 
 FEWEST = 5
-"""Subfolders count as groups by themselves where every class has so many of them."""
+"""Subfolders are groups by default if every class has at least this many."""
 
 
 @dataclass(frozen=True)
 class Grouping:
-    """What each image is not to be parted from, or None where each stands for itself; with what is said of it."""
+    """The group of each image, or None if there are no groups; with notes and warnings."""
 
     groups: tuple[str, ...] | None
     notes: tuple[str, ...] = ()
@@ -31,9 +31,9 @@ def group_by_folder(
         where: the source, for messages.
         below: for each image the folders between that of its class and the file.
         labels: (n,) class numbers.
-        choice: `folder` for subfolders of any number, `none` for no groups; `auto` for groups where every class has
+        choice: `folder` for subfolders of any number, `none` for no groups; `auto` for groups if every class has
             `FEWEST` of them.
-        cut: whether splits are to be cut from these images.
+        cut: True if splits are to be cut from these images.
 
     Raises:
         DataError: `choice` is `folder`, splits are to be cut, and there is no subfolder.
@@ -54,16 +54,16 @@ def group_by_folder(
     example = f"{len(named)} subfolders inside the classes, such as {named[0]!r},"
     if choice == "folder" or fewest >= FEWEST:
         groups = tuple(f"/{i}" if name is None else name for i, name in enumerate(names))
-        said = f"{example} are groups: the images of one stay in one split (--groups none cuts image by image)."
-        return Grouping(groups, notes=(said,) if cut else ())
+        note = f"{example} are groups: the images of one stay in one split (--groups none cuts image by image)."
+        return Grouping(groups, notes=(note,) if cut else ())
     if not cut or max(map(len, per_class.values())) < 2:
         return Grouping(None)
-    said = (
+    warning = (
         f"{example} are no groups, as a class has only {fewest} of them: images are cut one by one, so that those of "
-        "one subfolder come into several splits. Where a subfolder is a patient or a recording, results are too "
-        "good: keep them together with --groups folder."
+        "one subfolder come into several splits. If a subfolder is a patient or a recording, scores are too "
+        "high: keep them together with --groups folder."
     )
-    return Grouping(None, warnings=(said,))
+    return Grouping(None, warnings=(warning,))
 
 
 def _first_folders(below: Sequence[tuple[str, ...]], labels: Sequence[int]) -> list[str | None]:

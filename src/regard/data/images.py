@@ -1,4 +1,4 @@
-"""Images with labels, one split of a source: what they all can do, and those that lie in memory."""
+"""Images with labels, one split of a source: the interface, and images in memory."""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -21,18 +21,18 @@ class Statistics:
 
     @classmethod
     def of_moments(cls, mean: Tensor, square: Tensor) -> "Statistics":
-        """From the (c,) means of the values and of their squares."""
+        """Makes statistics from the (c,) means of the values and of their squares."""
         std = (square - mean**2).clamp_min(0).sqrt()
         return cls(*(tuple(round(v, 6) for v in x.tolist()) for x in (mean, std)))
 
 
 class Images(ABC):
-    """One split: images, each known by its number, with their labels.
+    """One split: images, each with its index and label.
 
     Attributes:
-        labels: (n,) class numbers, int64; or (n, k) of 0 and 1, float32, where an image may have several classes.
+        labels: (n,) class numbers, int64; or (n, k) of 0 and 1, float32, if an image may have several classes.
         channels: 1 for grey, 3 for RGB.
-        groups: what each belongs to and is not to be parted from, a patient for example; None where nothing is known.
+        groups: the group of each, a patient for example, which no cut separates; None if unknown.
     """
 
     labels: Tensor
@@ -43,50 +43,50 @@ class Images(ABC):
         return len(self.labels)
 
     def subset(self, count: int, seed: int) -> "Images":
-        """`count` of the images, every class with its share; they are numbered anew from 0."""
+        """Returns `count` of the images, every class with its share, renumbered from 0."""
         return self if count == len(self) else self.take(pick(self.labels, count, seed=seed))
 
     @abstractmethod
     def read(self, index: int) -> Tensor:
-        """(c, h, w) uint8."""
+        """Returns one image (c, h, w) uint8."""
 
     @abstractmethod
     def gather(self, indices: Sequence[int]) -> Tensor | list[Tensor]:
-        """Several images: one tensor (b, c, h, w) where that is cheap, else one tensor an image."""
+        """Returns several images: one tensor (b, c, h, w) where that is cheap, else one tensor an image."""
 
     @abstractmethod
     def names(self, index: int) -> str:
-        """What the image is called where it comes from: a file, or a number in an array."""
+        """Returns the image's name in its source: a file, or an array with an index."""
 
     @abstractmethod
     def take(self, indices: Tensor) -> "Images":
-        """These images, numbered anew from 0."""
+        """Returns these images, renumbered from 0."""
 
     @abstractmethod
-    def joined(self, other: Self) -> Self:
-        """These images and then those of `other`, of the same source."""
+    def join(self, other: Self) -> Self:
+        """Returns these images and then those of `other`, of the same source."""
 
     @abstractmethod
     def sizes(self) -> Tensor:
-        """(m, 2) int64: height and width of every image, or of some where that would mean to decode all."""
+        """Returns (m, 2) int64, height and width of every image, or of some if all would have to be decoded."""
 
     @abstractmethod
     def statistics(self) -> Statistics:
-        """Of the channels, every image counting the same."""
+        """Computes the statistics of the channels, with equal weight for every image."""
 
     @abstractmethod
     def contents(self) -> tuple[str, ...] | None:
-        """A hash of each image's content, or None where that would mean to decode all."""
+        """Returns a hash of each image's content, or None if all would have to be decoded."""
 
 
 class ArrayImages(Images):
-    """Images of one size that lie in memory.
+    """Images of one size in memory.
 
     Args:
         images: (n, c, h, w) uint8.
         labels: (n,) int64 or (n, k) float32.
-        origin: what they are called: `origin[number]`.
-        numbers: (n,) the images' numbers there; 0 to n - 1 by default.
+        origin: the name of their array; images are named `origin[number]`.
+        numbers: (n,) the images' numbers in it; 0 to n - 1 by default.
         called: the name of each, instead of those of `origin` and `numbers`.
     """
 
@@ -106,34 +106,34 @@ class ArrayImages(Images):
         self.called = called
 
     def read(self, index: int) -> Tensor:
-        """(c, h, w) uint8."""
+        """Returns one image (c, h, w) uint8."""
         return self.images[index]
 
     def gather(self, indices: Sequence[int]) -> Tensor:
-        """(b, c, h, w) uint8."""
+        """Returns several images (b, c, h, w) uint8."""
         return self.images[torch.as_tensor(indices)]
 
     def names(self, index: int) -> str:
-        """For example `x_train[17]`."""
+        """Returns the image's name, for example `x_train[17]`."""
         return f"{self.origin}[{int(self.numbers[index])}]" if self.called is None else self.called[index]
 
     def take(self, indices: Tensor) -> "ArrayImages":
-        """These images, copied."""
+        """Returns a copy of these images."""
         called = None if self.called is None else tuple(self.called[i] for i in indices.tolist())
         return ArrayImages(self.images[indices], self.labels[indices], self.origin, self.numbers[indices], called)
 
-    def joined(self, other: "ArrayImages") -> "ArrayImages":
-        """Both, copied, each with the name that it had."""
+    def join(self, other: "ArrayImages") -> "ArrayImages":
+        """Returns a copy of both; every image keeps its name."""
         called = tuple(part.names(i) for part in (self, other) for i in range(len(part)))
         images, labels = torch.cat((self.images, other.images)), torch.cat((self.labels, other.labels))
         return ArrayImages(images, labels, self.origin, called=called)
 
     def sizes(self) -> Tensor:
-        """(n, 2), all the same."""
+        """Returns (n, 2), all equal."""
         return torch.tensor(self.images.shape[2:]).expand(len(self), 2)
 
     def statistics(self) -> Statistics:
-        """Of all images, exactly."""
+        """Computes the exact statistics of all images."""
         counts = torch.stack(
             [torch.bincount(self.images[:, c].reshape(-1).int(), minlength=256) for c in range(self.channels)]
         )
@@ -142,6 +142,6 @@ class ArrayImages(Images):
         return Statistics.of_moments(shares @ values, shares @ values**2)
 
     def contents(self) -> tuple[str, ...]:
-        """A hash of each image's values."""
+        """Returns a hash of each image's values."""
         rows = self.images.contiguous().numpy()
         return tuple(hashlib.blake2b(row.tobytes(), digest_size=16).hexdigest() for row in rows)

@@ -12,7 +12,7 @@ from regard.data.account import printable
 from regard.data.files import FileImages
 from regard.data.groups import group_by_folder
 from regard.data.layout import usual_split
-from regard.data.listing import Walked, checked_images, find_images
+from regard.data.listing import FolderListing, checked_images, find_images
 from regard.data.resolving import Resolver
 from regard.data.source import SPLITS, Holding, Opening, Split
 
@@ -25,15 +25,15 @@ _TRUTH = {
 
 @dataclass(frozen=True)
 class Table:
-    """What a table of labels says.
+    """The contents of a table of labels.
 
     Attributes:
         classes: the names of its columns of classes.
-        files: as they are named.
+        files: their names in the table.
         rows: the classes of each file as 0 and 1.
-        splits: of each file, where the table names them.
-        groups: of each file, where a column of groups was asked for.
-        blanks: how many cells are empty, which counts as 0.
+        splits: of each file, if the table has them.
+        groups: of each file, if a column of groups was given.
+        blanks: the number of empty cells, which count as 0.
     """
 
     classes: tuple[str, ...]
@@ -45,19 +45,19 @@ class Table:
 
 
 def open_table(name: str, root: Path, opening: Opening) -> Holding:
-    """The images of the table `opening.labels`, which lie in the folder `root`.
+    """Opens the images of the table `opening.labels`, which are in the folder `root`.
 
     The table is a CSV file (comma, semicolon or tab) whose first line names its columns: `file`, a path below the
-    folder; `split` (train, val or test), where you like; and one column a class, with 1 where the image has the
-    class, else 0. Splits that it does not name are cut from the training images. A column named by `opening.groups`
-    says what each image is not to be parted from.
+    folder; `split` (train, val or test), optional; and one column a class, with 1 if the image has the class,
+    else 0. Splits that it does not name are cut from the training images. A column named by `opening.groups`
+    names the group of each image, which no cut separates.
 
         file,split,cat,dog
         a.jpg,train,1,0
         b.jpg,train,1,1
 
     Raises:
-        DataError: the table is missing, or a line of it is not as it must be.
+        DataError: the table is missing, or one of its lines is invalid.
     """
     for option, value in (("splits", opening.splits), ("classes", opening.classes)):
         if value not in (None, "auto"):
@@ -70,7 +70,7 @@ def open_table(name: str, root: Path, opening: Opening) -> Holding:
     table = read_table(path, column, whole=not opening.scoring)
     walked = find_images(root)
     resolver = Resolver(root, walked.images)
-    files = _resolved(path, table, resolver)
+    files = _resolve(path, table, resolver)
     tally = walked.tally
     _account_for(root, path, files, walked)
     rows = torch.tensor(table.rows, dtype=torch.float32)
@@ -107,7 +107,7 @@ def open_table(name: str, root: Path, opening: Opening) -> Holding:
     )
 
 
-def _resolved(path: Path, table: Table, resolver: Resolver) -> list[str]:
+def _resolve(path: Path, table: Table, resolver: Resolver) -> list[str]:
     files = [resolver.find(file) for file in table.files]
     twice = next((file for file, count in Counter(files).items() if count > 1), None)
     if twice is not None:
@@ -118,7 +118,7 @@ def _resolved(path: Path, table: Table, resolver: Resolver) -> list[str]:
     return files
 
 
-def _account_for(root: Path, path: Path, files: list[str], walked: Walked) -> None:
+def _account_for(root: Path, path: Path, files: list[str], walked: FolderListing) -> None:
     """Counts the files that the table names and no others as images of the source."""
     named, tally = set(files), walked.tally
     known = {image.relative_to(root).as_posix() for image in walked.images}
@@ -132,12 +132,12 @@ def _account_for(root: Path, path: Path, files: list[str], walked: Walked) -> No
 
 
 def read_table(path: Path, groups: str | None = None, *, whole: bool = True) -> Table:
-    """The table in the CSV file at `path`, every line of it checked.
+    """Reads the table in the CSV file at `path` and checks every line.
 
     Args:
         path: the file.
         groups: the column that names groups.
-        whole: whether there must be training images.
+        whole: True requires training images.
     """
     rows, header = _lines(path)
     own = ("file", "split") if groups is None else ("file", "split", groups)
@@ -145,7 +145,7 @@ def read_table(path: Path, groups: str | None = None, *, whole: bool = True) -> 
     if "file" not in header or len(set(header)) < len(header) or "" in header:
         raise DataError(
             f"The first line of {path} is {','.join(header)!r}; it must name the columns, each once: file, split "
-            "(where you like), and one a class, for example file,cat,dog."
+            "(optional), and one a class, for example file,cat,dog."
         )
     if groups is not None and groups not in header:
         raise DataError(f"{path} has no column {groups!r} for --groups; its columns are: {', '.join(header)}.")
@@ -172,13 +172,13 @@ def read_table(path: Path, groups: str | None = None, *, whole: bool = True) -> 
     if not files:
         raise DataError(f"The table {path} names no file: write a line for each image below its first line.")
     if whole and splits and "train" not in splits:
-        raise DataError(f"The table {path} puts no image into the split train: there must be some to learn from.")
+        raise DataError(f"The table {path} puts no image into the split train: add training images.")
     known = tuple(grouped) if groups is not None else None
     return Table(classes, tuple(files), tuple(files.values()), tuple(splits) or None, known, blanks)
 
 
 def _lines(path: Path):  # type: ignore[no-untyped-def]  # csv has no public name for the type of a reader
-    """A reader of the lines below the first one, and the columns that the first one names."""
+    """Returns a reader of the lines below the first one, and the columns that the first one names."""
     if not path.is_file():
         raise DataError(f"There is no table of labels {path}: labels must be a CSV file with the columns file, ...")
     try:
@@ -194,7 +194,7 @@ def _zero_or_one(line: str, column: str, value: str) -> int:
     if value.lower() not in _TRUTH:
         raise DataError(
             f"{line}: the column {column!r} has {value!r}; write 1 where the image has the class, else 0. A column "
-            f"that says what images belong together, such as their patient, is named by --groups {column}."
+            f"that names groups of images, such as patients, is given by --groups {column}."
         )
     return _TRUTH[value.lower()]
 

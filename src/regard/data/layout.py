@@ -1,4 +1,4 @@
-"""Decides which folders of a source are splits and which are classes, and says what it decided."""
+"""Decides which folders of a source are splits and which are classes, and notes the decisions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from regard.core.errors import DataError, OptionError
 from regard.data.account import Tally, printable
-from regard.data.listing import Walked, find_images, label_of, subfolders
+from regard.data.listing import FolderListing, find_images, label_of, subfolders
 from regard.data.source import SPLITS, Split
 
 _USUAL: dict[str, Split] = {
@@ -14,13 +14,13 @@ _USUAL: dict[str, Split] = {
     **dict.fromkeys(("val", "valid", "validation", "dev", "development"), "val"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
-"""What a split may be called, in small or capital letters; `eval` is val, or test where there is a val already."""
+"""Usual names of splits, in any case; `eval` is val, or test if there is a val already."""
 
 _EVAL = ("eval", "evaluation")
 
 
 def usual_split(name: str) -> Split | None:
-    """The split that is usually called so.
+    """Returns the split that usually has this name.
 
     >>> usual_split("Testing"), usual_split("eval"), usual_split("cat")
     ('test', 'val', None)
@@ -30,7 +30,7 @@ def usual_split(name: str) -> Split | None:
 
 @dataclass
 class Branch:
-    """A folder directly below the root with what lies in it.
+    """A folder directly below the root with its contents.
 
     Attributes:
         path: the folder.
@@ -40,13 +40,13 @@ class Branch:
     """
 
     path: Path
-    walked: Walked
+    walked: FolderListing
     direct: int = 0
     inner: int = 0
 
     @classmethod
     def of(cls, path: Path, root: Path) -> "Branch":
-        """The folder at `path`, walked."""
+        """Lists the folder at `path`."""
         walked = find_images(path, above=root)
         direct = sum(image.parent == path for image in walked.images)
         return cls(path, walked, direct, len(walked.images) - direct)
@@ -58,23 +58,23 @@ class Branch:
 
     @property
     def images(self) -> int:
-        """How many images it has."""
+        """The number of its images."""
         return self.direct + self.inner
 
     @property
     def like_a_split(self) -> bool:
-        """Whether its images lie in folders inside it, as those of the classes of a split."""
+        """True if most of its images are in subfolders, as those of the classes of a split."""
         return self.inner > self.direct
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Which folders are splits; `{None: branches}` where the folders below the root are the classes themselves.
+    """The folders of each split; `{None: branches}` if the folders below the root are the classes themselves.
 
     Attributes:
         splits: the folders of each split, or the class folders under None.
-        beside: folders that are left out, with why.
-        notes: what was decided, where it is not plain.
+        beside: folders that are left out, with the reason.
+        notes: decisions that are not obvious.
     """
 
     splits: Mapping[Split | None, tuple[Branch, ...]]
@@ -84,21 +84,21 @@ class Layout:
 
 
 def decide(root: Path, splits: str, classes: Sequence[str] | None, *, scoring: bool) -> Layout:
-    """The layout of the folder `root`.
+    """Decides the layout of the folder `root`.
 
     Args:
         root: the folder of the source.
-        splits: `none` where every folder is a class; `train=FOLDER,test=FOLDER` where they have other names; `auto` to
-            decide by names and by what is inside.
+        splits: `none` if every folder is a class; `train=FOLDER,test=FOLDER` for other names; `auto` decides by names
+            and contents.
         classes: names of the only classes, or None.
-        scoring: whether a split without train is enough.
+        scoring: True allows splits without train.
 
     Raises:
         DataError: folders that could be both, two folders for a split, or no folder to train on.
     """
     branches = [Branch.of(path, root) for path in subfolders(root)]
     if splits not in ("auto", "none"):
-        return _named(root, branches, _pairs(splits), scoring=scoring)
+        return _explicit_layout(root, branches, _pairs(splits), scoring=scoring)
     named = _by_split(root, branches) if splits == "auto" else {}
     others = [b for b in branches if b.images and usual_split(b.path.name) is None]
     if classes is not None and set(classes) <= {b.name for b in branches}:
@@ -106,7 +106,7 @@ def decide(root: Path, splits: str, classes: Sequence[str] | None, *, scoring: b
     shaped = {split: branch for split, branch in named.items() if branch.like_a_split}
     if not named or (others and not shaped):
         notes = tuple(
-            f"The folder {b.name!r} is taken for a class, as images lie directly in it (--splits says otherwise)."
+            f"The folder {b.name!r} is read as a class, as it has images directly in it (--splits changes that)."
             for b in named.values()
             if b.images
         )
@@ -114,8 +114,8 @@ def decide(root: Path, splits: str, classes: Sequence[str] | None, *, scoring: b
     if others and "train" not in shaped:
         known, other = next(iter(shaped.values())).name, others[0].name
         raise DataError(
-            f"{root} has the folder {known!r}, which is called as a split, beside {other!r}, which is not: where all "
-            f"are classes write --splits none, where {known!r} is a split --splits {next(iter(shaped))}={known}."
+            f"{root} has the folder {known!r}, which has the name of a split, beside {other!r}, which has not: if all "
+            f"are classes write --splits none, if {known!r} is a split --splits {next(iter(shaped))}={known}."
         )
     return _as_splits(root, branches, named, shaped, scoring=scoring)
 
@@ -128,7 +128,7 @@ def _as_splits(
     *,
     scoring: bool,
 ) -> Layout:
-    """The folders that are called as splits are; what lies beside them is left out."""
+    """The layout of folders with names of splits; folders beside them are left out."""
     ordered = {split: named[split] for split in SPLITS if split in named}
     kept = {s: b for s, b in ordered.items() if not shaped or s in shaped or s == "train" or not b.direct}
     if "train" not in kept and not scoring:
@@ -154,12 +154,12 @@ def _as_splits(
             )
     unusual = [f"{b.name} as {s}" for s, b in kept.items() if b.path.name.lower() not in (s, "valid", "validation")]
     if unusual:
-        notes.insert(0, f"Folders are taken for splits: {', '.join(unusual)} (--splits none makes them classes).")
+        notes.insert(0, f"Folders are read as splits: {', '.join(unusual)} (--splits none makes them classes).")
     return Layout({s: (b,) for s, b in kept.items()}, tuple(beside), tuple(notes))
 
 
 def _by_split(root: Path, branches: Sequence[Branch]) -> dict[Split, Branch]:
-    """The folders that are called as splits usually are."""
+    """Returns the folders with usual names of splits."""
     found: dict[Split, Branch] = {}
     for branch in sorted(branches, key=lambda b: b.path.name.lower() in _EVAL):
         split = usual_split(branch.path.name)
@@ -177,7 +177,7 @@ def _by_split(root: Path, branches: Sequence[Branch]) -> dict[Split, Branch]:
 
 
 def _pairs(text: str) -> dict[Split, str]:
-    """`train=FOLDER,test=FOLDER` as a mapping."""
+    """Parses `train=FOLDER,test=FOLDER` as a mapping."""
     pairs: dict[Split, str] = {}
     for part in text.split(","):
         split, equals, folder = (word.strip() for word in part.partition("="))
@@ -190,8 +190,8 @@ def _pairs(text: str) -> dict[Split, str]:
     return pairs
 
 
-def _named(root: Path, branches: Sequence[Branch], pairs: Mapping[Split, str], *, scoring: bool) -> Layout:
-    """The layout that the user names."""
+def _explicit_layout(root: Path, branches: Sequence[Branch], pairs: Mapping[Split, str], *, scoring: bool) -> Layout:
+    """Returns the layout that the user gave."""
     known = {branch.name: branch for branch in branches}
     for split, folder in pairs.items():
         if label_of(folder) not in known:

@@ -1,4 +1,4 @@
-"""Finds the images of a folder, and puts what was found through the check."""
+"""Finds the images of a folder and checks them."""
 
 import os
 import unicodedata
@@ -10,9 +10,9 @@ from torch import Tensor
 
 from regard.core.errors import DataError
 from regard.data.account import HIDDEN, LeftOut, Tally, printable
-from regard.data.checking import Checked, check_images
+from regard.data.checking import CheckResult, check_images
 from regard.data.files import FileImages
-from regard.data.formats import foreign, is_image
+from regard.data.formats import describe_foreign, is_image
 from regard.data.reading import BadImage, BadImageError
 from regard.data.source import Opening
 
@@ -20,7 +20,7 @@ _READ_ALREADY = "it leads to a folder that is read already"
 
 
 def image_folder(text: str) -> Path:
-    """The folder at `text`, which must be one and have something in it."""
+    """Returns the folder at `text`, which must exist and not be empty."""
     path = Path(text).expanduser()
     if path.is_file():
         hint = f" An npz file is opened as npz:{text}." if path.suffix == ".npz" else ""
@@ -38,54 +38,54 @@ def image_folder(text: str) -> Path:
 
 
 def subfolders(folder: Path) -> list[Path]:
-    """Folders directly below, sorted by name, hidden ones left out."""
-    return sorted(p for p in folder.iterdir() if p.is_dir() and not _hidden(p.name))
+    """Returns the folders directly below, sorted by name, without hidden ones."""
+    return sorted(p for p in folder.iterdir() if p.is_dir() and not _is_hidden(p.name))
 
 
 def label_of(name: str) -> str:
-    """The class that a folder of this name stands for: printable, and in one Unicode normal form.
+    """Returns the class of a folder of this name: printable, and in one Unicode normal form.
 
-    A name that was copied from a Mac may be the same letters in other code points.
+    A name that was copied from a Mac may have the same letters in other code points.
     """
     return unicodedata.normalize("NFC", printable(name))
 
 
 @dataclass
-class Walked:
-    """What lies below a folder: image files, sorted, and an account of all files."""
+class FolderListing:
+    """The contents of a folder: image files, sorted, and an account of all files."""
 
     images: list[Path] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
 
 
-def find_images(folder: Path, *, above: Path | None = None) -> Walked:
-    """Files that are named as images, at any depth below `folder`; links are followed, but never twice to one folder.
+def find_images(folder: Path, *, above: Path | None = None) -> FolderListing:
+    """Finds files with names of images at any depth below `folder`; links are followed, but never twice to one folder.
 
     Args:
-        folder: where to look.
+        folder: the folder to search.
         above: the root of the source; a link to it or to a folder above it is not followed.
     """
-    walked = Walked()
-    seen = {_identity(place) for place in (folder, *(above or folder).absolute().parents, above or folder)}
+    walked = FolderListing()
+    seen = {_identity(parent) for parent in (folder, *(above or folder).absolute().parents, above or folder)}
     folders, links = [folder], list[Path]()
     while folders or links:
         if folders:
-            place = folders.pop()
-        elif _identity(place := links.pop(0)) in seen:
+            current = folders.pop()
+        elif _identity(current := links.pop(0)) in seen:
             walked.tally.found += 1
-            walked.tally.leave_out([f"{printable(place)}/"], _READ_ALREADY)
+            walked.tally.leave_out([f"{printable(current)}/"], _READ_ALREADY)
             continue
-        seen.add(_identity(place))
+        seen.add(_identity(current))
         try:
-            entries = sorted(os.scandir(place), key=lambda entry: entry.name)
+            entries = sorted(os.scandir(current), key=lambda entry: entry.name)
         except OSError as error:
             walked.tally.found += 1
             walked.tally.left_out.append(
-                LeftOut(f"{printable(place)}/", f"the folder cannot be read ({error.strerror})")
+                LeftOut(f"{printable(current)}/", f"the folder cannot be read ({error.strerror})")
             )
             continue
         for entry in entries:
-            if not entry.is_dir() or _hidden(entry.name):
+            if not entry.is_dir() or _is_hidden(entry.name):
                 _sort(Path(entry.path), entry.is_dir(), walked)
             else:
                 (links if entry.is_symlink() else folders).append(Path(entry.path))
@@ -93,23 +93,23 @@ def find_images(folder: Path, *, above: Path | None = None) -> Walked:
     return walked
 
 
-def files_of(folder: Path) -> Walked:
-    """The files directly in `folder`."""
-    walked = Walked()
+def files_of(folder: Path) -> FolderListing:
+    """Returns the files directly in `folder`."""
+    walked = FolderListing()
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
-        if not entry.is_dir() or _hidden(entry.name):
+        if not entry.is_dir() or _is_hidden(entry.name):
             _sort(Path(entry.path), entry.is_dir(), walked)
     return walked
 
 
-def _sort(path: Path, is_folder: bool, walked: Walked) -> None:
-    """Puts a file, or a hidden folder, where it belongs."""
+def _sort(path: Path, is_folder: bool, walked: FolderListing) -> None:
+    """Adds a file, or a hidden folder, to the images or the account."""
     walked.tally.found += 1
-    if _hidden(path.name):
+    if _is_hidden(path.name):
         walked.tally.leave_out([printable(path) + "/" * is_folder], HIDDEN)
     elif is_image(path.name):
         walked.images.append(path)
-    elif (kind := foreign(path.name)) is not None:
+    elif (kind := describe_foreign(path.name)) is not None:
         walked.tally.left_out.append(LeftOut(printable(path), kind))
     else:
         walked.tally.unknown.append(printable(path))
@@ -120,8 +120,8 @@ def _identity(folder: Path) -> tuple[int, int]:
     return state.st_dev, state.st_ino
 
 
-def ignored(others: Sequence[str], root: Path) -> tuple[str, ...]:
-    """A warning of files that were passed over because their names are not those of images."""
+def warn_of_ignored(others: Sequence[str], root: Path) -> tuple[str, ...]:
+    """Returns a warning of files that were ignored because their names are not those of images."""
     if not others:
         return ()
     names = ", ".join(os.path.relpath(p, root) for p in others[:3]) + (", ..." if len(others) > 3 else "")
@@ -131,17 +131,17 @@ def ignored(others: Sequence[str], root: Path) -> tuple[str, ...]:
 
 
 @dataclass(frozen=True)
-class Found:
-    """The usable ones of the files that were asked for, as one sequence; `kept` numbers them among those."""
+class UsableImages:
+    """The usable images among the given files; `kept` has their indices among those."""
 
     images: FileImages
     kept: list[int]
 
 
-def checked_images(root: Path, files: Sequence[str], labels: Tensor, opening: Opening, tally: Tally) -> Found:
-    """Decodes every file once; bad ones go into `tally`, or are an error where `opening.on_bad` is `fail`."""
+def checked_images(root: Path, files: Sequence[str], labels: Tensor, opening: Opening, tally: Tally) -> UsableImages:
+    """Decodes every file once; bad ones go into `tally`, or raise an error if `opening.on_bad` is `fail`."""
     seen = check_images(root, files, max_pixels=opening.max_pixels, progress=opening.progress)
-    tally.left_out += _bad(root, files, seen)
+    tally.left_out += _bad_files(root, files, seen)
     bad = [entry for entry in tally.left_out if entry.bad]
     if bad and opening.on_bad == "fail":
         usable = sum(checked.reason is None for checked in seen)
@@ -153,7 +153,7 @@ def checked_images(root: Path, files: Sequence[str], labels: Tensor, opening: Op
             BadImage(bad[0].path, bad[0].reason),
         )
     kept = [i for i, checked in enumerate(seen) if checked.reason is None]
-    good: list[Checked] = [seen[i] for i in kept]
+    good: list[CheckResult] = [seen[i] for i in kept]
     images = FileImages(
         root,
         [files[i] for i in kept],
@@ -162,14 +162,14 @@ def checked_images(root: Path, files: Sequence[str], labels: Tensor, opening: Op
         channels=1 if good and all(c.grey for c in good) else 3,
         max_pixels=opening.max_pixels,
     )
-    return Found(images, kept)
+    return UsableImages(images, kept)
 
 
-def _bad(root: Path, files: Sequence[str], seen: Sequence[Checked]) -> Iterator[LeftOut]:
+def _bad_files(root: Path, files: Sequence[str], seen: Sequence[CheckResult]) -> Iterator[LeftOut]:
     for file, checked in zip(files, seen, strict=True):
         if checked.reason is not None:
             yield LeftOut(printable(root / file), checked.reason)
 
 
-def _hidden(name: str) -> bool:
+def _is_hidden(name: str) -> bool:
     return name.startswith((".", "__MACOSX"))

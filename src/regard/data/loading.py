@@ -1,4 +1,4 @@
-"""Batches whose order and augmentation are functions of (seed, epoch) and (seed, epoch, index) and of nothing else."""
+"""Batches whose order and augmentation are functions of (seed, epoch) and (seed, epoch, index) only."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -12,13 +12,13 @@ from regard.core.errors import DataError, OptionError
 from regard.core.options import at_least
 from regard.core.seeding import generator, key, use_seed
 from regard.core.shared_memory import workers_that_fit
-from regard.data.augmentation import Augment, Shifted
+from regard.data.augmentation import Augment, Shift
 from regard.data.cluttered import ClutteredImages
 from regard.data.images import Images
 from regard.data.preprocessing import Preprocessing
 
 Key = tuple[int, ...]
-"""(epoch, index), and where balanced sampling takes an image again in one epoch (epoch, index, how often before)."""
+"""(epoch, index); if balanced sampling repeats an image in an epoch, (epoch, index, number of the repetition)."""
 
 
 def loader(
@@ -34,27 +34,27 @@ def loader(
     drop_last: bool = False,
     pin_memory: bool = False,
 ) -> DataLoader[ImageBatch]:
-    """Batches of the images, the same bit for bit for any number of workers.
+    """Makes a loader of batches, which are equal bit for bit for any number of workers.
 
     Call `loader.sampler.set_epoch(epoch)` before each epoch, as Lightning does.
 
     Args:
         images: one split of a source.
-        preprocessing: what the network is to see.
+        preprocessing: the preprocessing of the network.
         batch_size: images a batch; the last one may be smaller.
-        augment: random changes; None and `none` are those of evaluation.
-        seed: with the epoch it decides the order, with epoch and index how an image is augmented.
-        shuffle: whether the order is random.
-        balanced: whether every class comes equally often, small ones again and again; an epoch has as many images
-            as without.
+        augment: random changes; None and `none` apply those of evaluation.
+        seed: determines the order together with the epoch, and an image's augmentation with epoch and index.
+        shuffle: True for a random order.
+        balanced: True samples every class equally often, repeating images of small ones; the number of images in an
+            epoch stays the same.
         workers: processes that decode and augment; 0 does it in this one, as does any number whose batches do not fit
             into the shared memory, with a warning.
-        drop_last: whether a smaller last batch is left out.
+        drop_last: True leaves out a smaller last batch.
         pin_memory: for faster copies to a GPU.
 
     Raises:
         DataError: there would be no batch.
-        OptionError: an option out of its range; `balanced` where images may have several classes.
+        OptionError: an option out of its range; `balanced` with images of several classes.
 
     Example:
         >>> from regard.data import open_source, preprocessing_for
@@ -71,17 +71,17 @@ def loader(
         )
     if balanced and images.labels.ndim == 2:
         raise OptionError(
-            "loader: balanced=True is not allowed where an image may have several classes; use class weights."
+            "loader: balanced=True is not allowed if an image may have several classes; use class weights."
         )
     values = min(batch_size, len(images)) * preprocessing.channels * preprocessing.size[0] * preprocessing.size[1]
     workers = workers_that_fit(workers, 4 * values)
-    sampler = Balanced(images.labels, seed) if balanced else Ordered(len(images), seed, shuffle)
+    sampler = BalancedSampler(images.labels, seed) if balanced else OrderedSampler(len(images), seed, shuffle)
     return DataLoader(
-        Prepared(images, preprocessing, augment or "none", seed),
+        PreparedBatches(images, preprocessing, augment or "none", seed),
         batch_size=batch_size,
         sampler=sampler,
         num_workers=workers,
-        collate_fn=_as_it_is,
+        collate_fn=_identity_collate,
         drop_last=drop_last,
         pin_memory=pin_memory,
         persistent_workers=workers > 0,
@@ -89,13 +89,13 @@ def loader(
     )
 
 
-class Prepared(Dataset[ImageBatch]):
-    """Whole batches by their keys: gathered, augmented each under its own seed, then normalised together."""
+class PreparedBatches(Dataset[ImageBatch]):
+    """Batches by their keys: images are augmented each under its own seed, then normalised together."""
 
     def __init__(self, images: Images, preprocessing: Preprocessing, augment: Augment, seed: int) -> None:
         self.images = images
-        self.random: nn.Module | None = None if augment == "none" else preprocessing.augmented(augment)
-        self.fixed = preprocessing.augmented("none")
+        self.random: nn.Module | None = None if augment == "none" else preprocessing.augmentation(augment)
+        self.fixed = preprocessing.augmentation("none")
         self.normalise = preprocessing.normalise()
         self.seed = seed
 
@@ -111,28 +111,28 @@ class Prepared(Dataset[ImageBatch]):
         if isinstance(images, ClutteredImages):
             images = images.at_epoch(keys[0][0])
         read = images.gather(indices.tolist())
-        sized = self._evaluated(read) if self.random is None else self._augmented(self.random, read, keys)
+        sized = self._apply_fixed(read) if self.random is None else self._augment(self.random, read, keys)
         return ImageBatch(self.normalise(sized), self.images.labels[indices], indices)
 
-    def _evaluated(self, read: Tensor | list[Tensor]) -> Tensor:
+    def _apply_fixed(self, read: Tensor | list[Tensor]) -> Tensor:
         if isinstance(read, Tensor):
             sized: Tensor = self.fixed(read)
             return sized
         return torch.stack([self.fixed(image) for image in read])
 
-    def _augmented(self, random: nn.Module, read: Tensor | list[Tensor], keys: Sequence[Key]) -> Tensor:
+    def _augment(self, random: nn.Module, read: Tensor | list[Tensor], keys: Sequence[Key]) -> Tensor:
         drawn = []
         with use_seed(self.seed):
             for image, parts in zip(read, keys, strict=True):
                 torch.default_generator.manual_seed(key(self.seed, *parts))
-                drawn.append(random.draw() if isinstance(random, Shifted) else random(image))
-        if isinstance(random, Shifted):
-            return random.apply_draws(self._evaluated(read), torch.stack(drawn))
+                drawn.append(random.draw() if isinstance(random, Shift) else random(image))
+        if isinstance(random, Shift):
+            return random.apply_draws(self._apply_fixed(read), torch.stack(drawn))
         return torch.stack(drawn)
 
 
-class Ordered(Sampler[Key]):
-    """Every image once, in an order that `seed` and the epoch decide, or as they are numbered."""
+class OrderedSampler(Sampler[Key]):
+    """Samples every image once, in an order determined by `seed` and the epoch, or by index."""
 
     def __init__(self, count: int, seed: int, shuffle: bool) -> None:
         self.count = count
@@ -141,7 +141,7 @@ class Ordered(Sampler[Key]):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Says which epoch the next pass is."""
+        """Sets the epoch of the next pass."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -156,8 +156,8 @@ class Ordered(Sampler[Key]):
         return ((self.epoch, index) for index in order.tolist())
 
 
-class Balanced(Sampler[Key]):
-    """As many keys as images, every class equally often (but for one), each going through its images in turn."""
+class BalancedSampler(Sampler[Key]):
+    """Samples as many keys as images, every class equally often (up to one), each iterating over its images."""
 
     def __init__(self, labels: Tensor, seed: int) -> None:
         self.labels = labels
@@ -165,7 +165,7 @@ class Balanced(Sampler[Key]):
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Says which epoch the next pass is."""
+        """Sets the epoch of the next pass."""
         self.epoch = epoch
 
     def __len__(self) -> int:
@@ -177,9 +177,9 @@ class Balanced(Sampler[Key]):
         share, more = divmod(len(self), len(classes))
         favoured = set(torch.randperm(len(classes), generator=rng)[:more].tolist())
         keys: list[Key] = []
-        for place, label in enumerate(classes.tolist()):
+        for rank, label in enumerate(classes.tolist()):
             members = (self.labels == label).nonzero()[:, 0]
-            wanted, again = share + (place in favoured), 0
+            wanted, again = share + (rank in favoured), 0
             while wanted:
                 turn = members[torch.randperm(len(members), generator=rng)][:wanted].tolist()
                 keys += [(self.epoch, i, again) if again else (self.epoch, i) for i in turn]
@@ -187,5 +187,5 @@ class Balanced(Sampler[Key]):
         return (keys[i] for i in torch.randperm(len(keys), generator=rng).tolist())
 
 
-def _as_it_is(batch: Any) -> Any:
+def _identity_collate(batch: Any) -> Any:
     return batch

@@ -18,28 +18,27 @@ Arrays = dict[str, NDArray[Any]]
 
 _KEYS = ("x_train", "y_train", "x_val", "y_val", "x_test", "y_test", "classes")
 _OTHER_NAMES = {
-    f"{split}_{what}": f"{axis}_{split}" for what, axis in (("images", "x"), ("labels", "y")) for split in SPLITS
+    f"{split}_{kind}": f"{axis}_{split}" for kind, axis in (("images", "x"), ("labels", "y")) for split in SPLITS
 }
-"""What MedMNIST calls the same arrays."""
+"""Names of the same arrays in MedMNIST."""
 
 _MOST = 1_000_000
 _LAYOUT = (
-    "An npz source has the arrays x_train, y_train, x_test, y_test and, where you like, x_val, y_val and classes "
-    "(np.savez)"
+    "An npz source has the arrays x_train, y_train, x_test, y_test and, optionally, x_val, y_val and classes (np.savez)"
 )
 
 
 def open_npz(text: str, opening: Opening) -> Holding:
-    """What the npz file at `text` holds.
+    """Opens the npz file at `text`.
 
     The arrays x_train and x_test are (n, h, w) or (n, h, w, c) uint8 with 1 or 3 channels; y_train and y_test are
-    class numbers (n,) or, where images may have several classes, (n, k) of 0 and 1 (read as class numbers where every
+    class numbers (n,) or, if images may have several classes, (n, k) of 0 and 1 (read as class numbers if every
     row has exactly one 1), or names of classes. The names of MedMNIST, train_images and train_labels, mean the same.
-    x_val and y_val are cut from the training images where they are missing, as are x_test
-    and y_test; `classes` are names, by default the class numbers.
+    x_val and y_val are cut from the training images if they are missing, as are x_test and y_test; `classes` are names,
+    by default the class numbers.
 
     Raises:
-        DataError: the file, an array or a label is not as it must be.
+        DataError: the file, an array or a label is invalid.
     """
     path, name = Path(text).expanduser(), f"npz:{text}"
     if path.is_dir():
@@ -53,17 +52,17 @@ def open_npz(text: str, opening: Opening) -> Holding:
     with path.open("rb") as file:
         arrays, others = arrays_of(str(path), file, whole=not opening.scoring)
     classes, parts = splits_of(str(path), arrays)
-    passed = f"{path} has arrays that mean nothing to regard: {', '.join(others)}."
+    passed = f"{path} has arrays that regard does not use: {', '.join(others)}."
     return Holding(name, classes, parts, notes=(passed,) if others else ())
 
 
 def arrays_of(where: str, file: IO[bytes], *, whole: bool = True) -> tuple[Arrays, tuple[str, ...]]:
-    """The arrays of an npz file that mean something to us, and the names of the others; nothing is ever unpickled.
+    """Reads the known arrays of an npz file, and the names of the others; nothing is ever unpickled.
 
     Args:
         where: the file, for messages.
         file: the file.
-        whole: whether there must be training images, and not only those of some split.
+        whole: True requires training images, not only those of some split.
     """
     arrays, reading = {}, "its start"
     try:
@@ -98,9 +97,9 @@ def arrays_of(where: str, file: IO[bytes], *, whole: bool = True) -> tuple[Array
 
 
 def splits_of(where: str, arrays: Arrays) -> tuple[tuple[str, ...], dict[Split, ArrayImages]]:
-    """The class names, and the splits that are there, checked."""
+    """Checks the arrays; returns the class names and the splits."""
     parts: dict[Split, tuple[Tensor, Tensor]] = {}
-    arrays = _numbered(where, arrays)
+    arrays = _number_labels(where, arrays)
     for split in SPLITS:
         x, y = f"x_{split}", f"y_{split}"
         if (x in arrays) != (y in arrays):
@@ -130,8 +129,8 @@ def splits_of(where: str, arrays: Arrays) -> tuple[tuple[str, ...], dict[Split, 
     return classes, {split: ArrayImages(x, y, f"x_{split}") for split, (x, y) in parts.items()}
 
 
-def _numbered(where: str, arrays: Arrays) -> Arrays:
-    """The arrays with labels as class numbers where they are names of classes."""
+def _number_labels(where: str, arrays: Arrays) -> Arrays:
+    """Replaces labels that are names of classes by class numbers."""
     named = {key: a.reshape(-1) for key, a in arrays.items() if key.startswith("y_") and _is_named(a)}
     if not named or len(named) < sum(key.startswith("y_") for key in arrays):
         return arrays
@@ -156,7 +155,7 @@ def _word(label: object) -> str:
 
 
 def _in_order(label: str) -> tuple[int, int, str]:
-    """Numbers by their size, before words."""
+    """A sort key: numbers by value, before words."""
     return (0, int(label), "") if label.isdecimal() else (1, 0, label)
 
 

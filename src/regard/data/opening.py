@@ -1,4 +1,4 @@
-"""Opens any source by what the user writes on one line."""
+"""Opens any source by its name on the command line."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -27,14 +27,14 @@ SCHEMES: Mapping[str, Callable[[str, Opening], Holding]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """How the images of a source are read and divided.
+    """Options of reading the images of a source and of its splits.
 
     Args:
         labels: with folder:PATH, a CSV file with the columns file and one a class: images may have several classes.
-        on_bad: whether images that cannot be used are left out and listed (`skip`), or are an error (`fail`).
-        groups: images that no cut into splits may part: `folder` (the subfolders inside the classes), `none`, or a
-            column of the labels; `auto` takes subfolders where every class has five or more.
-        splits: `none` where every folder is a class, or train=FOLDER,val=FOLDER,test=FOLDER; `auto` takes folders with
+        on_bad: `skip` leaves out and lists images that cannot be used, `fail` raises an error.
+        groups: groups of images that no cut separates: `folder` (the subfolders inside the classes), `none`, or a
+            column of the labels; `auto` takes subfolders if every class has five or more.
+        splits: `none` if every folder is a class, or train=FOLDER,val=FOLDER,test=FOLDER; `auto` takes folders with
             the usual names that have class folders inside.
         classes: the only folders that are classes, with commas between.
         value_range: LOW:HIGH, the values of images with more than 8 bits that become black and white; by default the
@@ -50,13 +50,13 @@ class Reading:
     value_range: str | None = None
     max_pixels: int = PIXEL_LIMIT
 
-    def asked(self) -> dict[str, Any]:
-        """What is not as usual."""
+    def changed_options(self) -> dict[str, Any]:
+        """Returns the options that differ from their defaults."""
         usual = asdict(Reading())
         return {name: value for name, value in asdict(self).items() if value != usual[name]}
 
     def options(self) -> dict[str, Any]:
-        """The options of `open_source` that they are."""
+        """Returns them as options of `open_source`."""
         names = None if self.classes is None else [n.strip() for n in self.classes.split(",") if n.strip()]
         return asdict(self) | {"classes": names}
 
@@ -74,29 +74,29 @@ def open_source(
     max_pixels: int = PIXEL_LIMIT,
     progress: Progress | None = None,
 ) -> Source:
-    """Images with labels, in three splits.
+    """Opens images with labels, in three splits.
 
     Args:
         text: `fashion-mini`, `mnist-mini`, `folder:PATH`, `npz:PATH` or `torchvision:NAME[:root=PATH,download=true]`;
-            `cluttered:` before any of them that lies in memory puts its images among clutter on a larger canvas, with
+            `cluttered:` before a source in memory puts its images among clutter on a larger canvas, with
             options at the end, as in `cluttered:mnist-mini:size=60,pieces=4`.
         seed: cuts the splits that the source does not have: the same seed gives the same splits. It is not the seed
             of a training run: runs to be compared need the same splits.
-        on_bad: whether an image that cannot be used is left out and listed in `Source.account`, or an error.
+        on_bad: `skip` leaves out an image that cannot be used and lists it in `Source.account`; `fail` raises an error.
         labels: with folder: only, a CSV file that names the classes of each image, which may have several.
-        groups: with folder: only, what a cut must not part: `folder` for the subfolders inside the classes, `none`, or
-            a column of `labels`; `auto` takes subfolders where every class has five or more.
-        splits: with folder: only, `none` where every folder is a class, or `train=FOLDER,test=FOLDER`; `auto` takes
-            folders that are called as splits usually are, and have class folders inside.
+        groups: with folder: only, groups that no cut separates: `folder` for the subfolders inside the classes, `none`,
+            or a column of `labels`; `auto` takes subfolders if every class has five or more.
+        splits: with folder: only, `none` if every folder is a class, or `train=FOLDER,test=FOLDER`; `auto` takes
+            folders with usual names of splits that have class folders inside.
         classes: with folder: only, the only classes; other folders are left out.
         value_range: of images with more than 8 bits, the values that become 0 and 255, as `LOW:HIGH`; by default the
             range of the training images.
         max_pixels: an image with more pixels cannot be used.
-        progress: is told how many images of how many have been looked at, where they lie in files.
+        progress: called with the number of image files checked so far and their total.
 
     Raises:
         UnknownNameError: there is no such source.
-        DataError: the source cannot be used; says what is wrong and what to do.
+        DataError: the source cannot be used; the message has the reason and the remedy.
 
     Example:
         >>> source = open_source("fashion-mini")
@@ -116,7 +116,7 @@ def open_source(
         classes=None if classes is None else tuple(classes),
         value_range=parse_range(value_range),
     )
-    return assemble(_held(text, opening), opening)
+    return assemble(_open(text, opening), opening)
 
 
 def open_for_scoring(
@@ -133,18 +133,18 @@ def open_for_scoring(
     max_pixels: int = PIXEL_LIMIT,
     progress: Progress | None = None,
 ) -> Source:
-    """All images of a source, for a network that was trained on another one: nothing is cut into splits.
+    """Opens all images of a source, for a network trained on another one, without cutting splits.
 
     A folder with `test` alone, with a class missing or with few images is fine.
 
     Args:
         text: as for `open_source`.
         known: the classes of the network, in its order; those of the source are matched by name.
-        fingerprint: of the source that the network was trained on; where this is the same one under another name, it
+        fingerprint: of the source that the network was trained on; if this is the same source under another name, it
             is opened with the splits of the training.
         on_bad: as for `open_source`, as are `labels`, `splits`, `classes`, `max_pixels` and `progress`.
         labels: see there.
-        groups: those of the training, by which its splits are known again.
+        groups: those of the training, which determine its splits.
         splits: see there.
         classes: see there.
         value_range: of the network's preprocessing.
@@ -173,11 +173,11 @@ def open_for_scoring(
         known=tuple(known),
         fingerprint=fingerprint,
     )
-    return assemble_for_scoring(_held(text, opening), opening)
+    return assemble_for_scoring(_open(text, opening), opening)
 
 
-def _held(text: str, opening: Opening) -> Holding:
-    """What the source of that name holds."""
+def _open(text: str, opening: Opening) -> Holding:
+    """Opens the source of that name."""
     scheme, colon, rest = text.strip().partition(":")
     for option in ("labels", "groups", "splits", "classes"):
         value = getattr(opening, option)
@@ -190,15 +190,15 @@ def _held(text: str, opening: Opening) -> Holding:
     if colon and scheme == CLUTTERED:
         if not rest.strip():
             raise DataError(f"{text!r} names no source: write one after the colon, as in cluttered:mnist-mini.")
-        return open_cluttered(rest.strip(), opening.seed, lambda inner: _held(inner, opening))
+        return open_cluttered(rest.strip(), opening.seed, lambda inner: _open(inner, opening))
     if colon and scheme in SCHEMES:
         if not rest.strip():
             raise DataError(f"{text!r} names no source: write the {_operand(scheme)} after the colon.")
         return SCHEMES[scheme](rest.strip(), opening)
     path = Path(text.strip()).expanduser()
     if text.strip() and path.exists():
-        what, right = ("folder", "folder") if path.is_dir() else ("file", "npz")
-        raise DataError(f"{text!r} is a {what}, not the name of a source: write {right}:{text.strip()}.")
+        kind, scheme = ("folder", "folder") if path.is_dir() else ("file", "npz")
+        raise DataError(f"{text!r} is a {kind}, not the name of a source: write {scheme}:{text.strip()}.")
     raise unknown_name("source", scheme if colon else text.strip(), [*shipped, *SCHEMES, CLUTTERED])
 
 

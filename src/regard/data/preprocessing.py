@@ -1,4 +1,4 @@
-"""What is done to an image before a network sees it; saved with the weights, so that predicting does the same."""
+"""Preprocessing of the images of a network, saved with its weights so that predictions use the same."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -10,18 +10,18 @@ from torchvision.transforms import v2
 
 from regard.core.errors import DataError, OptionError
 from regard.core.options import one_of
-from regard.data.augmentation import Augment, augmenting
+from regard.data.augmentation import Augment, build_augmentation
 from regard.data.cluttered import ClutteredImages
 from regard.data.depth import SIXTEEN_BITS, ValueRange
 from regard.data.files import FileImages
-from regard.data.sizing import FITS, Fit, crop_warning, parse_size, sized
+from regard.data.sizing import FITS, Fit, build_resize, crop_warning, parse_size
 from regard.data.source import Source
 
 LARGEST = 224
-"""The size that photographs are brought to unless the user chooses another."""
+"""The default size of photographs."""
 
 SMALL = 96
-"""Images that all have one size up to this keep it, whole."""
+"""Images of one size up to this are used at that size."""
 
 _LEAST_STD = 1 / 255
 _LUMA = (0.299, 0.587, 0.114)
@@ -29,18 +29,18 @@ _LUMA = (0.299, 0.587, 0.114)
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Brings an image to one size and its values to zero mean and unit deviation.
+    """Brings an image to one size and its values to zero mean and unit standard deviation.
 
     Attributes:
-        size: (h, w) that the network sees.
+        size: (h, w) of the network's input.
         channels: 1 for grey or 3 for RGB; an image of the other kind is converted.
         mean: of each channel, of values from 0 to 1.
         std: of each channel.
         resize: `exact` brings the whole image to `size`; `crop` brings the shorter side to 8/7 of `size` and cuts
             the middle out, as is usual with photographs; `pad` brings the whole image into `size` with its shape
             kept and a border of the mean colour.
-        mirror: whether augmentation may mirror an image.
-        value_range: of images with more than 8 bits, the values that became 0 and 255 when they were read; see
+        mirror: True lets augmentation mirror an image.
+        value_range: of images with more than 8 bits, the values that become 0 and 255 on reading; see
             `read_image`.
     """
 
@@ -69,36 +69,36 @@ class Preprocessing:
             )
 
     def eval(self) -> nn.Module:
-        """A transform of uint8 (c, h, w), or of several images of one size (b, c, h, w), to what the network sees."""
-        return v2.Compose([sized(self.size, self.resize, self.mean), self.normalise()])
+        """Returns a transform of uint8 (c, h, w), or of images of one size (b, c, h, w), to the network's input."""
+        return v2.Compose([build_resize(self.size, self.resize, self.mean), self.normalise()])
 
     def train(self, augment: Augment = "auto") -> nn.Module:
-        """The same for one image in training; draws from PyTorch's generator."""
-        return v2.Compose([self.augmented(augment), self.normalise()])
+        """Returns the same for one image in training; draws from PyTorch's generator."""
+        return v2.Compose([self.augmentation(augment), self.normalise()])
 
-    def augmented(self, augment: Augment) -> nn.Module:
-        """The part of `train` that works on one uint8 image and draws: uint8 (c, h, w) of `size`."""
-        return augmenting(augment, self.size, self.resize, mirror=self.mirror, fill=self.mean)
+    def augmentation(self, augment: Augment) -> nn.Module:
+        """Returns the random part of `train`, from one uint8 image to uint8 (c, h, w) of `size`."""
+        return build_augmentation(augment, self.size, self.resize, mirror=self.mirror, fill=self.mean)
 
     def normalise(self) -> nn.Module:
-        """The rest, for one image or many: channels converted, float32, zero mean and unit deviation."""
+        """Returns the rest, for one image or many: conversion of channels, float32, normalisation."""
         return Normalise(self.channels, self.mean, self.std)
 
     def restore(self, images: Tensor) -> Tensor:
-        """What the network sees as an image for people: (..., c, h, w) uint8."""
+        """Converts the network's input back to images (..., c, h, w) uint8."""
         mean, std = (torch.tensor(v, device=images.device)[:, None, None] for v in (self.mean, self.std))
         return ((images.float() * std + mean).clamp(0, 1) * 255).round().to(torch.uint8)
 
     def to_json(self) -> dict[str, object]:
-        """Plain lists, numbers and words."""
+        """Converts the record to lists, numbers and strings."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
     @classmethod
     def from_json(cls, record: Mapping[str, object]) -> Self:
-        """What `to_json` gave.
+        """Restores the record from the output of `to_json`.
 
         Raises:
-            DataError: the record is not one of those.
+            DataError: the record describes no preprocessing.
         """
         try:
             values = {k: tuple(v) if isinstance(v, list) else v for k, v in record.items()}
@@ -110,7 +110,7 @@ class Preprocessing:
 
 
 class Normalise(nn.Module):
-    """uint8 images (..., c, h, w) as float32 with zero mean and unit deviation, in `channels` channels."""
+    """uint8 images (..., c, h, w) as float32 with zero mean and unit standard deviation, in `channels` channels."""
 
     def __init__(self, channels: int, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
         super().__init__()
@@ -136,18 +136,18 @@ def preprocessing_for(
     channels: int | None = None,
     mirror: bool | None = None,
 ) -> Preprocessing:
-    """The preprocessing that suits a source, with the statistics of its training images.
+    """Makes the preprocessing for a source, with the statistics of its training images.
 
     Args:
         source: images that all have one size up to 96 pixels, and cluttered ones of any size, are kept whole,
-            whatever `fit` says; others are brought to a square, of 224 pixels or, where they are smaller, of about
-            their own size.
-        size: height and width that the network sees, instead of the source's own: a number of pixels for a square, or
+            whatever `fit` is; others are brought to a square, of 224 pixels or, if they are smaller, of about their
+            own size.
+        size: height and width of the network's input, instead of the source's own: a number of pixels for a square, or
             HEIGHTxWIDTH.
         fit: how images of other shapes come to that size: `crop` cuts the middle out, `pad` adds a border, `squeeze`
             changes their shape.
         channels: 3 for a network that wants RGB, 1 for one that wants grey; the source's own by default.
-        mirror: whether augmentation may mirror; by default not for digits and traffic signs.
+        mirror: True lets augmentation mirror; by default not for digits and traffic signs.
 
     Example:
         >>> from regard.data import open_source
@@ -179,7 +179,7 @@ def preprocessing_for(
 
 
 def fit_warnings(source: Source, preprocessing: Preprocessing) -> tuple[str, ...]:
-    """A warning where the preprocessing cuts much off the training images."""
+    """Returns a warning if the preprocessing crops much of the training images."""
     if preprocessing.resize != "crop":
         return ()
     return crop_warning(source.splits["train"].sizes(), preprocessing.size)
@@ -188,13 +188,13 @@ def fit_warnings(source: Source, preprocessing: Preprocessing) -> tuple[str, ...
 def unlike_warnings(
     sizes: Tensor, deep: Sequence[str], preprocessing: Preprocessing, value_range: ValueRange | None = None
 ) -> tuple[str, ...]:
-    """Warnings of images that a trained network sees otherwise than one might think: cut, or on another range.
+    """Returns warnings of images that a trained network gets cropped, or on another range of values.
 
     Args:
         sizes: (n, 2), height and width of each image.
         deep: names of those with more than 8 bits a value.
         preprocessing: of the network.
-        value_range: the values that become black and white where the preprocessing knows none; all 16 bits if None.
+        value_range: the values that become black and white if the preprocessing has none; all 16 bits if None.
     """
     found = crop_warning(sizes, preprocessing.size, trained=True) if preprocessing.resize == "crop" else ()
     if not deep or preprocessing.value_range is not None:
@@ -209,7 +209,7 @@ def unlike_warnings(
 
 
 def scoring_warnings(source: Source, preprocessing: Preprocessing) -> tuple[str, ...]:
-    """Warnings of a source that a network is scored on and was not trained on."""
+    """Returns warnings of a source on which a network is scored but was not trained."""
     whole = source.splits["all"]
     checked = whole.checked if isinstance(whole, FileImages) else ()
     deep = [whole.names(number) for number, one in enumerate(checked) if one.deep is not None]
@@ -217,7 +217,7 @@ def scoring_warnings(source: Source, preprocessing: Preprocessing) -> tuple[str,
 
 
 def _square(sizes: Tensor, fit: Fit) -> tuple[int, int]:
-    """The largest usual size that the images fill: the middle one's shorter side, or with a border its longer one,
+    """The largest usual size that the images fill: the shorter side of the median one, or with a border its longer one,
     in steps of 8."""
     sides = sizes.max(1) if fit == "pad" else sizes.min(1)
     side = min(LARGEST, max(16, int(sides.values.median()) // 8 * 8))

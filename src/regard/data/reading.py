@@ -1,4 +1,4 @@
-"""Reads one image file into a tensor: the only place that decodes images."""
+"""Reads one image file into a tensor; no other module decodes images."""
 
 import warnings
 from collections.abc import Iterator
@@ -16,10 +16,10 @@ from regard.core.errors import DataError
 from regard.core.options import at_least, one_of
 from regard.data.account import printable
 from regard.data.depth import SIXTEEN_BITS, ValueRange, scale
-from regard.data.formats import beginning, extensions, foreign_content
+from regard.data.formats import describe_foreign_content, extensions, read_start
 
 PIXEL_LIMIT = 100_000_000
-"""An image with more pixels is refused, unless `max_pixels` says otherwise."""
+"""An image with more pixels is refused, unless `max_pixels` is larger."""
 
 PILLOW_LIMIT = 178_956_970
 """Pillow itself opens no image with more pixels."""
@@ -32,7 +32,7 @@ _GREY = ("1", "L", "LA", "La")
 
 @dataclass(frozen=True)
 class BadImage:
-    """An image that cannot be used: the file (or the image's name in its set) and why."""
+    """An image that cannot be used: the file (or the image's name in its set) and the reason."""
 
     path: str
     reason: str
@@ -42,9 +42,9 @@ class BadImage:
 
 
 class BadImageError(DataError):
-    """An image that cannot be used; `image` says which and why.
+    """An image that cannot be used; `image` has its name and the reason.
 
-    A loader's worker process hands an error over as the text of its traceback: only our sentence is kept of it.
+    A loader's worker process passes an error on as the text of its traceback, of which only our sentence is kept.
     """
 
     def __init__(self, text: str, image: BadImage | None = None) -> None:
@@ -53,12 +53,12 @@ class BadImageError(DataError):
 
     @classmethod
     def of(cls, path: str, reason: str) -> "BadImageError":
-        """The error for the image at `path`."""
+        """Makes the error for the image at `path`."""
         return cls(f"The image {path} cannot be used: {reason}. Repair, replace or remove it.", BadImage(path, reason))
 
 
-class _Unusable(Exception):  # noqa: N818 (carries a reason from deep inside to `opened`, never further)
-    """Why an image that Pillow opened cannot be used."""
+class _Unusable(Exception):  # noqa: N818 (carries a reason from deep inside to `open_image`, never further)
+    """The reason why an image that Pillow opened cannot be used."""
 
 
 def read_image(
@@ -68,18 +68,18 @@ def read_image(
     max_pixels: int = PIXEL_LIMIT,
     value_range: tuple[float, float] | None = None,
 ) -> Tensor:
-    """The image in a file, upright, opaque, with 8 bits a channel.
+    """Reads the image in a file, upright, opaque, with 8 bits a channel.
 
     CMYK, palette and other modes become RGB (or grey); 16-bit values are scaled to 8 bits, not clipped;
-    signed, 32-bit and floating-point values need a `value_range`; transparent pixels are laid on
-    white; of an animation the first frame counts; the orientation in the file's EXIF block is applied.
+    signed, 32-bit and floating-point values need a `value_range`; transparent pixels are blended with
+    white; of an animation the first frame is read; the orientation in the file's EXIF block is applied.
 
     Args:
         path: a file in any format that Pillow reads.
         channels: 3 for RGB, 1 for grey.
         max_pixels: an image with more pixels is refused before it is decoded.
         value_range: of values with more than 8 bits, those that become 0 and 255; others are clipped to them. By
-            default 0 and 65535. It does not touch images with 8 bits.
+            default 0 and 65535. Images with 8 bits are not affected.
 
     Returns:
         (channels, h, w) uint8.
@@ -96,21 +96,21 @@ def read_image(
         torch.Size([3, 2, 4])
     """
     one_of("read_image", "channels", channels, (1, 3))
-    with our_limit_only(), opened(path, pixel_limit(max_pixels)) as image:
-        return tensor_of(image, channels, value_range)
+    with allow_large_images(), open_image(path, pixel_limit(max_pixels)) as image:
+        return to_tensor(image, channels, value_range)
 
 
 def pixel_limit(max_pixels: int) -> int:
-    """`max_pixels` where it is a limit that Pillow lets us choose."""
+    """Returns `max_pixels`, at most the limit of Pillow."""
     at_least("read_image", "max_pixels", max_pixels, 1)
     return min(max_pixels, PILLOW_LIMIT)
 
 
 @contextmanager
-def our_limit_only() -> Iterator[None]:
-    """Inside, Pillow does not warn of images that are large but under `PILLOW_LIMIT`: ours is the limit that counts.
+def allow_large_images() -> Iterator[None]:
+    """Suppresses Pillow's warning of large images below `PILLOW_LIMIT`, since regard has a limit of its own.
 
-    The filters of warnings belong to the whole process, so threads that read images enter it once, together.
+    Warning filters belong to the whole process, so threads that read images enter it once, together.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -118,11 +118,11 @@ def our_limit_only() -> Iterator[None]:
 
 
 @contextmanager
-def opened(path: str | Path, max_pixels: int = PIXEL_LIMIT) -> Iterator[Image.Image]:
-    """The image file as Pillow opens it; whatever goes wrong inside is a `BadImageError`.
+def open_image(path: str | Path, max_pixels: int = PIXEL_LIMIT) -> Iterator[Image.Image]:
+    """Opens an image file with Pillow; any exception inside the block becomes a `BadImageError`.
 
-    Decoders meet hostile bytes and raise almost anything (OSError, SyntaxError, ValueError, struct.error, ...),
-    so every exception inside counts as the image's fault.
+    On invalid bytes decoders raise almost anything (OSError, SyntaxError, ValueError, struct.error, ...), so every
+    exception inside is attributed to the image.
     """
     try:
         if Path(path).stat().st_size == 0:
@@ -136,37 +136,37 @@ def opened(path: str | Path, max_pixels: int = PIXEL_LIMIT) -> Iterator[Image.Im
                 )
             yield image
     except Exception as error:
-        reason = foreign_content(beginning(Path(path))) if isinstance(error, UnidentifiedImageError) else None
+        reason = describe_foreign_content(read_start(Path(path))) if isinstance(error, UnidentifiedImageError) else None
         raise BadImageError.of(printable(path), reason or _reason(error)) from error
 
 
-def tensor_of(image: Image.Image, channels: int, value_range: ValueRange | None = None) -> Tensor:
-    """(channels, h, w) uint8: the image as `flat` makes it, as RGB or grey."""
-    values = np.array(_as(flat(image, value_range), "RGB" if channels == 3 else "L"))
+def to_tensor(image: Image.Image, channels: int, value_range: ValueRange | None = None) -> Tensor:
+    """Converts an image to (channels, h, w) uint8, RGB or grey; see `flatten`."""
+    values = np.array(_convert(flatten(image, value_range), "RGB" if channels == 3 else "L"))
     pixels = torch.from_numpy(values)
     return pixels.permute(2, 0, 1).contiguous() if channels == 3 else pixels[None]
 
 
-def flat(image: Image.Image, value_range: ValueRange | None = None) -> Image.Image:
-    """The image upright and opaque, in mode L where it is grey, else in mode RGB."""
+def flatten(image: Image.Image, value_range: ValueRange | None = None) -> Image.Image:
+    """Makes an image upright and opaque, in mode L if it is grey, else in mode RGB."""
     image.load()
-    image = _upright(image)
+    image = _make_upright(image)
     if is_deep(image):
         return _from_deep(image, value_range)
     mode = "L" if image.mode in _GREY else "RGB"
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return _as(image, mode)
+    return _convert(image, mode)
 
 
 def is_deep(image: Image.Image) -> bool:
-    """Whether its values have more than 8 bits."""
+    """Returns True if the values have more than 8 bits."""
     return image.mode in ("I", "F") or image.mode.startswith("I;16")
 
 
 def values_of(image: Image.Image) -> NDArray[np.generic]:
-    """(h, w): the values of an image with more than 8 bits, as they are in the file."""
+    """Returns the values (h, w) of an image with more than 8 bits, as in the file."""
     tags = getattr(image, "tag_v2", {})
     unsigned = image.mode == "I" and tags.get(_BITS) == (32,) and tags.get(_SAMPLE_FORMAT, (1,)) == (1,)
     image.load()
@@ -176,23 +176,23 @@ def values_of(image: Image.Image) -> NDArray[np.generic]:
     return values.view(np.uint32) if unsigned else values  # Pillow reads them as signed
 
 
-def _as(image: Image.Image, mode: str) -> Image.Image:
+def _convert(image: Image.Image, mode: str) -> Image.Image:
     return image if image.mode == mode else image.convert(mode)
 
 
 def upright_size(image: Image.Image) -> tuple[int, int]:
-    """(h, w) of the image once it stands as its EXIF block says."""
+    """Returns (h, w) of the image after the rotation in its EXIF block."""
     try:
         sideways = image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
-    except Exception:  # as in `_upright`
+    except Exception:  # as in `_make_upright`
         sideways = False
     return image.size if sideways else (image.height, image.width)
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _make_upright(image: Image.Image) -> Image.Image:
     try:
         ImageOps.exif_transpose(image, in_place=True)
-    except Exception:  # a broken EXIF block says nothing against the pixels
+    except Exception:  # the pixels may be fine with a broken EXIF block
         return image
     return image
 
@@ -202,14 +202,14 @@ def _from_deep(image: Image.Image, value_range: ValueRange | None) -> Image.Imag
     if value_range is None:
         remedy = "give the range (--value-range LOW:HIGH), or save it with 8 or 16 bits"
         if image.mode == "F":
-            raise _Unusable(f"its values are floating point, whose range no one knows: {remedy}")
+            raise _Unusable(f"its values are floating point, whose range is unknown: {remedy}")
         if values.min() < 0 or values.max() > 65535:  # type: ignore[operator, unused-ignore]
-            raise _Unusable(f"its values need more than 16 bits, whose range no one knows: {remedy}")
+            raise _Unusable(f"its values need more than 16 bits, whose range is unknown: {remedy}")
     return Image.fromarray(scale(values, value_range or SIXTEEN_BITS), mode="L")
 
 
 def _reason(error: Exception) -> str:
-    """Why, in the words of a sentence without its full stop."""
+    """The reason as a sentence without its full stop."""
     match error:
         case _Unusable():
             return str(error)

@@ -1,4 +1,4 @@
-"""Finds the files that a table names in ways of its own: another prefix, no extension, backslashes, another case."""
+"""Finds files by the inexact names of a table: another prefix, no extension, backslashes, another case."""
 
 import os
 import unicodedata
@@ -12,15 +12,15 @@ _EXACT = "as named"
 class Resolver:
     """Finds names among the files of a folder.
 
-    A name that is not that of a file is looked for by the end of its path, without regard to case and extension; it
-    counts as found where exactly one file fits.
+    A name that is not that of a file is matched by the end of its path, without regard to case and extension, if
+    exactly one file fits.
 
     Args:
         root: the folder.
         files: the image files below it.
 
     Attributes:
-        ways: how many names were found in which way, but for those that are exact.
+        ways: the number of names found in each way, except exact ones.
     """
 
     def __init__(self, root: Path, files: Iterable[Path]) -> None:
@@ -33,7 +33,7 @@ class Resolver:
                 self._ends.setdefault(key, set()).add(name)
 
     def find(self, name: str) -> str:
-        """The path below the root, or the name itself where there is no such file or more than one."""
+        """Returns the path below the root, or the name itself if no file or more than one fits."""
         plain = name if "\\" not in name else name.replace("\\", "/")
         direct = self._direct(plain)
         if direct is not None:
@@ -43,7 +43,7 @@ class Resolver:
         for start in range(len(parts)):
             for key in _keys("/".join(parts[start:]), whole=True):
                 fitting = self._ends.get(key, set())
-                exact = {file for file in fitting if _folded(file) == key or _folded(_stem(file)) == key}
+                exact = {file for file in fitting if _fold(file) == key or _fold(_stem(file)) == key}
                 found = exact if len(exact) == 1 else fitting
                 if len(found) == 1:
                     (file,) = found
@@ -67,7 +67,7 @@ class Resolver:
             self.ways[way] += 1
 
     def notes(self) -> tuple[str, ...]:
-        """What was taken for the files that the table names otherwise."""
+        """Returns notes on the names that were not matched exactly."""
         return tuple(
             f"{count:,} name{'s' * (count != 1)} of the table {'were' if count != 1 else 'was'} found {way}."
             for way, count in self.ways.most_common()
@@ -75,10 +75,10 @@ class Resolver:
 
 
 def _keys(name: str, *, whole: bool = False) -> Sequence[str]:
-    """What a file may be found by: every end of its path, or only all of it, with and without its extension."""
+    """The keys of a file: every end of its path, or only all of it, with and without its extension."""
     parts = name.split("/")
     ends = [name] if whole else ["/".join(parts[start:]) for start in range(len(parts))]
-    return list(dict.fromkeys(_folded(text) for end in ends for text in (end, _stem(end))))
+    return list(dict.fromkeys(_fold(text) for end in ends for text in (end, _stem(end))))
 
 
 def _stem(name: str) -> str:
@@ -86,17 +86,17 @@ def _stem(name: str) -> str:
     return head if dot and head and "/" not in tail and not head.endswith("/") else name
 
 
-def _folded(name: str) -> str:
+def _fold(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
 def _way(name: str, file: str) -> str:
-    """In what the name differs from the file's."""
+    """Describes the difference of the name from the file's."""
     plain = name.replace("\\", "/").removeprefix("./")
     if plain == file:
         return "with its backslashes as slashes" if "\\" in name else _EXACT
-    if _folded(plain) == _folded(file):
+    if _fold(plain) == _fold(file):
         return "in another case or Unicode normal form"
-    if _folded(_stem(file)) == _folded(plain):
+    if _fold(_stem(file)) == _fold(plain):
         return "without an extension"
     return "by the end of its path"

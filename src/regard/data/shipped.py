@@ -1,4 +1,4 @@
-"""The sets that lie inside the package, so that a first run needs no network."""
+"""The sets inside the package, so that a first run needs no network."""
 
 from dataclasses import dataclass
 from importlib.resources import files
@@ -33,7 +33,7 @@ SHIPPED = (
 
 
 def open_shipped(shipped: Shipped) -> Holding:
-    """The set, read from the package."""
+    """Reads the set from the package."""
     with files("regard.data.small").joinpath(f"{shipped.name}.npz").open("rb") as file:
         classes, parts = splits_of(shipped.name, arrays_of(shipped.name, file)[0])
     return Holding(shipped.name, classes, parts, licence=shipped.licence, mirror=shipped.mirror)

@@ -1,4 +1,4 @@
-"""Brings images of any shape to one size: squeezed, padded, or cropped in the middle; and says what a crop cuts off."""
+"""Brings images of any shape to one size: squeezed, padded, or cropped in the middle; and warns of large crops."""
 
 from typing import Literal
 
@@ -12,20 +12,20 @@ from regard.core.options import at_least
 Fit = Literal["crop", "pad", "squeeze"]
 FITS: tuple[Fit, ...] = ("crop", "pad", "squeeze")
 """`crop` cuts the middle out; `pad` keeps the whole image and its shape, with a border; `squeeze` keeps the whole image
-and brings it to the size whatever its shape."""
+and resizes it without keeping its shape."""
 
 CROPPED = 7 / 8
-"""Of the shorter side of a photograph, what evaluation cuts out of the middle."""
+"""The share of a photograph's shorter side that evaluation crops from the middle."""
 
 LONGEST = 8
-"""An image longer than so many times its shorter side loses its ends: resized by the shorter side it would be huge."""
+"""The largest ratio of sides; longer images are cropped, since resized by the shorter side they would be huge."""
 
 MUCH = 1 / 3
-"""Warned of where the shape of images alone costs a crop more than this share of them."""
+"""A warning is given if a crop removes more than this share of images because of their shape."""
 
 
 def parse_size(size: int | str | tuple[int, int] | None) -> tuple[int, int] | None:
-    """Height and width: one number is a square.
+    """Parses height and width; one number is a square.
 
     >>> parse_size(64), parse_size("48x200")
     ((64, 64), (48, 200))
@@ -46,44 +46,44 @@ def parse_size(size: int | str | tuple[int, int] | None) -> tuple[int, int] | No
     return at_least("preprocessing_for", "size", height, 1), at_least("preprocessing_for", "size", width, 1)
 
 
-def sized(size: tuple[int, int], resize: str, fill: tuple[float, ...] = (0.0,)) -> nn.Module:
-    """A transform of (..., c, h, w) to `size`, the same for every image.
+def build_resize(size: tuple[int, int], resize: str, fill: tuple[float, ...] = (0.0,)) -> nn.Module:
+    """Builds a transform of (..., c, h, w) to `size`, the same for every image.
 
     Args:
         size: (h, w) of the result.
         resize: `exact`, `pad` or `crop`, see `Preprocessing`.
-        fill: of each channel from 0 to 1, the border of `pad`.
+        fill: the colour of the border of `pad`, for each channel from 0 to 1.
     """
     if resize == "exact":
-        return Exactly(size)
+        return Resize(size)
     if resize == "pad":
-        return Padded(size, [round(255 * value) for value in fill])
-    return v2.Compose([*larger(size), v2.CenterCrop(size)])
+        return Pad(size, [round(255 * value) for value in fill])
+    return v2.Compose([*enlarge_for_crop(size), v2.CenterCrop(size)])
 
 
-def larger(size: tuple[int, int]) -> list[nn.Module]:
-    """Transforms to an image that is a little larger than `size`, which a crop is then taken from."""
+def enlarge_for_crop(size: tuple[int, int]) -> list[nn.Module]:
+    """Builds transforms to an image a little larger than `size`, to be cropped."""
     if size[0] == size[1]:
-        return [Shortened(), v2.Resize(round(size[0] / CROPPED), antialias=True)]
-    return [Shaped(size), Exactly((round(size[0] / CROPPED), round(size[1] / CROPPED)))]
+        return [Shorten(), v2.Resize(round(size[0] / CROPPED), antialias=True)]
+    return [CropToShape(size), Resize((round(size[0] / CROPPED), round(size[1] / CROPPED)))]
 
 
-class Exactly(nn.Module):
-    """Brings images (..., c, h, w) to a size, and leaves those alone that have it."""
+class Resize(nn.Module):
+    """Resizes images (..., c, h, w) to a size, and keeps those that have it."""
 
     def __init__(self, size: tuple[int, int]) -> None:
         super().__init__()
         self.size = size
 
     def forward(self, images: Tensor) -> Tensor:
-        """(..., c, *size)."""
+        """Returns (..., c, *size)."""
         if images.shape[-2:] == self.size:
             return images
         return v2.functional.resize(images, list(self.size), antialias=True)
 
 
-class Padded(nn.Module):
-    """Brings images to a size without changing their shape: what is missing is a border of one colour."""
+class Pad(nn.Module):
+    """Resizes images without changing their shape, and pads them with a border of one colour."""
 
     def __init__(self, size: tuple[int, int], colour: list[int]) -> None:
         super().__init__()
@@ -91,11 +91,11 @@ class Padded(nn.Module):
         self.colour = colour
 
     def forward(self, images: Tensor) -> Tensor:
-        """(..., c, *size)."""
+        """Returns (..., c, *size)."""
         height, width = images.shape[-2:]
         scale = min(self.size[0] / height, self.size[1] / width)
         inner = [min(side, max(1, round(scale * own))) for side, own in zip(self.size, (height, width), strict=True)]
-        images = Exactly((inner[0], inner[1]))(images)
+        images = Resize((inner[0], inner[1]))(images)
         channels = images.shape[-3]
         colour = torch.tensor((self.colour * 3)[:channels], dtype=images.dtype, device=images.device)
         framed = colour[:, None, None].expand(*images.shape[:-2], *self.size).clone()
@@ -104,11 +104,11 @@ class Padded(nn.Module):
         return framed
 
 
-class Shortened(nn.Module):
-    """Cuts the ends off images that are very long or very high."""
+class Shorten(nn.Module):
+    """Crops the ends of images that are very long or very high."""
 
     def forward(self, images: Tensor) -> Tensor:
-        """(..., c, h, w) with neither side over `LONGEST` times the other."""
+        """Returns (..., c, h, w) with neither side over `LONGEST` times the other."""
         height, width = images.shape[-2:]
         most = LONGEST * min(height, width)
         if max(height, width) <= most:
@@ -116,37 +116,37 @@ class Shortened(nn.Module):
         return v2.functional.center_crop(images, [min(height, most), min(width, most)])
 
 
-class Shaped(nn.Module):
-    """Cuts off what does not fit into the shape of a size."""
+class CropToShape(nn.Module):
+    """Crops images to the aspect ratio of a size."""
 
     def __init__(self, size: tuple[int, int]) -> None:
         super().__init__()
         self.size = size
 
     def forward(self, images: Tensor) -> Tensor:
-        """(..., c, h, w), as high in proportion to its width as `size`."""
+        """Returns (..., c, h, w) of the aspect ratio of `size`."""
         height, width = images.shape[-2:]
         scale = min(height / self.size[0], width / self.size[1])
         inner = [max(1, min(own, round(scale * side))) for own, side in zip((height, width), self.size, strict=True)]
         return images if inner == [height, width] else v2.functional.center_crop(images, inner)
 
 
-def lost(sizes: Tensor, size: tuple[int, int]) -> Tensor:
-    """(n,): the share of each image that a crop to the shape of `size` cuts off, its usual margin not counted."""
+def crop_loss(sizes: Tensor, size: tuple[int, int]) -> Tensor:
+    """Returns (n,), the share of each image that a crop to the shape of `size` removes, without its usual margin."""
     height, width = sizes.double().unbind(1)
     scale = torch.minimum(height / size[0], width / size[1])
     return 1 - scale**2 * size[0] * size[1] / (height * width)
 
 
 def crop_warning(sizes: Tensor, size: tuple[int, int], *, trained: bool = False) -> tuple[str, ...]:
-    """A warning where a crop cuts more than a third off images because of their shape.
+    """Returns a warning if a crop removes more than a third of images because of their shape.
 
     Args:
         sizes: (n, 2), height and width of each image.
-        size: what the crop leaves.
-        trained: whether a network that is trained already sees them, so that how they fit is settled.
+        size: the size after the crop.
+        trained: True for images of a trained network, whose preprocessing is fixed.
     """
-    shares = lost(sizes, size)
+    shares = crop_loss(sizes, size)
     many = int((shares > MUCH + 1e-6).sum())
     if not many:
         return ()
@@ -154,7 +154,7 @@ def crop_warning(sizes: Tensor, size: tuple[int, int], *, trained: bool = False)
     whole = 1 - (1 - float(shares.sort().values[-(many + 1) // 2])) * CROPPED**2
     remedy = "Keep them whole with --fit pad or --fit squeeze, or choose a shape with --size HEIGHTxWIDTH."
     if trained:
-        remedy = "The network was trained so; one trained with --fit pad or --fit squeeze sees them whole."
+        remedy = "The network was trained with crops; one trained with --fit pad or --fit squeeze gets whole images."
     return (
         f"A crop to {size[0]} x {size[1]} cuts more than a third off {many:,} of {len(sizes):,} "
         f"{'images' if trained else 'training images'} for their shape alone: of one of {typical[0]} x {typical[1]} it "

@@ -10,9 +10,9 @@ from regard.core.seeding import generator
 
 
 def strata(labels: Tensor) -> Tensor:
-    """(n,) int64: what each image counts as when classes keep their shares.
+    """Returns the stratum of each image, (n,) int64, by which classes keep their shares.
 
-    Its class; where images may have several classes (n, k), the rarest of its classes, or k where it has none.
+    It is the class; with several classes an image (n, k), the rarest of its classes, or k if it has none.
 
     >>> strata(torch.tensor([[1.0, 1.0], [1.0, 0.0], [0.0, 0.0]]))
     tensor([1, 0, 2])
@@ -32,37 +32,37 @@ def cut(
     contents: Sequence[str] | None = None,
     groups: Sequence[str] | None = None,
 ) -> dict[str, Tensor]:
-    """Numbers of the images of each new split, ascending, and under `rest` those of no split.
+    """Cuts splits; returns the indices of the images of each, ascending, and under `rest` the others.
 
     A class with more images than there are new splits has at least one image in each, and in the rest.
 
     Args:
         labels: (n,) classes or (n, k) of 0 and 1.
         shares: for each new split its share of every class.
-        seed: decides which images.
-        contents: a hash of each image; equal images stay together, so that no split has another's image.
-        groups: what each image belongs to, a patient for example; images of one group stay together, and every class
-            keeps its share of the groups.
+        seed: of the choice of images.
+        contents: a hash of each image; equal images stay in one split.
+        groups: the group of each image, a patient for example; groups stay in one split, and every class keeps its
+            share of the groups.
     """
     leader = _leaders(len(labels), [known for known in (contents, groups) if known is not None])
-    place = torch.zeros(len(labels), dtype=torch.int64)
+    split = torch.zeros(len(labels), dtype=torch.int64)
     kind = strata(labels)
     leaders = leader.unique()
     if groups is not None:
-        kind = _rarest(kind, leader)
+        kind = _rarest_class(kind, leader)
     for stratum in kind[leaders].unique().tolist():
-        members = _shuffled(leaders[kind[leaders] == stratum], seed, "cut", stratum)
+        members = _shuffle(leaders[kind[leaders] == stratum], seed, "cut", stratum)
         start = 0
         for number, share in enumerate(shares.values(), start=1):
             count = max(round(len(members) * share), int(len(members) > len(shares)))
-            place[members[start : start + count]] = number
+            split[members[start : start + count]] = number
             start += count
-    place = place[leader]
-    return {name: (place == number).nonzero()[:, 0] for number, name in enumerate(("rest", *shares))}
+    split = split[leader]
+    return {name: (split == number).nonzero()[:, 0] for number, name in enumerate(("rest", *shares))}
 
 
 def pick(labels: Tensor, count: int, *, seed: int) -> Tensor:
-    """Numbers of `count` images, ascending, every class with its share and at least one image.
+    """Picks `count` images, every class with its share and at least one image; returns their indices, ascending.
 
     Raises:
         DataError: there are fewer images, or more classes, than `count`.
@@ -81,14 +81,14 @@ def pick(labels: Tensor, count: int, *, seed: int) -> Tensor:
     for _ in range(count - int(counts.sum())):
         counts[torch.where(counts < sizes, shares - counts, -torch.inf).argmax()] += 1
     picked = [
-        _shuffled((kind == k).nonzero()[:, 0], seed, "pick", k)[:c]
+        _shuffle((kind == k).nonzero()[:, 0], seed, "pick", k)[:c]
         for k, c in zip(kinds.tolist(), counts.tolist(), strict=True)
     ]
     return torch.cat(picked).sort().values
 
 
 def _leaders(count: int, alike: Sequence[Sequence[str]]) -> Tensor:
-    """(count,) int64: for each image the first one that it is kept together with, itself where there is none."""
+    """Returns for each image the index of the first one in its group, (count,) int64; its own without a group."""
     leader = list(range(count))
 
     def first(i: int) -> int:
@@ -105,8 +105,8 @@ def _leaders(count: int, alike: Sequence[Sequence[str]]) -> Tensor:
     return torch.tensor([first(i) for i in range(count)], dtype=torch.int64)
 
 
-def _rarest(kind: Tensor, leader: Tensor) -> Tensor:
-    """(n,) int64: at the place of each leader the class, of all in its group, that the fewest groups have."""
+def _rarest_class(kind: Tensor, leader: Tensor) -> Tensor:
+    """Returns (n,) int64, at the index of each leader the class of its group that the fewest groups have."""
     pairs = torch.stack((kind, leader), 1).unique(dim=0)
     groups = torch.bincount(pairs[:, 0])
     rarest = kind.clone()
@@ -115,5 +115,5 @@ def _rarest(kind: Tensor, leader: Tensor) -> Tensor:
     return rarest
 
 
-def _shuffled(numbers: Tensor, seed: int, *purpose: str | int) -> Tensor:
+def _shuffle(numbers: Tensor, seed: int, *purpose: str | int) -> Tensor:
     return numbers[torch.randperm(len(numbers), generator=generator(seed, *purpose))]

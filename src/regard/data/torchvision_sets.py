@@ -1,4 +1,4 @@
-"""`torchvision:NAME`: the classification sets that torchvision knows how to fetch and read."""
+"""`torchvision:NAME`: the classification sets of torchvision."""
 
 import os
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from regard.data.account import Tally
 from regard.data.cache import cache_folder
 from regard.data.images import ArrayImages, Images
 from regard.data.listing import checked_images
-from regard.data.reading import tensor_of
+from regard.data.reading import to_tensor
 from regard.data.source import Holding, Opening, Split
 
 _TRAIN_TEST: Mapping[Split, dict[str, Any]] = {"train": {"train": True}, "test": {"train": False}}
@@ -24,16 +24,16 @@ _SPLIT_THREE: Mapping[Split, dict[str, Any]] = {split: {"split": split} for spli
 
 @dataclass(frozen=True)
 class TorchvisionSet:
-    """One set: which of its parts are our splits, and where its object keeps images and labels.
+    """One set: its splits, and the attributes of its object with images and labels.
 
     Attributes:
         name: the class in `torchvision.datasets`.
         splits: constructor arguments of each split.
         images: the attribute with an array of all images, or with their files, or with (file, label) pairs;
-            empty where they are made on demand.
-        labels: the attribute with the labels; empty where `images` has pairs.
-        mirror: whether a mirrored image is still of its class.
-        options: what may be given after the name.
+            empty if they are made on demand.
+        labels: the attribute with the labels; empty if `images` has pairs.
+        mirror: True if a mirrored image still belongs to its class.
+        options: the options allowed after the name.
     """
 
     name: str
@@ -45,7 +45,7 @@ class TorchvisionSet:
 
     @property
     def in_files(self) -> bool:
-        """Whether the images lie in files rather than in memory."""
+        """True if the images are in files, not in memory."""
         return self.images not in ("", "data")
 
 
@@ -79,15 +79,15 @@ TORCHVISION_SETS = (
 
 
 def open_torchvision(text: str, opening: Opening) -> Holding:
-    """The set `NAME[:root=FOLDER,download=true]`, with torchvision's own training, validation and test images.
+    """Opens the set `NAME[:root=FOLDER,download=true]`, with torchvision's own training, validation and test images.
 
-    Splits that it does not have are cut from its training images. Where a set has labelled validation images but
-    keeps the labels of its test images back (ImageNet, Imagenette), the former are the test images. FakeData makes
+    Missing splits are cut from its training images. If a set has labelled validation images but no labels of its test
+    images (ImageNet, Imagenette), the former are the test images. FakeData makes
     random images: `torchvision:FakeData:size=100,image_size=(3,32,32),num_classes=4`.
 
     Raises:
         UnknownNameError: no such set.
-        DataError: the set is not there and was not to be downloaded, or it cannot be read.
+        DataError: the set is missing and `download` is not set, or it cannot be read.
     """
     spec = Spec.parse(text)
     known = {entry.name.lower(): entry for entry in TORCHVISION_SETS}
@@ -110,7 +110,7 @@ def open_torchvision(text: str, opening: Opening) -> Holding:
 
 
 def _construct(name: str, entry: TorchvisionSet, arguments: dict[str, Any], options: Mapping[str, Value]) -> Any:
-    """One part of the set, an object of torchvision's class; nothing is downloaded unless `download` says so."""
+    """Makes one part of the set, an object of torchvision's class; downloads only with `download`."""
     from torchvision import datasets
 
     given: dict[str, Any] = dict(options)
@@ -122,9 +122,9 @@ def _construct(name: str, entry: TorchvisionSet, arguments: dict[str, Any], opti
         where = f" under {given['root']}" if "root" in given else ""
         downloads = "download" in entry.options and not given.get("download")
         remedy = (
-            f"Write torchvision:{entry.name}:download=true to download it, or root=FOLDER where it lies."
+            f"Write torchvision:{entry.name}:download=true to download it, or root=FOLDER to read it from a folder."
             if downloads
-            else "Look whether the network, the folder and the disk are as they should be."
+            else "Check the network, the folder and the disk."
         )
         raise DataError(
             f"{name}: the set could not be opened{where} ({type(error).__name__}: {error}). {remedy}"
@@ -132,7 +132,7 @@ def _construct(name: str, entry: TorchvisionSet, arguments: dict[str, Any], opti
 
 
 def _arrays(entry: TorchvisionSet, sets: Mapping[Split, Any]) -> dict[Split, Images]:
-    """The images of each split in memory."""
+    """Returns the images of each split in memory."""
     parts: dict[Split, Images] = {}
     for split, dataset in sets.items():
         if entry.images:
@@ -140,14 +140,14 @@ def _arrays(entry: TorchvisionSet, sets: Mapping[Split, Any]) -> dict[Split, Ima
             labels = torch.as_tensor(getattr(dataset, entry.labels)).long()
         else:
             made = [dataset[i] for i in range(len(dataset))]
-            images = torch.stack([tensor_of(image, 1 if image.mode == "L" else 3) for image, _ in made])
+            images = torch.stack([to_tensor(image, 1 if image.mode == "L" else 3) for image, _ in made])
             labels = torch.tensor([label for _, label in made])
         parts[split] = ArrayImages(_channels_first(images), labels, split)
     return parts
 
 
 def _files(entry: TorchvisionSet, sets: Mapping[Split, Any], opening: Opening) -> tuple[dict[Split, Images], Tally]:
-    """The images of each split as files, checked."""
+    """Returns the images of each split as checked files."""
     files: list[Path] = []
     labels: list[int] = []
     owners: list[Split] = []
@@ -161,13 +161,13 @@ def _files(entry: TorchvisionSet, sets: Mapping[Split, Any], opening: Opening) -
     names = [file.relative_to(root).as_posix() for file in files]
     tally = Tally(len(names))
     found = checked_images(root, names, torch.tensor(labels), opening, tally)
-    places = [owners[i] for i in found.kept]
-    numbers = {split: torch.tensor([i for i, place in enumerate(places) if place == split]).long() for split in sets}
+    kept = [owners[i] for i in found.kept]
+    numbers = {split: torch.tensor([i for i, owner in enumerate(kept) if owner == split]).long() for split in sets}
     return {split: found.images.take(chosen) for split, chosen in numbers.items()}, tally
 
 
 def _channels_first(images: torch.Tensor) -> torch.Tensor:
-    """(n, c, h, w) uint8 from (n, h, w), (n, h, w, c) or (n, c, h, w)."""
+    """Converts (n, h, w), (n, h, w, c) or (n, c, h, w) to (n, c, h, w) uint8."""
     if images.ndim == 3:
         return images[:, None].contiguous()
     return images.permute(0, 3, 1, 2).contiguous() if images.shape[3] in (1, 3) else images

@@ -91,7 +91,7 @@ def open_text(data: str, *, seed: int = 0, on_bad: Literal["skip", "fail"] = "sk
         symbols=layout.symbols,
         limit=layout.longest,
         fingerprint=fingerprint_of(splits),
-        account=tally.settled({split: len(lines) for split, lines in parts.items()}),
+        account=tally.settle({split: len(lines) for split, lines in parts.items()}),
         warnings=tuple(shared_sources(splits)),
         notes=(f"Cut by a hash of each source, with seed {seed}: {cut}.",) if cut else (),
     )
@@ -121,7 +121,7 @@ def open_text_to_score(data: str, *, on_bad: Literal["skip", "fail"] = "skip") -
         symbols=layout.symbols,
         limit=layout.longest,
         fingerprint=fingerprint_of(splits),
-        account=tally.settled({"all": len(lines)}),
+        account=tally.settle({"all": len(lines)}),
     )
 
 

@@ -8,7 +8,7 @@ from regard.explanation.excitation import ClassGates, gates_by_class
 from regard.explanation.looking import Looks, look
 from regard.explanation.observation import observe
 from regard.explanation.paths import Paths
-from regard.explanation.replacement import replaced
+from regard.explanation.replacement import replace_maps
 from regard.explanation.verdict import MODES, Ablation, Mode, Row
 
 __all__ = [
@@ -26,5 +26,5 @@ __all__ = [
     "gates_by_class",
     "look",
     "observe",
-    "replaced",
+    "replace_maps",
 ]

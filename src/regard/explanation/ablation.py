@@ -1,4 +1,4 @@
-"""Whether a trained network needs its maps, and whether it needs them to follow the image."""
+"""Ablation of a trained network's maps, and a test whether it needs them to depend on the image."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -13,14 +13,14 @@ from regard.core.options import at_least, one_of
 from regard.core.seeding import use_seed
 from regard.explanation.batches import Batches, ImageSet, right_answers
 from regard.explanation.evidence import paired_drop
-from regard.explanation.paths import Paths, tapped
-from regard.explanation.recalibration import carrying, normalisations, recalibrated, restoring
+from regard.explanation.paths import Paths, find_taps
+from regard.explanation.recalibration import normalisations, recalibrate, restore_state, use_statistics
 from regard.explanation.recording import Recording
-from regard.explanation.substitution import Mean, Neutral, Permuted, Substitution, Swapped
+from regard.explanation.substitution import Mean, Neutral, Permute, Substitution, Swap
 from regard.explanation.verdict import DRAWN, MODES, Ablation, Mode, Row
 
 Renormalise = bool | Literal["both"]
-Around = Callable[[ImageBatch, range], AbstractContextManager[None]]
+Context = Callable[[ImageBatch, range], AbstractContextManager[None]]
 Judge = Callable[[nn.Module, ImageBatch], Tensor]
 
 
@@ -38,27 +38,28 @@ def ablate(
     memory: int = 2**31,
     announce: Callable[[str], object] | None = None,
 ) -> Ablation:
-    """Measures a network's accuracy, its share of right answers, with its maps as trained and with others instead.
+    """Measures a network's accuracy, its share of correct answers, with its maps as trained and with replaced maps.
 
-    All taps are replaced at once. Maps that are averaged, swapped or permuted are those of an undisturbed pass.
+    All taps are replaced at once. Maps that are averaged, swapped or permuted come from a pass without replacements.
     Afterwards, also after an exception, the network's mode, running statistics and taps are as before.
 
     Args:
         net: a network with taps.
-        evaluation: the images that are judged, in the same order in every pass.
+        evaluation: the evaluation images, in the same order in every pass.
         training: training images, without augmentation; needed for the mode `mean` and to renormalise.
-        modes: what is put in the maps' place, see `MODES`; `trained` is always measured too.
+        modes: the replacements of the maps, see `MODES`; `trained` is always measured too.
         draws: repetitions of the modes `swapped` and `permuted`.
-        renormalise: whether the statistics of batch normalisation are first recomputed on the training images with
-            the same maps in place (their average over one pass), so that a loss is not one of scale alone; or both.
-            Such rows are compared with the trained maps renormalised alike. A network without has no such rows.
+        renormalise: True recomputes the statistics of batch normalisation on the training images with the replaced
+            maps first (their average over one pass), so that a loss is not one of scale alone; "both" measures both.
+            Such rows are compared with the trained maps renormalised likewise. A network without batch normalisation
+            has no such rows.
         seed: of derangements and permutations.
-        paths: which taps are replaced; all of them if None.
-        right: which answers of `net` to a batch are right, (b,) of 0 and 1; by default as of a classifier that gives
-            scores (b, k), see `core.answers.is_right`.
-        memory: bytes for remembered maps, for each of the two sets. Where they need more, `swapped` takes maps of a
+        paths: the taps to replace; all of them if None.
+        right: a function of `net` and a batch that returns (b,), 1 for each correct answer and else 0; by default that
+            of a classifier with scores (b, k), see `core.answers.is_right`.
+        memory: bytes for stored maps, for each of the two sets. If they need more, `swapped` takes maps of a
             random sample of the images, and `permuted` has them computed again.
-        announce: is told what is being done.
+        announce: called with a line of text before each step.
 
     Raises:
         RegardError: the network has no taps.
@@ -67,9 +68,9 @@ def ablate(
         ShapeError: outputs that are not (b, k), with the default of `right`.
     """
     flags = _flags(net, renormalise)
-    wanted = _wanted(modes, training is not None, True in flags)
+    wanted = _select_modes(modes, training is not None, True in flags)
     at_least("ablate", "draws", draws, 1)
-    with use_seed("ablate", seed), torch.no_grad(), restoring(net):
+    with use_seed("ablate", seed), torch.no_grad(), restore_state(net):
         net.eval()
         trial = _Trial(net, evaluation, training, paths, seed, right, announce or (lambda text: None))
         return trial.run(wanted, flags, draws, memory)
@@ -82,7 +83,7 @@ def _flags(net: nn.Module, renormalise: Renormalise) -> tuple[bool, ...]:
     return (False, True) if renormalise == "both" else (renormalise,)
 
 
-def _wanted(modes: Sequence[Mode], trainable: bool, renormalise: bool) -> tuple[Mode, ...]:
+def _select_modes(modes: Sequence[Mode], trainable: bool, renormalise: bool) -> tuple[Mode, ...]:
     for mode in modes:
         one_of("ablate", "modes", mode, MODES)
     if not trainable and ("mean" in modes or renormalise):
@@ -108,7 +109,7 @@ def _row(mode: Mode, renormalised: bool, right: Sequence[Tensor], before: Tensor
 
 
 class _Trial:
-    """One network with what is known of its maps; the network is in evaluation mode and put back by the caller."""
+    """One network and its recorded maps; the network is in evaluation mode, and the caller restores it."""
 
     def __init__(
         self,
@@ -121,7 +122,7 @@ class _Trial:
         announce: Callable[[str], object],
     ) -> None:
         self.net = net
-        self.taps = tapped(net, paths)
+        self.taps = find_taps(net, paths)
         self.norms = normalisations(net)
         self.seed = seed
         self.right = right
@@ -131,11 +132,11 @@ class _Trial:
         self.recordings: dict[str, Recording] = {}
 
     def run(self, modes: Sequence[Mode], flags: Sequence[bool], draws: int, memory: int) -> Ablation:
-        """Every mode with and without renormalisation, as the flags say."""
-        exchanged = not set(DRAWN).isdisjoint(modes)
-        trained = self._record(self.evaluation, memory if exchanged else 0)
+        """Measures every mode, with and without renormalisation according to the flags."""
+        needs_maps = not set(DRAWN).isdisjoint(modes)
+        trained = self._record(self.evaluation, memory if needs_maps else 0)
         if "mean" in modes or True in flags:
-            self._record(self.training, memory if exchanged and True in flags else 0)
+            self._record(self.training, memory if needs_maps and True in flags else 0)
         rows: list[Row] = []
         for renormalised in flags:
             before = self._judge("trained", True, 0) if renormalised else trained
@@ -152,26 +153,26 @@ class _Trial:
         )
 
     def _record(self, images: ImageSet, memory: int) -> Tensor:
-        """Runs the network as trained, remembers its maps, and returns how right each image was."""
+        """Runs the network as trained, records its maps, and returns the correctness of each image."""
         self.announce(f"maps of the {images.name} images")
         recording = self.recordings[images.name] = Recording(memory, self.seed)
         right = []
-        for places, batch in images:
-            with recording.listening(self.net, tuple(self.taps), places):
+        for indices, batch in images:
+            with recording.record(self.net, tuple(self.taps), indices):
                 right.append(self.right(self.net, batch))
         return torch.cat(right)
 
     def _judge(self, mode: Mode, renormalised: bool, draw: int) -> Tensor:
-        """How right each evaluated image is with the maps of this mode."""
+        """Returns the correctness of each evaluation image with the maps of this mode."""
         self.announce(f"maps {mode}{f', draw {draw + 1}' * (mode in DRAWN)}{', renormalised' * renormalised}")
         statistics = None
         if renormalised:
             training = self._substitution(mode, self.training, draw)
-            statistics = recalibrated(self.net, self.training, self._around(training))
-        around = self._around(self._substitution(mode, self.evaluation, draw), statistics)
+            statistics = recalibrate(self.net, self.training, self._context(training))
+        context = self._context(self._substitution(mode, self.evaluation, draw), statistics)
         right = []
-        for places, batch in self.evaluation:
-            with around(batch, places):
+        for indices, batch in self.evaluation:
+            with context(batch, indices):
                 right.append(self.right(self.net, batch))
         return torch.cat(right)
 
@@ -184,19 +185,19 @@ class _Trial:
         if mode == "mean":
             return Mean(self.taps, self.recordings["training"].mean)
         if mode == "swapped":
-            return Swapped(self.taps, recording, len(images), images.name, self.seed, draw)
-        return Permuted(self.taps, recording, self.seed, draw)
+            return Swap(self.taps, recording, len(images), images.name, self.seed, draw)
+        return Permute(self.taps, recording, self.seed, draw)
 
-    def _around(self, substitution: Substitution | None, statistics: Sequence[Tensor] | None = None) -> Around:
+    def _context(self, substitution: Substitution | None, statistics: Sequence[Tensor] | None = None) -> Context:
         @contextmanager
-        def around(batch: ImageBatch, places: range) -> Iterator[None]:
+        def context(batch: ImageBatch, indices: range) -> Iterator[None]:
             if substitution is not None:
-                substitution.prepare(self.net, batch.images, places)
+                substitution.prepare(self.net, batch.images, indices)
             with ExitStack() as stack:
                 if statistics is not None:
-                    stack.enter_context(carrying(self.norms, statistics))
+                    stack.enter_context(use_statistics(self.norms, statistics))
                 if substitution is not None:
-                    stack.enter_context(substitution.applied(self.net))
+                    stack.enter_context(substitution.apply(self.net))
                 yield
 
-        return around
+        return context

@@ -1,4 +1,4 @@
-"""The channels that a network weighs most in an image, and what they show."""
+"""The channels with the largest weights in an image, and their features."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 
 from regard.core.records import Map, Maps
-from regard.explanation.paths import Paths, around
+from regard.explanation.paths import Paths, enclosing_modules
 
 Outputs = dict[str, list[Tensor]]
-"""What modules returned, by their path, call by call."""
+"""The outputs of modules by path, one entry a call."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,9 +22,9 @@ class ActiveChannels:
         path: the tap's path.
         channels: (b, k) their numbers, the largest weight first.
         weights: (b, k) their weights; a mixed map's averaged over positions, of branches the largest.
-        branches: (b, k) which branch has that weight; None unless the map is one over branches.
-        features: (b, k, ...) these channels as the mechanism passed them on, weighed: what the innermost module around
-            the tap returned that has as many channels as the map; None where there was none.
+        branches: (b, k) the branch of each weight; None unless the map is over branches.
+        features: (b, k, ...) the rescaled features of these channels: the output of the innermost module around the tap
+            that has as many channels as the map; None if there is none.
     """
 
     path: str
@@ -39,9 +39,9 @@ def most_active(maps: Maps, outputs: Outputs, batch: int, k: int) -> dict[str, A
 
     Args:
         maps: of one pass.
-        outputs: what the modules around the taps returned in that pass.
-        batch: how many images it had.
-        k: how many channels; all of them where there are fewer. Of equal weights the first come first.
+        outputs: the outputs of the modules around the taps in that pass.
+        batch: the number of its images.
+        k: the number of channels; all of them if there are fewer. Equal weights keep the order of the channels.
 
     Returns:
         By the map's name, in the order of the network.
@@ -62,8 +62,8 @@ def most_active(maps: Maps, outputs: Outputs, batch: int, k: int) -> dict[str, A
 
 
 @contextmanager
-def caught(net: nn.Module, paths: Paths) -> Iterator[Outputs]:
-    """What the modules around the taps return inside the block, call by call; its hooks are removed afterwards."""
+def capture_outputs(net: nn.Module, paths: Paths) -> Iterator[Outputs]:
+    """Captures the outputs of the modules around the taps inside the block; its hooks are removed afterwards."""
     outputs: Outputs = {}
 
     def keep(path: str, output: object) -> None:
@@ -72,7 +72,7 @@ def caught(net: nn.Module, paths: Paths) -> Iterator[Outputs]:
 
     hooks = [
         module.register_forward_hook(lambda _module, _inputs, output, path=path: keep(path, output))
-        for path, module in around(net, paths).items()
+        for path, module in enclosing_modules(net, paths).items()
     ]
     try:
         yield outputs
@@ -89,7 +89,7 @@ def _weights(seen: Map) -> tuple[Tensor | None, Tensor | None]:
 
 
 def _features(outputs: dict[str, list[Tensor]], seen: Map, steps: int, channels: int, chosen: Tensor) -> Tensor | None:
-    """The chosen channels of what the innermost fitting module returned in the map's step."""
+    """The chosen channels of the innermost fitting module's output in the map's step."""
     path = seen.path
     while path:
         path = path.rpartition(".")[0]

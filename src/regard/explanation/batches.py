@@ -1,4 +1,4 @@
-"""Sets of images that are gone through several times, always in one order."""
+"""Sets of images that are iterated several times, always in the same order."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -12,21 +12,21 @@ from regard.core.errors import DataError, OptionError, ShapeError
 from regard.core.returns import logits_of
 
 Batches = Iterable[ImageBatch] | Callable[[], Iterable[ImageBatch]]
-"""Batches that can be had again and again: a list, a loader that does not shuffle, or a function that makes one."""
+"""Batches that can be iterated repeatedly: a list, a loader that does not shuffle, or a function that makes one."""
 
 
 class ImageSet:
-    """Batches with the place of each image in the set; every pass must give the images in the same order.
+    """Batches with the index of each image in the set; every pass must yield the images in the same order.
 
     Args:
         batches: see `Batches`.
-        name: what errors call the set.
+        name: the name of the set in errors.
     """
 
     def __init__(self, batches: Batches, name: str) -> None:
         if isinstance(batches, Iterator):
             raise OptionError(
-                f"The {name} batches are an iterator, which gives them only once: pass a list, a loader, or a "
+                f"The {name} batches are an iterator, which yields them only once: pass a list, a loader, or a "
                 "function that makes the iterator."
             )
         self.batches = batches
@@ -35,18 +35,18 @@ class ImageSet:
         self._complete = False
 
     def __iter__(self) -> Iterator[tuple[range, ImageBatch]]:
-        """One pass: for each batch the places of its images, counted from 0, and the batch."""
-        place = 0
+        """Iterates once: for each batch the indices of its images in the set, from 0 on, and the batch."""
+        index = 0
         for number, batch in enumerate(self.batches() if callable(self.batches) else self.batches):
             self._check(number, batch.indices)
-            yield range(place, place + len(batch.images)), batch
-            place += len(batch.images)
-        if place == 0:
+            yield range(index, index + len(batch.images)), batch
+            index += len(batch.images)
+        if index == 0:
             raise DataError(f"There are no {self.name} images: the batches are empty.")
         self._complete = True
 
     def __len__(self) -> int:
-        """The number of images that the passes so far have seen."""
+        """The number of images in the passes so far."""
         return sum(len(indices) for indices in self._order)
 
     def _check(self, number: int, indices: Tensor) -> None:
@@ -60,10 +60,10 @@ class ImageSet:
 
 
 def right_answers(net: nn.Module, batch: ImageBatch) -> Tensor:
-    """Runs a classifier on the batch and says for each image whether it is right.
+    """Runs a classifier on the batch and returns the correctness of each image.
 
     Returns:
-        (b,) float64 on the CPU: 1 where the answer is right as `core.answers.is_right` defines it, else 0.
+        (b,) float64 on the CPU: 1 if the answer is right, see `core.answers.is_right`, else 0.
 
     Raises:
         ShapeError: the network's output is not (b, k).

@@ -1,4 +1,4 @@
-"""How sure a difference between two ways of running one network is, when both saw the same images."""
+"""The interval of a paired difference in accuracy between two runs of one network on the same images."""
 
 import math
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Drop:
 
 
 def paired_drop(before: Tensor, after: Tensor) -> Drop:
-    """The fall from `before` to `after`, and the interval in which it would lie for other images of this kind.
+    """The fall from `before` to `after`, with its confidence interval over images of this kind.
 
     The differences d of single images are averaged, mean(d) +- 1.96 sd(d) / sqrt(n), after adding two imaginary
     images, one lost and one won (Agresti and Min, Statistics in Medicine 2005): without them the interval is too
@@ -27,8 +27,8 @@ def paired_drop(before: Tensor, after: Tensor) -> Drop:
     significant at 5 %, and where that would be with one or two images more.
 
     Args:
-        before: (n,) how right each image was, from 0 to 1.
-        after: (n,) the same images otherwise.
+        before: (n,) the correctness of each image, from 0 to 1.
+        after: (n,) the same for the other run.
 
     Example:
         >>> import torch

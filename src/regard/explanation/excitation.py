@@ -1,4 +1,4 @@
-"""What the channel weights do for the images of each class."""
+"""The channel weights averaged over the images of each class."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from regard.core.records import Map
 from regard.explanation.batches import Batches, ImageSet
 from regard.explanation.observation import observe
 from regard.explanation.paths import Paths
-from regard.explanation.recalibration import restoring
+from regard.explanation.recalibration import restore_state
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,21 +21,21 @@ class ClassGates:
 
     Attributes:
         path: the tap's path.
-        branch: which branch they weigh; None unless the map is one over branches.
+        branch: the branch that they rescale; None unless the map is over branches.
         mean: (k, c) the mean over the images of each class; NaN for a class without images.
-        sd: (k, c) the standard deviation over those images (divided by their number).
+        std: (k, c) the standard deviation over those images (divided by their number).
         overall: (c,) the mean over all images.
-        overall_sd: (c,) the standard deviation over all images.
-        counts: (k,) how many images each class has.
+        overall_std: (c,) the standard deviation over all images.
+        counts: (k,) the number of images of each class.
         neutral: the weight that does nothing.
     """
 
     path: str
     branch: int | None
     mean: Tensor
-    sd: Tensor
+    std: Tensor
     overall: Tensor
-    overall_sd: Tensor
+    overall_std: Tensor
     counts: Tensor
     neutral: float
 
@@ -45,7 +45,7 @@ def gates_by_class(
 ) -> dict[str, ClassGates]:
     """The channel weights averaged over the images of each class, as in the SENet paper's figure on excitation.
 
-    The network runs in evaluation mode and is put back as it was. A mixed map is averaged over positions first; a map
+    The network runs in evaluation mode and is restored afterwards. A mixed map is averaged over positions first; a map
     over branches gives one entry a branch, under `PATH[0]`, `PATH[1]` and so on, the second step of a tap one under
     `PATH#2`. Taps without channel weights are left out. An image with several classes counts for each of them.
 
@@ -53,7 +53,7 @@ def gates_by_class(
         net: any network with taps.
         batches: images with their labels, see `Batches`.
         classes: the names of the k classes.
-        paths: which taps, see `Paths`; all of them if None.
+        paths: the taps, see `Paths`; all of them if None.
 
     Returns:
         By the map's name, in the order of the network.
@@ -63,13 +63,13 @@ def gates_by_class(
         DataError: no images, or a label that is not among the classes.
     """
     sums: dict[str, _Sums] = {}
-    with torch.no_grad(), restoring(net):
+    with torch.no_grad(), restore_state(net):
         net.eval()
         for _, batch in ImageSet(batches, "evaluation"):
             with observe(net, paths=paths, device="cpu") as maps:
                 net(batch.images.to(device_of(net)))
             members = _members(batch.labels.cpu(), len(classes))
-            for seen in (map for steps in maps.values() for map in steps):
+            for seen in (step for steps in maps.values() for step in steps):
                 for name, branch, weights in _weights(seen):
                     sums.setdefault(name, _Sums(seen, branch)).add(weights.double(), members)
     return {name: total.finish() for name, total in sums.items()}
@@ -114,14 +114,14 @@ class _Sums:
         count = torch.as_tensor(self.count)
         mean = torch.as_tensor(self.first) / count.unsqueeze(1)
         variance = torch.as_tensor(self.second) / count.unsqueeze(1) - mean.square()
-        mean, sd = mean.float(), variance.clamp(min=0).sqrt().float()
+        mean, std = mean.float(), variance.clamp(min=0).sqrt().float()
         return ClassGates(
             path=self.path,
             branch=self.branch,
             mean=mean[:-1],
-            sd=sd[:-1],
+            std=std[:-1],
             overall=mean[-1],
-            overall_sd=sd[-1],
+            overall_std=std[-1],
             counts=count[:-1].long(),
             neutral=self.neutral,
         )

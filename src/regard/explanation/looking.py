@@ -1,4 +1,4 @@
-"""All that a network shows of its attention in one forward pass."""
+"""The answers, maps and most active channels of one forward pass."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,26 +9,26 @@ from torch import Tensor, nn
 from regard.core.options import at_least
 from regard.core.records import Maps
 from regard.core.returns import logits_of
-from regard.explanation.activity import ActiveChannels, caught, most_active
+from regard.explanation.activity import ActiveChannels, capture_outputs, most_active
 from regard.explanation.observation import observe
 from regard.explanation.paths import Paths
-from regard.explanation.recalibration import restoring
+from regard.explanation.recalibration import restore_state
 
 
 @dataclass(frozen=True, eq=False)
 class Looks:
-    """What a network did with a batch.
+    """The results of one forward pass of a network.
 
     Attributes:
-        answers: mostly scores of classes (b, k), where they were computed; the logits of an `Answer`.
-        said: what it returned.
+        answers: usually scores of classes (b, k), on the device of the network; the logits of an `Answer`.
+        output: the unchanged output of the network.
         maps: the maps that it applied.
         active: by the map's name, in the order of the network, the channels with the largest weights; taps without
             weights of channels are left out.
     """
 
     answers: object
-    said: object
+    output: object
     maps: Maps
     active: Mapping[str, ActiveChannels]
 
@@ -43,15 +43,15 @@ def look(
 ) -> Looks:
     """Runs a network once, in evaluation mode, and keeps its answers, its maps and its most active channels.
 
-    Whoever looks changes rounding at most: what a fused kernel computes without its map is computed with it here. The
-    network is put back as it was, also after an exception.
+    The outputs differ from those of an unobserved pass by rounding at most: operations that a fused kernel computes
+    without its map are computed with it here. The network is restored afterwards, also after an exception.
 
     Args:
         net: any network with taps.
-        inputs: a batch as the network takes it, (b, c, h, w) for images; a tuple where it takes several tensors.
-        k: how many channels of each map; all of them where there are fewer. Of equal weights the first come first.
-        paths: which taps, see `Paths`; all of them if None.
-        device: where maps and channels are kept; where they were computed if None.
+        inputs: a batch of inputs of the network, (b, c, h, w) for images; a tuple if it takes several tensors.
+        k: the number of channels of each map; all of them if there are fewer. Equal weights keep the channels' order.
+        paths: the taps, see `Paths`; all of them if None.
+        device: the device of the maps and channels; if None, the device on which they were computed.
 
     Raises:
         RegardError: the network has no taps.
@@ -68,10 +68,12 @@ def look(
     given = (inputs,) if isinstance(inputs, Tensor) else inputs
     with (
         torch.no_grad(),
-        restoring(net),
+        restore_state(net),
         observe(net, paths=paths, device=device) as maps,
-        caught(net, paths) as outputs,
+        capture_outputs(net, paths) as outputs,
     ):
         net.eval()
-        said = net(*given)
-    return Looks(answers=logits_of(said), said=said, maps=maps, active=most_active(maps, outputs, len(given[0]), k))
+        output = net(*given)
+    return Looks(
+        answers=logits_of(output), output=output, maps=maps, active=most_active(maps, outputs, len(given[0]), k)
+    )

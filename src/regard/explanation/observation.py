@@ -1,4 +1,4 @@
-"""Looking at the maps that a network applies."""
+"""Observation of the maps that a network applies."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -9,27 +9,27 @@ from torch import Tensor, nn
 
 from regard.core.records import Map, Maps
 from regard.core.tap import Tap
-from regard.explanation.paths import Paths, as_built, tapped, uncompiled
+from regard.explanation.paths import Paths, find_taps, run_uncompiled, unwrap
 
 
 @contextmanager
 def observe(net: nn.Module, *, paths: Paths = None, device: torch.device | str | None = None) -> Iterator[Maps]:
     """Collects the maps of every forward pass inside the `with` block, as they were applied.
 
-    The network computes what it would compute unobserved, gradients included. Afterwards, also after an exception,
-    nothing looks at it any more. Observers may be nested: each sees every map. A network that was compiled, before or
-    after, is observed too; inside the block it runs uncompiled (see `uncompiled`).
+    The outputs and gradients of the network are those of an unobserved pass. Observation ends with the block, also
+    after an exception. Observers may be nested: each sees every map. A network that was compiled, before or
+    after, is observed too; inside the block it runs uncompiled (see `run_uncompiled`).
 
     Args:
         net: any network with taps.
-        paths: which taps, see `Paths`; all of them if None. Maps are kept as long as `Maps` is: for many passes of a
+        paths: the taps, see `Paths`; all of them if None. Maps are kept as long as `Maps` is: for many passes of a
             large network choose some, or take the maps after each pass.
-        device: where the maps are kept; where they were computed if None.
+        device: the device of the maps; if None, the device on which they were computed.
 
     Returns:
         The maps by path, each a tuple over the passes and their steps, in order: a pass is one outermost call of `net`,
-        a step one call of the tap within it. What runs outside any call of `net` (a module inside it, called directly)
-        makes each map in a pass of its own. They are detached copies.
+        a step one call of the tap within it. In a module that is called directly, outside any call of `net`,
+        each map is a pass of its own. They are detached copies.
 
     Raises:
         RegardError: the network has no taps.
@@ -43,10 +43,10 @@ def observe(net: nn.Module, *, paths: Paths = None, device: torch.device | str |
         >>> maps.one("1").values.flatten().tolist()
         [0.5, 0.5]
     """
-    chosen = tapped(net, paths)
+    chosen = find_taps(net, paths)
     previous = {path: tap.sink for path, tap in chosen.items()}
     maps = Maps()
-    with uncompiled(), counting(net) as passes:
+    with run_uncompiled(), count_passes(net) as passes:
         try:
             for path, tap in chosen.items():
                 tap.sink = _sink(path, tap, maps, passes, device, previous[path])
@@ -65,17 +65,17 @@ class Passes:
         self._steps: Counter[str] = Counter()
 
     def enter(self) -> None:
-        """The network is called."""
+        """Registers the start of a call of the network."""
         self._depth += 1
 
     def leave(self) -> None:
-        """The call returns, or raises."""
+        """Registers the end of a call, by return or exception."""
         self._depth = max(0, self._depth - 1)
         if self._depth == 0:
             self._end()
 
     def count(self, path: str) -> tuple[int, int]:
-        """The pass and the step of the call of a tap that happens now."""
+        """Returns the pass and the step of the current call of a tap."""
         found = self._passes, self._steps[path]
         self._steps[path] += 1
         if self._depth == 0:
@@ -88,9 +88,9 @@ class Passes:
 
 
 @contextmanager
-def counting(net: nn.Module) -> Iterator[Passes]:
-    """Inside, the passes of `net` are counted; what was compiled must run uncompiled there."""
-    passes, inner = Passes(), as_built(net)
+def count_passes(net: nn.Module) -> Iterator[Passes]:
+    """Counts the passes of `net` inside the block, where compiled modules must run uncompiled."""
+    passes, inner = Passes(), unwrap(net)
     hooks = (
         inner.register_forward_pre_hook(lambda _module, _inputs: passes.enter(), prepend=True),
         inner.register_forward_hook(lambda _module, _inputs, _output: passes.leave(), always_call=True),
@@ -110,11 +110,11 @@ def _sink(
     device: torch.device | str | None,
     previous: Callable[[Tensor], object] | None,
 ) -> Callable[[Tensor], object]:
-    def sink(map: Tensor) -> None:
+    def sink(weights: Tensor) -> None:
         if previous is not None:
-            previous(map)
+            previous(weights)
         # A copy: a view of a parameter would change with the next step of training.
-        values = map.detach().to(device or map.device, copy=True)
+        values = weights.detach().to(device or weights.device, copy=True)
         maps.add(Map(path, tap.kind, values, tap.level(values), *passes.count(path)))
 
     return sink

@@ -1,4 +1,4 @@
-"""Which taps of a network are meant, by name, and how a compiled network is made to heed them."""
+"""Selection of a network's taps by path, and uncompiled runs of compiled networks."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -13,29 +13,29 @@ from regard.core.errors import RegardError, unknown_name
 from regard.core.tap import Tap, taps
 
 Paths = str | Sequence[str] | None
-"""Which taps: None for all, else paths, modules that contain them (`layer1`) or patterns (`layer1.*.gate`)."""
+"""A selection of taps: None for all, else paths, modules that contain them (`layer1`) or patterns (`layer1.*.gate`)."""
 
 
-def tapped(net: nn.Module, paths: Paths = None) -> dict[str, Tap]:
-    """The taps of `net` by their path in the network as it was built, whatever it was wrapped in since.
+def find_taps(net: nn.Module, paths: Paths = None) -> dict[str, Tap]:
+    """Returns the taps of `net` by their path in the network without wrappers.
 
     Args:
         net: any network; compiled, parallel or plain.
-        paths: which taps, see `Paths`.
+        paths: the taps, see `Paths`.
 
     Raises:
         RegardError: the network has no taps.
         UnknownNameError: a path, module or pattern that fits no tap.
 
     Example:
-        >>> list(tapped(nn.ModuleDict({"a": Tap("gate"), "b": nn.ModuleDict({"c": Tap("gate")})}), "b"))
+        >>> list(find_taps(nn.ModuleDict({"a": Tap("gate"), "b": nn.ModuleDict({"c": Tap("gate")})}), "b"))
         ['b.c']
     """
-    net = as_built(net)
-    found = {_path_as_built(path): tap for path, tap in taps(net).items()}
+    net = unwrap(net)
+    found = {_unwrapped_path(path): tap for path, tap in taps(net).items()}
     if not found:
         raise RegardError(
-            f"{type(net).__name__} has no taps, so there are no maps to see or to replace: it was built without "
+            f"{type(net).__name__} has no taps, so there are no maps to observe or to replace: it was built without "
             "attention. Build it with an attention mechanism of regard (--attention NAME), or let your own module pass "
             "its map through a regard.core.Tap."
         )
@@ -48,22 +48,22 @@ def tapped(net: nn.Module, paths: Paths = None) -> dict[str, Tap]:
     return {path: tap for path, tap in found.items() if any(_fits(path, pattern) for pattern in wanted)}
 
 
-def around(net: nn.Module, paths: Paths = None) -> dict[str, nn.Module]:
-    """The modules inside `net` that contain one of those taps, by their path in the network as it was built.
+def enclosing_modules(net: nn.Module, paths: Paths = None) -> dict[str, nn.Module]:
+    """Returns the modules inside `net` that contain one of those taps, by path in the network without wrappers.
 
-    >>> list(around(nn.ModuleDict({"a": nn.ModuleDict({"b": Tap("gate")}), "c": nn.ReLU()})))
+    >>> list(enclosing_modules(nn.ModuleDict({"a": nn.ModuleDict({"b": Tap("gate")}), "c": nn.ReLU()})))
     ['a']
     """
-    chosen = tapped(net, paths)
-    modules = ((_path_as_built(path), module) for path, module in as_built(net).named_modules())
+    chosen = find_taps(net, paths)
+    modules = ((_unwrapped_path(path), module) for path, module in unwrap(net).named_modules())
     return {path: module for path, module in modules if path and any(tap.startswith(f"{path}.") for tap in chosen)}
 
 
-def as_built(net: nn.Module) -> nn.Module:
-    """The network inside what `torch.compile` or a parallel wrapper made of it.
+def unwrap(net: nn.Module) -> nn.Module:
+    """Returns the network inside the wrappers of `torch.compile` and data parallelism.
 
     >>> inner = nn.ReLU()
-    >>> as_built(DataParallel(inner)) is inner
+    >>> unwrap(DataParallel(inner)) is inner
     True
     """
     while True:
@@ -75,7 +75,7 @@ def as_built(net: nn.Module) -> nn.Module:
             return net
 
 
-def _path_as_built(path: str) -> str:
+def _unwrapped_path(path: str) -> str:
     return ".".join(part for part in path.split(".") if part != "_orig_mod")
 
 
@@ -84,11 +84,11 @@ def _fits(path: str, pattern: str) -> bool:
 
 
 @contextmanager
-def uncompiled() -> Iterator[None]:
-    """Inside, what `torch.compile` compiled runs as it was written, and nothing is compiled anew.
+def run_uncompiled() -> Iterator[None]:
+    """Runs modules compiled by `torch.compile` uncompiled inside the block, and compiles nothing.
 
-    A compiled network would heed a sink too, but it compiles again for every new one, and after eight times it gives
-    up (with `fullgraph=True` by an error); with CUDA graphs the next pass would overwrite the map that was seen.
+    A compiled network would call a sink too, but it recompiles for every new one, and after eight times it falls back
+    to eager (with `fullgraph=True` it raises); with CUDA graphs the next pass would overwrite the observed map.
     """
     if "torch._dynamo" not in sys.modules:  # nothing was compiled so far, and importing it takes a second
         yield

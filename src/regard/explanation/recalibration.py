@@ -1,4 +1,4 @@
-"""A network put back as it was, and running statistics fitted to what it sees now."""
+"""Restoration of a network's state, and running statistics recomputed for its present inputs."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
@@ -18,12 +18,12 @@ def normalisations(net: nn.Module) -> list[_BatchNorm]:
 
 
 @contextmanager
-def restoring(net: nn.Module) -> Iterator[None]:
-    """Afterwards, also after an exception, every module's mode and every running statistic is what it was, bit for bit.
+def restore_state(net: nn.Module) -> Iterator[None]:
+    """Restores every module's mode and running statistics afterwards, also after an exception, bit for bit.
 
     Example:
         >>> norm = nn.BatchNorm1d(1)
-        >>> with restoring(norm):
+        >>> with restore_state(norm):
         ...     _ = norm.eval(), norm.running_mean.fill_(3.0)
         >>> norm.training, norm.running_mean.item()
         (True, 0.0)
@@ -43,8 +43,8 @@ def restoring(net: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def carrying(norms: Sequence[_BatchNorm], statistics: Sequence[Tensor]) -> Iterator[None]:
-    """Inside, the normalisations have these running statistics (see `recalibrated`); afterwards their own again."""
+def use_statistics(norms: Sequence[_BatchNorm], statistics: Sequence[Tensor]) -> Iterator[None]:
+    """Gives the normalisations these running statistics inside the block (see `recalibrate`)."""
     own = [buffer.clone() for buffer in _buffers(norms)]
     try:
         _copy(statistics, _buffers(norms))
@@ -54,39 +54,39 @@ def carrying(norms: Sequence[_BatchNorm], statistics: Sequence[Tensor]) -> Itera
 
 
 @torch.no_grad()
-def recalibrated(
+def recalibrate(
     net: nn.Module, images: ImageSet, perturbed: Callable[[ImageBatch, range], AbstractContextManager[None]]
 ) -> list[Tensor]:
-    """The running statistics that the network would have if it always ran perturbed: their average over one pass.
+    """Computes the running statistics of the network under a perturbation, as their average over one pass.
 
     Each batch counts by its number of images. A batch of a single image after the first is left out: a loader's
     last batch may be one, and the variance of its pooled features is 0.
 
     Args:
-        net: in evaluation mode; only normalisations look at their batch, and all is put back.
-        images: what the network should see.
-        perturbed: the context in which it runs a batch, from the batch and its images' places.
+        net: in evaluation mode; only its normalisations use batch statistics, and all are restored.
+        images: the inputs of the network.
+        perturbed: the context in which it runs a batch, a function of the batch and its images' indices.
 
     Returns:
-        The values of all buffers of `normalisations(net)`, in order, for `carrying`.
+        The values of all buffers of `normalisations(net)`, in order, for `use_statistics`.
     """
     norms, device, seen = normalisations(net), device_of(net), 0
     average = [buffer.clone() for buffer in _buffers(norms)]
-    for places, batch in images:
-        if len(places) == 1 and seen:
+    for indices, batch in images:
+        if len(indices) == 1 and seen:
             continue
-        seen += len(places)
-        with perturbed(batch, places), _looking(norms):
+        seen += len(indices)
+        with perturbed(batch, indices), _use_batch_statistics(norms):
             net(batch.images.to(device))
             for mean, buffer in zip(average, _buffers(norms), strict=True):
                 if mean.is_floating_point():
-                    mean.lerp_(buffer, len(places) / seen)
+                    mean.lerp_(buffer, len(indices) / seen)
     return average
 
 
 @contextmanager
-def _looking(norms: Sequence[_BatchNorm]) -> Iterator[None]:
-    """Inside, a normalisation uses its batch's statistics, and its running statistics become just those."""
+def _use_batch_statistics(norms: Sequence[_BatchNorm]) -> Iterator[None]:
+    """Makes normalisations use their batch's statistics inside the block, and set their running statistics to those."""
     momenta = [norm.momentum for norm in norms]
     own = [buffer.clone() for buffer in _buffers(norms)]
     try:

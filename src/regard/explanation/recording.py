@@ -1,4 +1,4 @@
-"""The maps of a trained network for a whole set of images: each image's own, and their mean."""
+"""The maps of a trained network for a set of images: those of each image, and their mean."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,14 +12,14 @@ from regard.explanation.observation import observe
 from regard.explanation.paths import Paths
 
 Call = tuple[str, int]
-"""A tap's path and the step, see `Map.step`: 0, unless the network uses a module several times in one pass."""
+"""A tap's path and the step, see `Map.step`: 0 unless the network calls a module several times in one pass."""
 
 
 class Recording:
-    """Remembers the maps of single images, as many as fit into the memory, and the mean over all images.
+    """Stores the maps of single images, as many as fit into the memory, and the mean over all images.
 
-    Where they do not all fit, a random sample of images is remembered: each image draws a number, and those above
-    a threshold, which falls as images come, are forgotten.
+    If not all fit, those of a random sample of images are stored: each image draws a number, and those above a
+    threshold, which falls from image to image, are dropped.
 
     Args:
         memory: bytes for the maps of single images; 0 to keep the mean only.
@@ -36,37 +36,37 @@ class Recording:
         self._bytes = 0
 
     @contextmanager
-    def listening(self, net: nn.Module, paths: Paths, places: Sequence[int]) -> Iterator[None]:
-        """Remembers the maps of the pass inside, which is of the images at `places`."""
+    def record(self, net: nn.Module, paths: Paths, indices: Sequence[int]) -> Iterator[None]:
+        """Stores the maps of the pass inside the block, which is of the images with these `indices`."""
         with observe(net, paths=paths, device="cpu") as maps:
             yield
-        values = by_call(maps)
-        self.mean.add(values, len(places))
-        for row, place in enumerate(places if self._memory else ()):
-            self._remember(place, {call: value[min(row, len(value) - 1)].clone() for call, value in values.items()})
+        values = group_by_call(maps)
+        self.mean.add(values, len(indices))
+        for row, index in enumerate(indices if self._memory else ()):
+            self._store(index, {call: value[min(row, len(value) - 1)].clone() for call, value in values.items()})
 
     @property
-    def places(self) -> tuple[int, ...]:
-        """The images that are remembered, in the order of the set."""
+    def indices(self) -> tuple[int, ...]:
+        """The indices of the images with stored maps, in the order of the set."""
         return tuple(sorted(self._rows))
 
-    def maps(self, places: Sequence[int]) -> dict[Call, list[Tensor]] | None:
-        """For each call the maps of those images, without the batch axis; None if one of them was forgotten."""
-        if any(place not in self._rows for place in places):
+    def maps(self, indices: Sequence[int]) -> dict[Call, list[Tensor]] | None:
+        """Returns the maps of those images for each call, without the batch axis; None if one of them is not stored."""
+        if any(index not in self._rows for index in indices):
             return None
-        return {call: [self._rows[place][call] for place in places] for call in self._rows[places[0]]}
+        return {call: [self._rows[index][call] for index in indices] for call in self._rows[indices[0]]}
 
-    def _remember(self, place: int, row: dict[Call, Tensor]) -> None:
-        self._drawn[place] = torch.rand((), generator=self._random).item()
-        if self._drawn[place] >= self._threshold:
+    def _store(self, index: int, row: dict[Call, Tensor]) -> None:
+        self._drawn[index] = torch.rand((), generator=self._random).item()
+        if self._drawn[index] >= self._threshold:
             return
-        self._rows[place] = row
+        self._rows[index] = row
         self._bytes += _size(row)
-        if self._bytes > self._memory and len(self._rows) > 2:  # two are the least that can exchange their maps
+        if self._bytes > self._memory and len(self._rows) > 2:  # two images at least are needed to swap maps
             ordered = sorted(self._rows, key=self._drawn.__getitem__)
             kept = max(2, len(ordered) // 2)
             self._threshold = self._drawn[ordered[kept]]
-            self._bytes -= sum(_size(self._rows.pop(place)) for place in ordered[kept:])
+            self._bytes -= sum(_size(self._rows.pop(index)) for index in ordered[kept:])
 
 
 class RunningMean:
@@ -76,25 +76,25 @@ class RunningMean:
         self._sums: dict[Call, dict[torch.Size, tuple[Tensor, int]]] = {}
 
     def add(self, values: dict[Call, Tensor], images: int) -> None:
-        """Takes in the maps (b, c, ...) of a batch of `images`; a map with b = 1 is all images'."""
+        """Adds the maps (b, c, ...) of a batch of `images`; a map with b = 1 belongs to all images."""
         for call, value in values.items():
             sums = self._sums.setdefault(call, {})
             total, seen = sums.get(value.shape[1:], (0.0, 0))
             sums[value.shape[1:]] = (total + value.double().mean(0) * images, seen + images)
 
-    def like(self, call: Call, map: Tensor) -> Tensor:
-        """The mean map (1, c, ...) for a map of this size; the mean over positions too, if no image had the size."""
+    def like(self, call: Call, own: Tensor) -> Tensor:
+        """Returns the mean map (1, c, ...) of this map's size; averaged over positions if no image had the size."""
         sums = self._sums[call]
-        if map.shape[1:] in sums:
-            total, seen = sums[map.shape[1:]]
+        if own.shape[1:] in sums:
+            total, seen = sums[own.shape[1:]]
             return (total / seen).unsqueeze(0)
         totals = torch.stack([total.flatten(1).mean(1) for total, _ in sums.values()]).sum(0)
-        return (totals / sum(seen for _, seen in sums.values())).reshape(1, -1, *(1,) * (map.ndim - 2))
+        return (totals / sum(seen for _, seen in sums.values())).reshape(1, -1, *(1,) * (own.ndim - 2))
 
 
-def by_call(maps: Maps) -> dict[Call, Tensor]:
-    """The maps of one pass by tap and step."""
-    return {(path, map.step): map.values for path, seen in maps.items() for map in seen}
+def group_by_call(maps: Maps) -> dict[Call, Tensor]:
+    """Returns the maps of one pass by tap and step."""
+    return {(path, one.step): one.values for path, seen in maps.items() for one in seen}
 
 
 def _size(row: dict[Call, Tensor]) -> int:

@@ -1,4 +1,4 @@
-"""Putting other maps in the place of those that a network makes."""
+"""Replacement of the maps that a network applies."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -7,22 +7,22 @@ from torch import Tensor, nn
 
 from regard.core.errors import OptionError
 from regard.core.tap import Tap
-from regard.explanation.paths import tapped, uncompiled
+from regard.explanation.paths import find_taps, run_uncompiled
 
 Replacement = Callable[[Tensor], Tensor] | Tensor | float
-"""What stands in for a map: a function of the map, a tensor that broadcasts to its shape, or one number."""
+"""A replacement of a map: a function of the map, a tensor that broadcasts to its shape, or a number."""
 
 
 @contextmanager
-def replaced(net: nn.Module, replacements: Mapping[str, Replacement]) -> Iterator[None]:
-    """Inside the `with` block the network applies other maps; afterwards, also after an exception, its own again.
+def replace_maps(net: nn.Module, replacements: Mapping[str, Replacement]) -> Iterator[None]:
+    """Replaces maps of the network inside the `with` block; the replacements are removed afterwards, also after errors.
 
-    Where a tap already has a replacement, the new one gets what the old one made. An observer sees the map that was
+    If a tap already has a replacement, the new one is applied to its result. An observer sees the map that was
     applied, so the replaced one.
 
     Args:
-        net: any network with taps; compiled or not, it runs uncompiled inside (see `uncompiled`).
-        replacements: for each path, module or pattern of taps (see `Paths`) what stands in for the map.
+        net: any network with taps; compiled or not, it runs uncompiled inside (see `run_uncompiled`).
+        replacements: the replacement for each path, module or pattern of taps (see `Paths`).
 
     Raises:
         RegardError: the network has no taps.
@@ -33,7 +33,7 @@ def replaced(net: nn.Module, replacements: Mapping[str, Replacement]) -> Iterato
         >>> import torch
         >>> from regard.core import Tap
         >>> net = nn.Sequential(nn.Sigmoid(), Tap("gate"))
-        >>> with replaced(net, {"1": lambda gate: 1 - gate}):
+        >>> with replace_maps(net, {"1": lambda gate: 1 - gate}):
         ...     round(net(torch.ones(1, 1)).item(), 3)
         0.269
         >>> round(net(torch.ones(1, 1)).item(), 3)
@@ -41,12 +41,12 @@ def replaced(net: nn.Module, replacements: Mapping[str, Replacement]) -> Iterato
     """
     chosen: dict[str, tuple[Tap, Replacement]] = {}
     for pattern, replacement in replacements.items():
-        for path, tap in tapped(net, pattern).items():
+        for path, tap in find_taps(net, pattern).items():
             if path in chosen:
-                raise OptionError(f"replaced: the tap {path!r} has two replacements, one by {pattern!r}: keep one.")
+                raise OptionError(f"replace_maps: the tap {path!r} has two replacements, one by {pattern!r}: keep one.")
             chosen[path] = tap, replacement
     previous = {path: tap.replace for path, (tap, _) in chosen.items()}
-    with uncompiled():
+    with run_uncompiled():
         try:
             for path, (tap, replacement) in chosen.items():
                 tap.replace = _after(previous[path], replacement)
@@ -57,13 +57,13 @@ def replaced(net: nn.Module, replacements: Mapping[str, Replacement]) -> Iterato
 
 
 def _after(previous: Callable[[Tensor], Tensor] | None, replacement: Replacement) -> Callable[[Tensor], Tensor]:
-    def replace(map: Tensor) -> Tensor:
+    def replace(own: Tensor) -> Tensor:
         if previous is not None:
-            map = previous(map).to(map.dtype).expand_as(map)
+            own = previous(own).to(own.dtype).expand_as(own)
         if callable(replacement) and not isinstance(replacement, Tensor):
-            return replacement(map)
+            return replacement(own)
         if isinstance(replacement, Tensor):
-            return replacement.to(map.device)
-        return map.new_full((1,) * map.ndim, replacement)
+            return replacement.to(own.device)
+        return own.new_full((1,) * own.ndim, replacement)
 
     return replace

@@ -1,4 +1,4 @@
-"""The record of a gate ablation, and what may be concluded from it."""
+"""The results of an ablation, and the conclusion from them."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -11,36 +11,36 @@ from regard.explanation.evidence import Drop
 
 Mode = Literal["trained", "mean", "swapped", "permuted", "neutral"]
 MODES: tuple[Mode, ...] = ("trained", "mean", "swapped", "permuted", "neutral")
-"""What stands in for the maps.
+"""The replacements of the maps.
 
 - `trained`: nothing; the maps as they are.
 - `mean`: each map frozen at its mean over the training images. A map of positions whose size no training image
   had is frozen at its mean over positions too.
 - `swapped`: another image's maps, by a random derangement of the whole set, so that the order of the images does
   not matter. A map of positions is resized where the two images differ in size.
-- `permuted`: the image's own maps in another order, one for each tap and draw, in which nothing keeps its place:
-  channels for a gate (the same order in all branches), positions for a spatial map, both for a mixed one. A glimpse's
-  place becomes a random one.
-- `neutral`: the map that does nothing, `Tap.neutral` (1 for a gate, an equal share for each branch, the centre for a
+- `permuted`: the image's own maps, permuted without fixed points, by one permutation for each tap and draw: channels
+  for a gate (the same in all branches), positions for a spatial map, both for a mixed one. The location of a glimpse is
+  replaced by a random one.
+- `neutral`: the neutral map, `Tap.neutral` (1 for a gate, an equal share for each branch, the centre for a
   glimpse).
 """
 
 DRAWN: tuple[Mode, ...] = ("swapped", "permuted")
-"""The modes that are drawn at random, so that they are repeated."""
+"""The modes with random draws, which are repeated."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """The accuracy of one network with one kind of maps.
+    """The accuracy of one network with one replacement of its maps.
 
     Attributes:
-        mode: what stood in for the maps.
-        renormalised: whether the statistics of batch normalisation were recomputed.
+        mode: the replacement of the maps.
+        renormalised: True if the statistics of batch normalisation were recomputed.
         draws: accuracy of each draw, from 0 to 1.
-        drop: what was lost against the maps as trained (with the same `renormalised`), averaged over draws, with
+        drop: the loss against the maps as trained (with the same `renormalised`), averaged over draws, with
             its 95 % interval over images; None for the maps as trained.
-        lost: for each draw the images that got worse against the same; empty for the maps as trained.
-        gained: for each draw the images that got better.
+        lost: for each draw the number of images that got worse; empty for the maps as trained.
+        gained: for each draw the number of images that got better.
     """
 
     mode: Mode
@@ -57,13 +57,13 @@ class Row:
 
     @property
     def loses(self) -> bool:
-        """Whether accuracy is lost in every draw, each significantly: McNemar's exact test over images, 5 %."""
+        """True if every draw loses accuracy significantly, by McNemar's exact test over images at 5 %."""
         return bool(is_shown(loss_p(self)))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ablation:
-    """What `ablate` measured.
+    """The results of `ablate`.
 
     Attributes:
         rows: first those without renormalisation, each in the order of `MODES`.
@@ -80,7 +80,7 @@ class Ablation:
     seed: int
 
     def row(self, mode: Mode, *, renormalised: bool = False) -> Row:
-        """The row of that mode; an error that lists those that were measured."""
+        """Returns the row of a mode; for an unknown one the error lists those that were measured."""
         for row in self.rows:
             if (row.mode, row.renormalised) == (mode, renormalised):
                 return row
@@ -90,11 +90,11 @@ class Ablation:
 
     @property
     def depends_on_input(self) -> bool | None:
-        """Whether the accuracy is shown to depend on the maps following the image; see `core.dependence`.
+        """True if the accuracy is shown to depend on maps that follow the image; see `core.dependence`.
 
         True if freezing the maps at their mean *and* swapping them between images both lose accuracy, in every draw
-        by McNemar's exact test at 5 %, and also renormalised where that was measured. False means that it was not
-        shown, not that it is not so; None that one of the two was not measured.
+        by McNemar's exact test at 5 %, and also renormalised if that was measured. False means that it was not
+        shown, not that it is false; None that one of the two was not measured.
         """
         return is_shown(dependence_p(self.rows))
 
@@ -118,12 +118,12 @@ class Ablation:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """The record in JSON's types, with the conclusion."""
+        """Converts the record to JSON's types, with the conclusion."""
         return dataclasses.asdict(self) | {"depends_on_input": self.depends_on_input, "verdict": self.verdict()}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "Ablation":
-        """The record that `to_json` wrote."""
+        """Restores the record from the output of `to_json`."""
         lists = ("draws", "lost", "gained")
         rows = (
             row | {name: tuple(row[name]) for name in lists} | {"drop": Drop(**row["drop"]) if row["drop"] else None}

@@ -1,5 +1,5 @@
-"""The stories that the commands tell, and what several of them share: each brings rooms together.
+"""The functions behind the commands, and what several of them share.
 
-The rooms below do not know one another; a recipe opens data, builds and trains networks, looks at them and hands
-records to the report. No recipe imports another in a circle, and what draws belongs into a room below.
+The rooms below do not import one another; a recipe opens data, builds and trains networks, observes them and passes
+records to the report. Recipes do not import one another in a circle, and code that draws belongs into a room below.
 """

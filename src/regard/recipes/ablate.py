@@ -1,4 +1,4 @@
-"""The story of `regard ablate`: whether a trained network needs its maps, and needs them to follow the image."""
+"""`regard ablate`: test if a trained network needs its attention maps, and needs them to follow the image."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +19,7 @@ from regard.core.options import at_least, one_of
 from regard.data import Images, Reading, loader
 from regard.explanation import MODES, Ablation, Mode, Row
 from regard.explanation.ablation import Renormalise
-from regard.explanation.paths import tapped
+from regard.explanation.paths import find_taps
 from regard.explanation.verdict import DRAWN
 from regard.recipes.console import console
 from regard.recipes.network import batch_size_for, load_network
@@ -42,13 +42,13 @@ MEANINGS: dict[Mode, str] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Ablated:
-    """What a network scores when something is done to its maps.
+    """The scores of a network whose maps are replaced.
 
     Attributes:
         network: its name with its attention.
         weights: its file.
         data: the source of the images.
-        ablation: what was measured.
+        ablation: the scores with each replacement.
         path: the JSON file that it was written to.
     """
 
@@ -59,12 +59,12 @@ class Ablated:
     path: Path
 
     def to_json(self) -> dict[str, Any]:
-        """Everything, with the versions that it was made with."""
+        """Returns everything, with the versions of the packages that made it."""
         own = {"network": self.network, "weights": str(self.weights), "data": self.data, "split": "val"}
         return own | self.ablation.to_json() | {"versions": versions()}
 
     def __rich__(self) -> RenderableType:
-        """A table and the conclusion."""
+        """Returns a table and the conclusion."""
         found = self.ablation
         table = Table(box=None, header_style="bold", pad_edge=False)
         table.add_column("maps")
@@ -76,11 +76,11 @@ class Ablated:
                 table.add_row(Text("normalisation recomputed", style="dim"))
             table.add_row(*_cells(row))
         kinds = ", ".join(dict.fromkeys(kind for _, kind in found.taps))
-        places = "one place" if len(found.taps) == 1 else f"{len(found.taps)} places at once"
+        taps = "at one tap" if len(found.taps) == 1 else f"at {len(found.taps)} taps at once"
         title = f"{self.network} on {found.images:,} validation images of {self.data}"
         return Group(
             Text(title, style="bold"),
-            Text(f"maps ({kinds}) replaced in {places}\n", style="dim"),
+            Text(f"maps ({kinds}) replaced {taps}\n", style="dim"),
             table,
             Text(f"\n{found.verdict()}"),
             Text(f"Written to {self.path}", style="dim"),
@@ -104,36 +104,36 @@ def ablate(
 ) -> Ablated:
     """Scores a trained network with its attention maps frozen, swapped between images, shuffled and neutral.
 
-    It uses validation images; means and normalisation are taken from training images. Test images are not
-    looked at. An image is right as for `regard evaluate`: where it may have several classes, all of its labels must
-    be. The conclusion is about this network alone: both frozen and swapped maps must lose in every draw, by McNemar's
-    exact test at 5 %, as in the report of a comparison.
+    Scores are of validation images; means and normalisation statistics are of training images. Test images are not
+    used. A prediction is correct as for `regard evaluate`: of an image with several classes, all labels must be right.
+    The conclusion is about this network alone: the maps depend on the image if both frozen and swapped maps lose
+    significantly in every draw (McNemar's exact test at 5 %), as in the report of a comparison.
 
     Args:
         run: the folder of a training run or of a comparison's trial, or a weights file.
-        data: the images; those that the network was trained on by default.
-        images: how many validation images, a stratified choice; all by default.
-        training_images: how many training images for means and normalisation; `none` for all.
-        draws: how often maps are swapped and shuffled.
-        renormalise: whether the statistics of batch normalisation are recomputed under the same replacement, which
-            shows how much of a loss is one of scale alone.
-        taps: which maps are replaced, by their paths, the modules that hold them (layer1) or patterns; all by default.
-        seed: of the choices, swaps and orders.
-        out: the JSON file; ablation.json beside the weights by default.
-        device: where to compute.
-        threads: processor threads; PyTorch's own choice by default.
+        data: source of the images; by default the one that the network was trained on.
+        images: number of validation images, a stratified sample; all by default.
+        training_images: number of training images for means and normalisation statistics; `none` for all.
+        draws: number of times that maps are swapped and shuffled.
+        renormalise: recompute the statistics of batch normalisation with the maps replaced, which shows how much of a
+            loss is due to scale alone: `no`, `yes`, or `both` ways.
+        taps: maps to replace, by their paths, the modules that hold them (layer1) or patterns; all by default.
+        seed: random seed of the samples, swaps and orders.
+        out: JSON file to write; ablation.json beside the weights by default.
+        device: device to compute on.
+        threads: number of CPU threads; PyTorch's default if not given.
 
     Returns:
-        The accuracies, what was lost, and whether the maps are shown to depend on the input.
+        The accuracies, the losses, and the conclusion whether the maps depend on the input.
 
     Raises:
-        RegardError: there is no such run, it has no attention, or its classes are not those of the images.
+        RegardError: there is no such run, it has no attention, or its classes differ from those of the images.
     """
     one_of("ablate", "renormalise", renormalise, FLAGS)
-    place = training.resolve_device(device)
+    torch_device = training.resolve_device(device)
     training.set_threads(threads)
     loaded = load_network(run)
-    paths = tuple(tapped(loaded.net, tuple(taps) or models.image_taps(loaded.net)))
+    paths = tuple(find_taps(loaded.net, tuple(taps) or models.image_taps(loaded.net)))
     judged = open_for_network(loaded, data, reading)
     source = judged.source
     report_source(source)
@@ -141,11 +141,11 @@ def ablate(
     val = splits["val" if "val" in splits else "all"]
     train = splits["train" if "train" in splits else "all"]
     chosen = (
-        _some(val, images, "images", seed),
-        _some(train, training_images, "training_images", seed),
+        _sample(val, images, "images", seed),
+        _sample(train, training_images, "training_images", seed),
     )
-    loaded.net.to(place)
-    with _announcing(draws, FLAGS[renormalise]) as announce:
+    loaded.net.to(torch_device)
+    with _show_progress(draws, FLAGS[renormalise]) as announce:
         found = explanation.ablate(
             loaded.net,
             *(loader(p, loaded.preprocessing, batch_size=batch_size_for(loaded.preprocessing)) for p in chosen),
@@ -162,15 +162,15 @@ def ablate(
     return ablated
 
 
-def _some(images: Images, count: int | None, option: str, seed: int) -> Images:
+def _sample(images: Images, count: int | None, option: str, seed: int) -> Images:
     if count is None or at_least("ablate", option, count, 2) >= len(images):
         return images
     return images.subset(count, seed)
 
 
 @contextmanager
-def _announcing(draws: int, renormalise: Renormalise) -> Iterator[Callable[[str], None]]:
-    """Shows a bar of the passes over the evaluated images."""
+def _show_progress(draws: int, renormalise: Renormalise) -> Iterator[Callable[[str], None]]:
+    """Shows a progress bar of the passes over the evaluated images."""
     rounds = 2 if renormalise == "both" else 1
     total = 1 + 1 + rounds * (len(MODES) - len(DRAWN) - 1 + len(DRAWN) * draws) + (renormalise is not False)
     columns = (BarColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
@@ -184,7 +184,7 @@ def _announcing(draws: int, renormalise: Renormalise) -> Iterator[Callable[[str]
 
 
 def _cells(row: Row) -> tuple[RenderableType, ...]:
-    """A row of the table; what bears on the input is bold."""
+    """Returns a row of the table; the rows that the conclusion rests on are bold."""
     style = "bold" if row.mode in ("trained", *EVIDENCE) else ""
     name = Text(("  " if row.renormalised else "") + MEANINGS[row.mode], style=style)
     accuracy = Text(f"{100 * row.accuracy:.1f} %", style=style)

@@ -15,7 +15,7 @@ WIDE = "wide"
 
 @dataclass(frozen=True)
 class Backbone:
-    """What all arms share: the plain network's name, its inputs and its outputs."""
+    """The plain network that all arms share: its name, its input channels and its classes."""
 
     model: str
     num_classes: int
@@ -23,14 +23,14 @@ class Backbone:
 
 
 def parse_arms(texts: tuple[str, ...]) -> tuple[str, ...]:
-    """The arms in order, the plain network first, each once; every name and option is checked by building it.
+    """Parses the arms: in order, the plain network first, each once; building each checks its name and options.
 
     >>> parse_arms(("se", "none", "cbam:reduction=8"))
     ('none', 'se', 'cbam:reduction=8')
 
     Raises:
         UnknownNameError: no such mechanism or control.
-        OptionError: no such option, a value it does not allow, or a mechanism asked for twice.
+        OptionError: no such option, a value it does not allow, or a mechanism given twice.
     """
     specs = [Spec.parse(text) for text in texts]
     arms = [PLAIN]
@@ -38,20 +38,20 @@ def parse_arms(texts: tuple[str, ...]) -> tuple[str, ...]:
         _check(spec)
         text = str(spec)
         if text in arms and text != PLAIN:
-            raise OptionError(f"compare: {text!r} is asked for twice: keep one of them.")
+            raise OptionError(f"compare: {text!r} is given twice: keep one of them.")
         if text != PLAIN:
             arms.append(text)
     return tuple(arms)
 
 
 def build_arm(arm: str, backbone: Backbone, seed: int, *, reference_parameters: int | None = None) -> nn.Module:
-    """The network of one arm, its parameters a function of the seed and their names.
+    """Builds the network of one arm; initial values are a function of the seed and the parameters' names.
 
     Args:
         arm: `none`, `wide` or a mechanism's spec.
-        backbone: what all arms share.
-        seed: of the initial values.
-        reference_parameters: for `wide`, the parameters to reach.
+        backbone: the plain network that all arms share.
+        seed: random seed of the initial values.
+        reference_parameters: for `wide`, the number of parameters to reach.
     """
     classes, channels = backbone.num_classes, backbone.channels
     if arm == WIDE:
@@ -64,7 +64,7 @@ def build_arm(arm: str, backbone: Backbone, seed: int, *, reference_parameters: 
 
 
 def arm_network(arm: str, backbone: Backbone, reference_parameters: int) -> NetworkRecord:
-    """The arm's network, as its saved weights name it."""
+    """Returns the arm's network as its weights file records it."""
     if arm == WIDE:
         classes, channels = backbone.num_classes, backbone.channels
         width = models.width_for(backbone.model, reference_parameters, num_classes=classes, in_channels=channels)
@@ -73,7 +73,7 @@ def arm_network(arm: str, backbone: Backbone, reference_parameters: int) -> Netw
 
 
 def title(arm: str) -> str:
-    """What people call the arm."""
+    """Returns the arm's name for tables and figures."""
     spec = Spec.parse(arm)
     words = {PLAIN: "plain network", WIDE: "wider plain network"}
     name = words.get(spec.name, spec.name)
@@ -82,7 +82,7 @@ def title(arm: str) -> str:
 
 
 def is_control(arm: str) -> bool:
-    """Whether the arm is there to explain a gain away, not to win."""
+    """Returns True if the arm is a control, which a mechanism has to beat."""
     name = Spec.parse(arm).name
     return name == WIDE or any(name == control.facts.name for control in attention.CONTROLS)
 

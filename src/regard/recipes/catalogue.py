@@ -1,4 +1,4 @@
-"""What mechanisms there are, what each is, and how to cite it: all derived from the facts on the classes."""
+"""`regard list`, `show` and `cite`: the catalogue of mechanisms, derived from the facts on their classes."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Citations:
     papers: dict[str, Paper]
 
     def __str__(self) -> str:
-        """The BibTeX entries."""
+        """Returns the BibTeX entries."""
         return "\n\n".join(paper.bibtex(key) for key, paper in self.papers.items())
 
 
@@ -43,24 +43,25 @@ def list_mechanisms(
     search: str | None = None,
     json: bool = False,
 ) -> Listing | JsonListing:
-    """Lists the attention mechanisms, with what they cost and their papers.
+    """Lists the attention mechanisms with their cost and their papers.
 
-    Parameters and multiply-adds are counted for 256 channels and, where a mechanism takes images, 56 x 56 positions.
+    Parameters and multiply-adds are counted for 256 channels and, for image features, 56 x 56 positions.
 
     Args:
-        family: only those that weigh this.
-        kind: only soft or only hard ones.
-        act: only those whose map is used like this.
-        at: only those that belong there in a network.
-        dims: only those for features of so many position axes (1 sound, 2 images, 3 clips); counted for such features.
-        search: only those with this text in their name, or in the title or the authors of their paper.
-        json: print one JSON array with all facts of each instead of a table.
+        family: only mechanisms with weights over this.
+        kind: only soft (deterministic weights) or only hard (sampled) ones.
+        act: only those that apply their map in this way.
+        at: only those for this site in a network.
+        dims: only those for features with this number of position axes (1 sound, 2 images, 3 clips); the cost is
+            counted for such features.
+        search: only those with this text in their name, or in the title or authors of their paper.
+        json: print one JSON array with all facts instead of a table.
 
     Returns:
-        The facts of each, and what it costs.
+        The facts of each, and its cost.
 
     Raises:
-        OptionError: a family, kind, act or place that does not exist.
+        OptionError: a family, kind, act or site that does not exist.
 
     Example:
         >>> [facts.name for facts in list_mechanisms(family="mixed", search="woo").mechanisms]
@@ -73,32 +74,32 @@ def list_mechanisms(
         ("at", at, get_args(Site)),
         ("dims", dims, get_args(Dims)),
     ):
-        _allowed(option, value, choices)
+        _check_choice(option, value, choices)
 
-    def wanted(facts: Facts) -> bool:
-        said = f"{facts.name} {facts.paper.title} {facts.paper.authors}".casefold()
+    def matches(facts: Facts) -> bool:
+        searched = f"{facts.name} {facts.paper.title} {facts.paper.authors}".casefold()
         asked = {facts.kind: kind, facts.act: act, facts.at: at}
         return (
             all(value in (None, own) for own, value in asked.items())
             and (dims is None or dims in facts.dims)
-            and (search is None or search.casefold() in said)
+            and (search is None or search.casefold() in searched)
         )
 
-    published = _facts((*CATALOGUE, *LOOKING), lambda facts: family in (None, facts.family) and wanted(facts))
-    controls = _facts(CONTROLS, wanted) if family is None and search is None else ()
+    published = _facts((*CATALOGUE, *LOOKING), lambda facts: family in (None, facts.family) and matches(facts))
+    controls = _facts(CONTROLS, matches) if family is None and search is None else ()
     shapes = {facts.name: USUAL[dims or dims_of(find(facts.name))] for facts in (*published, *controls)}
     listing = Listing(published, controls, {name: size_of(name, shape) for name, shape in shapes.items()})
     return JsonListing(listing.records()) if json else listing
 
 
 def show(mechanism: str, *, shape: str | None = None, drawing: Path | None = None) -> Profile:
-    """Explains one mechanism: formula, paper, options, cost, an example, and where ours differs from the paper.
+    """Explains one mechanism: formula, paper, options, cost, an example, and departures from the paper.
 
     Args:
-        mechanism: its name; with options, as in cbam:reduction=8, everything that is counted follows them.
-        shape: channels and sizes of the features for which it is counted, as in 256x56x56 (the usual), 256x1024 or
-            256x8x28x28.
-        drawing: write a drawing of what happens to the features into this SVG file.
+        mechanism: name of the mechanism, with options if wanted, as in cbam:reduction=8.
+        shape: channels and sizes of the features for which the cost is counted, as in 256x56x56 (the default for
+            images), 256x1024 or 256x8x28x28.
+        drawing: SVG file to write a drawing of the data flow to.
 
     Returns:
         Its profile.
@@ -133,10 +134,10 @@ def show(mechanism: str, *, shape: str | None = None, drawing: Path | None = Non
 
 
 def cite(mechanisms: tuple[str, ...]) -> Citations:
-    """Prints the BibTeX entries of the papers behind mechanisms, each paper once.
+    """Prints the BibTeX entries of the papers of mechanisms, each paper once.
 
     Args:
-        mechanisms: their names.
+        mechanisms: names of the mechanisms.
 
     Returns:
         The papers.
@@ -153,11 +154,11 @@ def cite(mechanisms: tuple[str, ...]) -> Citations:
 
 
 def flow_of(mechanism: str | Spec, *, dims: int | None = None) -> "Flow":
-    """What one mechanism does to its features, to be drawn.
+    """Traces the data flow of one mechanism, to be drawn.
 
     Args:
-        mechanism: its name, with options as in cbam:reduction=8.
-        dims: position axes of the features; None takes images where it takes them.
+        mechanism: name of the mechanism, with options as in cbam:reduction=8.
+        dims: number of position axes of the features; None for images if the mechanism takes them.
 
     Raises:
         UnknownNameError: no such mechanism.
@@ -176,8 +177,8 @@ def flow_of(mechanism: str | Spec, *, dims: int | None = None) -> "Flow":
     return trace_flow(lambda channels: create(built, channels=channels), title=str(spec), dims=dims)
 
 
-def _facts(mechanisms: tuple[type[Mechanism], ...], wanted: Callable[[Facts], bool]) -> tuple[Facts, ...]:
-    return tuple(mechanism.facts for mechanism in mechanisms if wanted(mechanism.facts))
+def _facts(mechanisms: tuple[type[Mechanism], ...], matches: Callable[[Facts], bool]) -> tuple[Facts, ...]:
+    return tuple(mechanism.facts for mechanism in mechanisms if matches(mechanism.facts))
 
 
 def _draw(spec: Spec, dims: int, path: Path) -> None:
@@ -186,9 +187,9 @@ def _draw(spec: Spec, dims: int, path: Path) -> None:
     from regard.tracing import draw_flow
 
     write_whole(path, draw_flow(flow_of(spec, dims=dims), alone=True).encode())
-    say(f"Drawn: {path}")
+    say(f"The drawing was written to {path}.")
 
 
-def _allowed(option: str, value: object, choices: tuple[object, ...]) -> None:
+def _check_choice(option: str, value: object, choices: tuple[object, ...]) -> None:
     if value is not None and value not in choices:
         raise OptionError(f"{option}={value!r} is not allowed; choose one of {', '.join(map(str, choices))}.")

@@ -1,4 +1,4 @@
-"""Mechanisms, controls and the plain network, trained alike and compared honestly."""
+"""`regard compare`: train a network with each mechanism, each control and without, and compare them."""
 
 import json
 import shlex
@@ -40,17 +40,18 @@ from regard.recipes.workers import run_jobs
 from regard.report.numerals import change
 from regard.report.page import write_page
 from regard.report.statistics import best_arm, compare_arms
+from regard.report.wording import need
 
-DEFAULT_ARMS = ("none", "se", "eca", "cbam", "bam", "sk", "static")
+DEFAULT_ARMS = ("none", "se", "cbam")
 BARELY_TRAINED = 30
-"""Below this many epochs the report says that the networks are barely trained and names the command for a real run."""
+"""Below this number of epochs the report says that the networks are barely trained and gives the command for more."""
 DESIGN_FILE = "comparison.json"
 QUICK = training.Recipe(epochs=3, batch_size=32, optimizer="adamw", lr=0.01, channels_last=True)
 
 
 @dataclass(frozen=True)
 class Hardware:
-    """On what a comparison ran."""
+    """The device, threads and processes that a comparison ran on."""
 
     device: str
     threads: int
@@ -59,7 +60,7 @@ class Hardware:
 
 @dataclass(frozen=True)
 class Compared:
-    """What a comparison left: its results and where the report lies."""
+    """The results of a comparison and the path of its report."""
 
     results: report.Results
     report: Path
@@ -73,7 +74,8 @@ class Compared:
             rows.append(
                 f"{c.arm:<24}{amount(c.score.value, c.score.unit):>28}{difference:>12}  {c.verdict or ''}".rstrip()
             )
-        return "\n".join((*rows, f"report: {self.report}"))
+        needs = need(self.results)
+        return "\n".join((*([needs, ""] if needs else []), *rows, f"report: {self.report}"))
 
 
 def compare(
@@ -81,7 +83,7 @@ def compare(
     *,
     data: str = "fashion-mini",
     model: str = "resnet8",
-    seeds: int = 3,
+    seeds: int = 6,
     images: int | Literal["all"] = 3000,
     out: str = "runs/compare",
     recipe: training.Recipe = QUICK,
@@ -94,58 +96,60 @@ def compare(
     threads: int | None = None,
     workers: int | None = None,
 ) -> Compared:
-    """Trains a network with each mechanism and without, and reports its score, its cost and what each looks at.
+    """Trains a network with each mechanism and without, and reports scores, costs and attention maps.
 
-    Every arm gets the same images, recipe, schedule and seeds; arms of one seed share the initial values of all
-    parameters they have in common, and their batches. Finished trials are kept: the same command again, with more
-    mechanisms or seeds for example, runs only what is missing.
+    All networks are trained with the same images, settings and seeds; those of one seed share their batches and the
+    initial values of all parameters they have in common. Finished trials are kept: the same command again, for example
+    with more mechanisms or seeds, runs only the missing trials.
 
     Args:
-        mechanisms: arms, each NAME[:option=value,...]; `static` (a learned constant map) and `wide` (the plain
-            network widened to the parameters of the largest arm) are controls. `none`, the plain network, is always in.
-        data: fashion-mini, mnist-mini, folder:PATH, npz:PATH, torchvision:NAME, or cluttered: before one of them.
-        model: the plain network.
-        seeds: trials of each arm; 3 can show only large differences.
-        images: training images, a stratified choice, or `all`.
-        out: folder of the comparison.
-        recipe: how each network is trained.
-        augment: augmentation of training images.
-        balanced: draw every class equally often.
-        size: what the network sees, in pixels, one number for a square or HEIGHTxWIDTH; by default that of the images
-            where all have one size up to 96 pixels, else a square of up to 224.
-        fit: how images of other shapes come to that size: `crop` cuts the middle out, `pad` adds a border, `squeeze`
-            changes their shape.
-        reading: how its images are read and divided.
-        device: where to train.
-        threads: processor threads in all; all of them where it is left out.
-        workers: trials trained at the same time; where it is left out, one a thread on a processor, one on a GPU.
+        mechanisms: mechanisms to compare, each NAME[:option=value,...]; `static` (a learned constant map) and `wide`
+            (the plain network with more channels, up to the parameters of the largest) are controls. `none`, the plain
+            network, is always included.
+        data: source of the images: fashion-mini, mnist-mini, folder:PATH, npz:PATH or torchvision:NAME; `cluttered:`
+            before one of them puts its images among clutter.
+        model: the plain network; see `regard train --help`.
+        seeds: number of trials with each mechanism; 3 can show only large differences.
+        images: number of training images, a stratified sample, or `all`.
+        out: folder of the comparison and its report.
+        recipe: settings of the training.
+        augment: augmentation of the training images.
+        balanced: sample every class equally often.
+        size: input size of the network in pixels, one number for a square or HEIGHTxWIDTH; by default the size of
+            the images if all have the same of up to 96 pixels, else a square of up to 224.
+        fit: how images of another aspect ratio are resized: `crop` cuts out the centre, `pad` adds a border,
+            `squeeze` changes the aspect ratio.
+        reading: how the images are read and split.
+        device: device to train on.
+        threads: total number of CPU threads; all by default.
+        workers: number of trials trained at the same time; by default one per thread on a CPU, one on a GPU.
 
     Returns:
         The results and the path of the report.
 
     Raises:
-        RegardError: bad data, an unknown name, or a folder that holds another comparison.
+        RegardError: unusable data, an unknown name, or a folder with another comparison.
     """
     started = datetime.now(UTC)
-    # A program that compares twice may have changed its images in between.
+    # A program may call this twice and change its images in between.
     open_data.cache_clear()
     arms = parse_arms(tuple(mechanisms))
     folder = Path(out)
     budget = training.set_threads(threads)
-    place = training.resolve_device(device)
+    torch_device = training.resolve_device(device)
     design = _design(data, model, size, fit, images, augment, balanced, recipe, reading)
     report_source(open_table(design).source)
     for warning in fit_warnings(open_table(design).source, open_table(design).preprocessing):
         say(f"warning: {warning}", style="yellow")
-    jobs = _jobs(arms, at_least("compare", "seeds", seeds, 1), folder, design, str(place))
-    at_once = budget if place.type == "cpu" else 1
+    jobs = _jobs(arms, at_least("compare", "seeds", seeds, 1), folder, design, str(torch_device))
+    at_once = budget if torch_device.type == "cpu" else 1
     at_once = min(at_least("compare", "workers", at_once if workers is None else workers, 1), len(jobs))
-    _claim(folder, design, place.type)
+    _claim(folder, design, torch_device.type)
     finished = _run(jobs, at_once, budget)
-    built = measure_arms(jobs[: len(arms)], place)
+    built = measure_arms(jobs[: len(arms)], torch_device)
     say("Drawing the images and the report ...")
     results = _results(
-        design, built, finished, folder, started, Hardware(str(place), max(1, budget // at_once), at_once)
+        design, built, finished, folder, started, Hardware(str(torch_device), max(1, budget // at_once), at_once)
     )
     report.write_results(results, folder)
     return Compared(results, write_page(results, show_images(jobs[: len(arms)]), folder / "report.html"))
@@ -180,43 +184,43 @@ def _design(
 
 
 def _claim(folder: Path, design: Design, device: str) -> None:
-    """Marks the folder as this comparison's; one that holds another is refused, with what differs.
+    """Writes the settings to the folder; a folder with other settings is an error that lists the differences.
 
-    Trials of another kind of device or another PyTorch count as another comparison: their numbers differ.
+    Trials on another kind of device or with another PyTorch belong to another comparison: their numbers differ.
     """
     path = folder / DESIGN_FILE
     wanted = json.loads(json.dumps(asdict(design))) | {"device": device, "torch": str(torch.__version__)}
     if not path.exists():
         if (folder / "trials").exists() or (folder / "settings.yaml").exists():
-            raise RunError(f"{folder} holds another run: choose another --out, or move that one away.")
+            raise RunError(f"{folder} contains another run: choose another --out, or move that run.")
         write_whole(path, json.dumps(wanted, indent=1).encode())
         return
     try:
-        found = _flat(json.loads(path.read_text()))
+        found = _flatten(json.loads(path.read_text()))
     except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise RunError(f"{path} is damaged ({error}): choose another --out, or move that folder away.") from error
-    asked = _flat(wanted)
+        raise RunError(f"{path} is damaged ({error}): choose another --out, or move that folder.") from error
+    asked = _flatten(wanted)
     differing = [
-        f"{name} was {found.get(name)}, is now {asked.get(name)}"
+        f"{name} was {found.get(name)}, now {asked.get(name)}"
         for name in {**found, **asked}
         if found.get(name) != asked.get(name)
     ]
     if differing:
         raise RunError(
-            f"{folder} holds a comparison with other settings, whose trials cannot be compared with these "
+            f"{folder} contains a comparison with other settings, whose trials cannot be compared with these "
             f"({'; '.join(differing)}): choose another --out, or the same settings."
         )
 
 
-def _flat(settings: dict[str, Any]) -> dict[str, Any]:
-    """The settings with those of the recipe and of the reading beside the others."""
+def _flatten(settings: dict[str, Any]) -> dict[str, Any]:
+    """Returns the settings as one level, those of the recipe and of the reading included."""
     records = ("recipe", "reading")
     own = {name: value for name, value in settings.items() if name not in records}
     return own | settings["recipe"] | settings["reading"]
 
 
 def _jobs(arms: tuple[str, ...], seeds: int, folder: Path, design: Design, device: str) -> list[Job]:
-    """Every trial, seed by seed, so that an interrupted comparison has whole seeds."""
+    """Returns all trials, seed by seed, so that an interrupted comparison has complete seeds."""
     backbone = backbone_of(design, open_table(design).source)
     largest = max(cost.parameters(build_arm(arm, backbone, 0)) for arm in arms if arm != WIDE)
     return [
@@ -228,8 +232,9 @@ def _jobs(arms: tuple[str, ...], seeds: int, folder: Path, design: Design, devic
             design=design,
             device=device,
             reference_parameters=largest,
-            ablation_draws=1 if seed == 0 else 0,
+            ablation_draws=1,
             ablation_images=1000,
+            profiled=seed == 0,
         )
         for seed in range(seeds)
         for arm in arms
@@ -237,11 +242,11 @@ def _jobs(arms: tuple[str, ...], seeds: int, folder: Path, design: Design, devic
 
 
 def _run(jobs: list[Job], workers: int, budget: int) -> list[Finished]:
-    """Runs what is missing and returns every trial; a trial that failed is an error once the others are done."""
+    """Runs the missing trials and returns all; failed trials are an error once the others are finished."""
     finished = {(job.arm, job.seed): read_trial(job.trial_folder) for job in jobs}
     missing = [job for job in jobs if finished[job.arm, job.seed] is None]
     if len(missing) < len(jobs):
-        say(f"{len(jobs) - len(missing)} of {len(jobs)} trials are there already.")
+        say(f"{len(jobs) - len(missing)} of {len(jobs)} trials are already finished.")
     failed = []
     columns = (
         TextColumn("{task.description}"),
@@ -296,7 +301,7 @@ def _results(
         workers=hardware.workers,
         versions=versions(),
         command=shlex.join(["regard", *sys.argv[1:]]) if sys.argv[1:2] == ["compare"] else "a program in Python",
-        real_run=_real_run(design, arms, folder) if design.recipe.epochs < BARELY_TRAINED else "",
+        real_run=_full_command(design, arms, folder) if design.recipe.epochs < BARELY_TRAINED else "",
         started=started.isoformat(timespec="seconds"),
         finished=datetime.now(UTC).isoformat(timespec="seconds"),
         seconds=sum(t.seconds for t in trials),
@@ -332,12 +337,12 @@ def _data_record(design: Design) -> report.Data:
     )
 
 
-def _real_run(design: Design, arms: tuple[report.Arm, ...], folder: Path) -> str:
-    """The line that compares the same arms with properly trained networks."""
+def _full_command(design: Design, arms: tuple[report.Arm, ...], folder: Path) -> str:
+    """Returns the command line that compares the same arms with fully trained networks."""
     model = "resnet20" if design.model == "resnet8" else design.model
     words = ["regard", "compare", *(arm.spec for arm in arms if not arm.is_plain), "--data", design.data]
     words += ["--model", model, "--images", "all", "--epochs", "60", "--seeds", "5", "--out", f"{folder}-real"]
-    given = design.reading.asked()
+    given = design.reading.changed_options()
     given |= {"size": design.size} if design.size is not None else {}
     given |= {"fit": design.fit} if design.fit != "crop" else {}
     words += [word for name, value in given.items() for word in ("--" + name.replace("_", "-"), str(value))]
@@ -347,11 +352,11 @@ def _real_run(design: Design, arms: tuple[report.Arm, ...], folder: Path) -> str
 
 
 def _choices(arms: tuple[report.Arm, ...], trials: tuple[report.Trial, ...]) -> tuple[report.Choice, ...]:
-    """The mechanism to look at first, chosen on validation images."""
+    """Returns the mechanism with the best mean validation score."""
     best = best_arm([arm for arm in arms if not arm.is_plain and not arm.is_control], trials)
     if best is None:
         return ()
     score = trials[0].val.scores.chosen
     most = "highest" if score.better == "higher" else "lowest"
-    rule = f"the {most} {score.title} on the validation images, averaged over seeds; controls left out"
+    rule = f"the {most} {score.title} on the validation images, averaged over seeds; controls excluded"
     return (report.Choice(what="mechanism", value=best, rule=rule),)

@@ -1,4 +1,4 @@
-"""Where recipes speak: progress and remarks go to standard error, the result of a command to standard output."""
+"""The console: progress and remarks go to standard error, the result of a command to standard output."""
 
 import os
 
@@ -22,5 +22,5 @@ out = _console(stderr=False)
 
 
 def say(text: str, *, style: str | None = None) -> None:
-    """Prints a remark on what is being done, as it is: brackets are no markup, and a file gets whole lines."""
+    """Prints a remark as it is: brackets are not markup, and lines in a file are not wrapped."""
     console.print(text, style=style, markup=False, soft_wrap=not console.is_terminal)

@@ -1,4 +1,4 @@
-"""What each arm of a comparison costs, measured in turns with the plain network while nothing else runs."""
+"""The cost of each arm of a comparison, measured in turns with the plain network while nothing else runs."""
 
 import json
 from collections.abc import Sequence
@@ -19,30 +19,30 @@ ROUNDS = 9
 
 
 def measure_arms(jobs: Sequence[Job], device: torch.device) -> tuple[report.Arm, ...]:
-    """Counts and times every arm; what was measured on this device with these arms and threads is kept.
+    """Counts and times every arm, or reads the earlier measurement of these arms with this device and threads.
 
-    In float32, with the recipe's batch and memory layout; a training step is one of plain SGD.
+    In float32, with the recipe's batch size and memory format; a training step is one of plain SGD.
 
     Args:
-        jobs: one for each arm, the plain network first.
-        device: where to measure.
+        jobs: one of each arm, the plain network first.
+        device: device to measure on.
 
     Returns:
         The arms in the order of the jobs.
     """
     folder = jobs[0].folder
     under = {"arms": [job.arm for job in jobs], "device": str(device), "threads": torch.get_num_threads()}
-    kept = _kept(folder / COSTS_FILE, under)
+    kept = _read_costs(folder / COSTS_FILE, under)
     if kept:
         return kept
-    with console.status("measuring what each network costs ..."):
-        arms = _measured(jobs, device)
+    with console.status("measuring the cost of each network ..."):
+        arms = _measure(jobs, device)
     record = {"measured": under, "arms": [encode(arm) for arm in arms]}
     write_whole(folder / COSTS_FILE, json.dumps(record, indent=1).encode())
     return arms
 
 
-def _kept(path: Path, under: dict[str, object]) -> tuple[report.Arm, ...] | None:
+def _read_costs(path: Path, under: dict[str, object]) -> tuple[report.Arm, ...] | None:
     try:
         record = json.loads(path.read_text())
         if record["measured"] == under:
@@ -52,7 +52,7 @@ def _kept(path: Path, under: dict[str, object]) -> tuple[report.Arm, ...] | None
     return None
 
 
-def _measured(jobs: Sequence[Job], device: torch.device) -> tuple[report.Arm, ...]:
+def _measure(jobs: Sequence[Job], device: torch.device) -> tuple[report.Arm, ...]:
     design = jobs[0].design
     table = open_table(design)
     backbone = backbone_of(design, table.source)
@@ -78,15 +78,15 @@ def _measured(jobs: Sequence[Job], device: torch.device) -> tuple[report.Arm, ..
             parameters=cost.parameters(net),
             macs=cost.macs(net, example),
             sites=len(models.describe(net).sites) if arm != PLAIN else 0,
-            inference=_timing(inference[arm]),
-            training=_timing(steps[arm]),
+            inference=_to_report(inference[arm]),
+            training=_to_report(steps[arm]),
             memory=report.Memory(bytes=memory[arm], ratio=memory[arm] / memory[PLAIN]),
         )
         for arm, net in nets.items()
     )
 
 
-def _timing(measured: cost.Timing) -> report.Timing:
+def _to_report(measured: cost.Timing) -> report.Timing:
     return report.Timing(
         milliseconds=1000 * measured.seconds,
         quartiles=(1000 * measured.low, 1000 * measured.high),

@@ -1,4 +1,4 @@
-"""What this machine offers, what `auto` means here, and what to put right."""
+"""`regard doctor`: report versions, devices and memory of this machine, and problems to fix."""
 
 import os
 import platform
@@ -27,27 +27,27 @@ _LITTLE_SHARED = 0.5 * _GIGABYTE
 
 @dataclass(frozen=True)
 class Health:
-    """What was found.
+    """The state of the installation.
 
     Attributes:
-        findings: what is here, by name.
-        advice: what to put right, a sentence each; empty where all is well.
+        findings: versions, devices and resources, by name.
+        advice: one sentence for each problem and its remedy; empty if there is none.
     """
 
     findings: dict[str, str]
     advice: tuple[str, ...]
 
     def __rich__(self) -> RenderableType:
-        """A table of the findings, then the advice."""
+        """Returns a table of the findings, then the advice."""
         table = Table.grid(padding=(0, 3))
         for name, text in self.findings.items():
             table.add_row(Text(name, style="bold"), Text(text))
-        last = Text("\n" + ("\n".join(self.advice) if self.advice else "Nothing to put right."))
+        last = Text("\n" + ("\n".join(self.advice) if self.advice else "No problems found."))
         return Group(table, last)
 
 
 def examine() -> Health:
-    """Reports versions, device, threads, memory, disk and what is installed, and what to put right.
+    """Reports versions, device, threads, memory and disk, and problems to fix.
 
     Returns:
         The findings and advice.
@@ -86,7 +86,7 @@ def _device() -> str:
 
 
 def _cores() -> int:
-    """The cores that this process may use, which in a container are fewer than the machine's."""
+    """Counts the cores that this process may use, in a container fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -103,9 +103,9 @@ def _shared_memory() -> str:
 
 
 def _allocator() -> str:
-    """Which malloc is loaded: a replacement matters for training on CPU."""
-    maps = Path("/proc/self/maps")
-    loaded = maps.read_text(encoding="utf-8") if maps.exists() else ""
+    """Returns the name of the loaded malloc: a replacement makes training on a CPU faster."""
+    mappings = Path("/proc/self/maps")
+    loaded = mappings.read_text(encoding="utf-8") if mappings.exists() else ""
     for name in ("jemalloc", "tcmalloc", "mimalloc"):
         if name in loaded:
             return name
@@ -117,8 +117,8 @@ def _extra(names: tuple[str, ...]) -> str:
     return f"not installed: {', '.join(missing)}" if missing else ", ".join(f"{n} {_version(n)}" for n in names)
 
 
-def _torchvision_fits() -> str | None:
-    """A torchvision built for another torch fails only when it is imported."""
+def _check_torchvision() -> str | None:
+    """Checks torchvision: one built for another torch fails only when it is imported."""
     try:
         import torchvision  # noqa: F401
     except (ImportError, RuntimeError, AttributeError) as error:
@@ -129,7 +129,7 @@ def _torchvision_fits() -> str | None:
     return None
 
 
-def _threads_fit() -> str | None:
+def _check_threads() -> str | None:
     if torch.get_num_threads() > _cores():
         return (
             f"PyTorch uses {torch.get_num_threads()} threads on {_cores()} cores, which slows it down: "
@@ -138,14 +138,17 @@ def _threads_fit() -> str | None:
     return None
 
 
-def _disk_has_room() -> str | None:
+def _check_disk() -> str | None:
     free = shutil.disk_usage(Path.cwd()).free
     if free < _LITTLE_DISK:
-        return f"Only {free / _GIGABYTE:.1f} GB are free here: a run's checkpoints may not fit; free some or use --out."
+        return (
+            f"Only {free / _GIGABYTE:.1f} GB are free here: a run's checkpoints may not fit; free some space or use "
+            "--out."
+        )
     return None
 
 
-def _gpu_is_used() -> str | None:
+def _check_gpu() -> str | None:
     if shutil.which("nvidia-smi") and not torch.cuda.is_available():
         return (
             f"There is an NVIDIA driver, but torch {torch.__version__} cannot use it: "
@@ -154,20 +157,20 @@ def _gpu_is_used() -> str | None:
     return None
 
 
-def _shared_memory_has_room() -> str | None:
+def _check_shared_memory() -> str | None:
     free = free_bytes()
     if free is not None and free < _LITTLE_SHARED:
         return (
             f"Only {free / 1e6:.0f} MB are free in {SHARED}, through which processes that read images pass their "
-            "batches: start the container with --shm-size=2g; else large batches are read in one process."
+            "batches: start the container with --shm-size=2g; otherwise large batches are read in one process."
         )
     return None
 
 
 _CHECKS: tuple[Callable[[], str | None], ...] = (
-    _torchvision_fits,
-    _threads_fit,
-    _disk_has_room,
-    _shared_memory_has_room,
-    _gpu_is_used,
+    _check_torchvision,
+    _check_threads,
+    _check_disk,
+    _check_shared_memory,
+    _check_gpu,
 )

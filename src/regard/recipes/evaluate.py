@@ -1,4 +1,4 @@
-"""The story of `regard evaluate`: how good a trained network is, class by class, on images it has not seen."""
+"""`regard evaluate`: score a trained network, class by class, on images that it was not trained on."""
 
 import json
 from collections.abc import Sequence
@@ -29,28 +29,28 @@ if TYPE_CHECKING:
 
 _WIDEST = 12
 _EXPLAINED = {
-    "balanced_accuracy": " (mean of what is found of each class)",
-    "calibration_error": " (mean gap between how sure and how often right)",
+    "balanced_accuracy": " (mean recall of the classes)",
+    "calibration_error": " (mean gap between confidence and accuracy)",
 }
-_ADVICE = "the more often a choice is made by them, the less they tell"
+_ADVICE = "every choice that is based on them makes their scores more optimistic"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluated:
-    """How good a network is on one split.
+    """The scores of a network on one split.
 
     Attributes:
-        weights: the network's file.
-        network: its name with its attention.
-        data: the source.
-        split: which of its images.
-        n: how many images.
-        scores: of all of them.
-        by_class: how each class fares; None where the task knows no classes.
-        counts: images of each class.
-        account: what became of every file of the source.
-        test_accesses: how often networks of this run were scored on test images or texts, this time included.
-        out: the file that all of it was written to, or None.
+        weights: path of the weights file.
+        network: name of the network with its attention.
+        data: name of the source.
+        split: the split that was scored.
+        n: number of images or texts.
+        scores: scores over all of them.
+        by_class: scores of each class; None if the task has no classes.
+        counts: number of images of each class.
+        account: which files of the source were read, and which left out.
+        test_accesses: number of times that networks of this run were scored on the test split, this time included.
+        out: the JSON file that was written, or None.
         unit: what an example is, `image` or `text`.
     """
 
@@ -68,7 +68,7 @@ class Evaluated:
     unit: str = "image"
 
     def to_json(self) -> dict[str, Any]:
-        """Everything but the answers image by image."""
+        """Returns everything but the predictions of single images."""
         own = {"weights": str(self.weights), "network": self.network, "data": self.data, "split": self.split}
         found = {
             "n": self.n,
@@ -79,7 +79,7 @@ class Evaluated:
         return own | counted | found
 
     def __rich__(self) -> RenderableType:
-        """Tables and a summary."""
+        """Returns tables and a summary."""
         parts: list[RenderableType] = [
             Text(f"{self.network} on {self.n:,} {_WORDS[self.split]}{self.unit}s of {self.data}", style="bold"),
             Text(),
@@ -88,10 +88,13 @@ class Evaluated:
             parts += [_classes(self.by_class, self.counts), Text()]
         parts.append(self._summary())
         if self.by_class is not None and self.by_class.confusion and len(self.by_class.classes) <= _WIDEST:
-            parts += [Text("\nWhat images of each class (rows) were taken for (columns)"), _confusion(self.by_class)]
+            parts += [
+                Text("\nConfusion matrix (rows: true, columns: predicted class)"),
+                _confusion(self.by_class),
+            ]
         if self.split == "test":
             times = "once" if self.test_accesses == 1 else f"{self.test_accesses} times"
-            parts.append(Text(f"\nTest {self.unit}s were looked at {times} in this run: {_ADVICE}.", style="dim"))
+            parts.append(Text(f"\nTest {self.unit}s were scored {times} in this run: {_ADVICE}.", style="dim"))
         if self.out is not None:
             parts.append(Text(f"\nWritten to {self.out}", style="dim"))
         return Group(*parts)
@@ -99,10 +102,10 @@ class Evaluated:
     def _summary(self) -> RenderableType:
         grid = Table.grid(padding=(0, 2))
         for score in self.scores:
-            said = _EXPLAINED.get(score.name, "")
+            remark = _EXPLAINED.get(score.name, "")
             if score.name == "accuracy" and self.by_class is not None and self.by_class.multi_label:
-                said = " (all labels of an image)"
-            grid.add_row(Text(score.title, style="bold"), Text(f"{amount(score.value, score.unit)}{said}"))
+                remark = " (all labels of an image)"
+            grid.add_row(Text(score.title, style="bold"), Text(f"{amount(score.value, score.unit)}{remark}"))
         return grid
 
 
@@ -118,40 +121,40 @@ def evaluate(
     beams: int = 1,
     reading: Reading = Reading(),  # noqa: B008 (frozen)
 ) -> Evaluated:
-    """Scores a trained network: accuracy, each class, what is taken for what, and whether its confidence is right.
+    """Scores a trained network: accuracy, scores of each class, confusion matrix and calibration.
 
-    An image is right if its class is the one with the largest output; where it may have several classes, if all of
-    its labels are right: those with a positive output are exactly its classes. `regard ablate` counts alike.
-    Of text it is the share of exact matches, errors of symbols, BLEU and chrF.
-    Every look at test images or texts is written to test_ledger.jsonl beside the weights before it happens.
+    A prediction is correct if the class with the largest output is the image's class. If images may have several
+    classes, all labels must be correct: the classes with a positive output are exactly the image's. `regard ablate`
+    counts in the same way. Texts are scored by exact match, errors of symbols, BLEU and chrF. Every use of the test
+    images or texts is recorded in test_ledger.jsonl beside the weights.
 
     Args:
-        run: the folder of a training run, or a weights file.
-        data: the images; those that the network was trained on the training part of, by default. All of another
-            source are scored; its classes are matched by name, and it may lack some.
-        split: train, val or test; choose with val (the default), and look at test when nothing is left to choose. Of
-            another source all images, or one of the splits that it has of its own.
-        out: a JSON file for all that is measured.
-        device: where to compute.
-        threads: processor threads; PyTorch's own choice by default.
-        workers: processes that read images.
-        beams: of the search for text; 1 takes the likeliest symbol each time.
-        reading: how its images are read and divided.
+        run: folder of a training run, or a weights file.
+        data: source of the images; by default the one that the network was trained on. Classes of another source are
+            matched by name; some may be missing.
+        split: split to score. Select models with val (the default); use test only when nothing is left to choose. Of
+            another source all images are scored, or one of its own splits.
+        out: JSON file to write all scores to.
+        device: device to compute on.
+        threads: number of CPU threads; PyTorch's default if not given.
+        workers: number of processes that read images.
+        beams: beams of the search for an answer to each text; 1 takes the likeliest symbol each time.
+        reading: how the images are read and split.
 
     Returns:
         The scores.
 
     Raises:
-        RegardError: there is no such run, its classes are not those of the images, or the images are bad.
+        RegardError: there is no such run, its classes differ from those of the images, or the images cannot be used.
     """
     one_of("evaluate", "split", split, (None, "train", "val", "test", "all"))
     at_least("evaluate", "workers", workers, 0)
-    place = training.resolve_device(device)
+    torch_device = training.resolve_device(device)
     training.set_threads(threads)
     evaluated = (
-        _score_text(run, data, split, place, at_least("evaluate", "beams", beams, 1), reading)
+        _score_text(run, data, split, torch_device, at_least("evaluate", "beams", beams, 1), reading)
         if input_kind(run) == "text"
-        else _score_images(run, data, split, place, workers, reading)
+        else _score_images(run, data, split, torch_device, workers, reading)
     )
     if out:
         evaluated = replace(evaluated, out=Path(out))
@@ -232,8 +235,8 @@ def _short(name: str) -> str:
 
 def _classes(found: "ByClass", counts: Sequence[int]) -> RenderableType:
     several = found.multi_label
-    columns = ("class", "images", "found") + (("avg. precision", "F1") if several else ("most often taken for",))
-    table = _table(columns, left=("class", "most often taken for"))
+    columns = ("class", "images", "recall") + (("avg. precision", "F1") if several else ("most often confused with",))
+    table = _table(columns, left=("class", "most often confused with"))
     for k, name in enumerate(found.classes):
         last = (_share(found.average_precision[k]), _share(found.f1[k])) if several else (_mistake(found, k),)
         table.add_row(Text(name), f"{counts[k]:,}", _share(found.recall[k]), *map(Text, last))
@@ -241,7 +244,7 @@ def _classes(found: "ByClass", counts: Sequence[int]) -> RenderableType:
 
 
 def _mistake(found: "ByClass", k: int) -> str:
-    """The class that images of class `k` are most often wrongly taken for."""
+    """Returns the wrong class that images of class `k` are most often classified as."""
     row = [n if i != k else 0 for i, n in enumerate(found.confusion[k])]
     most = max(row)
     return f"{found.classes[row.index(most)]} ({most})" if most else ""

@@ -87,7 +87,7 @@ def explain_texts(
     for number, one in enumerate(explanations, 1):
         stem = re.sub(r"[^\w.-]+", "-", one.text)[:40].strip("-.") or "text"
         folders.append(one.save(Path(out) / f"{number:02d}-{stem}"))
-    return ExplainedTexts(explanations, tuple(folders), tally.settled({"explained": len(explanations)}))
+    return ExplainedTexts(explanations, tuple(folders), tally.settle({"explained": len(explanations)}))
 
 
 @torch.no_grad()

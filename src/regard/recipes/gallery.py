@@ -1,4 +1,4 @@
-"""Eight test images with what every network of a comparison sees in them."""
+"""The gallery of a report: eight test images with the predictions and maps of every network."""
 
 import math
 from collections.abc import Sequence
@@ -23,10 +23,10 @@ MOST_ACTIVE = 5
 
 
 def show_images(jobs: Sequence[Job]) -> tuple[report.GalleryImage, ...]:
-    """Eight test images, with every arm's answer and maps, from the networks that the jobs trained.
+    """Returns eight test images with the predictions and maps of the networks that the jobs trained.
 
     Args:
-        jobs: finished ones of one comparison, one for each arm.
+        jobs: finished jobs of one comparison, one for each arm.
     """
     table = open_table(jobs[0].design)
     test = table.source.splits["test"]
@@ -54,11 +54,11 @@ def show_images(jobs: Sequence[Job]) -> tuple[report.GalleryImage, ...]:
             with torch.no_grad():
                 logits = net.eval()(batch.images)
         assert isinstance(logits, Tensor)
-        said = _predictions(job.arm, logits, batch.labels, table.source.classes)
+        predicted = _predictions(job.arm, logits, batch.labels, table.source.classes)
         shown = [
             replace(
                 image,
-                predictions=(*image.predictions, said[i]),
+                predictions=(*image.predictions, predicted[i]),
                 overlays=(*image.overlays, *overlays[i]),
                 channels=(*image.channels, *channels[i]),
             )
@@ -68,11 +68,11 @@ def show_images(jobs: Sequence[Job]) -> tuple[report.GalleryImage, ...]:
 
 
 def choose(labels: Tensor, count: int) -> Tensor:
-    """Images chosen by a rule that sees no network: class after class, of each the next in an order drawn once.
+    """Chooses images without regard to any network: one class after another, in a fixed random order.
 
     Args:
-        labels: (n,) class numbers, or (n, k) of 0 and 1, of which each image's first counts.
-        count: how many; fewer where there are fewer images.
+        labels: (n,) class indices, or (n, k) of 0 and 1, of which each image's first class counts.
+        count: number of images; fewer if there are fewer.
 
     Returns:
         (count,) indices.
@@ -116,14 +116,14 @@ def _predictions(arm: str, logits: Tensor, labels: Tensor, classes: tuple[str, .
 def _maps(
     arm: str, net: nn.Module, looks: explanation.Looks, seen: Tensor
 ) -> tuple[list[tuple[report.ArmOverlay, ...]], list[tuple[report.ActiveChannels, ...]]]:
-    """For each image an overlay of every map that has positions, and the most active channels of every other one."""
+    """Returns for each image an overlay of every map with positions, and the most active channels of the others."""
     maps = looks.maps.by_name()
     overlays: list[tuple[report.ArmOverlay, ...]] = []
     channels: list[tuple[report.ActiveChannels, ...]] = []
     for i, image in enumerate(seen):
         laid = []
-        for name, map in maps.items():
-            positions = map.positions()
+        for name, attn in maps.items():
+            positions = attn.positions()
             if positions is not None and positions.ndim == 3:
                 over = report.overlay(image, positions[min(i, len(positions) - 1)])
                 laid.append(report.ArmOverlay(arm=arm, tap=name, png=over.png(), caption=over.caption))

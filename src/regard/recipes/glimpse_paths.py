@@ -35,7 +35,7 @@ def path_of(
                 places=places.numpy(),
                 sides=sensor.sides,
                 seen=seen,
-                probabilities=_probabilities(looks.said, len(places)),
+                probabilities=_probabilities(looks.output, len(places)),
                 classes=tuple(classes),
             )
     return None

@@ -1,4 +1,4 @@
-"""The image files that a command is given by name, or by the folders that they lie in."""
+"""The image files that a command gets by name or by folder."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,21 +9,21 @@ import torch
 from regard.core.errors import DataError
 from regard.data import BadImageError, Preprocessing, unlike_warnings
 from regard.data.account import Tally, printable
-from regard.data.listing import Walked, find_images
-from regard.data.reading import is_deep, opened, our_limit_only, upright_size
+from regard.data.listing import FolderListing, find_images
+from regard.data.reading import allow_large_images, is_deep, open_image, upright_size
 from regard.recipes.console import say
 
 
 def image_files(command: str, images: Sequence[str], on_bad: Literal["skip", "fail"]) -> tuple[list[Path], Tally]:
-    """The files themselves, and the images in the folders among them, each once; and an account of the others.
+    """Returns the image files, those in folders included, each once, and an account of all files found.
 
     Args:
-        command: for messages.
+        command: name of the command, for messages.
         images: files and folders.
-        on_bad: whether images in a format that is not read are left out or an error.
+        on_bad: leave out images in a format that cannot be read, or stop.
 
     Raises:
-        DataError: no such file or folder, or no image in one.
+        DataError: no such file or folder, or a folder without images.
     """
     files: dict[Path, None] = {}
     tally = Tally()
@@ -31,12 +31,12 @@ def image_files(command: str, images: Sequence[str], on_bad: Literal["skip", "fa
         path = Path(text).expanduser()
         if not path.exists():
             raise DataError(f"{command}: there is no file or folder {text}.")
-        walked = find_images(path) if path.is_dir() else Walked([path], Tally(1))
+        walked = find_images(path) if path.is_dir() else FolderListing([path], Tally(1))
         bad = next((entry for entry in walked.tally.left_out if entry.bad), None)
         if not walked.images:
             reason = f" that can be read; the first: {bad}" if bad else ""
             raise DataError(
-                f"{command}: the folder {text} has no image in it{reason}: name image files, or another folder."
+                f"{command}: the folder {text} contains no image{reason}: name image files, or another folder."
             )
         tally.add(walked.tally)
         tally.found -= len(files.keys() & set(walked.images))
@@ -49,12 +49,12 @@ def image_files(command: str, images: Sequence[str], on_bad: Literal["skip", "fa
 
 
 def warn_of_unlike(files: Sequence[Path], preprocessing: Preprocessing) -> None:
-    """Says where the network sees images otherwise than one might think; those that cannot be read are passed over."""
+    """Warns of images that preprocessing changes more than expected; those that cannot be read are ignored."""
     sizes, deep = [], []
-    with our_limit_only():
+    with allow_large_images():
         for path in files:
             try:
-                with opened(path) as image:
+                with open_image(path) as image:
                     sizes.append(upright_size(image))
                     if is_deep(image):
                         deep.append(printable(path))

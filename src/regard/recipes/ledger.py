@@ -1,4 +1,4 @@
-"""The ledger of looks at the test images: every one is written down before it happens, and counted in the report."""
+"""The ledger of test-set accesses: each is recorded before it happens, and counted in the report."""
 
 import json
 import os
@@ -11,21 +11,21 @@ LEDGER = "test_ledger.jsonl"
 
 
 def record_test_access(folder: Path, *, command: str, what: str, images: int) -> None:
-    """Appends one look to the ledger in `folder`.
+    """Appends one test-set access to the ledger in `folder`.
 
     One line is one write, so that several processes may append at once. The ledger is only ever appended to.
 
     Args:
-        folder: of the run; made where it does not exist.
-        command: what looks, for example `evaluate`.
-        what: the network that is scored.
-        images: how many test images it is scored on.
+        folder: folder of the run; created if it does not exist.
+        command: command that uses the images, for example `evaluate`.
+        what: network that is scored.
+        images: number of test images.
 
     Raises:
-        RunError: the line could not be written; then the test images must not be looked at.
+        RunError: the line could not be written; then the test images must not be used.
     """
-    look = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "command": command, "what": what}
-    line = json.dumps(look | {"images": images}) + "\n"
+    access = {"time": datetime.now(UTC).isoformat(timespec="seconds"), "command": command, "what": what}
+    line = json.dumps(access | {"images": images}) + "\n"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         file = os.open(folder / LEDGER, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
@@ -36,12 +36,12 @@ def record_test_access(folder: Path, *, command: str, what: str, images: int) ->
     except OSError as error:
         raise RunError(
             f"{folder / LEDGER} could not be written ({error.strerror or error}), so the test images were not "
-            "looked at: make room or choose another folder, then run the same command again."
+            "used: free some space or choose another folder, then run the same command again."
         ) from error
 
 
 def count_test_accesses(folder: Path) -> int:
-    """How often a network of this run was scored on the test images, those of a comparison's trials included.
+    """Counts the test-set accesses of a run, those of a comparison's trials included.
 
     >>> count_test_accesses(Path("nowhere"))
     0

@@ -1,4 +1,4 @@
-"""What there is, as a table that fits the window, or as JSON for programs."""
+"""The list of mechanisms, as a table that fits the window, or as JSON for programs."""
 
 import json
 import math
@@ -11,21 +11,21 @@ from rich.text import Text
 
 from regard.core import Facts
 from regard.recipes.mechanism_cost import MapFacts, MechanismSize, forms_of
-from regard.recipes.shapes import written
+from regard.recipes.shapes import format_shape
 from regard.report.numerals import count
 
 WIDE = 112
-"""Columns from which the table has room for the papers' titles."""
+"""The smallest width of a window, in columns, that has room for the papers' titles."""
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The facts and sizes of the mechanisms asked for, in the order of the catalogue; controls last.
+    """The facts and sizes of the selected mechanisms, in the order of the catalogue; controls last.
 
     Attributes:
-        mechanisms: the facts of each.
-        controls: those of what a mechanism has to beat.
-        sizes: what each of them costs, by name.
+        mechanisms: facts of each mechanism.
+        controls: facts of each control.
+        sizes: cost of each, by name.
     """
 
     mechanisms: tuple[Facts, ...]
@@ -33,13 +33,13 @@ class Listing:
     sizes: dict[str, MechanismSize]
 
     def __rich__(self) -> RenderableType:
-        """A table of one row for each mechanism."""
+        """Returns a table with one row for each mechanism."""
         if not self.mechanisms and not self.controls:
-            return Text("There is none of that kind: `regard list` shows what there is.")
-        return _Fitting(self)
+            return Text("No mechanism matches: `regard list` shows all.")
+        return _Table(self)
 
     def records(self) -> list[dict[str, Any]]:
-        """Everything that the facts and the taps say, as JSON has it: a bound of a map that is infinite is None."""
+        """Returns all facts of the mechanisms and their maps for JSON; an infinite bound of a map is None."""
         return [
             _record(facts, self.sizes[facts.name], is_control=facts in self.controls)
             for facts in (*self.mechanisms, *self.controls)
@@ -53,18 +53,18 @@ class JsonListing:
     records: list[dict[str, Any]]
 
     def __str__(self) -> str:
-        """One JSON array, a record for each mechanism."""
+        """Returns one JSON array with a record for each mechanism."""
         return json.dumps(self.records, indent=1, ensure_ascii=False, allow_nan=False)
 
 
-class _Fitting:
-    """The table in the width that there is."""
+class _Table:
+    """The table, laid out for the width of the window."""
 
     def __init__(self, listing: Listing) -> None:
         self._listing = listing
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """The table, and what its numbers mean."""
+        """Yields the table and a note on its numbers."""
         listing, wide = self._listing, options.max_width >= WIDE
         table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
         for name in ("name", "family", "kind", "at"):
@@ -90,17 +90,17 @@ class _Fitting:
     def _footnote(self) -> str:
         shapes: dict[str, list[str]] = {}
         for name, size in self._listing.sizes.items():
-            shapes.setdefault(written(size.shape), []).append(name)
+            shapes.setdefault(format_shape(size.shape), []).append(name)
         most = max(shapes, key=lambda shape: len(shapes[shape]))
         others = [f"{', '.join(names)} at {shape}" for shape, names in shapes.items() if shape != most]
         counted = "; ".join(
             [f"Parameters, and millions of multiply-adds in layers and matrix products, at {most}", *others]
         )
-        return f"{counted}. `regard show NAME` explains one."
+        return f"{counted}. `regard show NAME` explains a mechanism."
 
 
 def millions(number: int) -> str:
-    """A count in millions, small ones with two digits.
+    """Formats a count in millions, small ones with two digits.
 
     >>> [millions(n) for n in (0, 8192, 27354112, 2928672768)]
     ['0', '0.0082', '27.4', '2,929']

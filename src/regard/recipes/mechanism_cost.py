@@ -1,4 +1,4 @@
-"""What one mechanism costs at one shape and what it makes there; nothing is really computed."""
+"""The cost of one mechanism at one shape, and the shapes of its maps; computed without real values."""
 
 import functools
 import inspect
@@ -24,11 +24,11 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, kw_only=True)
 class MechanismSize:
-    """What a mechanism costs.
+    """The cost of a mechanism.
 
     Attributes:
         shape: channels and sizes of x.
-        parameters: how many it has.
+        parameters: number of parameters.
         macs: multiply-adds of one forward pass over one image, counted as `regard.cost.macs` counts them.
     """
 
@@ -39,16 +39,16 @@ class MechanismSize:
 
 @dataclass(frozen=True, kw_only=True)
 class MapFacts:
-    """A map that a mechanism makes, as its tap says.
+    """A map of a mechanism, as described by its tap.
 
     Attributes:
-        path: of its tap.
-        kind: what it is over.
-        shape: of the map of one image, without the batch.
-        low: the smallest value it can have, with `start="paper"`.
-        high: the largest.
+        path: path of its tap.
+        kind: kind of the map.
+        shape: shape of the map of one image, without the batch.
+        low: smallest possible value, with `start="paper"`.
+        high: largest possible value.
         shares: the axes over which the weights sum to one.
-        neutral: the map that does nothing: a number, or in words.
+        neutral: the map that has no effect: a number, or in words.
     """
 
     path: str
@@ -60,12 +60,12 @@ class MapFacts:
     neutral: float | str
 
     @classmethod
-    def of(cls, path: str, tap: Tap, map: Tensor) -> "MapFacts":
-        """What a tap says of itself and of a map."""
+    def of(cls, path: str, tap: Tap, values: Tensor) -> "MapFacts":
+        """Describes a tap and a map that passed it."""
         return cls(
             path=path,
             kind=tap.kind.name,
-            shape=tuple(map.shape[1:]),
+            shape=tuple(values.shape[1:]),
             low=tap.low,
             high=tap.high,
             shares=tuple(sorted(axis.value for axis in tap.shares)),
@@ -75,12 +75,12 @@ class MapFacts:
 
 @dataclass(frozen=True, kw_only=True)
 class MechanismForms:
-    """What a mechanism takes and makes at a shape, all without the batch.
+    """The shapes of a mechanism's inputs, output and maps, all without the batch.
 
     Attributes:
-        inputs: the shapes of what it takes, by name, x first.
-        output: the shape of y.
-        maps: those it makes, in the order of its taps; one that it makes several times is named several times.
+        inputs: shape of each input by name, x first.
+        output: shape of y.
+        maps: its maps in the order of its taps; a tap that passes several has several entries.
     """
 
     inputs: dict[str, tuple[int, ...]]
@@ -89,10 +89,10 @@ class MechanismForms:
 
 
 def size_of(mechanism: str | Spec, shape: tuple[int, ...]) -> MechanismSize:
-    """Counts a mechanism at a shape.
+    """Counts the parameters and multiply-adds of a mechanism at a shape.
 
     Args:
-        mechanism: its name, with options as in cbam:reduction=8.
+        mechanism: name of the mechanism, with options as in cbam:reduction=8.
         shape: channels and sizes of x.
 
     Raises:
@@ -107,13 +107,13 @@ def size_of(mechanism: str | Spec, shape: tuple[int, ...]) -> MechanismSize:
 
 
 def forms_of(mechanism: str | Spec, shape: tuple[int, ...]) -> MechanismForms:
-    """The shapes of what a mechanism takes and makes; arguments and errors as of `size_of`.
+    """Returns the shapes of a mechanism's inputs, output and maps; arguments and errors as of `size_of`.
 
     >>> seen = forms_of("cbam", (256, 56, 56)).maps[1]
     >>> seen.path, seen.kind, seen.shape, seen.low, seen.high, seen.neutral
     ('spatial.gate', 'spatial', (1, 56, 56), 0.0, 1.0, 1.0)
     """
-    return _built(_for_shape(mechanism, shape), shape, _forms)
+    return _on_meta(_for_shape(mechanism, shape), shape, _forms)
 
 
 def _for_shape(mechanism: str | Spec, shape: tuple[int, ...]) -> Spec:
@@ -123,36 +123,36 @@ def _for_shape(mechanism: str | Spec, shape: tuple[int, ...]) -> Spec:
 
 @functools.cache
 def _size_of(spec: Spec, shape: tuple[int, ...]) -> MechanismSize:
-    return _built(spec, shape, functools.partial(_counted, shape))
+    return _on_meta(spec, shape, functools.partial(_count, shape))
 
 
-def _built(spec: Spec, shape: tuple[int, ...], use: Callable[[OnFeatures, tuple[Tensor, ...]], Result]) -> Result:
-    """What `use` makes of the module and its inputs, built without values where that is possible.
+def _on_meta(spec: Spec, shape: tuple[int, ...], use: Callable[[OnFeatures, tuple[Tensor, ...]], Result]) -> Result:
+    """Calls `use` with the module and its inputs, built without values where possible.
 
-    Meta tensors know no autocast and no random numbers, so some mechanisms need tensors that claim to be the CPU's.
+    Meta tensors have no autocast and no random numbers, so some mechanisms need fake tensors on the CPU.
     """
-    for pretending in (_nowhere, _pretended, nullcontext):
+    for context in (_meta_device, _fake_mode, nullcontext):
         try:
-            with pretending(), torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
+            with context(), torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
                 module = create(spec, channels=shape[0]).eval()
                 return use(module, module.example_inputs(shape[0], shape[1:], 1))
         except (NotImplementedError, RuntimeError):
-            if pretending is nullcontext:
+            if context is nullcontext:
                 raise
     raise AssertionError("the last way returns or raises")
 
 
-def _nowhere() -> AbstractContextManager[object]:
+def _meta_device() -> AbstractContextManager[object]:
     return torch.device("meta")
 
 
-def _pretended() -> AbstractContextManager[object]:
+def _fake_mode() -> AbstractContextManager[object]:
     from torch._subclasses.fake_tensor import FakeTensorMode
 
     return FakeTensorMode()
 
 
-def _counted(shape: tuple[int, ...], module: OnFeatures, inputs: tuple[Tensor, ...]) -> MechanismSize:
+def _count(shape: tuple[int, ...], module: OnFeatures, inputs: tuple[Tensor, ...]) -> MechanismSize:
     with FlopCounterMode(display=False) as counter:
         module(*inputs)
     return MechanismSize(shape=shape, parameters=cost.parameters(module), macs=counter.get_total_flops() // 2)
@@ -161,13 +161,13 @@ def _counted(shape: tuple[int, ...], module: OnFeatures, inputs: tuple[Tensor, .
 def _forms(module: OnFeatures, inputs: tuple[Tensor, ...]) -> MechanismForms:
     seen: dict[str, list[MapFacts]] = {}
 
-    def look(path: str, tap: Tap, map: Tensor) -> None:
-        seen.setdefault(path, []).append(MapFacts.of(path, tap, map))
+    def record(path: str, tap: Tap, values: Tensor) -> None:
+        seen.setdefault(path, []).append(MapFacts.of(path, tap, values))
 
     for path, tap in taps(module).items():
-        tap.sink = functools.partial(look, path, tap)
-    said = module(*inputs)
-    y = said.value if isinstance(said, Sample) else said
+        tap.sink = functools.partial(record, path, tap)
+    returned = module(*inputs)
+    y = returned.value if isinstance(returned, Sample) else returned
     names = list(inspect.signature(module.forward).parameters)
     return MechanismForms(
         inputs={name: tuple(given.shape[1:]) for name, given in zip(names, inputs, strict=False)},

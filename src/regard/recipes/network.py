@@ -1,4 +1,4 @@
-"""A trained network from its file: built as it was, with its weights, its classes and its preprocessing."""
+"""Load a trained network from its file, with its weights, classes and preprocessing."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,10 +26,10 @@ class Loaded:
 
     Attributes:
         net: in evaluation mode, on the CPU.
-        record: what the run that trained it is: network, input, task, data.
-        metadata: all that its file says: the record, recipe, seed, history ...
-        preprocessing: what is done to an image first.
-        path: of the weights file.
+        record: description of the run that trained it: network, input, task, data.
+        metadata: the metadata of the file: record, recipe, seed, history ...
+        preprocessing: preprocessing of an image.
+        path: path of the weights file.
     """
 
     net: nn.Module
@@ -40,12 +40,12 @@ class Loaded:
 
     @property
     def classes(self) -> tuple[str, ...]:
-        """Names in the order of the outputs."""
+        """The names of the classes, in the order of the outputs."""
         return self.record.task.classes
 
     @property
     def multi_label(self) -> bool:
-        """Whether an image may have several classes."""
+        """True if an image may have several classes."""
         return bool(self.record.task.options.get("multi_label"))
 
     @property
@@ -54,19 +54,19 @@ class Loaded:
         return str(self.record.network)
 
     def task(self) -> "Task[Any, Any]":
-        """What it was trained to do."""
+        """Returns the task that it was trained for."""
         from regard.training.tasks.named import named_task
 
         return named_task(self.record.task, str(self.path))
 
 
 def build_network(record: RunRecord, preprocessing: Preprocessing, *, seed: int, recompute: bool = False) -> nn.Module:
-    """The network that a record names, with its outputs for the record's classes.
+    """Builds the network of a record, with one output for each of its classes.
 
     Args:
-        record: what the run is.
-        preprocessing: the record's input, read.
-        seed: of the initial values.
+        record: description of the run.
+        preprocessing: preprocessing of the record's input.
+        seed: random seed of the initial values.
         recompute: see `models.create`.
     """
     options: dict[str, Any] = {
@@ -111,22 +111,22 @@ def load_network(run: str | Path) -> Loaded:
 
 
 def weights_path(run: str | Path) -> Path:
-    """The weights file of a run's folder, or the file itself."""
+    """Returns the weights file of a run's folder, or the file itself."""
     path = Path(run).expanduser()
     if not path.exists():
-        raise RunError(f"There is no run and no weights file {run}: name the folder of a `regard train`.")
+        raise RunError(f"There is no run or weights file {run}: name the folder of a training run.")
     if not path.is_dir():
         return path
     if (path / WEIGHTS).is_file():
         return path / WEIGHTS
     if (path / CHECKPOINT).is_file() or (path / SETTINGS).is_file():
-        raise RunError(f"{path} is a training run that is not finished: finish it by `regard train --resume {path}`.")
+        raise RunError(f"{path} is a training run that is not finished: finish it with `regard train --resume {path}`.")
     if (path / "trials").is_dir():
         raise RunError(f"{path} is a comparison: name the folder of one trial in it, {path}/trials/ARM/seed0.")
-    raise RunError(f"{path} holds no {WEIGHTS}: name the folder of a finished `regard train`, or a weights file.")
+    raise RunError(f"{path} contains no {WEIGHTS}: name the folder of a finished training run, or a weights file.")
 
 
 def batch_size_for(preprocessing: Preprocessing) -> int:
-    """How many images to run through a network at once when none is trained: few large ones, at most 256."""
+    """Returns a batch size for inference: at most 256, fewer for large images."""
     height, width = preprocessing.size
     return max(1, min(256, _PIXELS // (height * width * preprocessing.channels)))

@@ -1,4 +1,4 @@
-"""The story of `regard predict`: image files in, the most likely classes out; or texts in, other texts out."""
+"""`regard predict`: the most likely classes of image files."""
 
 import csv
 import io
@@ -29,12 +29,12 @@ from regard.training import DeviceName
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a network says of one image.
+    """The prediction of a network for one image.
 
     Attributes:
-        image: its file.
-        classes: the most likely classes with their probabilities, the likeliest first; where an image may have
-            several classes, each probability is that of the class alone.
+        image: path of the image.
+        classes: the most likely classes with their probabilities, the most likely first; if an image may have several
+            classes, the probabilities are independent.
     """
 
     image: Path
@@ -43,14 +43,14 @@ class Prediction:
 
 @dataclass(frozen=True, kw_only=True)
 class Predicted:
-    """What a network says of images.
+    """The predictions of a network for images.
 
     Attributes:
-        network: its name with its attention.
-        multi_label: whether an image may have several classes, or none.
+        network: name of the network with its attention.
+        multi_label: True if an image may have several classes, or none.
         predictions: one for each image that could be read.
-        account: what became of every file.
-        out: the CSV file that they were written to, or None.
+        account: which files were read, and which left out.
+        out: the CSV file that was written, or None.
     """
 
     network: str
@@ -60,7 +60,7 @@ class Predicted:
     out: Path | None = None
 
     def __rich__(self) -> RenderableType:
-        """A row for each image."""
+        """Returns a table with a row for each image."""
         table = Table(box=None, show_header=False, pad_edge=False)
         for prediction in self.predictions:
             named = (f"{name} {100 * p:.1f} %" for name, p in prediction.classes)
@@ -74,7 +74,7 @@ class Predicted:
         return Group(*parts)
 
     def to_csv(self) -> str:
-        """A row for each image and class: image, rank, class, probability."""
+        """Returns a CSV row for each image and class: image, rank, class, probability."""
         text = io.StringIO(newline="")
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(("image", "rank", "class", "probability"))
@@ -96,44 +96,44 @@ def predict(
     device: DeviceName = "auto",
     threads: int | None = None,
 ) -> "Predicted | Answered":
-    """Says what is in images, or what texts become, with a trained network's own classes and preprocessing.
+    """Predicts the classes of images, or the answers to texts, with a trained network.
 
     Args:
-        images: image files, and folders whose images are all taken; for a network that takes text, texts, files with a
-            text on each line, and - for the lines of the standard input.
-        run: the folder of a training run, or a weights file.
-        top: how many classes to name for each image.
-        beams: of the search for text; 1 takes the likeliest symbol each time.
-        on_bad: whether an image or text that cannot be read is left out and named, or an error.
-        max_pixels: an image with more pixels is not read.
-        out: a CSV file for the predictions.
-        device: where to compute.
-        threads: processor threads; PyTorch's own choice by default.
+        images: image files, and folders of images; for a network that takes text, texts, files with a text on each
+            line, and - for the lines of the standard input.
+        run: folder of a training run, or a weights file.
+        top: number of classes to print for each image.
+        beams: beams of the search for an answer to each text; 1 takes the likeliest symbol each time.
+        on_bad: leave out images or texts that cannot be read and list them (`skip`), or stop (`fail`).
+        max_pixels: largest number of pixels of an image; larger images are not read.
+        out: CSV file to write the predictions to.
+        device: device to compute on.
+        threads: number of CPU threads; PyTorch's default if not given.
 
     Returns:
         The most likely classes of each image, or the answer to each text.
 
     Raises:
-        RegardError: there is no such run or image, or none could be read.
+        RegardError: there is no such run or image, or no image could be read.
     """
     at_least("predict", "top", top, 1)
     one_of("predict", "on_bad", on_bad, ("skip", "fail"))
-    place = training.resolve_device(device)
+    torch_device = training.resolve_device(device)
     training.set_threads(threads)
     at_least("predict", "beams", beams, 1)
     if input_kind(run) == "text":
-        return answer_texts(load_text_network(run), images, beams=beams, on_bad=on_bad, out=out, device=place)
+        return answer_texts(load_text_network(run), images, beams=beams, on_bad=on_bad, out=out, device=torch_device)
     files, tally = image_files("predict", images, on_bad)
     loaded = load_network(run)
-    loaded.net.to(place)
+    loaded.net.to(torch_device)
     warn_of_unlike(files, loaded.preprocessing)
     predictions: list[Prediction] = []
     size = batch_size_for(loaded.preprocessing)
     for batch in (files[start : start + size] for start in range(0, len(files), size)):
         read = dict(_read(batch, loaded, on_bad, max_pixels, tally))
         if read:
-            predictions += _predict(loaded.net, read, loaded, top, place)
-    account = tally.settled({"predicted": len(predictions)})
+            predictions += _predict(loaded.net, read, loaded, top, torch_device)
+    account = tally.settle({"predicted": len(predictions)})
     if not predictions:
         raise DataError(f"predict: no image of {len(account.bad)} could be read; the first: {account.bad[0]}.")
     made = Predicted(
@@ -155,7 +155,7 @@ def _read(
     max_pixels: int,
     tally: Tally,
 ) -> Iterator[tuple[Path, Tensor]]:
-    """What the network is to see of each file that can be read; the others go into `tally`."""
+    """Yields the preprocessed image of each file that can be read; the others are added to `tally`."""
     transform = loaded.preprocessing.eval()
     for path in files:
         try:
@@ -173,7 +173,7 @@ def _predict(
     net: nn.Module, read: dict[Path, Tensor], loaded: Loaded, top: int, device: torch.device
 ) -> Iterator[Prediction]:
     logits = logits_of(net(torch.stack(list(read.values())).to(device))).float().cpu()
-    shares = torch.sigmoid(logits) if loaded.multi_label else torch.softmax(logits, dim=1)
-    best = shares.topk(min(top, len(loaded.classes)), dim=1)
-    for path, values, places in zip(read, best.values.tolist(), best.indices.tolist(), strict=True):
-        yield Prediction(path, tuple((loaded.classes[k], p) for k, p in zip(places, values, strict=True)))
+    probabilities = torch.sigmoid(logits) if loaded.multi_label else torch.softmax(logits, dim=1)
+    best = probabilities.topk(min(top, len(loaded.classes)), dim=1)
+    for path, values, indices in zip(read, best.values.tolist(), best.indices.tolist(), strict=True):
+        yield Prediction(path, tuple((loaded.classes[k], p) for k, p in zip(indices, values, strict=True)))

@@ -93,7 +93,7 @@ def answer_texts(
     made = Answered(
         network=loaded.name,
         answers=answers,
-        account=tally.settled({"answered": len(answers)}),
+        account=tally.settle({"answered": len(answers)}),
         out=Path(out) if out else None,
     )
     if made.out is not None:

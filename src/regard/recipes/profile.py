@@ -1,4 +1,4 @@
-"""Everything about one mechanism, on one page: what it does, what it costs, what it takes, whose it is."""
+"""The page of `regard show`: formula, paper, options, cost and an example of one mechanism."""
 
 import inspect
 import re
@@ -14,31 +14,31 @@ from regard.attention import CONTROLS
 from regard.core import Facts, Mechanism, Paper, Spec
 from regard.core.layout import Layout
 from regard.recipes.mechanism_cost import MapFacts, MechanismForms, MechanismSize
-from regard.recipes.shapes import written
+from regard.recipes.shapes import format_shape
 from regard.report.numerals import count
 
-PLACES = {
+SITES = {
     "residual": "after the last normalisation of a residual branch",
     "stage": "between two stages",
-    "conv": "in place of a 3x3 convolution with its normalisation and ReLU",
-    "kernel": "in place of a 3x3 convolution",
-    "head": "in place of the pooling before the classifier",
-    "input": "before everything else, as what a network sees of its image",
+    "conv": "instead of a 3x3 convolution with its normalisation and ReLU",
+    "kernel": "instead of a 3x3 convolution",
+    "head": "instead of the pooling before the classifier",
+    "input": "before the first layer, on the input image",
     "decoder": "between an encoder and its decoder, at every step of the decoder",
 }
-"""Where a mechanism belongs, in words."""
+"""The sites of mechanisms in a network, in words."""
 
 
-START = "`paper` starts as published; `identity` changes nothing until it is trained, for trained networks."
-"""What the option `start` is, which docstrings leave to that of `Features`."""
+START = "`paper` starts as published; `identity` starts without effect, to insert it into a trained network."
+"""The description of the option `start`, for which docstrings refer to `Features`."""
 
 FORMULA = re.compile(r"[\w', ()^]{1,30} = ")
-"""How a paragraph of formulas begins."""
+"""The beginning of a paragraph of formulas."""
 
 
 @dataclass(frozen=True)
 class Option:
-    """One option of a mechanism: its name, its default, what it is."""
+    """One option of a mechanism: its name, its default and its description."""
 
     name: str
     default: object
@@ -50,15 +50,15 @@ class Profile:
     """Everything about one mechanism.
 
     Attributes:
-        spec: its name with the options asked for.
-        facts: as the class states them.
+        spec: its name with the chosen options.
+        facts: the facts on its class.
         text: its docstring up to the list of options: a sentence, the formula, the paper.
         options: besides `channels`.
-        parameters: the number of parameters for a number of channels.
-        size: what it costs at the shape asked for.
-        forms: what it takes and makes there.
-        layouts: the libraries whose weights load.
-        key: of its paper, as `regard cite` prints it.
+        parameters: number of parameters by number of channels.
+        size: cost at the chosen shape.
+        forms: shapes of its inputs, output and maps there.
+        layouts: libraries whose weights can be loaded.
+        key: BibTeX key of its paper, as in `regard cite`.
     """
 
     spec: Spec
@@ -73,12 +73,12 @@ class Profile:
 
     @property
     def is_control(self) -> bool:
-        """Whether it is no published mechanism but what one has to beat."""
+        """True if it is a control, which a mechanism has to beat."""
         return self.facts.name in {control.facts.name for control in CONTROLS}
 
     @property
     def example(self) -> str:
-        """Lines of Python that make it, run it and look at a map."""
+        """Python code that builds it, runs it and observes a map."""
         options = "".join(f", {name}={_literal(value)}" for name, value in sorted(self.spec.options.items()))
         given = ", ".join(f"torch.randn(1, {', '.join(map(str, shape))})" for shape in self.forms.inputs.values())
         output = ", ".join(map(str, (1, *self.forms.output)))
@@ -98,29 +98,29 @@ class Profile:
         return "\n".join(lines)
 
     def __rich__(self) -> RenderableType:
-        """A page to read."""
+        """Returns the page."""
         facts = self.facts
         parts: list[RenderableType] = [
             Text(str(self.spec), style="bold"),
             Text("\n" + "\n\n".join(part for part, _ in paragraphs(self.text)) + "\n"),
         ]
-        parts += [_grid(facts_of(self)), _heading(f"At {written(self.size.shape)}"), _grid(costs_of(self))]
+        parts += [_grid(facts_of(self)), _heading(f"At {format_shape(self.size.shape)}"), _grid(costs_of(self))]
         if self.options:
             options = {f"{o.name}={o.default}": o.text for o in self.options}
             parts += [_heading(f"Options, as in {facts.name}:{self.options[0].name}=..."), _grid(options)]
         parts += [_heading("Example"), Padding(Text(self.example), (0, 0, 0, 2), expand=False)]
         if facts.departures:
-            parts += [_heading("Where this differs from the paper or the authors' code")]
+            parts += [_heading("Departures from the paper or the authors' code")]
             parts += [_rows(("-", departure) for departure in facts.departures)]
         return Group(*parts)
 
 
 def facts_of(profile: Profile) -> dict[str, str]:
-    """What is true of it at any shape, in words."""
+    """Returns its facts that hold at any shape, in words."""
     facts, paper = profile.facts, profile.facts.paper
     rows = {
         "family": f"{facts.family}, {facts.kind}, {facts.act}",
-        "belongs": PLACES[facts.at],
+        "site": SITES[facts.at],
         "takes": f"{' or '.join(f'{d}-D' for d in facts.dims)} features (b, c, ...)",
         "map": _maps(profile.forms.maps),
         "parameters": facts.parameters or "not stated",
@@ -143,7 +143,7 @@ def facts_of(profile: Profile) -> dict[str, str]:
 
 
 def costs_of(profile: Profile) -> dict[str, str]:
-    """What it costs, takes and makes at one shape, in words."""
+    """Returns its cost and the shapes of its inputs, output and maps, in words."""
     size, forms = profile.size, profile.forms
     rows = {"parameters": count(size.parameters), "multiply-adds": count(size.macs)}
     rows |= {name: f"(b, {', '.join(map(str, shape))})" for name, shape in forms.inputs.items()}
@@ -154,7 +154,7 @@ def costs_of(profile: Profile) -> dict[str, str]:
 
 
 def twin(layout: Layout) -> str:
-    """The same mechanism in another library, in words.
+    """Describes the same mechanism in another library.
 
     >>> twin(Layout(library="timm", twin="timm.layers.SEModule", note="bias=True"))
     'timm (timm.layers.SEModule; bias=True)'
@@ -163,23 +163,23 @@ def twin(layout: Layout) -> str:
 
 
 def read_docstring(mechanism: type[Mechanism]) -> tuple[str, tuple[Option, ...]]:
-    """The text before `Args:` and the options with what the docstring says of them."""
+    """Returns the docstring up to `Args:`, and the options with their descriptions."""
     text, _, rest = (inspect.getdoc(mechanism) or "").partition("\nArgs:\n")
     section = rest.partition("\n\n")[0]
-    said = {
+    texts = {
         name: " ".join(words.split())
         for name, words in re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", section, flags=re.MULTILINE)
     }
-    said = {name: START if name == "start" and words == "see `Features`." else words for name, words in said.items()}
+    texts = {name: START if name == "start" and words == "see `Features`." else words for name, words in texts.items()}
     parameters = list(inspect.signature(mechanism).parameters.values())[1:]
-    return text.strip(), tuple(Option(p.name, p.default, said.get(p.name, "")) for p in parameters)
+    return text.strip(), tuple(Option(p.name, p.default, texts.get(p.name, "")) for p in parameters)
 
 
 def paragraphs(text: str) -> list[tuple[str, bool]]:
-    """The paragraphs of a docstring, and whether each is one of formulas: those keep their lines, prose has one line.
+    """Splits a docstring into paragraphs, True for those of formulas: these keep their lines, prose has one line.
 
-    >>> paragraphs("It weighs what\\nit sees.\\n\\ny = g x\\ng = sigmoid(x)")
-    [('It weighs what it sees.', False), ('y = g x\\ng = sigmoid(x)', True)]
+    >>> paragraphs("It rescales\\nchannels.\\n\\ny = g x\\ng = sigmoid(x)")
+    [('It rescales channels.', False), ('y = g x\\ng = sigmoid(x)', True)]
     """
     found = re.split(r"\n\s*\n", text.strip())
     return [
@@ -189,7 +189,7 @@ def paragraphs(text: str) -> list[tuple[str, bool]]:
 
 
 def bibtex_key(paper: Paper) -> str:
-    """Family name, year and first word, as in `woo2018cbam`."""
+    """Returns the BibTeX key: family name, year and first word, as in `woo2018cbam`."""
     family = paper.authors.split(" and ")[0].split()[-1]
     first = re.split(r"[\s:-]", paper.title)[0]
     return re.sub(r"\W", "", f"{family}{paper.year}{first}").lower()
@@ -200,14 +200,14 @@ def _literal(value: object) -> str:
 
 
 def _maps(seen: Iterable[MapFacts]) -> str:
-    """Range and neutral map; with the paths of the taps where these differ in them."""
-    said: dict[str, list[str]] = {}
+    """Describes the range and the neutral map; with the paths of the taps if these differ."""
+    texts: dict[str, list[str]] = {}
     for one in seen:
         neutral = one.neutral if isinstance(one.neutral, str) else f"{one.neutral:g}"
-        said.setdefault(f"from {_bound(one.low)} to {_bound(one.high)}; {neutral} does nothing", []).append(one.path)
-    if len(said) == 1:
-        return next(iter(said))
-    return ". ".join(f"{', '.join(dict.fromkeys(paths))}: {text}" for text, paths in said.items())
+        texts.setdefault(f"from {_bound(one.low)} to {_bound(one.high)}; {neutral} has no effect", []).append(one.path)
+    if len(texts) == 1:
+        return next(iter(texts))
+    return ". ".join(f"{', '.join(dict.fromkeys(paths))}: {text}" for text, paths in texts.items())
 
 
 def _bound(value: float) -> str:

@@ -1,4 +1,4 @@
-"""A training run's folder: the settings it was begun with, what is known of it, and whether it is finished."""
+"""The folder of a training run: its settings, its facts, and its result once it is finished."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -15,14 +15,14 @@ from regard.data import Augment, Fit, Reading
 from regard.training import Recipe
 
 NEWER = ("patch", "patch_stride", "fit")
-"""Settings that runs of an earlier version do not name: they were as the default is."""
+"""Settings that runs of an earlier version lack: they had the default value."""
 
 SETTINGS, FACTS, WEIGHTS, CHECKPOINT = "settings.yaml", "run.json", "weights.safetensors", "last.safetensors"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Everything that decides what a training run results in; `regard train` explains each."""
+    """Everything that determines the result of a training run; see `regard train` for each."""
 
     data: str = ""
     model: str = "resnet20"
@@ -39,17 +39,17 @@ class Settings:
     recipe: Recipe = field(default_factory=Recipe)
 
     def to_flat(self) -> dict[str, Any]:
-        """The settings and those of its records by their names, as a run file for `--config` has them."""
+        """Returns all settings by name on one level, as in a run file for `--config`."""
         own = {f.name: getattr(self, f.name) for f in fields(self) if f.name not in ("recipe", "reading")}
         return own | asdict(self.reading) | self.recipe.to_json()
 
     @classmethod
     def from_flat(cls, flat: Mapping[str, Any]) -> "Settings":
-        """The settings that `to_flat` gave.
+        """Returns the settings from the output of `to_flat`.
 
         Raises:
-            KeyError: one is missing.
-            RegardError: one does not exist, or the recipe refuses it.
+            KeyError: a setting is missing.
+            RegardError: a setting does not exist, or has a value that is not allowed.
         """
         names = [f.name for f in fields(cls) if f.name not in ("recipe", "reading")]
         own = {name: flat[name] for name in names if name in flat or name not in NEWER}
@@ -59,62 +59,62 @@ class Settings:
 
 
 def check_free(folder: Path) -> None:
-    """Raises a `RunError` where something is in `folder` already."""
+    """Raises a `RunError` if `folder` is not empty."""
     if (folder / SETTINGS).exists():
         raise RunError(
-            f"{folder} already holds a training run: go on with it by `regard train --resume {folder}`, or choose "
+            f"{folder} already contains a training run: continue it with `regard train --resume {folder}`, or choose "
             "another folder with --out."
         )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise RunError(f"{folder} exists and is no training run: choose another folder with --out.")
+        raise RunError(f"{folder} exists and is not a training run: choose another folder with --out.")
 
 
 def begin(folder: Path, settings: Settings, facts: Mapping[str, Any]) -> None:
-    """Makes `folder` the run's.
+    """Writes the settings and facts of a new run to `folder`.
 
     Raises:
-        RunError: something is there already, or nothing can be written.
+        RunError: the folder is not empty, or cannot be written to.
     """
     check_free(folder)
-    note = f"# The same once more: regard train --config {folder / SETTINGS} --out ANOTHER_FOLDER\n"
+    note = f"# To repeat this run: regard train --config {folder / SETTINGS} --out ANOTHER_FOLDER\n"
     write_facts(folder, facts)
     write_whole(folder / SETTINGS, (note + yaml.safe_dump(settings.to_flat(), sort_keys=False)).encode())
 
 
 def read_settings(folder: Path) -> Settings:
-    """The settings of the run in `folder`.
+    """Reads the settings of the run in `folder`.
 
     Raises:
-        RunError: there is no run, or its settings are damaged.
+        RunError: there is no run in it, or its settings are damaged.
     """
     path = folder / SETTINGS
     if not path.is_file():
-        raise RunError(f"{folder} holds no training run, as there is no {SETTINGS} in it: name a run's folder.")
+        raise RunError(f"{folder} contains no training run, as it has no {SETTINGS}: name the folder of a run.")
     try:
         return Settings.from_flat(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError, KeyError, AttributeError, RegardError) as error:
-        said = " ".join(str(error).split())
-        raise RunError(f"{path} is damaged ({said}), so the run cannot be resumed: begin a new one.") from error
+        reason = " ".join(str(error).split())
+        raise RunError(f"{path} is damaged ({reason}), so the run cannot be resumed: start a new run.") from error
 
 
 def agree(folder: Path, saved: Settings, asked: Settings) -> None:
-    """Raises a `RunError` where `asked` names another value than the run's, which would make it another run.
+    """Raises a `RunError` if `asked` has other values than the run was started with.
 
-    A setting that is asked for at its default counts as not asked for.
+    A setting at its default value counts as not given.
     """
     have, want, usual = (settings.to_flat() for settings in (saved, asked, Settings()))
     differing = [name for name in have if want[name] != usual[name] and want[name] != have[name]]
     if differing:
-        said = "; ".join(f"{name} was {have[name]}, not {want[name]}" for name in differing)
+        differences = "; ".join(f"{name} was {have[name]}, not {want[name]}" for name in differing)
         raise RunError(
-            f"{folder} was begun with other settings ({said}): leave them out to go on with it, or begin a new run "
-            "with another --out."
+            f"{folder} was started with other settings ({differences}): leave them out to continue it, or "
+            "start a new run with another --out."
         )
 
 
 @contextmanager
-def noting_the_end(folder: Path) -> Iterator[None]:
-    """Notes in `run.json` that a run ended by an error or Ctrl-C, so that one that was killed can be told from it."""
+def record_end(folder: Path) -> Iterator[None]:
+    """Records in `run.json` that a run ended by an error or Ctrl-C; a run that was killed has no such record."""
     write_facts(folder, read_facts(folder) | {"ended": None})
     try:
         yield
@@ -132,7 +132,7 @@ def write_facts(folder: Path, facts: Mapping[str, Any]) -> None:
 
 
 def read_facts(folder: Path) -> dict[str, Any]:
-    """What `write_facts` wrote; nothing where it is missing or damaged."""
+    """Reads `run.json`; an empty dict if it is missing or damaged."""
     try:
         facts = json.loads((folder / FACTS).read_text(encoding="utf-8"))
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""The shapes for which a mechanism is built, counted and drawn: `256x56x56` is c, h, w."""
+"""The shapes of features for which mechanisms are built and counted: `256x56x56` is c, h, w."""
 
 import inspect
 import re
@@ -8,30 +8,30 @@ from types import MappingProxyType
 from regard.core import Mechanism, OptionError, Spec
 
 USUAL: Mapping[int, tuple[int, ...]] = MappingProxyType({1: (256, 1024), 2: (256, 56, 56), 3: (256, 8, 28, 28)})
-"""Channels and sizes at which costs are counted, by the number of position axes."""
+"""The default channels and sizes for counting costs, by the number of position axes."""
 
 
-def written(shape: tuple[int, ...]) -> str:
-    """A shape as it is typed.
+def format_shape(shape: tuple[int, ...]) -> str:
+    """Formats a shape as it is typed.
 
-    >>> written((256, 56, 56))
+    >>> format_shape((256, 56, 56))
     '256x56x56'
     """
     return "x".join(map(str, shape))
 
 
 def read_shape(text: str) -> tuple[int, ...]:
-    """The channels and the sizes that a text says.
+    """Parses channels and sizes from a text.
 
     Raises:
-        OptionError: no shape of one to three position axes.
+        OptionError: the text is not a shape with one to three position axes.
 
     Example:
         >>> read_shape("64x32x32")
         (64, 32, 32)
     """
     if not re.fullmatch(r"[1-9]\d{0,6}(x[1-9]\d{0,6}){1,3}", text):
-        shapes = ", ".join(written(shape) for shape in USUAL.values())
+        shapes = ", ".join(format_shape(shape) for shape in USUAL.values())
         raise OptionError(
             f"shape={text!r} is not allowed; write the channels and the size of each position axis with x between "
             f"them, for 1, 2 or 3 axes: {shapes}."
@@ -40,7 +40,7 @@ def read_shape(text: str) -> tuple[int, ...]:
 
 
 def dims_of(mechanism: type[Mechanism], spec: Spec | None = None) -> int:
-    """How many position axes a mechanism's features mainly have: those in its options, else two where it takes two.
+    """Returns the default number of position axes: that of the options, else two if the mechanism takes two.
 
     >>> from regard.attention import find
     >>> dims_of(find("cbam")), dims_of(find("cbam"), Spec.parse("cbam:dims=1"))
@@ -53,10 +53,10 @@ def dims_of(mechanism: type[Mechanism], spec: Spec | None = None) -> int:
 
 
 def with_dims(mechanism: type[Mechanism], spec: Spec, dims: int) -> Spec:
-    """The spec with the option `dims` where the mechanism needs it for that number of axes.
+    """Returns the spec with the option `dims` if the mechanism needs it for that number of axes.
 
     Raises:
-        OptionError: a number of axes that the mechanism does not take, or not with these options.
+        OptionError: the mechanism does not take that number of axes, or not with these options.
 
     Example:
         >>> from regard.attention import find
@@ -70,7 +70,7 @@ def with_dims(mechanism: type[Mechanism], spec: Spec, dims: int) -> Spec:
     elif option is not None and option.default != dims:
         spec = Spec(spec.name, {**spec.options, "dims": dims})
     if dims not in allowed:
-        shapes = " or ".join(written(USUAL[d]) for d in allowed if d in USUAL)
+        shapes = " or ".join(format_shape(USUAL[d]) for d in allowed if d in USUAL)
         raise OptionError(
             f"{spec}: a shape of {dims} position {'axis' if dims == 1 else 'axes'} is not allowed; it takes "
             f"{' or '.join(map(str, allowed))}{f', for example {shapes}' if shapes else ''}."

@@ -1,4 +1,4 @@
-"""The story of `regard data show`: what a source holds, before anything is trained on it."""
+"""`regard data show`: the contents of a source of images."""
 
 import json
 import re
@@ -23,25 +23,25 @@ _LISTED = 20
 
 @dataclass(frozen=True)
 class DataSummary:
-    """What a source holds.
+    """The contents of a source.
 
     Attributes:
-        name: what it was opened as.
-        classes: names in the order of their numbers.
-        counts: images of each class, a split.
-        images: images a split.
+        name: name of the source.
+        classes: names of the classes in the order of their indices.
+        counts: number of images of each class, by split.
+        images: number of images, by split.
         channels: 1 for grey, 3 for RGB.
-        multi_label: whether an image may have several classes.
-        sizes: height and width of the smallest, the middle and the largest training image, by area.
-        mean: of each channel of the training images, of values from 0 to 1.
-        std: the standard deviation.
-        account: what became of every file.
+        multi_label: True if an image may have several classes.
+        sizes: height and width of the smallest, the median and the largest training image, by area.
+        mean: mean of each channel over the training images, for values from 0 to 1.
+        std: standard deviation of each channel.
+        account: which files were read, and which left out.
         value_range: of images with more than 8 bits, the values that become black and white.
-        warnings: what may spoil a result.
-        notes: what was decided in opening it.
-        licence: the notice that comes with the images.
-        fingerprint: the same where classes, splits and contents are the same.
-        sheet: the contact sheet.
+        warnings: problems that may make results unreliable.
+        notes: decisions made in opening the source.
+        licence: licence of the images.
+        fingerprint: a hash of classes, splits and contents.
+        sheet: path of the contact sheet.
     """
 
     name: str
@@ -62,7 +62,7 @@ class DataSummary:
     sheet: Path
 
     def __rich__(self) -> RenderableType:
-        """A table of the classes, then the facts."""
+        """Returns a table of the classes, then the facts."""
         table = Table("class", *self.counts, box=None, header_style="bold", pad_edge=False)
         for column in table.columns[1:]:
             column.justify = "right"
@@ -74,7 +74,7 @@ class DataSummary:
         facts = Table.grid(padding=(0, 2))
         for label, text in self._facts().items():
             facts.add_row(Text(label, style="bold"), Text(text))
-        remarks = [Text(f"Warning: {said}", style="yellow") for said in self.warnings]
+        remarks = [Text(f"Warning: {warning}", style="yellow") for warning in self.warnings]
         return Group(Text(self.name, style="bold"), "", table, "", facts, *remarks)
 
     def _facts(self) -> dict[str, str]:
@@ -82,12 +82,12 @@ class DataSummary:
         sizes = {label: f"{h} x {w}" for label, (h, w) in self.sizes.items()}
         one = len(set(sizes.values())) == 1
         facts = {
-            "values": f"{kind}; training images have mean {_numbers(self.mean)}, deviation {_numbers(self.std)}",
+            "values": f"{kind}; training images: mean {_numbers(self.mean)}, standard deviation {_numbers(self.std)}",
             "size": f"all {sizes['median']}" if one else ", ".join(f"{label} {size}" for label, size in sizes.items()),
             **({"range": "{:g} to {:g}".format(*self.value_range)} if self.value_range else {}),
-            "classes": f"{len(self.classes)}, " + ("several an image" if self.multi_label else "one an image"),
+            "classes": f"{len(self.classes)}, " + ("several per image" if self.multi_label else "one per image"),
             "splits": " ".join(self.notes) or "as they come with the source",
-            "licence": self.licence or "not known: look before you pass images on",
+            "licence": self.licence or "not known: check it before you share the images",
             "fingerprint": self.fingerprint,
             "contact sheet": str(self.sheet),
         }
@@ -102,15 +102,16 @@ def show_data(
     seed: int = 0,
     reading: Reading = Reading(),  # noqa: B008 (frozen)
 ) -> DataSummary:
-    """Shows what a source of images holds: classes, counts, sizes, statistics, and a contact sheet.
+    """Shows the contents of a source of images: classes, counts, sizes, statistics and a contact sheet.
 
     Writes `contact-sheet.png` and `summary.json`.
 
     Args:
-        source: fashion-mini, mnist-mini, folder:PATH, npz:PATH, torchvision:NAME, or cluttered: before one of them.
-        out: the folder to write to; runs/data/NAME by default.
-        seed: cuts the splits that the source does not have.
-        reading: how its images are read and divided.
+        source: source of the images: fashion-mini, mnist-mini, folder:PATH, npz:PATH or torchvision:NAME; `cluttered:`
+            before one of them puts its images among clutter.
+        out: folder to write to; runs/data/NAME by default.
+        seed: random seed of the splits that the source does not come with.
+        reading: how the images are read and split.
     """
     opened = open_with_bar(source, reading, seed=seed)
     folder = out or Path("runs/data") / re.sub(r"[^A-Za-z0-9_.-]+", "_", source).strip("_")
@@ -122,7 +123,7 @@ def show_data(
 
 
 def sheet_of(source: Source) -> bytes:
-    """A PNG image: a row for each class (the first 24) with its name and counts, and ten training images of it."""
+    """Draws a PNG image with a row for each of the first 24 classes: name, counts and ten training images."""
     counts = source.counts()
     rows = [
         ClassRow(label, [split[number] for split in counts.values()], _examples(source.splits["train"], number))
@@ -132,7 +133,7 @@ def sheet_of(source: Source) -> bytes:
 
 
 def _examples(images: Images, label: int) -> list[Tensor]:
-    """Up to ten images of a class, always the same ones."""
+    """Returns up to ten images of a class, always the same."""
     labels = images.labels
     members = (labels == label if labels.ndim == 1 else labels[:, label] > 0).nonzero()[:, 0]
     order = torch.randperm(len(members), generator=generator("contact sheet", label))
@@ -152,8 +153,8 @@ def _summary(source: Source, sheet: Path) -> DataSummary:
         channels=source.channels,
         multi_label=source.multi_label,
         sizes={
-            label: (ordered[place][0], ordered[place][1])
-            for label, place in (("smallest", 0), ("median", len(ordered) // 2), ("largest", -1))
+            label: (ordered[index][0], ordered[index][1])
+            for label, index in (("smallest", 0), ("median", len(ordered) // 2), ("largest", -1))
         },
         mean=statistics.mean,
         std=statistics.std,

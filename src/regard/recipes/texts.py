@@ -69,7 +69,7 @@ def text_record(
         network=network,
         input=InputRecord(kind="text", options={"vocabulary": code.source.to_json(), "limit": code.limit}),
         task=TaskRecord(name=task["name"], options=task["options"]),
-        data=DataRecord(name=data, reading=reading.asked(), fingerprint=source.fingerprint),
+        data=DataRecord(name=data, reading=reading.changed_options(), fingerprint=source.fingerprint),
     )
 
 
@@ -180,7 +180,7 @@ def open_text_for(loaded: LoadedText, data: str | None, split: Split | None, rea
     if known is None and data is None:
         raise OptionError(f"{loaded.path} names no data: name the texts with --data tsv:PATH.")
     if known is not None and data in (None, known.name):
-        own = Reading(**(known.reading | reading.asked()))
+        own = Reading(**(known.reading | reading.changed_options()))
         source = open_pairs(known.name, own)
         if known.fingerprint not in (None, source.fingerprint):
             raise RunError(
@@ -201,10 +201,10 @@ def open_text_for(loaded: LoadedText, data: str | None, split: Split | None, rea
 
 def _only_bad(data: str, reading: Reading) -> Reading:
     """The reading, where nothing in it is about images."""
-    others = [name for name in reading.asked() if name != "on_bad"]
+    others = [name for name in reading.changed_options() if name != "on_bad"]
     if others:
         raise OptionError(
-            f"{data}: {others[0]}={reading.asked()[others[0]]!r} is not allowed with text; it is about images. "
+            f"{data}: {others[0]}={reading.changed_options()[others[0]]!r} is not allowed with text; it is about images. "
             "Options of text stand behind its path, as in tsv:words.tsv:target=phonemes,longest=200."
         )
     return reading

@@ -1,4 +1,4 @@
-"""The story of `regard train`: images in, a run's folder with a trained network out."""
+"""`regard train`: train a network on images or texts and write it to a run's folder."""
 
 import math
 import os
@@ -42,9 +42,9 @@ from regard.recipes.run_folder import (
     agree,
     begin,
     check_free,
-    noting_the_end,
     read_facts,
     read_settings,
+    record_end,
     write_facts,
 )
 from regard.recipes.sources import open_with_bar, record_of, report_source, task_of
@@ -85,63 +85,63 @@ def train(
     reading: Reading = Reading(),  # noqa: B008 (frozen)
     recipe: Recipe = Recipe(),  # noqa: B008 (frozen)
 ) -> Trained:
-    """Trains a network on images or text and keeps it with its settings, its classes and its preprocessing.
+    """Trains a network on images or texts and saves it with its settings, classes and preprocessing.
 
-    The run's folder gets settings.yaml (a run file for --config), weights.safetensors, epochs.csv, steps.csv,
-    TensorBoard events and, at the end of every epoch, a checkpoint. Only training and validation images are used.
+    Writes settings.yaml (a run file for --config), weights.safetensors, epochs.csv, steps.csv, TensorBoard events and,
+    after every epoch, a checkpoint to the run's folder. Test images are not used.
 
     Args:
-        data: fashion-mini, mnist-mini, folder:PATH, npz:PATH or torchvision:NAME; cluttered: before one puts its images
-            among clutter on a larger canvas, as in cluttered:mnist-mini:size=60,pieces=4. tsv:PATH holds texts, a
-            source, a tab and a target on each line, as in tsv:words.tsv:target=phonemes.
-        model: a network: resnet8 to resnet110 for small images, resnet18 to resnet101 for large ones; ram, which
-            looks through glimpses, with its options after a colon, as in ram:glimpses=6,patch=8; timm:NAME or
-            torchvision:NAME; for text seq2seq, as in seq2seq:hidden=256,cell=lstm. By default resnet20, or seq2seq.
-        attention: a mechanism, NAME[:option=value,...]; `regard list` shows them.
-        weights: a .safetensors or .pth file to start from; a head of another number of classes, and attention that
-            the file lacks, start anew.
-        out: the run's folder; runs/DATA-MODEL by default.
-        resume: the folder of a run that was stopped: goes on after its last complete epoch, with its own settings,
-            and ends with the weights that it would have had.
-        augment: random changes of the training images.
-        size: what the network sees, in pixels, one number for a square or HEIGHTxWIDTH; by default that of the images
-            where all have one size up to 96 pixels, else a square of up to 224.
-        fit: how images of other shapes come to that size: `crop` cuts the middle out, `pad` adds a border, `squeeze`
-            changes their shape.
-        patch: side in pixels of the patches that the network sees of an image too large for it: attention pooling
-            weighs them, and `regard explain` shows which mattered. The whole image is brought to `size`, uncropped.
+        data: source of the images: fashion-mini, mnist-mini, folder:PATH, npz:PATH or torchvision:NAME; `cluttered:`
+            before one of them puts its images among clutter, as in cluttered:mnist-mini:size=60,pieces=4. Or texts,
+            tsv:PATH: a source, a tab and a target on each line, as in tsv:words.tsv:target=phonemes.
+        model: network to train: resnet8 to resnet110 for small images, resnet18 to resnet101 for large ones; ram, which
+            takes glimpses, with its options after a colon, as in ram:glimpses=6,patch=8; timm:NAME or
+            torchvision:NAME; for texts seq2seq, as in seq2seq:hidden=256,cell=lstm. By default resnet20, or seq2seq.
+        attention: mechanism to insert, NAME[:option=value,...]; `regard list` shows all.
+        weights: a .safetensors or .pth file to start from; a head for another number of classes, and attention that
+            the file lacks, are newly initialised.
+        out: folder of the run; runs/DATA-MODEL by default.
+        resume: folder of a run to continue after its last complete epoch, with its own settings; the result is the
+            same as without the interruption.
+        augment: augmentation of the training images.
+        size: input size of the network in pixels, one number for a square or HEIGHTxWIDTH; by default the size of
+            the images if all have the same of up to 96 pixels, else a square of up to 224.
+        fit: how images of another aspect ratio are resized: `crop` cuts out the centre, `pad` adds a border,
+            `squeeze` changes the aspect ratio.
+        patch: divide large images into patches with sides of this many pixels: attention pooling combines their
+            features, and `regard explain` shows their weights. The whole image is resized to `size`, without cropping.
         patch_stride: pixels from patch to patch; less than `patch` makes them overlap.
-        recompute: with patches, compute features again for the gradient instead of keeping them: less memory, more
+        recompute: with patches, recompute features in the backward pass instead of storing them: less memory, more
             time, the same result.
-        balanced: draw every class equally often.
-        seed: of the initial weights, the order, the augmentation and every step.
-        device: where to train.
-        threads: processor threads; PyTorch's own choice by default.
-        workers: processes that read images; by default none where the images are in memory.
-        reading: how its images are read and divided.
-        recipe: how the network is trained.
+        balanced: sample every class equally often.
+        seed: random seed of the initial weights, the order, the augmentation and every step.
+        device: device to train on.
+        threads: number of CPU threads; PyTorch's default if not given.
+        workers: number of processes that read images; by default none if the images are in memory.
+        reading: how the images are read and split.
+        recipe: settings of the training.
 
     Returns:
-        The run's folder, and how good the network is on the validation images.
+        The run's folder and the scores of the network on the validation images.
 
     Raises:
-        RegardError: what is asked for cannot be had; the text says what to do.
+        RegardError: an option or a file cannot be used; the message says what to do.
     """
     usual = TEXT_MODEL if is_text(data) and not resume else Settings().model
     asked = Settings(
         data=data or "", model=model or usual, attention=attention, weights=weights, augment=augment, size=size,
         fit=fit, balanced=balanced, patch=patch, patch_stride=patch_stride, seed=seed, reading=reading, recipe=recipe,
     )  # fmt: skip
-    settings, folder = _begun(asked, resume, out) if resume else (asked, _new(asked, out))
+    settings, folder = _open_run(asked, resume, out) if resume else (asked, _new_folder(asked, out))
     facts = read_facts(folder)
     if resume and facts.get("result") and _is_whole(folder):
-        say(f"{folder} was finished already.")
+        say(f"{folder} is already finished.")
         return Trained.from_json(facts["result"], folder)
     if resume and not facts.get("result") and not facts.get("ended"):
-        say(f"{folder} was ended from outside; it goes on after its last complete epoch.")
-    place = training.resolve_device(device)
+        say(f"{folder} was stopped from outside; it continues after its last complete epoch.")
+    torch_device = training.resolve_device(device)
     training.set_threads(threads)
-    check_precision(settings.recipe.precision, place)
+    check_precision(settings.recipe.precision, torch_device)
     job: _Job | TextJob
     if is_text(settings.data):
         job = prepare_text(settings, folder, resumed=bool(resume))
@@ -150,16 +150,18 @@ def train(
     if not resume:
         begin(folder, settings, _facts(job))
     elif ((facts.get("run") or {}).get("data") or {}).get("fingerprint") != job.source.fingerprint:
-        raise RunError(f"{folder} cannot be resumed, as {settings.data} holds other {job.unit}s now: begin a new run.")
-    with noting_the_end(folder):
-        done = _fit(job, folder, place, workers, resume=bool(resume))
-        trained = _score(job, folder, place, done)
+        raise RunError(
+            f"{folder} cannot be resumed, as {settings.data} contains other {job.unit}s now: start a new run."
+        )
+    with record_end(folder):
+        done = _fit(job, folder, torch_device, workers, resume=bool(resume))
+        trained = _score(job, folder, torch_device, done)
     write_facts(folder, _facts(job) | {"result": trained.to_json()})
     return trained
 
 
 def _is_whole(folder: Path) -> bool:
-    """Whether a finished run still has its weights; where it has none they can be had again from its last checkpoint.
+    """Returns True if a finished run still has its weights; False if only its last checkpoint can restore them.
 
     Raises:
         RunError: the weights are gone or damaged, and so is the checkpoint.
@@ -168,10 +170,10 @@ def _is_whole(folder: Path) -> bool:
     if fault is None:
         return True
     if (lost := file_fault(folder / CHECKPOINT)) is None:
-        say(f"{fault} They are written again from the last checkpoint.", style="yellow")
+        say(f"{fault} They are restored from the last checkpoint.", style="yellow")
         return False
     raise RunError(
-        f"{folder} was finished, but its weights are lost: {fault} {lost} Train anew: regard train --config "
+        f"{folder} was finished, but its weights are lost: {fault} {lost} Train again: regard train --config "
         f"{folder / SETTINGS} --out ANOTHER_FOLDER."
     )
 
@@ -197,9 +199,9 @@ class _Job:
     def batches(self, device: torch.device, workers: int | None) -> DataLoader[ImageBatch]:
         settings, size = self.settings, self.settings.recipe.batch_size
         train, drawn = self.source.splits["train"], False
-        readers = _readers(self.source, workers)
+        readers = _num_workers(self.source, workers)
         if isinstance(train, ClutteredImages) and device.type == "cuda":
-            train, readers, drawn = train.on(device), 0, True
+            train, readers, drawn = train.to_device(device), 0, True
         return loader(
             train,
             self.preprocessing,
@@ -209,7 +211,7 @@ class _Job:
             shuffle=True,
             balanced=settings.balanced,
             workers=readers,
-            # A normalisation cannot learn from a single image of one pixel, which small images are in deep layers.
+            # A normalisation cannot be trained on a single value, which a small image is in deep layers.
             drop_last=len(train) % size == 1 < len(train),
             pin_memory=device.type == "cuda" and not drawn,
         )
@@ -225,7 +227,7 @@ def _network(settings: Settings) -> NetworkRecord:
     return NetworkRecord(name=settings.model, options={"attention": settings.attention, **named})
 
 
-def _new(asked: Settings, out: str | None) -> Path:
+def _new_folder(asked: Settings, out: str | None) -> Path:
     if not asked.data:
         raise OptionError(
             "train: name the images or texts, for example --data fashion-mini, --data folder:PATH or --data tsv:PATH."
@@ -238,26 +240,26 @@ def _new(asked: Settings, out: str | None) -> Path:
     return folder
 
 
-def _begun(asked: Settings, resume: str, out: str | None) -> tuple[Settings, Path]:
+def _open_run(asked: Settings, resume: str, out: str | None) -> tuple[Settings, Path]:
     folder = Path(resume).expanduser()
     if out is not None and Path(out).expanduser() != folder:
-        raise OptionError(f"train: --resume {resume} goes on in that folder: leave out --out {out}.")
+        raise OptionError(f"train: --resume {resume} continues in that folder: leave out --out {out}.")
     saved = read_settings(folder)
     agree(folder, saved, asked)
     return saved, folder
 
 
 def _prepare(settings: Settings, folder: Path, *, resumed: bool, recompute: bool) -> _Job:
-    """Opens the images and builds the network as it was, or is to be, when the run began."""
-    if not resumed:  # a wrong name is told now, not after every image of a large folder has been looked at
+    """Opens the images and builds the network with the state that it has at the start of the run."""
+    if not resumed:  # report a wrong name before all images of a large folder are checked
         network = _network(settings)
         models.create(network.name, **network.options, num_classes=2, seed=settings.seed, recompute=recompute)
     state = None
     if settings.weights and not (resumed and (folder / CHECKPOINT).exists()):
         state = read_state(Path(settings.weights).expanduser())
-    source = _open(settings)
+    source = _open_source(settings)
     preprocessing = preprocessing_for(source, settings.size, fit=settings.fit, channels=_channels(state))
-    # What a patch shows may stand at the edge, which a crop would cut off.
+    # The decisive patch may be at the edge, which a crop would remove.
     if settings.patch is not None and settings.fit == "crop":
         preprocessing = replace(preprocessing, resize="exact")
     for warning in fit_warnings(source, preprocessing):
@@ -271,13 +273,11 @@ def _prepare(settings: Settings, folder: Path, *, resumed: bool, recompute: bool
     job = _Job(settings, source, record, preprocessing, net)
     height, width = preprocessing.size
     patches = f" in {math.prod(net.grid(height, width))} patches" if isinstance(net, models.BagOfPatches) else ""
-    say(
-        f"{record.network}: {models.describe(net).parameters:,} parameters; it sees {height} x {width} pixels{patches}."
-    )
+    say(f"{record.network}: {models.describe(net).parameters:,} parameters; input {height} x {width} pixels{patches}.")
     return job
 
 
-def _open(settings: Settings) -> Source:
+def _open_source(settings: Settings) -> Source:
     source = open_with_bar(settings.data, settings.reading)
     counts = {split: f"{len(images):,}" for split, images in source.splits.items()}
     say(
@@ -289,12 +289,12 @@ def _open(settings: Settings) -> Source:
 
 
 def _channels(state: Mapping[str, Tensor] | None) -> int | None:
-    """The channels of the images that trained weights were made for, where they tell."""
+    """Returns the channels of the images that weights were trained for, if they show it."""
     kernels = [tensor.shape[1] for tensor in (state or {}).values() if tensor.ndim == 4]
     return kernels[0] if kernels and kernels[0] in (1, 3) else None
 
 
-def _readers(source: Source, workers: int | None) -> int:
+def _num_workers(source: Source, workers: int | None) -> int:
     if workers is not None:
         return at_least("train", "workers", workers, 0)
     in_memory = isinstance(source.splits["train"], ArrayImages | ClutteredImages)
@@ -302,7 +302,7 @@ def _readers(source: Source, workers: int | None) -> int:
 
 
 def _facts(job: _Job | TextJob) -> dict[str, Any]:
-    """What is known of the run besides its settings."""
+    """Returns the contents of `run.json`: all that is recorded of the run besides its settings."""
     source = job.source
     return {
         "run": job.record.to_json(),
@@ -334,7 +334,7 @@ def _fit(
             run=job.record,
         )
     except KeyboardInterrupt as stopped:
-        raise KeyboardInterrupt(f"{stopped} Go on with: regard train --resume {folder}") from stopped
+        raise KeyboardInterrupt(f"{stopped} Continue with: regard train --resume {folder}") from stopped
 
 
 def _score(job: _Job | TextJob, folder: Path, device: torch.device, fit: "training.Fit") -> Trained:

@@ -1,4 +1,4 @@
-"""What a training run leaves, as it is said and as its folder keeps it."""
+"""The result of a training run, as it is printed and as it is saved in the run's folder."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -12,16 +12,16 @@ from regard.report.numerals import plural
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """What a training run left.
+    """The result of a training run.
 
     Attributes:
-        path: the run's folder.
-        network: its name with its attention.
-        epochs: how many it trained.
-        kept_epoch: the one whose weights are in `weights.safetensors`.
-        seconds: of all epochs.
-        images: validation images, or texts.
-        scores: of the network on them.
+        path: folder of the run.
+        network: name of the network with its attention.
+        epochs: number of epochs trained.
+        kept_epoch: epoch whose weights are in `weights.safetensors`.
+        seconds: duration of all epochs.
+        images: number of validation images, or texts.
+        scores: scores of the network on them.
         unit: what an example is, `image` or `text`.
     """
 
@@ -35,12 +35,12 @@ class Trained:
     unit: str = "image"
 
     def to_json(self) -> dict[str, Any]:
-        """The record in JSON's types."""
+        """Returns the record with JSON types."""
         return asdict(self) | {"path": str(self.path), "scores": self.scores.to_json()}
 
     @classmethod
     def from_json(cls, record: Mapping[str, Any], path: Path) -> Self:
-        """The record that `to_json` wrote, of a folder that may have been moved to `path` since."""
+        """Returns the record that `to_json` wrote; the folder may have been moved to `path` since."""
         return cls(**{**record, "path": path, "scores": Scores.from_json(record["scores"])})
 
     def __str__(self) -> str:
@@ -54,7 +54,7 @@ class Trained:
 
 
 def _duration(seconds: float) -> str:
-    """For people.
+    """Formats a duration.
 
     >>> _duration(7.31), _duration(3725)
     ('7.3 s', '1 h 2 min')

@@ -1,4 +1,4 @@
-"""One trial of a comparison: one arm trained once from one seed, scored, looked into, and kept."""
+"""One trial of a comparison: one arm trained from one seed, scored, ablated and saved."""
 
 import json
 import re
@@ -32,19 +32,19 @@ TRIAL_FILE = "trial.json"
 
 @dataclass(frozen=True, kw_only=True)
 class Design:
-    """What every trial of a comparison shares; two comparisons with equal designs may share trials.
+    """The settings that all trials of a comparison share; comparisons with equal designs may share trials.
 
     Attributes:
-        data: the source, as `data.open_source` takes it.
-        fingerprint: of the source's images and splits.
-        model: the plain network's name.
-        size: what the network sees, in pixels, or HEIGHTxWIDTH; None for the images' own.
-        fit: how images of other shapes come to that size.
-        images: how many training images, a stratified choice; None for all.
-        augment: the augmentation of training images.
-        balanced: whether each class is drawn equally often.
-        recipe: how each network is trained.
-        reading: how the images of the source are read and divided.
+        data: name of the source, as for `data.open_source`.
+        fingerprint: fingerprint of the source's images and splits.
+        model: name of the plain network.
+        size: input size of the network in pixels, or HEIGHTxWIDTH; None for that of the images.
+        fit: how images of another aspect ratio are resized.
+        images: number of training images, a stratified sample; None for all.
+        augment: augmentation of the training images.
+        balanced: True to sample every class equally often.
+        recipe: settings of the training.
+        reading: how the images of the source are read and split.
     """
 
     data: str
@@ -61,18 +61,19 @@ class Design:
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """What a worker needs for one trial.
+    """The task of a worker: one trial.
 
     Attributes:
         arm: `none`, `wide` or a mechanism's spec.
-        seed: of initial values, order, augmentation and steps.
-        folder: of the comparison.
-        trial_folder: of this trial.
-        design: what all trials share.
+        seed: random seed of initial values, order, augmentation and steps.
+        folder: folder of the comparison.
+        trial_folder: folder of this trial.
+        design: settings that all trials share.
         device: `auto`, `cpu`, `cuda` or `mps`.
-        reference_parameters: what `wide` is widened to.
-        ablation_draws: draws of each random ablation on validation images; 0 for no ablation.
-        ablation_images: the most validation images that an ablation uses.
+        reference_parameters: number of parameters that `wide` is widened to.
+        ablation_draws: number of draws of each random ablation on validation images; 0 for no ablation.
+        ablation_images: largest number of validation images for an ablation.
+        profiled: whether channel weights are averaged by class, for the report.
     """
 
     arm: str
@@ -84,11 +85,12 @@ class Job:
     reference_parameters: int
     ablation_draws: int
     ablation_images: int
+    profiled: bool
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finished:
-    """What a finished trial left in its folder."""
+    """The results of a finished trial."""
 
     trial: report.Trial
     ablations: tuple[report.AblationRow, ...]
@@ -97,14 +99,14 @@ class Finished:
 
 @dataclass(frozen=True)
 class Table:
-    """The opened data of a design: its source, the training images that it uses and how images are prepared."""
+    """The opened data of a design: its source, its training images and its preprocessing."""
 
     source: data.Source
     train: data.Images
     preprocessing: data.Preprocessing
 
     def loader(self, images: data.Images) -> DataLoader[ImageBatch]:
-        """Batches in the order of the split, without augmentation."""
+        """Returns batches in the order of the split, without augmentation."""
         return data.loader(images, self.preprocessing, batch_size=batch_size_for(self.preprocessing))
 
 
@@ -116,16 +118,16 @@ def open_data(text: str, reading: data.Reading) -> data.Source:
 
 @lru_cache(maxsize=1)
 def open_table(design: Design) -> Table:
-    """The design's data, opened, with the training images that it uses.
+    """Opens the data of a design.
 
     Raises:
-        RunError: the images are no longer those that the comparison was begun with.
+        RunError: the images have changed since the comparison was started.
     """
     source = open_data(design.data, design.reading)
     if source.fingerprint != design.fingerprint:
         raise RunError(
-            f"{design.data} holds other images than when the comparison was begun, so its trials would not be "
-            "comparable: put them back, or choose another --out."
+            f"{design.data} contains other images than when the comparison was started, so its trials would not be "
+            "comparable: restore the images, or choose another --out."
         )
     train = source.splits["train"]
     if design.images is not None and design.images < len(train):
@@ -134,12 +136,12 @@ def open_table(design: Design) -> Table:
 
 
 def backbone_of(design: Design, source: data.Source) -> Backbone:
-    """What all arms of the design share."""
+    """Returns the plain network that all arms of the design share."""
     return Backbone(design.model, len(source.classes), source.channels)
 
 
 def run_trial(job: Job) -> Finished:
-    """Trains, scores and looks into one arm; writes its weights and then `trial.json`, which marks it as finished."""
+    """Trains, scores and ablates one arm; writes its weights and then `trial.json`, which marks it as finished."""
     start = time.monotonic()
     table = open_table(job.design)
     splits = table.source.splits
@@ -150,7 +152,7 @@ def run_trial(job: Job) -> Finished:
     val = _score(job, table, net, splits["val"])
     record_test_access(job.folder, command="compare", what=f"{job.arm}, seed {job.seed}", images=len(splits["test"]))
     test = _score(job, table, net, splits["test"])
-    ablations, profiles = _look_into(job, table, net)
+    ablations, profiles = _ablate(job, table, net)
     weights = job.trial_folder / WEIGHTS
     training.save_weights(weights, net, weights_metadata(job.design.recipe, job.seed, fit.history, _record(job, table)))
     finished = Finished(
@@ -172,7 +174,7 @@ def run_trial(job: Job) -> Finished:
 
 
 def read_trial(folder: Path) -> Finished | None:
-    """The trial finished in this folder, or None: what is missing or cut off is trained again."""
+    """Reads the finished trial of this folder, or None: a missing or damaged one is trained again."""
     path = folder / TRIAL_FILE
     if not (folder / WEIGHTS).is_file():
         return None
@@ -183,7 +185,7 @@ def read_trial(folder: Path) -> Finished | None:
 
 
 def trial_folder(folder: Path, arm: str, seed: int) -> Path:
-    """Where the comparison in `folder` keeps this trial."""
+    """Returns the folder of a trial of the comparison in `folder`."""
     return folder / "trials" / re.sub(r"[^A-Za-z0-9_.=,-]+", "_", arm) / f"seed{seed}"
 
 
@@ -224,10 +226,10 @@ def _score(job: Job, table: Table, net: nn.Module, images: data.Images) -> repor
     )
 
 
-def _look_into(
+def _ablate(
     job: Job, table: Table, net: nn.Module
 ) -> tuple[tuple[report.AblationRow, ...], tuple[report.GateProfile, ...]]:
-    """What the first seed's network does with other maps, and its channel weights by class, on validation images."""
+    """Ablates the network's maps and averages its channel weights by class, on validation images."""
     if not job.ablation_draws or not taps(net):
         return (), ()
     val = table.source.splits["val"]
@@ -241,7 +243,7 @@ def _look_into(
         seed=job.seed,
         right=judged_by(task_of(table.source, looks=isinstance(net, Looker))),
     )
-    profiles = explanation.gates_by_class(net, evaluation, table.source.classes)
+    profiles = explanation.gates_by_class(net, evaluation, table.source.classes) if job.profiled else {}
     return (
         ablation_rows(found, job.arm, job.seed),
         tuple(
@@ -258,7 +260,7 @@ def _look_into(
 
 
 def ablation_rows(found: explanation.Ablation, arm: str, seed: int) -> tuple[report.AblationRow, ...]:
-    """The rows of an ablation as a report wants them."""
+    """Returns the rows of an ablation for the report."""
     return tuple(
         report.AblationRow(
             arm=arm,

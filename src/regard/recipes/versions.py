@@ -1,4 +1,4 @@
-"""What a result was made with."""
+"""The versions of the packages that a result was made with."""
 
 import platform
 from importlib.metadata import PackageNotFoundError, version
@@ -7,7 +7,7 @@ PACKAGES = ("regard", "torch", "torchvision", "lightning", "numpy", "scipy")
 
 
 def versions() -> dict[str, str]:
-    """Versions of the packages that matter for a result, of Python, and the kind of machine.
+    """Returns the versions of the packages that affect a result, of Python, and the kind of machine.
 
     >>> sorted(versions())[:2]
     ['lightning', 'machine']

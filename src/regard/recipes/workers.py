@@ -1,6 +1,6 @@
 """Independent jobs in processes of one thread each.
 
-Two processes of two threads each on two cores are ten times slower than one; processes of one thread share them well.
+Two processes with two threads each on two cores are ten times slower than one; processes with one thread each are not.
 """
 
 import multiprocessing
@@ -22,12 +22,12 @@ Result = TypeVar("Result")
 
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _PATIENCE = 5.0
-"""Seconds that a process has to end when it is asked to."""
+"""The seconds that a process has to end after a request to terminate."""
 
 
 @dataclass(frozen=True)
 class Outcome(Generic[Job, Result]):
-    """What became of a job: its result, or the error that ended it."""
+    """The outcome of a job: its result, or the error that ended it."""
 
     job: Job
     result: Result | None
@@ -37,19 +37,19 @@ class Outcome(Generic[Job, Result]):
 def run_jobs(
     work: Callable[[Job], Result], jobs: Sequence[Job], *, workers: int, threads: int = 1
 ) -> Iterator[Outcome[Job, Result]]:
-    """Runs `work(job)` for each job in `workers` fresh processes of `threads` threads; yields outcomes as they come.
+    """Runs `work(job)` for each job in `workers` new processes of `threads` threads; yield outcomes as they finish.
 
-    A job's exception is an outcome and does not stop the others. When the caller stops early, by Ctrl-C for example,
-    the processes are ended at once. With one worker too the work runs in another process, so that a job never
-    meets this process's threads and random state.
+    An exception in a job is an outcome and does not stop the others. If the caller stops early, for example by Ctrl-C,
+    the processes are terminated at once. A single worker also runs in another process, so that a job never shares
+    threads and random state with this process.
 
     Raises:
-        RunError: a process was killed from outside, for want of memory for example.
+        RunError: a process was killed from outside, for example for lack of memory.
     """
     if not jobs:
         return
     others = set(multiprocessing.active_children())
-    with _threads_of_children(threads):
+    with _set_child_threads(threads):
         executor = ProcessPoolExecutor(
             min(workers, len(jobs)), mp_context=multiprocessing.get_context("spawn"), initializer=_ignore_interrupts
         )
@@ -59,7 +59,7 @@ def run_jobs(
             error = future.exception()
             if isinstance(error, BrokenProcessPool):
                 raise RunError(
-                    f"A worker process was ended from outside while {workers} ran; most often the memory was full. "
+                    f"A worker process was killed from outside while {workers} ran; the usual cause is a full memory. "
                     "Finished trials are kept: run the command again with fewer --workers."
                 ) from error
             yield Outcome(futures[future], None if error else future.result(), error)
@@ -70,13 +70,13 @@ def run_jobs(
 
 
 def _end(executor: ProcessPoolExecutor, others: set[BaseProcess]) -> None:
-    """Ends the workers, and none of the processes that the caller had before."""
+    """Terminates the workers, and no other child process of the caller."""
     executor.shutdown(wait=False, cancel_futures=True)
     workers = set(multiprocessing.active_children()) - others
     for worker in workers:
         worker.terminate()
-    # The executor's own thread waits for them too. Where it is the one to reap a process, `join` returns while the
-    # process still counts as alive for a moment: ask until none is left.
+    # The executor's own thread also waits for them. If it reaps a process, `join` returns while the process still
+    # counts as alive for a moment: poll until none is left.
     patience = time.monotonic() + _PATIENCE
     while workers & set(multiprocessing.active_children()):
         if time.monotonic() > patience:
@@ -87,13 +87,13 @@ def _end(executor: ProcessPoolExecutor, others: set[BaseProcess]) -> None:
 
 
 def _ignore_interrupts() -> None:
-    """Ctrl-C reaches the whole process group: the parent decides what it means."""
+    """Ignores Ctrl-C, which reaches the whole process group: the parent handles it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @contextmanager
-def _threads_of_children(threads: int) -> Iterator[None]:
-    """Children read their number of threads from the environment, before they import PyTorch."""
+def _set_child_threads(threads: int) -> Iterator[None]:
+    """Sets the environment variables from which child processes read their number of threads."""
     before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
     os.environ.update(dict.fromkeys(_THREAD_VARIABLES, str(threads)))
     try:

@@ -65,7 +65,7 @@ def paired_differences(results: Results) -> Figure | None:
         axes.spines["left"].set_visible(False)
         unit_axis(axes.xaxis, score.unit)
         axes.set_xlabel(with_unit(f"{score.title} minus plain network", counted))
-        title = "Difference to the plain network"
+        title = "Difference from the plain network"
         said = (
             f"{labels[c.arm]} {change(c.difference, score.unit)} {counted}".rstrip() + f", {c.verdict}" for c in found
         )

@@ -64,6 +64,7 @@ def _template_values(results: Results, images: Sequence[GalleryImage]) -> dict[s
     return {
         "settings": results.settings,
         "labels": figures.arm_labels(results),
+        "need": wording.need(results),
         "opening": wording.opening(results),
         "statistics_notes": wording.statistics_notes(results),
         "score": contents.score_headings(results),

@@ -1,7 +1,7 @@
 """The sentences of a report, from its numbers. None claims equality, which noise may hide."""
 
 from regard.core.scores import PERCENT
-from regard.report.dependence import Dependence
+from regard.report.dependence import AblationLoss, Dependence, ablation_losses
 from regard.report.figures import arm_labels
 from regard.report.numerals import change, count, join_words, percent, plural, probability, score_value, unit_of_change
 from regard.report.results import Comparison, Results
@@ -28,6 +28,38 @@ MODE_TEXTS = {
         "Learned constant maps are lost too.",
     ),
 }
+
+
+def need(results: Results) -> str:
+    """Says what each mechanism's networks lose with other maps, with intervals; empty with fewer than two seeds."""
+    controls = {arm.spec for arm in results.arms if arm.is_control}
+    rows = [row for row in results.ablations if row.arm not in controls]
+    losses = [one for one in ablation_losses(rows, ("neutral", "swapped")) if one.interval is not None]
+    if not losses:
+        return ""
+    labels = arm_labels(results)
+    sentences = [
+        _loss_sentence(labels[arm], [one for one in losses if one.arm == arm])
+        for arm in dict.fromkeys(o.arm for o in losses)
+    ]
+    return (
+        f"{' '.join(sentences)} (Means over {plural(min(one.seeds for one in losses), 'network')} each, on "
+        f"{plural(max(row.n for row in rows), 'validation image')}; intervals hold together with 95\u00a0%.)"
+    )
+
+
+def _loss_sentence(label: str, losses: list[AblationLoss]) -> str:
+    done = {"neutral": "with its maps switched off", "swapped": "with the maps of another image"}
+    shown = [f"{_plus_minus(one)} points of accuracy {done[one.mode]}" for one in losses if one.shown]
+    others = [f"{done[one.mode]} ({_plus_minus(one)} points)" for one in losses if not one.shown]
+    if not shown:
+        return f"{label} is not shown to lose accuracy {' or '.join(others)}."
+    return f"{label} loses {' and '.join(shown)}{'; no loss is shown ' if others else ''}{' or '.join(others)}."
+
+
+def _plus_minus(one: AblationLoss) -> str:
+    assert one.interval is not None
+    return f"{percent(one.mean)} \u00b1 {percent(one.interval.high - one.mean)}"
 
 
 def opening(results: Results) -> str:

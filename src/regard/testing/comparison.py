@@ -1,4 +1,4 @@
-"""Two tensors that should be the same, and the sentence that says how they are not."""
+"""The comparison of two tensors, with a sentence about their difference."""
 
 import torch
 from torch import Tensor
@@ -10,8 +10,8 @@ def agree(got: Tensor, want: Tensor, allowed: float, what: str, *, scale: float 
     """Fails unless `got` lies within `allowed` of `want`, relative to `scale`.
 
     Args:
-        got: what was computed.
-        want: what it should be.
+        got: the computed values.
+        want: the expected values.
         allowed: see `allowed_difference`; 0 asks for equality, bit for bit.
         what: the beginning of the sentence, for example `the exported module's output for x (2, 16, 8, 8)`.
         scale: by default the largest magnitude of `want`.

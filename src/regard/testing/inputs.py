@@ -1,4 +1,4 @@
-"""The reference inputs: what the checks show to a mechanism, the same numbers in every run."""
+"""The reference inputs of the checks, the same numbers in every run."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

@@ -18,7 +18,7 @@ class ConformanceError(RegardError, AssertionError):
 
 
 class CheckFailedError(Exception):
-    """Raised by a check: the sentence says what was seen and what should have been."""
+    """Raised by a check: the sentence gives the result and the expectation."""
 
 
 class CheckSkippedError(Exception):
@@ -123,7 +123,7 @@ def _one_line(error: BaseException) -> str:
 
 @contextmanager
 def during(what: str) -> Iterator[None]:
-    """Turns any error inside into a failure of the check that says during `what` it happened."""
+    """Turns any error inside into a failure of the check, with `what` in its sentence."""
     try:
         yield
     except (CheckFailedError, CheckSkippedError):

@@ -1,4 +1,4 @@
-"""The module under test as the checks see it: what it promises, fresh modules of it, and inputs that fit."""
+"""The module under test: its promises, fresh modules of it, and inputs that fit."""
 
 import inspect
 import math
@@ -119,7 +119,7 @@ class Subject:
         return tuple(x.to(self.device) for x in (made if isinstance(made, tuple) else (made,)))
 
     def drawing(self, *parts: str) -> AbstractContextManager[None]:
-        """Inside, what the module samples is the same in every run, on the CPU and on its own device."""
+        """Inside the block the module's samples are the same in every run, on the CPU and on its own device."""
         return _sampling(self.device, *parts)
 
     def takes(self, size: tuple[int, ...], batch: int = 2) -> bool:
@@ -269,7 +269,7 @@ def _dims(asked: tuple[int, ...] | None, example: nn.Module, source: Source, fac
 
 
 def _refuses(made: Subject, dims: int) -> bool:
-    """Returns whether the instance says by a `ShapeError` that it was built for another number of position axes."""
+    """Returns whether the instance raises a `ShapeError` because it was built for another number of position axes."""
     try:
         with torch.no_grad():
             run(made.module().eval(), made.inputs(inputs.PLAIN[dims]))
@@ -292,5 +292,5 @@ def _use(made: Subject) -> None:
         shapes = ", ".join(str(tuple(x.shape)) for x in example)
         raise OptionError(
             f"check_attention: {made.name} failed on its reference input of shape {shapes}: {brief(error)}. "
-            "Where that is not what it takes, say channels=, dims= or example_inputs=."
+            "Where it takes other inputs, pass channels=, dims= or example_inputs=."
         ) from error

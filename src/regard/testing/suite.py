@@ -84,7 +84,7 @@ def check_attention(
         raise_on_failure: raise where a check fails, instead of returning the report.
 
     Returns:
-        What each check said.
+        The outcome of each check.
 
     Raises:
         ConformanceError: a check failed; the text lists every failed check and why.

@@ -11,7 +11,7 @@ FlowKind = Literal["features", "step", "unit", "join", "map", "learned"]
 
 ACCENT = "#e0762c"
 FONTS = "-apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'Liberation Sans', sans-serif"
-"""What the reader's system has, as in the figures of a report."""
+"""The fonts of the reader's system, as in the figures of a report."""
 PLAIN = ("step", "unit")
 TEXT = 13
 SMALL = 11
@@ -67,7 +67,7 @@ class Flow:
     """The data flow of a module.
 
     Attributes:
-        title: what it is a drawing of.
+        title: the name of the module.
         description: the same in a sentence, for those who cannot see it.
         nodes: in any order.
         edges: between them, without a cycle.
@@ -91,7 +91,7 @@ def draw_flow(flow: Flow, *, alone: bool = False) -> str:
         alone: for a file of its own, with colours and a background; else it takes the colour of the page.
 
     Returns:
-        An SVG element. Its width is at most what it needs, and never more than the page gives.
+        An SVG element. It shrinks to the width of the page.
 
     Example:
         >>> x, y = (FlowNode(name=n, kind="features", lines=(n,)) for n in "xy")
@@ -259,7 +259,7 @@ def _arrow(goal: Point, towards: Point) -> str:
 
 
 def _place_of_size(edge: FlowEdge, flow: Flow, where: Placement, at: Point) -> tuple[float, float, str]:
-    """Beside what the edge leaves, on the side to which no edge turns: x, y and the anchor of the text."""
+    """Beside the node that the edge leaves, on the side to which no edge turns: x, y and the anchor of the text."""
     x, y = at
     if edge.part:
         return x + 6, y - 1, "start"

@@ -84,7 +84,7 @@ def place(
 
 
 def _ranks(names: list[str], edges: Sequence[tuple[str, str]], first: Sequence[str]) -> dict[str, int]:
-    """The rank of each box that makes the edges as short as possible, each at least one; what is first has rank 0."""
+    """The rank of each box that makes edges as short as possible, each at least one; boxes of `first` have rank 0."""
     index = {name: i for i, name in enumerate(names)}
     cost = np.zeros(len(names))
     for start, end in edges:
@@ -122,7 +122,7 @@ def _rows(ranks: Mapping[str, int], chains: list[list[str]]) -> list[list[str]]:
 
 
 def _order(rows: list[list[str]], links: list[tuple[str, str]], fixed: set[str]) -> list[list[str]]:
-    """The rows in the order with the fewest crossings of several sweeps, what is fixed first."""
+    """The rows in the order with the fewest crossings of several sweeps, those of `fixed` first."""
     above: dict[str, list[str]] = {}
     below: dict[str, list[str]] = {}
     for start, end in links:

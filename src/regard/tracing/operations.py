@@ -117,7 +117,7 @@ class Operations:
 
     Attributes:
         nodes: in their order.
-        origins: for each node whether its values depend on the features, else on what is learned, or are fixed.
+        origins: for each node whether its values depend on the features, on parameters only, or are fixed.
         maps: the nodes at which a map passes a tap, with the tap's path and the tap.
         features: the nodes of the features, x first.
         y: the node of the result.
@@ -176,7 +176,7 @@ def record(
             maps[node] = (path, found[path])
     output = next(n for n in nodes if n.op == "output").args[0]
     assert isinstance(output, tuple | list)
-    y = output[0]  # of a sample, what was chosen
+    y = output[0]  # the value of a sample
     assert isinstance(y, Node)
     shapes = {a.name: shape_of(b) for a, b in zip(nodes, others, strict=True)} if alike else {}
     origins = _origins(nodes, features, kinds)

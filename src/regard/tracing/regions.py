@@ -13,10 +13,10 @@ MANY = 3
 """Operations that a repeated unit has at least, to be drawn once and named afterwards."""
 
 LAYERS = frozenset({"linear", "conv1d", "conv2d", "conv3d"})
-"""What a reader wants to see, wherever it is written."""
+"""Operations that a reader wants to see, whichever function calls them."""
 
 FOREIGN = "torch."
-"""How the classes of layers begin whose inside says nothing of a mechanism."""
+"""Prefixes of layer classes whose inside is no part of a mechanism."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +25,7 @@ class Region:
 
     Attributes:
         title: its name in the drawing.
-        nodes: what it holds.
+        nodes: its operations.
         result: the node that others read.
         unit: whether it is a repeated unit, whose inside is drawn apart.
     """

@@ -23,11 +23,11 @@ class Step:
     """A node of the drawing in the making.
 
     Attributes:
-        kind: what it is.
+        kind: the kind of node.
         lines: the lines of its text.
-        reads: the steps that it reads, with the shape in words where only a part of what they make is read.
-        tail: whether it belongs under what it follows.
-        size: the shape of what it makes, in words.
+        reads: the steps that it reads, with the shape in words where only a part of their result is read.
+        tail: whether it is written under the step before.
+        size: the shape of its result, in words.
     """
 
     kind: FlowKind

@@ -91,7 +91,7 @@ class _Reader:
         return _keep_needed(self.steps)
 
     def _reading(self, node: Node) -> tuple[str, str]:
-        """The step from which a value comes, and its shape where it is only a part of what the step makes."""
+        """The step from which a value comes, and its shape where it is only a part of the step's result."""
         name, made = self._source(node)
         return name, self.operations.words(node) if self.operations.part_of(node, made) else ""
 
@@ -209,8 +209,8 @@ def _edges(steps: dict[str, Step], spine: list[str]) -> list[FlowEdge]:
     for source, name, part in order:
         step = steps[source]
         known = {steps[n].size for n, p in step.reads if not p} | {p for _, p in step.reads if p}
-        said = step.kind in ("map", "learned", "features") or step.size in known or source in written
-        size = part or ("" if said else step.size)
+        shown = step.kind in ("map", "learned", "features") or step.size in known or source in written
+        size = part or ("" if shown else step.size)
         if size and not part:
             written.add(source)
         edges.append(FlowEdge(start=source, end=name, size=size, part=bool(part)))

@@ -88,7 +88,7 @@ class Words:
     Attributes:
         text: the words, or the sign of a join.
         joins: whether it is a sign between several operands.
-        tail: whether it belongs under what it follows.
+        tail: whether it is written under the operation before.
     """
 
     text: str

@@ -1,4 +1,4 @@
-"""How a network is trained: every setting of the training loop, flat and checked."""
+"""The settings of a training run, flat and checked."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
@@ -17,36 +17,36 @@ USUAL_DECAY = {"sgd": 5e-4, "adamw": 0.05}
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """The settings of a training run; a value that makes no sense is refused when the recipe is made.
+    """The settings of a training run; a value that is not allowed raises an error on construction.
 
     Args:
-        epochs: how often every training image is seen.
-        batch_size: images a step.
+        epochs: number of passes over the training images.
+        batch_size: number of images per step.
         optimizer: `sgd` (with Nesterov momentum) or `adamw`.
-        lr: the highest learning rate; None takes the optimizer's usual one (sgd 0.1, adamw 0.001).
-        momentum: of SGD; AdamW's first beta is 0.9 whatever stands here.
-        weight_decay: on weights only, never on biases, normalisations and single scalars; None takes the optimizer's
-            usual one (sgd 0.0005, adamw 0.05).
-        warmup_epochs: the learning rate rises for so long (fractions allowed), then falls as a cosine, step by step.
-        label_smoothing: the share of every label that is spread over all classes, from 0 to below 1.
-        mixup: alpha of mixup, 0 for none; 0.2 is usual.
-        cutmix: alpha of CutMix, 0 for none; 1 is usual. With both, each batch gets one of the two by a fair coin.
-        clip: gradients are scaled down to this norm, 0 for no limit.
+        lr: highest learning rate; by default 0.1 for sgd, 0.001 for adamw.
+        momentum: momentum of SGD; AdamW's first beta is always 0.9.
+        weight_decay: weight decay, not applied to biases, normalisations and single scalars; by default 0.0005 for sgd,
+            0.05 for adamw.
+        warmup_epochs: number of epochs (or a fraction) of linear warm-up before the cosine decay of the learning rate.
+        label_smoothing: label smoothing, from 0 to below 1.
+        mixup: alpha of mixup, 0 for none; 0.2 is common.
+        cutmix: alpha of CutMix, 0 for none; 1 is common. With both, one of the two is drawn at random for each batch.
+        clip: largest norm of the gradients, 0 for no clipping.
         precision: `float32`, or mixed precision in `bfloat16` (CPU, CUDA) or `float16` (CUDA).
-        ema: decay of an exponential moving average of the weights, 0 for none; the average is what is validated and
-            kept. The decay is lower in the first steps (at most (1 + n) / (10 + n) after n steps).
-        channels_last: whether images and weights lie channels-last in memory (faster on GPUs and recent CPUs).
-        compile: whether the network runs through `torch.compile` (a minute's wait, then faster; needs a compiler).
-        attention_lr: the learning rate of attention mechanisms is multiplied by it; above 1 when they were just
-            inserted into a trained network.
-        class_weights: `balanced` weighs the loss of each class by the inverse of its share of the training images.
-        rollouts: how often a network that chooses where to look does so with each training image.
-        policy_weight: of the policy gradient in the loss of such a network.
-        policy_entropy: of the entropy of its choices, which is kept large by it.
-        teacher_forcing: the share of true symbols that a network which writes a sequence reads in the last epoch; it
-            falls to this linearly, and instead of the others the network reads what it thought likeliest.
-        keep: which epoch's weights are the result: the `last`, or the `best` on the validation images.
-        save_every: epochs between two full checkpoints; the last epoch is always saved.
+        ema: decay of an exponential moving average of the weights, 0 for none; the average is validated and saved.
+            The decay is smaller in the first steps (at most (1 + n) / (10 + n) after n steps).
+        channels_last: use the channels-last memory format (faster on GPUs and recent CPUs).
+        compile: compile the network with `torch.compile` (a minute's wait, then faster; needs a compiler).
+        attention_lr: factor on the learning rate of attention mechanisms; above 1 if they were inserted into a
+            trained network.
+        class_weights: `balanced` weights the loss of each class by the inverse of its frequency in the training images.
+        rollouts: number of rollouts per training image, of a network that chooses where to look.
+        policy_weight: weight of the policy gradient in the loss of such a network.
+        policy_entropy: weight of an entropy bonus for the policy of such a network.
+        teacher_forcing: share of true symbols that a network for text reads in the last epoch; it falls to this
+            linearly, and instead of the others the network reads the symbol that it thought likeliest.
+        keep: epoch whose weights are the result: the `last`, or the `best` on the validation images.
+        save_every: number of epochs between two full checkpoints; the last epoch is always saved.
 
     Raises:
         OptionError: a value out of its range.
@@ -112,7 +112,7 @@ class Recipe:
             )
 
     def _check(self, option: str, *, above: float | None = None, below: float | None = None) -> None:
-        """Raises unless the option is a finite number of at least 0, more than `above` and less than `below`."""
+        """Raises an error unless the option is a finite number of at least 0, above `above` and below `below`."""
         value = getattr(self, option)
         number = isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
         if not number or value < 0 or (above is not None and value <= above) or (below is not None and value >= below):
@@ -121,12 +121,12 @@ class Recipe:
             raise OptionError(f"recipe: {option}={value!r} is not allowed; it must be a number of {least}{most}.")
 
     def to_json(self) -> dict[str, int | float | str | bool]:
-        """The settings by name, plain values only."""
+        """Returns the settings by name, with JSON types."""
         return asdict(self)
 
     @classmethod
     def from_json(cls, settings: Mapping[str, object]) -> "Recipe":
-        """The recipe of `settings`; names that are missing keep their default, unknown ones are refused."""
+        """Returns the recipe of `settings`; missing names have their default, unknown ones are an error."""
         known = [field.name for field in fields(cls)]
         for name in settings:
             if name not in known:

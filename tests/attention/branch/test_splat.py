@@ -38,14 +38,14 @@ def formula(x, p, radix=2, groups=1, stride=1, conv_groups=None, statistics=None
     splits = np.stack(np.split(relu(norm("norm", z)), radix, axis=1), 1)
     means = positions_mean(splits.sum(1))
 
-    def grouped(name, s):
+    def group(name, s):
         weights, biases = (np.split(p[f"{name}.{which}"], groups) for which in ("weight", "bias"))
         parts = zip(weights, np.split(s, groups, 1), biases, strict=True)
         return [affine(w[..., 0], part, b) for w, part, b in parts]
 
-    hidden = relu(norm("reduce_norm", np.concatenate(grouped("reduce", means), 1)))
+    hidden = relu(norm("reduce_norm", np.concatenate(group("reduce", means), 1)))
     shares = []
-    for logits in grouped("expand", hidden):
+    for logits in group("expand", hidden):
         logits = logits.reshape(len(x), radix, -1)
         shares.append(softmax(logits, 1) if radix > 1 else sigmoid(logits))
     a = np.concatenate(shares, 2)

@@ -22,7 +22,7 @@ def cosine(frequency, index, size):
     return wave * math.sqrt((1 if frequency == 0 else 2) / size)
 
 
-def averaged(x, size):
+def average(x, size):
     """Adaptive average pooling, cell by cell."""
     y = np.empty((*x.shape[:2], size, size))
     edges = [[(i * n // size, -(-(i + 1) * n // size)) for i in range(size)] for n in x.shape[2:]]
@@ -33,7 +33,7 @@ def averaged(x, size):
 
 def formula(x, p, pairs, size=None):
     """Each channel's coefficient for the frequency of its share of the channels, then the gate of `se`."""
-    given = x if size is None else averaged(x, size)
+    given = x if size is None else average(x, size)
     h, w = given.shape[2:]
     z = np.zeros(x.shape[:2])
     for c in range(x.shape[1]):
@@ -97,7 +97,7 @@ def test_the_authors_weights_round_trip_without_constants():
     import_weights(other, state, "official")
     for wrong in ({"frequencies": "low4"}, {"size": 14}):
         with pytest.raises(
-            CheckpointError, match=r"'dct_layer.weight' of the weights.* is not what the module computes"
+            CheckpointError, match=r"'dct_layer.weight' of the weights.* differs from what the module computes"
         ):
             import_weights(FCA(8, **({"reduction": 2, "frequencies": "top4"} | wrong)), state, "official")
     x = features(2, 8, 7, 7)

@@ -7,7 +7,7 @@ from timm.layers import GatherExcite
 
 from regard.attention.channel.ge import GE
 from regard.core.errors import OptionError, ShapeError
-from tests.attention.channel.test_fca import averaged
+from tests.attention.channel.test_fca import average
 from tests.attention.drawn import PLAIN_RESNET, arrays, assert_equal, block_outputs, count, drawn, features, names
 from tests.attention.formulas import affine, convolve, normalise, over_positions, positions_mean, relu, sigmoid
 from tests.attention.twins import assert_twins
@@ -50,7 +50,7 @@ def formula(x, p, extent, form, size=7):
     if form == "theta_minus":
         z = windows(x, extent) if extent else over_positions(positions_mean(x), x)
     else:
-        z = convolutions(x if extent or x.shape[2:] == (size, size) else averaged(x, size), p, extent)
+        z = convolutions(x if extent or x.shape[2:] == (size, size) else average(x, size), p, extent)
     if form == "theta_plus":
         cells = relu(z).reshape(*z.shape[:2], -1).transpose(0, 2, 1).reshape(-1, z.shape[1])
         hidden = relu(affine(p["reduce.weight"], cells, p["reduce.bias"]))

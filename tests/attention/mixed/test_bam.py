@@ -32,7 +32,7 @@ def of_batch(p, path):
     return lambda z: normalise(z, *batch_statistics(z), p[f"{path}.weight"], p[f"{path}.bias"])
 
 
-def multiplied(x, p, norm=running, dilation=4):
+def multiply(x, p, norm=running, dilation=4):
     """The authors' code: normalised hidden layers, the branches multiplied."""
 
     def conv(name, z, d=0):
@@ -47,7 +47,7 @@ def multiplied(x, p, norm=running, dilation=4):
     return x * (1 + sigmoid(over_positions(channel, x) * conv("score", z)))
 
 
-def added(x, p, norm=running, dilation=4):
+def add(x, p, norm=running, dilation=4):
     """Equations 1 to 4 of the paper: each branch normalised at its end, the branches added."""
 
     def conv(name, z, d=0):
@@ -60,7 +60,7 @@ def added(x, p, norm=running, dilation=4):
     return x + x * sigmoid(over_positions(channel, x) + norm(p, "spatial.norm")(conv("score", z)))
 
 
-FORMULAS = {"mul": multiplied, "add": added}
+FORMULAS = {"mul": multiply, "add": add}
 
 
 @pytest.mark.parametrize("shape", [(3, 6, 7, 5), (2, 6, 4, 9), (2, 6, 9), (2, 6, 3, 5, 2), (1, 6, 1, 1)])

@@ -22,16 +22,16 @@ def along(z, weight, bias):
     y = np.empty_like(lines)
     for c in range(z.shape[1]):
         kernel = weight[c].ravel()
-        y[:, c] = np.apply_along_axis(lambda line, k=kernel: correlated(line, k), -1, lines[:, c]) + bias[c]
+        y[:, c] = np.apply_along_axis(lambda line, k=kernel: correlate(line, k), -1, lines[:, c]) + bias[c]
     return np.moveaxis(y, -1, axis)
 
 
-def correlated(line, kernel):
+def correlate(line, kernel):
     padded = np.pad(line, len(kernel) // 2)
     return np.array([padded[i : i + len(kernel)] @ kernel for i in range(len(line))])
 
 
-def attended(x, p, sigmoids):
+def attend(x, p, sigmoids):
     """The paper's equations."""
 
     def mlp(s):
@@ -54,13 +54,13 @@ def attended(x, p, sigmoids):
 @pytest.mark.parametrize("sigmoids", ["each", "sum"])
 def test_it_is_the_papers_formula(shape, sigmoids):
     module, x = drawn(CPCA(6, sigmoids=sigmoids, dims=len(shape) - 2)), features(*shape)
-    assert_equal(module(x), attended(x.numpy(), arrays(module), sigmoids), rtol=1e-9, atol=1e-9)
+    assert_equal(module(x), attend(x.numpy(), arrays(module), sigmoids), rtol=1e-9, atol=1e-9)
 
 
 def test_with_projections_it_is_the_authors_block():
     module, x = drawn(CPCA(6, projections=True)), features(2, 6, 7, 5)
     p = arrays(module)
-    z = attended(gelu(convolve(x.numpy(), p["mix.weight"], p["mix.bias"])), p, "each")
+    z = attend(gelu(convolve(x.numpy(), p["mix.weight"], p["mix.bias"])), p, "each")
     assert_equal(module(x), convolve(z, p["mix.weight"], p["mix.bias"]), rtol=1e-9, atol=1e-9)
     assert CPCA(6).facts.bare
     assert not module.facts.bare

@@ -12,7 +12,7 @@ from tests.attention.drawn import assert_equal, count, drawn, features, names
 from tests.attention.formulas import convolve, sigmoid
 
 
-def pooled(x, sizes):
+def pool(x, sizes):
     """Adaptive average pooling of (c, ...), cell by cell."""
     y = np.empty((len(x), *sizes))
     for cell in itertools.product(*map(range, sizes)):
@@ -28,7 +28,7 @@ def formula(x, p, grid=5, weight=0.5):
     """The authors' code: all cells' channels in one row, the whole image's in another."""
     y = np.empty_like(x)
     for b, image in enumerate(x):
-        cells = pooled(image, (grid,) * (x.ndim - 2))
+        cells = pool(image, (grid,) * (x.ndim - 2))
         row = np.concatenate(
             [cells[(slice(None), *cell)] for cell in itertools.product(range(grid), repeat=x.ndim - 2)]
         )
@@ -37,7 +37,7 @@ def formula(x, p, grid=5, weight=0.5):
         local = convolve(row[None, None], p["conv_local.weight"], padding=size // 2)[0, 0].reshape(-1, len(cells)).T
         whole = convolve(whole[None, None], p["conv.weight"], padding=size // 2)[0, 0]
         gate = weight * sigmoid(local) + (1 - weight) * sigmoid(whole)[:, None]
-        y[b] = image * pooled(gate.reshape(cells.shape), image.shape[1:])
+        y[b] = image * pool(gate.reshape(cells.shape), image.shape[1:])
     return y
 
 

@@ -12,7 +12,7 @@ from tests.attention.drawn import arrays, assert_equal, count, drawn, features
 from tests.attention.formulas import convolve, sigmoid, softmax
 
 
-def normalised(x, weight, bias):
+def normalise(x, weight, bias):
     """(c, ...) over the standard deviation of all its values."""
     ones = (1,) * (x.ndim - 1)
     y = (x - x.mean()) / np.sqrt(x.var() + 1e-5)
@@ -26,7 +26,7 @@ def strip_map(means, p, axis, sizes):
         part = slice(start, start + size)
         weight, bias = p[f"strip_convs.{i}.weight"], p[f"strip_convs.{i}.bias"]
         z = convolve(means[None, part], weight, bias, padding=weight.shape[-1] // 2, groups=size)[0]
-        z = normalised(z, p[f"strip_norms.{axis}.weight"][part], p[f"strip_norms.{axis}.bias"][part])
+        z = normalise(z, p[f"strip_norms.{axis}.weight"][part], p[f"strip_norms.{axis}.bias"][part])
         maps.append(sigmoid(z))
         start += size
     return np.concatenate(maps)
@@ -48,7 +48,7 @@ def formula(x, p, sizes, heads=1, window=7):
             shape = [len(image)] + [1] * (x.ndim - 2)
             shape[axis + 1] = image.shape[axis + 1]
             u = u * strip_map(means, p, axis, sizes).reshape(shape)
-        z = normalised(windows(u, window), p["norm.weight"], p["norm.bias"])
+        z = normalise(windows(u, window), p["norm.weight"], p["norm.bias"])
         q, k, v = (z * p[f"{name}.weight"].reshape(-1, 1) for name in ("query", "key", "value"))
         gates, d = [], len(z) // heads
         for h in range(heads):

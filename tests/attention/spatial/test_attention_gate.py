@@ -11,7 +11,7 @@ from tests.attention.drawn import arrays, assert_equal, count, drawn, features, 
 from tests.attention.formulas import convolve, normalise, relu, sigmoid
 
 
-def resized(z, size):
+def resize(z, size):
     """Linear interpolation between the centres of cells, axis by axis, position by position."""
     for axis, wanted in enumerate(size, start=2):
         given, rows = z.shape[axis], []
@@ -35,9 +35,9 @@ def formula(x, g, p, s, *, norm=False, output=False):
     filled = np.pad(x, [(0, 0), (0, 0)] + [(0, -n % s) for n in x.shape[2:]])
     fine = after(convolve(filled, p["embed.weight"], p.get("embed.bias"), stride=s), "norm")
     coarse = after(convolve(g, p["embed_signal.weight"], p["embed_signal.bias"]), "norm_signal")
-    both = relu(fine + resized(coarse, fine.shape[2:]))
+    both = relu(fine + resize(coarse, fine.shape[2:]))
     values = sigmoid(after(convolve(both, p["score.weight"], p["score.bias"]), "norm_score"))
-    y = x * resized(values, x.shape[2:])
+    y = x * resize(values, x.shape[2:])
     if not output:
         return y
     y = convolve(y, p["output.0.weight"], p["output.0.bias"])

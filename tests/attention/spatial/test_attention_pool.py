@@ -78,7 +78,7 @@ def test_timms_form_of_clips_head_agrees(width):
     theirs = AttentionPool2d(16, out_features=width, feat_size=(5, 3), num_heads=4, qkv_separate=True).double()
     renamed = {"q_proj": "q", "k_proj": "k", "v_proj": "v", "c_proj": "proj", "positional_embedding": "pos_embed"}
     official = export_weights(module, "official")
-    theirs.load_state_dict({_renamed(name, renamed): values for name, values in official.items()})
+    theirs.load_state_dict({_rename(name, renamed): values for name, values in official.items()})
     results = []
     for net in (module, theirs):
         z = x.clone().requires_grad_()
@@ -92,7 +92,7 @@ def test_timms_form_of_clips_head_agrees(width):
     assert torch.equal(other(x), module(x))
 
 
-def _renamed(name, names):
+def _rename(name, names):
     first, dot, rest = name.partition(".")
     return f"{names[first]}{dot}{rest}"
 

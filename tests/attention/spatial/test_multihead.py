@@ -14,7 +14,7 @@ from tests.attention.largest import largest_of_a_step
 from tests.attention.twins import assert_twins
 
 
-def gathered(x, p, heads, window=None):
+def gather(x, p, heads, window=None):
     """Equation 1 in a loop over images, positions and heads; with a `window`, Bello's relative logits."""
     flat, indices = x.reshape(*x.shape[:2], -1), list(itertools.product(*map(range, x.shape[2:])))
     y, width = np.empty_like(flat), x.shape[1] // heads
@@ -45,7 +45,7 @@ SHAPES = [(2, 6, 4, 3), (2, 6, 5), (1, 6, 2, 3, 2), (1, 6, 1, 1), (1, 6, 1, 7)]
 def test_it_is_the_papers_formula(shape, watched, options):
     module, x = drawn(MultiHead(6, dims=len(shape) - 2, **options)), features(*shape)
     module.map.sink = (lambda values: None) if watched else None
-    h = gathered(x.numpy(), arrays(module), options.get("heads", 2))
+    h = gather(x.numpy(), arrays(module), options.get("heads", 2))
     assert_equal(module(x), h if options.get("residual") is False else x.numpy() + h)
 
 
@@ -56,7 +56,7 @@ def test_relative_positions_are_those_of_attention_augmented_convolution(shape, 
     module = drawn(MultiHead(6, heads=2, position="relative", window=window, dims=len(shape) - 2))
     module.map.sink = (lambda values: None) if watched else None
     x = features(*shape)
-    assert_equal(module(x), x.numpy() + gathered(x.numpy(), arrays(module), 2, window))
+    assert_equal(module(x), x.numpy() + gather(x.numpy(), arrays(module), 2, window))
 
 
 def test_only_relative_positions_tell_an_order_from_another():
@@ -99,7 +99,7 @@ def test_a_norm_comes_first():
     z = (z - z.mean(1, keepdims=True)) / np.sqrt(z.var(1, keepdims=True) + 1e-5)
     p = arrays(module)
     z = p["norm.weight"][:, None, None] * z + p["norm.bias"][:, None, None]
-    assert_equal(module(x), x.numpy() + gathered(z, p, 2))
+    assert_equal(module(x), x.numpy() + gather(z, p, 2))
 
 
 def test_the_offsets_begin_with_length_one():

@@ -18,7 +18,7 @@ from tests.attention.twins import assert_twins
 FORMS = ("embedded", "gaussian", "dot", "concatenation")
 
 
-def halved(x):
+def halve(x):
     """The maximum of windows of two along the last two axes (one in sound); the last window may hold one."""
     axes = min(2, x.ndim - 2)
     y = np.empty((*x.shape[:-axes], *(-(-n // 2) for n in x.shape[-axes:])))
@@ -28,9 +28,9 @@ def halved(x):
     return y
 
 
-def added(x, p, form, scale, subsample):
+def add(x, p, form, scale, subsample):
     """Equations 1 to 5 and W of equation 6, in a loop over images and positions."""
-    seen = halved(x) if subsample == 2 else x
+    seen = halve(x) if subsample == 2 else x
     flat, others = x.reshape(*x.shape[:2], -1), seen.reshape(*x.shape[:2], -1)
     y = np.empty_like(flat)
 
@@ -61,7 +61,7 @@ def test_it_is_the_papers_formula(shape, form, subsample, watched):
     module, x = drawn(NonLocal(6, form=form, subsample=subsample)), 0.5 * features(*shape)
     module.map.sink = (lambda values: None) if watched else None
     p, z = arrays(module), x.numpy()
-    h = added(z, p, form, 6**-0.5 if form == "gaussian" else 3**-0.5, subsample)
+    h = add(z, p, form, 6**-0.5 if form == "gaussian" else 3**-0.5, subsample)
     norm = [p[f"norm.{name}"] for name in ("running_mean", "running_var", "weight", "bias")]
     assert_equal(module(x), z + normalise(h, *norm), atol=1e-11)
 
@@ -69,13 +69,13 @@ def test_it_is_the_papers_formula(shape, form, subsample, watched):
 @pytest.mark.parametrize(("scale", "value"), [("width", 3**-0.5), ("channels", 6**-0.5), ("none", 1.0)])
 def test_without_normalisation_and_with_every_scale(scale, value):
     module, x = drawn(NonLocal(6, norm=False, scale=scale)), features(2, 6, 3, 4)
-    assert_equal(module(x), x.numpy() + added(x.numpy(), arrays(module), "embedded", value, 1))
+    assert_equal(module(x), x.numpy() + add(x.numpy(), arrays(module), "embedded", value, 1))
 
 
 def test_in_training_it_normalises_by_the_batch():
     module, x = drawn(NonLocal(6)).train(), features(3, 6, 4, 3)
     p = arrays(module)
-    h = added(x.numpy(), p, "embedded", 3**-0.5, 1)
+    h = add(x.numpy(), p, "embedded", 3**-0.5, 1)
     assert_equal(module(x), x.numpy() + normalise(h, *batch_statistics(h), p["norm.weight"], p["norm.bias"]), rtol=1e-9)
 
 

@@ -11,12 +11,12 @@ from tests.attention.drawn import arrays, assert_equal, count, drawn, features
 from tests.attention.formulas import convolve, normalise, relu, sigmoid
 
 
-def stored(p, path):
+def store(p, path):
     return (p[f"{path}.{key}"] for key in ("running_mean", "running_var", "weight", "bias"))
 
 
-def activated(z, p, path):
-    return relu(normalise(z, *stored(p, path)))
+def activate(z, p, path):
+    return relu(normalise(z, *store(p, path)))
 
 
 def unit(z, p, path):
@@ -24,7 +24,7 @@ def unit(z, p, path):
     hidden = z
     for number, padding in ((1, 0), (2, 1), (3, 0)):
         weight = p[f"{path}.conv{number}.weight"]
-        hidden = convolve(activated(hidden, p, f"{path}.norm{number}"), weight, padding=padding)
+        hidden = convolve(activate(hidden, p, f"{path}.norm{number}"), weight, padding=padding)
     return z + hidden
 
 
@@ -36,7 +36,7 @@ def units(z, p, path):
     return None
 
 
-def pooled(x):
+def pool(x):
     """The maxima of windows of three that begin at every second position."""
     sizes = [(n + 1) // 2 for n in x.shape[2:]]
     y = np.empty((*x.shape[:2], *sizes))
@@ -46,7 +46,7 @@ def pooled(x):
     return y
 
 
-def resized(z, size):
+def resize(z, size):
     """Linear interpolation whose outer centres stay, position by position."""
     for axis, wanted in enumerate(size, start=2):
         given, rows = z.shape[axis], []
@@ -61,14 +61,14 @@ def resized(z, size):
 
 def hourglass(z, p, depth, level=0):
     """From the size of z down and back: figure 2 of the paper, read from the inside out."""
-    size, z = z.shape[2:], units(pooled(z), p, f"down.{level}")
+    size, z = z.shape[2:], units(pool(z), p, f"down.{level}")
     if level + 1 == depth:
-        return resized(units(z, p, "bottom"), size)
+        return resize(units(z, p, "bottom"), size)
     inner = units(z, p, f"skip.{level}") + hourglass(z, p, depth, level + 1)
-    return resized(units(inner, p, f"up.{level}"), size)
+    return resize(units(inner, p, f"up.{level}"), size)
 
 
-def masked(z, activation):
+def compute_mask(z, activation):
     """Equations 4 to 6 of the paper."""
     if activation == "channel":
         return z / np.sqrt((z**2).sum(1, keepdims=True) + 1e-5)
@@ -81,8 +81,8 @@ def masked(z, activation):
 def formula(x, p, depth, activation="mixed", apply="residual"):
     z = hourglass(x, p, depth)
     for number in (1, 2):
-        z = convolve(activated(z, p, f"norm{number}"), p[f"score{number}.weight"])
-    return x * ((apply == "residual") + masked(z, activation))
+        z = convolve(activate(z, p, f"norm{number}"), p[f"score{number}.weight"])
+    return x * ((apply == "residual") + compute_mask(z, activation))
 
 
 @pytest.mark.parametrize("shape", [(2, 5, 8, 8), (2, 5, 7, 5), (1, 5, 1, 1), (2, 5, 1, 9), (2, 5, 11), (1, 5, 3, 4, 2)])
@@ -117,7 +117,7 @@ def test_a_unit_is_that_of_pytorchcv(training):
     torch.testing.assert_close(x.grad, y.grad, rtol=1e-9, atol=1e-7)
 
 
-def projected(channels, width, hidden):
+def project(channels, width, hidden):
     """A residual unit with a 1x1 convolution as its shortcut."""
     norms = 2 * (channels + 2 * hidden)
     return norms + channels * hidden + 9 * hidden * hidden + hidden * width + channels * width
@@ -127,12 +127,12 @@ def projected(channels, width, hidden):
 def test_counts_of_the_published_networks(modules, published):
     total, before = 3 * 64 * 49 + 2 * 64, 64
     for width, number, poolings in zip((256, 512, 1024), modules, (3, 2, 1), strict=True):
-        total += projected(before, width, width // 4)
+        total += project(before, width, width // 4)
         # A module has a unit before the backbone, two in it and one after, and the mask.
         backbone = 4 * count(ResidualUnit(width, dims=2, strict=False))
         total += number * (backbone + ResidualMask.count(width, poolings=poolings))
         before = width
-    total += projected(1024, 2048, 512) + 2 * count(ResidualUnit(2048, dims=2, strict=False))
+    total += project(1024, 2048, 512) + 2 * count(ResidualUnit(2048, dims=2, strict=False))
     assert total + 2 * 2048 + 2048 * 1000 + 1000 == published
 
 

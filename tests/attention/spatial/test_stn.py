@@ -13,7 +13,7 @@ from tests.attention.drawn import arrays, assert_equal, count, drawn, features, 
 from tests.attention.formulas import affine, convolve, relu
 
 
-def averaged(z, cells):
+def average(z, cells):
     """The means of a fixed number of cells an axis, flattened as images are."""
     sizes = z.shape[2:]
     y = np.empty((*z.shape[:2], *(cells,) * len(sizes)))
@@ -23,15 +23,15 @@ def averaged(z, cells):
     return y.reshape(len(z), -1)
 
 
-def chosen(x, p, cells):
+def localise(x, p, cells):
     """The parameters that the localisation network gives."""
     z = relu(convolve(x, p["conv1.weight"], p["conv1.bias"], padding=1))
     z = relu(convolve(z, p["conv2.weight"], p["conv2.bias"], padding=1))
-    hidden = relu(affine(p["look.weight"], averaged(z, cells), p["look.bias"]))
+    hidden = relu(affine(p["look.weight"], average(z, cells), p["look.bias"]))
     return affine(p["place.weight"], hidden, p["place.bias"])
 
 
-def sampled(x, theta, border):
+def resample(x, theta, border):
     """Equations 1 and 5 of the paper: each position mapped, and read by the hat functions of all positions."""
     y, sizes, d = np.zeros_like(x), x.shape[2:], x.ndim - 2
     for b in range(len(x)):
@@ -48,7 +48,7 @@ def sampled(x, theta, border):
     return y
 
 
-def calmed(module):
+def calm(module):
     """Drawn, with an affine map that stays near the features, so that positions are met."""
     drawn(module)
     with torch.no_grad():
@@ -60,16 +60,16 @@ def calmed(module):
 @pytest.mark.parametrize("shape", [(2, 3, 5, 4), (1, 3, 1, 1), (2, 3, 1, 6), (2, 3, 7), (1, 2, 2, 4, 3)])
 @pytest.mark.parametrize("padding", ["zeros", "border"])
 def test_it_is_the_papers_formula(shape, padding):
-    module = calmed(STN(shape[1], hidden=4, cells=2, padding=padding, dims=len(shape) - 2))
+    module = calm(STN(shape[1], hidden=4, cells=2, padding=padding, dims=len(shape) - 2))
     x = features(*shape)
-    theta = chosen(x.numpy(), arrays(module), 2)
-    assert_equal(module(x), sampled(x.numpy(), theta, padding == "border"), rtol=1e-9, atol=1e-10)
+    theta = localise(x.numpy(), arrays(module), 2)
+    assert_equal(module(x), resample(x.numpy(), theta, padding == "border"), rtol=1e-9, atol=1e-10)
 
 
 @pytest.mark.parametrize("size", [(7, 5), (3, 4, 5)])
 @pytest.mark.parametrize("padding", ["zeros", "border"])
 def test_torch_agrees_with_its_gradients(size, padding):
-    module, results = calmed(STN(3, padding=padding, dims=len(size))), []
+    module, results = calm(STN(3, padding=padding, dims=len(size))), []
     theta = module._localise(features(2, 3, *size)).detach()
 
     def theirs(x):
@@ -144,7 +144,7 @@ def test_it_starts_as_the_identity(transform, size):
 
 
 def test_at_strength_one_it_is_the_paper():
-    module = calmed(STN(3, start="identity"))
+    module = calm(STN(3, start="identity"))
     plain = STN(3).double()
     plain.load_state_dict({name: values for name, values in module.state_dict().items() if name != "strength"})
     with torch.no_grad():
@@ -154,7 +154,7 @@ def test_at_strength_one_it_is_the_paper():
 
 
 def test_the_grid_is_the_map():
-    module, x, seen = calmed(STN(3)), features(2, 3, 6, 5), []
+    module, x, seen = calm(STN(3)), features(2, 3, 6, 5), []
     module.grid.sink = seen.append
     module(x)
     assert seen[0].shape == (2, 6, 5, 2)
@@ -194,7 +194,7 @@ def test_counts_and_order():
 
 
 def test_a_spline_survives_copies_and_half_precision():
-    module, x = calmed(STN(3, transform="thin_plate", dims=1)), features(2, 3, 8)
+    module, x = calm(STN(3, transform="thin_plate", dims=1)), features(2, 3, 8)
     want = module(x)
     for other in (copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
         assert torch.equal(other(x), want)

@@ -11,7 +11,7 @@ from regard.kernels import squeeze_positions
 
 
 class DynamicConv(Features):
-    """A convolution whose kernel every image mixes from several by what its channels say.
+    """A convolution whose kernel is a mixture of several, weighted for each image by its channels' means.
 
     a = softmax over i of (W2 relu(W1 mean(x) + b1) + b2)_i / t, the mean taken over positions, i = 1 to k
     y = (sum of a_i K_i) * x + sum of a_i d_i, with kernels K_i and, where `bias` is set, biases d_i

@@ -14,7 +14,7 @@ MIN_HIDDEN = 32
 
 
 class SK(Features):
-    """A convolution whose channels choose between several kernel sizes by what all channels see.
+    """A convolution whose channels choose between several kernel sizes by a gate made of all channels.
 
     u_i = relu(norm(conv_i(x))), a grouped convolution, by default 3x3 of dilation i, for branches i = 1 to k
     z = relu(norm(W mean(u_1 + ... + u_k))), the mean taken over positions, z of max(c / reduction, 32) values

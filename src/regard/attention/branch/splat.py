@@ -11,7 +11,7 @@ from regard.kernels import select_branches, squeeze_positions
 
 
 class Splat(Features):
-    """A convolution whose channels choose between splits of the features by what their group sees.
+    """A convolution whose channels choose between splits of the features by a gate made of their group.
 
     u_1, ..., u_r = the r parts of relu(norm(conv(x))), conv with g r groups, r c channels
     z = relu(norm(W mean(u_1 + ... + u_r) + v)), the mean taken over positions, z of max(c r / reduction, 32) values

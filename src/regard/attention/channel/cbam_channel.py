@@ -39,7 +39,7 @@ POOLS: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType(
         "lse": _soft_maximum,
     }
 )
-"""What a channel's positions are summed up by, in at least float32."""
+"""The pools over a channel's positions, in at least float32."""
 
 
 class CBAMChannel(Rescaling):

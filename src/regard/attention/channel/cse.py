@@ -13,7 +13,7 @@ class CSE(Rescaling):
     y = x * sigmoid(W1 relu(W2 mean(x) + b2) + b1), the mean taken over positions: `se` with a reduction of 2.
 
     Roy, Navab, Wachinger: Concurrent Spatial and Channel Squeeze & Excitation in Fully Convolutional Networks,
-    MICCAI 2018, equations 1 (mean) and 2 (gate). The text leaves the biases out; the authors' code has both.
+    MICCAI 2018, equations 1 (mean) and 2 (gate). The paper leaves the biases out; the authors' code has both.
 
     Args:
         channels: c.

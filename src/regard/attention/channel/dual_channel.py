@@ -19,7 +19,7 @@ class DualChannel(Features):
 
     Fu, Liu, Tian, Li, Bao, Fang, Lu: Dual Attention Network for Scene Segmentation, CVPR 2019, section 3.3,
     equations 3 (softmax) and 4 (sum). gamma begins at 0. The second form of E, by which the least alike channels
-    weigh most, is the authors' code's; the paper has the first.
+    have the largest weights, is the authors' code's; the paper has the first.
 
     Args:
         channels: c.
@@ -78,7 +78,7 @@ class DualChannel(Features):
         """The sum that is added to x."""
         values = x.flatten(2)
         products = wide_product(values, values.transpose(1, 2))
-        # A softmax does not see what is added to all its logits: max - x x' and -x x' are the same to it.
+        # A softmax is invariant to a constant added to all its logits: max - x x' and -x x' give the same.
         shares = softmax(-products if self.energy == "difference" else products, -1)
         attn = self.map(shares.unsqueeze(1)).squeeze(1)
         return self.gamma * wide_product(attn, values).reshape(x.shape)

@@ -67,7 +67,7 @@ class GE(Rescaling):
         authors_code="https://github.com/hujie-frank/GENet",
         departures=(
             "A kernel over all positions fits features of one size; those of another are averaged to it.",
-            "At the edges a window's mean is over the positions inside; neither paper nor network files say.",
+            "At the edges a window's mean is over the positions inside; neither paper nor network files define it.",
             "timm's class has no relu before the bottleneck of theta_plus, and cannot be built with parameters.",
             "The hidden width is never under 1, so that a narrow layer still sees its input.",
         ),

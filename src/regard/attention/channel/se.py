@@ -17,13 +17,14 @@ class SE(Rescaling):
     y = x * sigmoid(W2 relu(W1 mean(x) + b1) + b2), the mean taken over positions.
 
     Hu, Shen, Sun: Squeeze-and-Excitation Networks, CVPR 2018, equations 2 (mean), 3 (gate) and 4 (product).
-    The published networks have both biases (the text leaves them out) and put the gate after the last normalisation
+    The published networks have both biases (the paper leaves them out) and put the gate after the last normalisation
     of the residual branch. The hidden width is c / reduction rounded down and not rounded to a multiple of 8;
     networks that round, or that take the width from other channels, need `hidden` or `min_hidden`.
 
     With `reduction=None` one layer replaces the two, which keeps what the narrow one would lose; with
     `gate="hard_sigmoid"` too it is the effective form of Lee, Park: CenterMask: Real-Time Anchor-Free Instance
-    Segmentation, CVPR 2020, as their code has it, y = x * relu6(W mean(x) + b + 3) / 6; the text has a sigmoid.
+    Segmentation, CVPR 2020, as their code has it, y = x * relu6(W mean(x) + b + 3) / 6; the paper writes a
+    sigmoid.
 
     Args:
         channels: c.
@@ -32,7 +33,7 @@ class SE(Rescaling):
         hidden: units of the hidden layer instead of that rule; None means the rule.
         min_hidden: the fewest units that the rule gives.
         bias: whether the layers have a bias.
-        gate: `sigmoid`, or `hard_sigmoid`, made of three straight lines.
+        gate: `sigmoid`, or `hard_sigmoid`, which is piecewise linear.
         start: see `Features`.
 
     Shape:

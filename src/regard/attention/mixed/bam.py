@@ -15,7 +15,7 @@ Combine = Literal["mul", "add"]
 
 
 class BAM(Rescaling):
-    """Strengthens each value by what a channel branch and a spatial branch say of its channel and its position.
+    """Strengthens each value by a gate made of a channel branch and a spatial branch.
 
     y = x * (1 + sigmoid(c(x) * s(x))), c(x) from the means of the channels, s(x) from dilated convolutions:
     c = linear, norm, relu, linear; s = 1x1, norm, relu, twice (3x3 dilated, norm, relu), 1x1 to one channel.

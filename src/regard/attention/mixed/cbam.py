@@ -8,7 +8,7 @@ from regard.core import Facts, Features, Start
 
 
 class CBAM(Features):
-    """Rescales the channels, then the positions of what is left.
+    """Rescales the channels, then the positions of the result.
 
     y = spatial(channel(x)), with the two halves `cbam_channel` and `cbam_spatial`; no shortcut of its own.
 

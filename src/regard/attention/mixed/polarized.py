@@ -36,8 +36,8 @@ class Polarized(Rescaling):
         start: see `Features`; one `strength` tempers both maps.
 
     Shape:
-        x (b, c, ...) with 1 to 3 position axes; y the same. The maps are (b, c, 1, ...), (b, 1, ...) and, of what is
-        read, (b, 1, ...).
+        x (b, c, ...) with 1 to 3 position axes; y the same. The maps are (b, c, 1, ...), (b, 1, ...) and, for the
+        softmax, (b, 1, ...).
 
     Raises:
         OptionError: an option out of its range.
@@ -134,7 +134,7 @@ class Polarized(Rescaling):
 
 
 def _up(hidden: int, channels: int, arrangement: Arrangement, form: Form) -> nn.Sequential:
-    """From what was read to a logit for each channel."""
+    """The layer from the softmax-weighted mean to a logit for each channel."""
     if form == "paper":
         expand, norm = Linear(hidden, channels, bias=False), nn.LayerNorm(channels)
         return nn.Sequential(OrderedDict(expand=expand, norm=norm))

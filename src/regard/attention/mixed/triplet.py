@@ -84,7 +84,7 @@ class Triplet(Rescaling):
     def reset_parameters(self) -> None:
         """The authors' start: He's initialisation of the convolutions, and a last norm that gives 0.
 
-        With `start="identity"` that norm gives what it sees, or its convolution would wait for it.
+        With `start="identity"` that norm starts with weight 1, or its convolution would have no gradient.
         """
         for axis, branch in zip(self.pooled, self.branches, strict=True):
             assert isinstance(branch, _Branch)

@@ -20,10 +20,10 @@ class AttentionGate(Rescaling):
     """Rescales each position of fine features by their agreement with a coarse signal there.
 
     y = x * up(sigmoid(psi relu(Wx x + up(Wg g + b)) + b')), Wx a convolution of kernel and stride s without bias,
-    Wg and psi 1x1 convolutions, g the signal, up the linear interpolation to the size of what it meets.
+    Wg and psi 1x1 convolutions, g the signal, up the linear interpolation to the size of x.
 
-    Oktay et al.: Attention U-Net: Learning Where to Look for the Pancreas, MIDL 2018: x is what
-    an encoder hands to a decoder, g what the decoder has so far. In the authors' code a 1x1 convolution with a
+    Oktay et al.: Attention U-Net: Learning Where to Look for the Pancreas, MIDL 2018: x comes from
+    the encoder, g from the decoder. In the authors' code a 1x1 convolution with a
     normalisation follows (`output`). A widely used other form (`norm` with `subsample=1`) normalises each of the
     three convolutions and has a bias in all of them.
 

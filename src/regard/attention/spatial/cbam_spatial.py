@@ -79,7 +79,7 @@ class CBAMSpatial(Rescaling):
     def reset_parameters(self) -> None:
         """The authors' start: He's initialisation of the convolution, and a normalisation that gives 0.
 
-        With `start="identity"` the normalisation gives what it sees, or the convolution would wait for it.
+        With `start="identity"` the normalisation starts with weight 1, or the convolution would have no gradient.
         """
         nn.init.kaiming_normal_(self.conv.weight, mode="fan_out", nonlinearity="relu")
         self.norm.reset_parameters()

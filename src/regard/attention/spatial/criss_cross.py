@@ -16,7 +16,7 @@ class CrissCross(Features):
     """Adds to every position a weighted sum of its column and its row; a second pass reaches all positions.
 
     y = x + gamma sum of A_ij V_j over j in the column and the row of i, A_i = softmax of Q_i K_j over those j
-    Q, K and V are linear layers of x at every position; the same layers make each pass from what the last one gave
+    Q, K and V are linear layers of x at every position; the same layers make each pass from the result of the last
 
     Huang, Wang, Huang, Huang, Wei, Liu: CCNet: Criss-Cross Attention for Semantic Segmentation, ICCV 2019,
     section 3.2, equations 1 (product) and 2 (sum), and section 3.3 (recurrence 2, shared layers). A position counts

@@ -16,8 +16,8 @@ class MILPool(Features):
 
     Ilse, Tomczak, Welling: Attention-based Deep Multiple Instance Learning, ICML 2018, equations 7 to 9. The positions
     of x are the instances: patches of an image, or any bag (b, c, n). It replaces the pooling before a
-    classifier. Bags of different sizes are filled up and marked by `mask`: what is not there has the weight 0, whatever
-    it holds, and a bag without any instance gives zeros.
+    classifier. Bags of different sizes are padded and marked by `mask`: padding has the weight 0, whatever
+    its values, and a bag without any instance gives zeros.
 
     Args:
         channels: c, of an instance.

@@ -33,7 +33,7 @@ class MultiHead(Features):
         window: offsets from -(window - 1) to window - 1 have vectors r of their own, those beyond the outermost ones.
         bias: whether Q, K and V have biases; O has one.
         norm: whether layer normalisation over channels comes first, as in transformers.
-        residual: whether x is added; without, y is what the heads gather.
+        residual: whether x is added; without, y is the output of the heads.
         dims: position axes of x.
         start: see `Features`.
 

@@ -75,7 +75,7 @@ class NonLocal(Features):
             "and not in the paper's equations.",
             "By default every position is compared with all, as in the paper's equations; the authors' networks take "
             "the maximum of every two by two (subsample=2).",
-            "What phi and g see is sub-sampled, as in the authors' code; a figure of the paper pools what they give.",
+            "The input of phi and g is sub-sampled, as in the authors' code; a figure of the paper pools their output.",
             "A last row or column without a partner is kept; the authors' code drops it.",
             "Positions that tie for a maximum share its gradient; the authors' pooling gives it to one of them.",
             "The hidden width is never under 1, so that a narrow layer still sees its input.",

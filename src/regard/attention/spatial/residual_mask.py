@@ -22,8 +22,8 @@ class ResidualMask(Rescaling):
     """Strengthens each value by an hourglass of residual units.
 
     y = x * (1 + f(score(up(hourglass(x))))): the hourglass halves x `poolings` times by the maxima of 3x3 windows, r
-    units after each, r more at the bottom; on the way up it interpolates to each size in turn, adds one unit's view
-    of what was there before, and r units follow but at the last; score is twice norm, relu, 1x1 convolution. A unit
+    units after each, r more at the bottom; on the way up it interpolates to each size in turn, adds one unit of the
+    features of that size before, and r units follow but at the last; score is twice norm, relu, 1x1 convolution. A unit
     is x + a bottleneck of c / 4 channels: norm, relu, 1x1; norm, relu, 3x3; norm, relu, 1x1. No layer has a bias.
     f is a sigmoid (`mixed`), division by the length over the channels of each position (`channel`), or a sigmoid
     after each channel's positions were normalised (`spatial`).

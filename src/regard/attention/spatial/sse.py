@@ -13,7 +13,7 @@ class SSE(Rescaling):
     y = x * sigmoid(w x + b), w x the 1x1 convolution of x to one channel.
 
     Roy, Navab, Wachinger: Concurrent Spatial and Channel Squeeze & Excitation in Fully Convolutional Networks,
-    MICCAI 2018, equation 3. The text leaves the bias out; the authors' code has it. The convolution runs over the
+    MICCAI 2018, equation 3. The paper leaves the bias out; the authors' code has it. The convolution runs over the
     positions laid in a row, so one module serves sound, images and clips.
 
     Args:

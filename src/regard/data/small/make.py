@@ -6,7 +6,7 @@
 The full file has the arrays x_train, y_train, x_test and y_test. Training and validation images come from its
 training images, test images from its test images. Of each class those images are taken whose numbers come
 first when ordered by a hash of the number, so that no random generator decides; an image that equals one already
-taken is passed over, so that no image is in the result twice. Beside the images (x_*) and labels (y_*) the result
+taken is skipped, so that no image is in the result twice. Beside the images (x_*) and labels (y_*) the result
 holds each image's number in the full set (i_train and i_val in x_train, i_test in x_test) and the class names.
 """
 
@@ -32,11 +32,11 @@ NAMES = {
 def choose(
     full: dict[str, NDArray[np.uint8]], name: str, counts: dict[str, int] | None = None
 ) -> dict[str, NDArray[np.uint16]]:
-    """The numbers of the images that each split takes from the full set, ascending.
+    """Chooses the images of each split from the full set; returns their numbers, ascending.
 
     Args:
         full: the arrays x_train, y_train, x_test and y_test.
-        name: the set's name, part of what is hashed.
+        name: the set's name, part of the hash.
         counts: images a split, a multiple of the number of classes; `COUNTS` by default.
     """
     taken: set[bytes] = set()
@@ -57,7 +57,7 @@ def choose(
 
 
 def archive(arrays: dict[str, NDArray[np.generic]]) -> bytes:
-    """An npz file of the arrays, compressed, whose bytes depend on nothing but the arrays (and zlib)."""
+    """Encodes the arrays as a compressed npz file, whose bytes depend only on the arrays (and zlib)."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as file:
         for name, array in arrays.items():

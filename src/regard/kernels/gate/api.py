@@ -12,7 +12,7 @@ def apply_gate(x: Tensor | Squeezed, gate: Tensor, *, impl: Impl = "auto") -> Te
     """Multiply features by a gate.
 
     Args:
-        x: features (b, c, ...), or what `squeeze_positions` made of them.
+        x: features (b, c, ...), or the result of `squeeze_positions`.
         gate: weights with as many axes as x, each of x's size or 1, for example (b, c, 1, 1) or (b, 1, h, w).
         impl: the implementation, see `choose`.
 

@@ -50,7 +50,7 @@ def batch_independence(subject: Subject) -> None:
 def determinism(subject: Subject) -> None:
     """Gives the same y twice, in training under one seed with deterministic algorithms, which all its operators have.
 
-    Where its facts name what is not deterministic, training on another device than the CPU may vary.
+    Where its facts name a nondeterministic operator, training on another device than the CPU may vary.
     """
     inputs = subject.inputs()
     module = subject.stir().eval()

@@ -17,7 +17,7 @@ from regard.testing.tolerance import allowed_difference, longest_sum
 Sizes = Mapping[int, tuple[tuple[int, ...], ...]]
 
 NEEDED = ("onnx", "onnxscript", "onnxruntime")
-"""What the check `onnx` imports."""
+"""Packages that the check `onnx` imports."""
 
 TRACED: Sizes = {1: ((6,), (8,)), 2: ((6, 8), (8, 8)), 3: ((4, 3, 5), (4, 4, 4))}
 """Sizes to trace at, by dims: the first of them that the module takes."""
@@ -29,7 +29,7 @@ BATCHES = (8, 5)
 """Batches to train with: a normalisation over two images would turn roundings into differences."""
 
 REFEREED = 16
-"""How many times as far from float64 as the module itself its compiled form may be."""
+"""The largest error of the compiled module against float64, in multiples of the eager module's."""
 
 
 def compile(subject: Subject) -> None:
@@ -93,7 +93,7 @@ def compile_module(module: nn.Module, backend: str, dynamic: bool | None = None)
     """The module compiled as one graph; afterwards the compiler has forgotten it.
 
     Args:
-        module: what is compiled.
+        module: the module to compile.
         backend: `aot_eager` captures and differentiates the graph and runs it as it is; `inductor` makes code of it.
         dynamic: whether sizes may vary; None, as in `torch.compile`, finds out when a second size comes.
     """

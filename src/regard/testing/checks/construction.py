@@ -86,7 +86,7 @@ def parameter_count(subject: Subject) -> None:
 
 
 def wrong_input(subject: Subject) -> None:
-    """Refuses integers, another number of channels and too few axes with a `ShapeError` that says what it was given."""
+    """Refuses integers, another number of channels and too few axes with a `ShapeError` that names the given value."""
     if subject.facts is None:
         raise CheckSkippedError("The module has no facts, so its errors are its own business.")
     module = subject.module().eval()

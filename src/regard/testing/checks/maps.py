@@ -68,7 +68,7 @@ def neutral(subject: Subject) -> None:
     """With its neutral value in every tap it does nothing: y equals x, bit for bit."""
     found = _taps(subject, subject.module())
     if not any(isinstance(tap.neutral, float) for tap in found.values()):
-        raise CheckSkippedError("Its neutral map is no number: what it makes of x with it need not be x.")
+        raise CheckSkippedError("Its neutral map is no number: with it y need not be x.")
     if not subject.only_rescales:
         raise CheckSkippedError("It does more than rescale x, so no map makes y equal x.")
     if subject.facts is None and not all(_of_x(tap.kind) for tap in found.values()):

@@ -15,11 +15,11 @@ from regard.testing.subject import Subject, run, run_backward, wake
 from regard.testing.tolerance import allowed_difference, longest_sum
 
 REPEATED = 1e-6
-"""How far two gradients of one value may lie apart in `gradcheck`; whether they repeat is the check `determinism`."""
+"""The tolerance between two gradients of one value in `gradcheck`; whether they repeat is the check `determinism`."""
 
 
 def dtypes(subject: Subject) -> None:
-    """Computes in float16, bfloat16 and float32 what the CPU makes of them in float64, and returns x's dtype."""
+    """Agrees in float16, bfloat16 and float32 with the CPU in float64, and returns x's dtype."""
     reference = subject.on_the_cpu
     for dtype in (*HALF_PRECISION, torch.float32, torch.float64):
         inputs = tuple(x.to(dtype) for x in subject.inputs())
@@ -39,7 +39,7 @@ def dtypes(subject: Subject) -> None:
 
 
 def autocast(subject: Subject) -> None:
-    """Computes under autocast to a half what it gives without, for x in either dtype, a mechanism's maps in float32."""
+    """Agrees under half-precision autocast with float32, for x in either dtype, with a mechanism's maps in float32."""
     module, inputs = subject.stir(), subject.inputs()
     for half in reversed(HALF_PRECISION):
         allowed = allowed_difference(half, longest_sum(module, inputs))

@@ -74,7 +74,7 @@ class _Statistics(TorchDispatchMode):
     """Notes the statistics that ran inside in half precision, in words.
 
     Args:
-        sources: the inputs and parameters; what is made of neither is fixed.
+        sources: the inputs and parameters; other tensors are fixed.
     """
 
     def __init__(self, sources: Iterable[Tensor]) -> None:
