@@ -81,6 +81,7 @@ class TextSource:
         account: what became of every line.
         warnings: what may spoil a result, a sentence each.
         notes: what was decided in opening it, a sentence each.
+        licence: the notice that comes with the texts; empty where none is known.
     """
 
     name: str
@@ -93,6 +94,7 @@ class TextSource:
     account: Account
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    licence: str = ""
 
 
 def normalised(source: str) -> str:

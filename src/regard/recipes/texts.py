@@ -204,8 +204,8 @@ def _only_bad(data: str, reading: Reading) -> Reading:
     others = [name for name in reading.changed_options() if name != "on_bad"]
     if others:
         raise OptionError(
-            f"{data}: {others[0]}={reading.changed_options()[others[0]]!r} is not allowed with text; it is about images. "
-            "Options of text stand behind its path, as in tsv:words.tsv:target=phonemes,longest=200."
+            f"{data}: {others[0]}={reading.changed_options()[others[0]]!r} is not allowed with text; it is about "
+            "images. Options of text stand behind its path, as in tsv:words.tsv:target=phonemes,longest=200."
         )
     return reading
 

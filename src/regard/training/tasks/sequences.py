@@ -81,7 +81,7 @@ class Sequences:
             OptionError: the recipe has an option that is about images or classes.
         """
         usual = Recipe()
-        for option in ("mixup", "cutmix", "class_weights", "rollouts", "channels_last"):
+        for option in ("mixup", "cutmix", "class_weights", "rollouts"):
             if getattr(recipe, option) != getattr(usual, option):
                 raise OptionError(
                     f"recipe: {option}={getattr(recipe, option)} is not allowed with text: it is about images or their "
