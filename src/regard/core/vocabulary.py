@@ -1,6 +1,5 @@
 """The symbols that a text is made of, and the numbers that stand for them."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
@@ -130,7 +129,7 @@ class Vocabulary:
             DependencyError: the package tokenizers is not installed.
         """
         try:
-            made = cls(record["units"], json.dumps(json.loads(record["tokenizer"]), ensure_ascii=False))
+            made = cls(record["units"], record["tokenizer"])
             len(made)
         except DependencyError:
             raise

@@ -81,7 +81,7 @@ def open_text(data: str, *, seed: int = 0, on_bad: Literal["skip", "fail"] = "sk
     splits = {split: Pairs.of(parts[split], each_source_once=split != "train") for split in SPLITS}
     for split, pairs in splits.items():
         if not len(pairs):
-            raise DataError(_nothing_in(path, split, split in held, tally))
+            raise DataError(_nothing_in(path, split, split in held and not held[split], tally))
     cut = " and ".join(f"{split} ({len(parts[split]):,} lines)" for split in shares)
     return TextSource(
         name=printable(data),
@@ -215,6 +215,6 @@ def _nothing_in(path: Path, split: Split, given: bool, tally: Tally) -> str:
     if given:
         return f"{path} holds no line{'' if split == 'all' else f' of {split!r}'} that can be used.{bad}"
     return (
-        f"{path} holds too few sources to cut the split {split!r} from them.{bad} Add lines, or put {split}.tsv beside "
-        "train.tsv into a folder and name that."
+        f"{path} holds too few sources to make the split {split!r} of them.{bad} Add lines, or name a folder with "
+        "train.tsv, val.tsv and test.tsv."
     )

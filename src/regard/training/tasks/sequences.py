@@ -117,7 +117,7 @@ class Sequences:
         given, wanted = batch.target[:, :-1], batch.target[:, 1:]
         logits = net(batch.source, batch.lengths, given)
         losses = cross_entropy(logits.transpose(1, 2), wanted, ignore_index=PAD, reduction="none").sum(1)
-        return Written(found.symbols.cpu(), losses.cpu(), (wanted != PAD).sum(1).cpu())
+        return Written(found.symbols.cpu(), losses.detach().cpu(), (wanted != PAD).sum(1).cpu())
 
     def right(self, outputs: Written, batch: TextBatch) -> Tensor:
         """(b,) which answers are one of their references."""
