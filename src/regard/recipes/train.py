@@ -142,11 +142,7 @@ def train(
     torch_device = training.resolve_device(device)
     training.set_threads(threads)
     check_precision(settings.recipe.precision, torch_device)
-    job: _Job | TextJob
-    if is_text(settings.data):
-        job = prepare_text(settings, folder, resumed=bool(resume))
-    else:
-        job = _prepare(settings, folder, resumed=bool(resume), recompute=recompute)
+    job = _prepare(settings, folder, resumed=bool(resume), recompute=recompute)
     if not resume:
         begin(folder, settings, _facts(job))
     elif ((facts.get("run") or {}).get("data") or {}).get("fingerprint") != job.source.fingerprint:
@@ -249,7 +245,14 @@ def _open_run(asked: Settings, resume: str, out: str | None) -> tuple[Settings, 
     return saved, folder
 
 
-def _prepare(settings: Settings, folder: Path, *, resumed: bool, recompute: bool) -> _Job:
+def _prepare(settings: Settings, folder: Path, *, resumed: bool, recompute: bool) -> "_Job | TextJob":
+    """Opens the data and builds the network with the state that it has at the start of the run."""
+    if is_text(settings.data):
+        return prepare_text(settings, folder, resumed=resumed)
+    return _prepare_images(settings, folder, resumed=resumed, recompute=recompute)
+
+
+def _prepare_images(settings: Settings, folder: Path, *, resumed: bool, recompute: bool) -> _Job:
     """Opens the images and builds the network with the state that it has at the start of the run."""
     if not resumed:  # report a wrong name before all images of a large folder are checked
         network = _network(settings)
