@@ -92,14 +92,15 @@ class Encoder(nn.Module):
         there = (steps < end).unsqueeze(2)
         turned = torch.where(steps < end, end - 1 - steps, steps).unsqueeze(2)
         x = torch.where(there, x, 0)
+        hidden = self.recurrent.hidden_size  # a number, where an export only knows a symbol
         last: list[Tensor] = []
         for layer in range(self.recurrent.num_layers):
             x = self.drop(x) if layer else x
             forward = self._direction(x, f"_l{layer}")
-            backward = self._direction(x.gather(1, turned.expand_as(x)), f"_l{layer}_reverse")
-            ends = (end - 1).unsqueeze(2).expand(-1, -1, forward.shape[2])
+            backward = self._direction(x.gather(1, turned.expand(-1, -1, x.shape[2])), f"_l{layer}_reverse")
+            ends = (end - 1).unsqueeze(2).expand(-1, -1, hidden)
             last = [forward.gather(1, ends).squeeze(1), backward.gather(1, ends).squeeze(1)]
-            backward = backward.gather(1, turned.expand_as(backward))
+            backward = backward.gather(1, turned.expand(-1, -1, hidden))
             x = torch.where(there, torch.cat((forward, backward), 2), 0)
         return x, torch.cat(last, 1)
 
