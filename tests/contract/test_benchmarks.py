@@ -1,8 +1,10 @@
 """The run files of the benchmarks name settings, networks and data that exist."""
 
 import pytest
+import torch
 
 from benchmarks.ram.__main__ import HERE, ROWS, settings_of
+from benchmarks.sequences import decode_step, memory
 from regard import models
 from regard.data.cluttered import _read
 
@@ -29,3 +31,16 @@ def test_the_quick_form_uses_what_ships(row):
     assert "mnist-mini" in settings["data"]
     assert settings["recipe"].epochs == 4
     assert "std_epochs=240" not in settings["model"]
+
+
+def test_the_memory_of_training_is_measured():
+    found = memory.measure("additive", 8, 8, 4, "cpu")
+    assert found["all_pairs_mib"] == pytest.approx(4 * 8 * 8 * 4 / 2**20, abs=0.1)
+    assert found["peak_mib"] >= 0
+
+
+def test_a_decode_step_is_timed_against_bare_operations():
+    torch.manual_seed(0)
+    inference, training = decode_step.measure(2, 4, 8, "cpu", rounds=1)
+    assert (inference["what"], training["what"]) == ("inference", "training")
+    assert inference["ratio"] > 0

@@ -72,7 +72,7 @@ def test_only_changed_files_are_checked_again(tmp_path, noise):
     assert second.mean != first.mean
 
 
-def test_a_bad_file_is_looked_at_again(tmp_path, noise):
+def test_bad_file_is_checked_again(tmp_path, noise):
     path = tmp_path / "a.png"
     Image.fromarray(noise(0)).save(path)
     time, content = path.stat().st_mtime_ns, path.read_bytes()

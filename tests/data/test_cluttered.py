@@ -178,7 +178,7 @@ def test_joined_canvases_use_images_of_both():
         ("cluttered:mnist-mini:peices=1", OptionError, "there is no option 'peices'; there are size, pieces, piece"),
     ],
 )
-def test_a_wrong_scene_is_said(text, error, says):
+def test_wrong_scene_is_an_error(text, error, says):
     with pytest.raises(error, match=says):
         open_source(text)
 

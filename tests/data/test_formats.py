@@ -28,7 +28,7 @@ def test_other_names_are_not(name):
         ("a.txt", None),
     ],
 )
-def test_other_images_are_called_by_their_kind(name, said):
+def test_other_formats_are_described(name, said):
     assert formats.describe_foreign(name) == said
 
 
@@ -41,7 +41,7 @@ def test_other_images_are_called_by_their_kind(name, said):
         (bytes(128) + b"DICM", "DICOM"),
     ],
 )
-def test_the_content_tells_whatever_the_name_says(tmp_path, start, kind):
+def test_content_decides_whatever_the_name(tmp_path, start, kind):
     path = tmp_path / "IMG_1.jpg"
     path.write_bytes(start + bytes(100))
     with pytest.raises(BadImageError, match=f"it is {kind}, which"):

@@ -8,7 +8,7 @@ from regard.data import open_source
 from regard.data.groups import group_by_folder
 
 
-def opened(root, **options):
+def open_folder_at(root, **options):
     return open_source(f"folder:{root}", **options)
 
 
@@ -32,7 +32,7 @@ def ward(plant):
 
 @pytest.mark.parametrize("inside", ["", "images/"])
 def test_a_patient_is_in_one_split(ward, inside):
-    source = opened(ward(10, inside=inside))
+    source = open_folder_at(ward(10, inside=inside))
     train, val, test = patients(source)
     assert len(train) + len(val) + len(test) == len(train | val | test)
     assert len(train | val | test) == 10
@@ -43,23 +43,23 @@ def test_a_patient_is_in_one_split(ward, inside):
 
 def test_the_seed_decides_about_groups(ward):
     root = ward(12)
-    once, again, other = (patients(opened(root, seed=seed)) for seed in (0, 0, 1))
+    once, again, other = (patients(open_folder_at(root, seed=seed)) for seed in (0, 0, 1))
     assert once == again != other
 
 
 def test_few_subfolders_are_no_groups_with_warning(ward):
     root = ward(4)
-    source = opened(root)
+    source = open_folder_at(root)
     assert any("--groups folder" in said and "has only 4 of them" in said for said in source.warnings)
-    assert opened(root, groups="none").warnings == tuple(w for w in source.warnings if "groups" not in w)
-    train, val, test = patients(opened(root, groups="folder"))
+    assert open_folder_at(root, groups="none").warnings == tuple(w for w in source.warnings if "groups" not in w)
+    train, val, test = patients(open_folder_at(root, groups="folder"))
     assert len(train) + len(val) + len(test) == len(train | val | test)
 
 
 def test_one_subfolder_in_each_class_is_no_group(plant):
     for label in ("a", "b"):
         root = plant(f"{label}/images", 20)
-    source = opened(root)
+    source = open_folder_at(root)
     assert source.warnings == ()
     assert len(source.notes) == 1
 
@@ -72,7 +72,7 @@ def test_groups_in_two_given_splits_are_warned(ward, plant, tmp_path):
         plant(f"{label}/patient03", 3)
         plant(f"{label}/new", 3)
     root.rename(tmp_path / "set/test")
-    source = opened(tmp_path / "set")
+    source = open_folder_at(tmp_path / "set")
     assert any(said.startswith("1 group is both in ") and "and in 'test'" in said for said in source.warnings)
 
 
@@ -80,9 +80,9 @@ def test_refused(plant):
     for label in ("a", "b"):
         root = plant(label, 12)
     with pytest.raises(DataError, match="has no subfolders inside its classes"):
-        opened(root, groups="folder")
+        open_folder_at(root, groups="folder")
     with pytest.raises(OptionError, match="names a column, but there is no table"):
-        opened(root, groups="patient")
+        open_folder_at(root, groups="patient")
     with pytest.raises(OptionError, match="goes with folder:PATH only"):
         open_source("fashion-mini", groups="none")
 
@@ -91,7 +91,7 @@ def test_too_few_groups_to_cut_from(plant):
     for label in ("a", "b"):
         root = plant(f"{label}/only", 12)
     with pytest.raises(DataError, match=r"too few groups \(1\)"):
-        opened(root, groups="folder")
+        open_folder_at(root, groups="folder")
 
 
 def test_loose_images_are_groups_of_their_own():

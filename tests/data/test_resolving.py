@@ -41,7 +41,7 @@ def test_an_absolute_path_needs_no_remark(resolver, tmp_path):
     assert resolver.notes() == ()
 
 
-def test_every_other_way_is_said(resolver):
+def test_every_inexact_match_is_noted(resolver):
     for name in ("cat/One.jpg", "cat\\two.jpg", "CAT/two.jpg", "dog/two", "x/dog/two.jpg"):
         resolver.find(name)
     assert sorted(resolver.ways.values()) == [1, 1, 1, 1]

@@ -28,7 +28,7 @@ def test_a_sound_source_has_no_warnings():
     assert source().counts() == {"train": (20, 20), "val": (4, 4), "test": (4, 4)}
 
 
-def test_missing_splits_are_cut_and_it_is_said():
+def test_missing_splits_are_cut_with_a_note():
     toy = assemble(Holding("toy", ("cat", "dog"), {"train": invent(100, 40)}), Opening(seed=3))
     assert toy.counts() == {"train": (70, 28), "val": (15, 6), "test": (15, 6)}
     assert toy.notes == (

@@ -101,7 +101,7 @@ def classifier(mechanism, *, channels=8, seed=0):
 
 
 @torch.no_grad()
-def fitted(mechanism, batches):
+def fit_classifier(mechanism, batches):
     """A classifier whose last layer is fitted to the batches by least squares, so that it is better than chance."""
     net = classifier(mechanism)
     images, labels = (torch.cat([getattr(b, name) for b in batches]) for name in ("images", "labels"))

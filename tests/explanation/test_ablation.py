@@ -14,7 +14,7 @@ from tests.explanation.nets import (
     Shared,
     Twice,
     classifier,
-    fitted,
+    fit_classifier,
     invent,
     split,
 )
@@ -95,7 +95,7 @@ def hard(n, seed=0, **options):
 
 
 def test_little_memory_changes_no_permuted_row():
-    net = fitted("cbam", hard(100))
+    net = fit_classifier("cbam", hard(100))
     few, many = (
         ablate(net, hard(100), hard(60, seed=1), modes=["permuted"], draws=3, memory=memory) for memory in (1, 2**30)
     )
@@ -103,7 +103,7 @@ def test_little_memory_changes_no_permuted_row():
 
 
 def test_renormalised_rows_are_compared_with_the_renormalised_network():
-    ablation = ablate(fitted("se", hard(200)), hard(200), hard(100, seed=1), draws=2)
+    ablation = ablate(fit_classifier("se", hard(200)), hard(200), hard(100, seed=1), draws=2)
     trained = {flag: ablation.row("trained", renormalised=flag).accuracy for flag in (False, True)}
     assert trained[False] != trained[True]
     for row in ablation.rows:
@@ -115,7 +115,7 @@ def test_renormalised_rows_are_compared_with_the_renormalised_network():
 
 
 def test_draws_differ():
-    ablation = ablate(fitted("se", hard(200)), hard(200), modes=["swapped", "permuted"], renormalise=False)
+    ablation = ablate(fit_classifier("se", hard(200)), hard(200), modes=["swapped", "permuted"], renormalise=False)
     assert len(set(ablation.row("swapped").draws)) > 1
     assert len(set(ablation.row("permuted").draws)) > 1
 
@@ -213,7 +213,7 @@ def test_exceptions_leave_the_network_unchanged(fails_at):
     assert same(state(net), before)
 
 
-def test_what_is_missing_or_misspelt_is_said():
+def test_missing_or_misspelt_options_are_errors():
     net = classifier("se")
     with pytest.raises(OptionError, match="'mean' and renormalise=True need training images"):
         ablate(net, invent(8))

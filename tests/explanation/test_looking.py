@@ -61,7 +61,7 @@ def test_network_is_restored_also_after_exception():
     assert all(map(torch.equal, buffers, net.buffers()))
 
 
-def test_what_cannot_be_looked_at_is_refused():
+def test_invalid_networks_are_refused():
     with pytest.raises(OptionError, match="k=0"):
         look(classifier("se"), images(), k=0)
     with pytest.raises(RegardError, match="has no taps"):

@@ -102,7 +102,7 @@ def test_paths_choose_what_is_kept():
     assert list(maps) == ["3.channel.gate"]
 
 
-def test_a_replaced_map_is_seen_as_applied():
+def test_replaced_map_is_observed_as_applied():
     net = classifier("se")
     with replace_maps(net, {"3": 0.25}), observe(net) as maps:
         net(images())
@@ -149,7 +149,7 @@ def test_maps_move_only_if_asked():
 
 
 def passes_and_steps(maps, path):
-    return [(map.pass_, map.step) for map in maps[path]]
+    return [(one.pass_, one.step) for one in maps[path]]
 
 
 @pytest.mark.parametrize("wrapped", [lambda net: net, lambda net: torch.compile(net, backend="eager"), nn.DataParallel])

@@ -7,7 +7,7 @@ from regard.explanation.paths import find_taps
 from tests.explanation.nets import classifier
 
 
-def nested():
+def make_nested():
     return nn.ModuleDict(
         {"layer1": nn.ModuleDict({"a": Tap("gate"), "b": Tap("spatial")}), "layer10": nn.ModuleDict({"a": Tap("gate")})}
     )
@@ -24,12 +24,12 @@ def nested():
     ],
 )
 def test_paths_modules_and_patterns_select_taps(paths, found):
-    assert list(find_taps(nested(), paths)) == found
+    assert list(find_taps(make_nested(), paths)) == found
 
 
 def test_a_path_that_fits_nothing_names_the_nearest():
     with pytest.raises(UnknownNameError, match=r"'layer1\.a'"):
-        find_taps(nested(), "layer1.c")
+        find_taps(make_nested(), "layer1.c")
 
 
 def test_network_without_taps_error_has_remedy():

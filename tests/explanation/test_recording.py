@@ -18,13 +18,13 @@ def record(net, batches, memory=2**30, seed=0):
     return recording
 
 
-def numbered(n):
+def number_images(n):
     images = torch.arange(n, dtype=torch.float32)[:, None, None, None]
     return [replace(b, images=images[b.indices]) for b in invent(n, batch=7)]
 
 
 def test_each_image_has_its_own_maps():
-    recording = record(Identity(), numbered(20))
+    recording = record(Identity(), number_images(20))
     (rows,) = recording.maps([3, 17, 3]).values()
     assert [row.item() for row in rows] == [3, 17, 3]
     assert recording.indices == tuple(range(20))
@@ -40,19 +40,19 @@ def test_calls_of_one_tap_are_distinguished():
 
 def test_excess_maps_leave_random_sample_within_memory():
     room = 100 * torch.zeros(1).nbytes
-    kept = [record(Identity(), numbered(1000), room, seed).indices for seed in range(60)]
+    kept = [record(Identity(), number_images(1000), room, seed).indices for seed in range(60)]
     assert all(40 < len(indices) <= 100 for indices in kept)
     share_of_first_half = sum(p < 500 for indices in kept for p in indices) / sum(map(len, kept))
     assert abs(share_of_first_half - 0.5) < 0.05
-    assert record(Identity(), numbered(1000), room).maps([999, *set(range(1000)) - set(kept[0])][:1]) is None
+    assert record(Identity(), number_images(1000), room).maps([999, *set(range(1000)) - set(kept[0])][:1]) is None
 
 
 def test_two_images_stay_however_little_memory_there_is():
-    assert len(record(Identity(), numbered(20), 1).indices) == 2
+    assert len(record(Identity(), number_images(20), 1).indices) == 2
 
 
 def test_without_memory_only_the_mean_is_kept():
-    recording = record(Identity(), numbered(21), 0)
+    recording = record(Identity(), number_images(21), 0)
     assert recording.indices == ()
     assert recording.mean.like(("tap", 0), torch.zeros(5, 1, 1, 1)).item() == 10.0
 

@@ -18,7 +18,7 @@ def store(values, memory=2**30):
     return recording
 
 
-def permuted(values, kind, *seed):
+def permute(values, kind, *seed):
     substitution = Permute({"t": Tap(kind)}, store(values), *seed)
     substitution.prepare(nn.Identity(), values, range(len(values)))
     return substitution.substitute(("t", 0), values)
@@ -44,17 +44,17 @@ def test_derangements_are_uniform():
 
 def test_gate_channels_are_permuted_equally_for_images():
     values = torch.rand(5, 6, 1, 1)
-    other = permuted(values, "gate", 3)
+    other = permute(values, "gate", 3)
     order = [values[0].flatten().tolist().index(v) for v in other[0].flatten().tolist()]
     assert all(order[c] != c for c in range(6))
     assert torch.equal(other, values[:, order])
-    assert torch.equal(permuted(values, "gate", 3), other)
-    assert not torch.equal(permuted(values, "gate", 4), other)
+    assert torch.equal(permute(values, "gate", 3), other)
+    assert not torch.equal(permute(values, "gate", 4), other)
 
 
 def test_spatial_map_positions_are_permuted():
     values = torch.rand(2, 1, 3, 4)
-    other = permuted(values, "spatial", 0)
+    other = permute(values, "spatial", 0)
     assert other.shape == values.shape
     assert torch.equal(other.flatten(1).sort(1).values, values.flatten(1).sort(1).values)
     assert (other != values).all()
@@ -62,7 +62,7 @@ def test_spatial_map_positions_are_permuted():
 
 def test_mixed_map_is_permuted_along_both_axes():
     channels, positions = torch.rand(1, 5, 1, 1), torch.rand(1, 1, 3, 3)
-    other = permuted(channels * positions, "mixed", 0)
+    other = permute(channels * positions, "mixed", 0)
     assert torch.linalg.matrix_rank(other[0].flatten(1)) == 1  # whole channels and whole positions moved
     assert (other.mean((2, 3)) != (channels * positions).mean((2, 3))).all()
     assert (other.mean(1) != (channels * positions).mean(1)).all()
@@ -70,19 +70,19 @@ def test_mixed_map_is_permuted_along_both_axes():
 
 def test_branch_shares_sum_to_one_after_permuting():
     values = torch.softmax(torch.randn(3, 2, 7, 1, 1), 1)
-    other = permuted(values, "branch", 0)
+    other = permute(values, "branch", 0)
     torch.testing.assert_close(other.sum(1), torch.ones(3, 7, 1, 1))
     assert (other != values).all()
 
 
 def test_glimpse_gets_a_random_location():
     own = torch.zeros(500, 1, 2)
-    indices = permuted(own, "glimpse", 3)
+    indices = permute(own, "glimpse", 3)
     assert indices.shape == own.shape
     assert indices.abs().max() <= 1
     assert (indices.mean((0, 1)).abs() < 4 / (3 * 500) ** 0.5).all()
-    assert torch.equal(permuted(own, "glimpse", 3), indices)
-    assert not torch.equal(permuted(own, "glimpse", 4), indices)
+    assert torch.equal(permute(own, "glimpse", 3), indices)
+    assert not torch.equal(permute(own, "glimpse", 4), indices)
 
 
 def test_map_without_permutable_axes_is_refused(monkeypatch):
@@ -104,7 +104,7 @@ def test_map_without_permutable_axes_is_refused(monkeypatch):
 )
 def test_keys_are_permuted_and_rows_keep_values(kind, shape, looked_at):
     values = torch.rand(shape)
-    other = permuted(values, kind, 0)
+    other = permute(values, kind, 0)
     assert other.shape == values.shape
     assert (other != values).all()
     kept, moved = (

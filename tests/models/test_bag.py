@@ -60,7 +60,7 @@ def test_a_map_of_the_patches_is_observed():
 
 
 @pytest.mark.parametrize("stride", [16, 8, 5])
-def test_an_image_in_a_filled_batch_gives_what_it_gives_alone(stride):
+def test_an_image_in_a_padded_batch_is_unaffected(stride):
     module, x = bag(stride=stride).eval(), images(40, 24, n=4)
     sizes = torch.tensor([[40, 24], [30, 17], [9, 5], [16, 16]])
     alone = torch.cat([module(x[i : i + 1, :, :h, :w]) for i, (h, w) in enumerate(sizes.tolist())])
@@ -73,7 +73,7 @@ def test_an_image_in_a_filled_batch_gives_what_it_gives_alone(stride):
     assert there.sum((1, 2, 3)).tolist() == [math.prod(module.grid(h, w)) for h, w in sizes.tolist()]
 
 
-def test_patches_beyond_an_image_change_nothing_whatever_they_hold():
+def test_patches_beyond_an_image_have_no_effect():
     module, x = bag().eval(), images(32, 48)
     filled = torch.full((2, 1, 64, 80), torch.nan)
     filled[..., :32, :48] = x
@@ -81,7 +81,7 @@ def test_patches_beyond_an_image_change_nothing_whatever_they_hold():
     torch.testing.assert_close(module(filled, sizes), module(x), rtol=1e-5, atol=1e-6)
 
 
-def test_a_batch_without_any_patch_has_features_of_zero():
+def test_a_batch_without_patches_has_zero_features():
     module = bag().eval()
     y = module(images(32, 32), torch.zeros(2, 2, dtype=torch.int64))
     torch.testing.assert_close(y, module.fc.bias.expand(2, -1))
@@ -110,7 +110,7 @@ def test_recomputing_keeps_less():
     assert held(True) < held(False) / 4
 
 
-def test_it_is_created_by_name_and_shares_its_values_with_the_plain_network():
+def test_created_by_name_with_the_plain_networks_values():
     plain = models.create("resnet8", num_classes=5, in_channels=1, seed=3)
     made = models.create("resnet8", num_classes=5, in_channels=1, seed=3, patch=16, patch_stride=8)
     own = made.state_dict()
@@ -131,7 +131,7 @@ def test_networks_of_other_libraries_see_patches_too(name):
     assert made.fc.out_features == 4
 
 
-def test_a_state_of_the_plain_network_or_its_own_is_adopted():
+def test_states_of_plain_network_or_bag_are_adopted():
     plain = models.create("se_resnet8", num_classes=5, in_channels=1, width=0.25)
     module = bag(attention="se")
     state = module.adopt(plain.state_dict())
@@ -146,7 +146,7 @@ def test_only_maps_of_whole_images_are_named():
     assert image_taps(models.create("se_resnet8")) is None
 
 
-def test_it_can_be_copied_and_trained_in_half_the_memory_of_an_image():
+def test_copies_train_in_bounded_memory():
     module = copy.deepcopy(bag())
     x = images(48, 48, n=4)
     optimiser = torch.optim.SGD(module.parameters(), lr=0.05)
@@ -184,7 +184,7 @@ def test_options_of_patches_need_a_patch():
 
 def test_a_network_without_a_linear_classifier_is_refused():
     for net in (nn.Sequential(nn.Conv2d(1, 5, 3)), nn.Sequential(nn.Flatten(), nn.Linear(16, 4)), nn.Linear(4, 5)):
-        with pytest.raises(OptionError, match="cannot look at patches: its classifier should be a linear layer"):
+        with pytest.raises(OptionError, match="cannot be applied to patches: its classifier must be a linear layer"):
             BagOfPatches(net, num_classes=5, in_channels=1, patch=4)
 
 

@@ -8,7 +8,7 @@ from regard.core import Spec
 from regard.models.blocks import PadShortcut, Residual, Style, basic, bottleneck, shortcut
 
 
-def test_a_block_is_the_branch_plus_the_shortcut_rectified():
+def test_a_block_is_relu_of_branch_plus_shortcut():
     branch, downsample = nn.Linear(3, 3), nn.Linear(3, 3)
     x = torch.randn(4, 3)
     assert torch.equal(Residual([("a", branch)], None)(x), torch.relu(branch(x) + x))
@@ -22,7 +22,7 @@ def test_a_block_runs_its_parts_in_their_order():
 
 
 @pytest.mark.parametrize("size", [(1, 1), (4, 6), (5, 3)])
-def test_the_padded_shortcut_takes_every_second_position_and_adds_empty_channels(size):
+def test_the_pad_shortcut_strides_and_adds_zero_channels(size):
     x = torch.randn(2, 3, *size)
     y = PadShortcut(3, 5, 2)(x)
     assert y.shape[2:] == nn.Conv2d(3, 5, 3, stride=2, padding=1)(x).shape[2:]
@@ -31,7 +31,7 @@ def test_the_padded_shortcut_takes_every_second_position_and_adds_empty_channels
 
 
 @pytest.mark.parametrize("form", ["projection", "pad"])
-def test_the_shortcut_is_the_identity_where_the_shape_stays(form):
+def test_the_shortcut_of_unchanged_shapes_is_the_identity(form):
     assert shortcut(8, 8, 1, form) is None
     assert shortcut(8, 8, 2, form) is not None
     assert shortcut(8, 16, 1, form) is not None
@@ -46,12 +46,12 @@ def test_a_gate_stands_after_the_last_normalisation():
     assert names(bottleneck(8, 8, 1, Style(Spec("se"))))[-2:] == ["bn3", "attention"]
 
 
-def test_a_mechanism_that_convolves_replaces_the_first_or_the_middle_convolution():
+def test_a_conv_mechanism_replaces_the_3x3_convolution():
     assert names(basic(8, 16, 2, Style(Spec("sk")))) == ["attention", "conv2", "bn2"]
     assert names(bottleneck(8, 8, 1, Style(Spec("sk")))) == ["conv1", "bn1", "attention", "conv3", "bn3"]
 
 
-def test_a_mechanism_that_stands_for_the_convolution_alone_is_followed_by_its_normalisation_and_relu():
+def test_a_kernel_mechanism_keeps_normalisation_and_relu():
     block = basic(8, 16, 2, Style(Spec("dynamic_conv")))
     assert block.order == ["attention", "bn1", "relu1", "conv2", "bn2"]
     assert (block.attention.channels, block.bn1.num_features) == (8, 16)
@@ -59,7 +59,7 @@ def test_a_mechanism_that_stands_for_the_convolution_alone_is_followed_by_its_no
 
 
 @pytest.mark.parametrize("mechanism", ["bam", "mil_pool"])
-def test_a_mechanism_between_stages_or_for_the_head_is_in_no_block(mechanism):
+def test_stage_and_head_mechanisms_are_in_no_block(mechanism):
     assert "attention" not in names(basic(8, 8, 1, Style(Spec(mechanism))))
 
 
@@ -70,7 +70,7 @@ def test_one_convolution_of_a_bottleneck_halves_the_size(stride_in, strides):
     assert block(torch.randn(2, 8, 7, 9)).shape == (2, 16, 4, 5)
 
 
-def test_a_replacing_mechanism_halves_the_size_only_where_the_3x3_would():
+def test_a_replacing_mechanism_has_the_3x3s_stride():
     inside = bottleneck(8, 8, 2, Style(Spec("sk")))
     before = bottleneck(8, 8, 2, Style(Spec("sk"), stride_in="1x1"))
     x = torch.randn(2, 8, 7, 9)

@@ -1,4 +1,4 @@
-"""What a description counts."""
+"""Descriptions count parameters and sites."""
 
 from torch import nn
 

@@ -10,7 +10,7 @@ from regard.core import OptionError
 MECHANISMS = [mechanism.facts.name for mechanism in (*CATALOGUE, *CONTROLS)]
 
 
-def test_the_arms_of_a_comparison_share_their_backbone_bit_for_bit():
+def test_arms_of_a_comparison_share_their_backbone_exactly():
     plain = models.create("resnet20", num_classes=10, seed=3).state_dict()
     for mechanism in MECHANISMS:
         arm = models.create(f"{mechanism}_resnet20", num_classes=10, seed=3).state_dict()
@@ -21,14 +21,14 @@ def test_the_arms_of_a_comparison_share_their_backbone_bit_for_bit():
         assert all(torch.equal(plain[name], arm[name]) for name in shared)
 
 
-def test_two_mechanisms_share_what_has_the_same_name_and_shape():
+def test_mechanisms_share_parameters_of_equal_name_and_shape():
     one = models.create("se_resnet8", seed=0).state_dict()
     two = models.create("resnet8", attention="se:start=identity", seed=0).state_dict()
     assert all(torch.equal(one[name], two[name]) for name in one)
     assert two.keys() - one.keys() == {f"layer{stage}.0.attention.strength" for stage in (1, 2, 3)}
 
 
-def test_the_rest_is_shared_where_only_the_classifier_or_the_stem_differs():
+def test_networks_share_all_but_classifier_or_stem():
     ten, three = models.create("resnet8", num_classes=10, seed=0), models.create("resnet8", in_channels=1, seed=0)
     assert torch.equal(ten.layer2[0].conv1.weight, three.layer2[0].conv1.weight)
     assert ten.conv1.weight.shape != three.conv1.weight.shape
@@ -51,7 +51,7 @@ def test_without_a_seed_pytorchs_generator_decides():
     assert not torch.equal(one.conv1.weight, two.conv1.weight)
 
 
-def test_pytorchs_generator_goes_on_as_if_nothing_was_drawn():
+def test_pytorchs_generator_is_left_unchanged():
     net = models.create("se_resnet8", seed=0)
     torch.manual_seed(1)
     expected = torch.rand(3)
@@ -82,7 +82,7 @@ def test_strength_starts_at_zero_again():
     assert [p.item() for p in strengths] == [0.0] * 6
 
 
-def test_convolutions_get_hes_deviation_and_gates_their_own():
+def test_convolutions_have_hes_std_and_gates_their_own():
     net = models.create("cbam_resnet50", seed=0)
     for path in ("conv1", "layer2.0.conv1", "layer3.1.conv2", "layer4.0.downsample.0"):
         conv = net.get_submodule(path)
@@ -94,7 +94,7 @@ def test_convolutions_get_hes_deviation_and_gates_their_own():
     assert selecting.expand.weight.std().item() == pytest.approx(0.01, rel=0.05)
 
 
-def test_a_gates_convolution_keeps_pytorchs_start_where_the_mechanism_has_no_other():
+def test_gate_convolutions_keep_pytorchs_initialisation():
     (score,) = (m for m in models.create("sse_resnet18", seed=0).layer4[1].attention.modules() if hasattr(m, "weight"))
     bound = 512**-0.5
     assert 0.9 * bound < score.weight.abs().max().item() <= bound
@@ -107,7 +107,7 @@ def test_parameters_without_initial_values_are_named():
             super().__init__()
             self.token = nn.Parameter(torch.zeros(3))
 
-    with pytest.raises(OptionError, match=r"1 \(Bare\) holds the parameters token.*reset_parameters"):
+    with pytest.raises(OptionError, match=r"1 \(Bare\) has the parameters token.*reset_parameters"):
         models.initialise(nn.Sequential(nn.Linear(2, 2), Bare()), 0)
 
 

@@ -17,7 +17,7 @@ def test_it_is_under_a_megabyte():
     assert len(SHIPPED_FILE.read_bytes()) < 1_000_000
 
 
-def test_it_scores_on_validation_images_what_its_history_says():
+def test_validation_scores_equal_those_of_its_history():
     loaded = load_network(str(SHIPPED_FILE))
     val = data.open_source("fashion-mini").splits["val"]
     loader = data.loader(val, loaded.preprocessing, batch_size=250)

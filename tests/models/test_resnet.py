@@ -16,7 +16,7 @@ from regard.core import ShapeError
 from regard.explanation import observe
 
 MECHANISMS = [mechanism.facts.name for mechanism in (*CATALOGUE, *CONTROLS)]
-PLACES = [None, "se", "bam", "sk", "dynamic_conv", "mil_pool"]
+MECHANISMS = [None, "se", "bam", "sk", "dynamic_conv", "mil_pool"]
 
 
 def randomise(net: nn.Module) -> None:
@@ -42,7 +42,7 @@ def test_the_plain_networks_are_torchvisions(name):
         assert torch.allclose(ours(x), expected, rtol=1e-4, atol=1e-4 * expected.abs().max().item())
 
 
-def renamed(state: dict[str, torch.Tensor], names: dict[str, str]) -> dict[str, torch.Tensor]:
+def rename(state: dict[str, torch.Tensor], names: dict[str, str]) -> dict[str, torch.Tensor]:
     """Another library's state under our names; its 1x1 convolutions of gates are our linear layers."""
     ours = {}
     for key, value in state.items():
@@ -54,13 +54,13 @@ def renamed(state: dict[str, torch.Tensor], names: dict[str, str]) -> dict[str, 
 
 def agree(ours: nn.Module, theirs: nn.Module, names: dict[str, str]) -> bool:
     randomise(theirs)
-    ours.load_state_dict(renamed(theirs.state_dict(), names), strict=True)
+    ours.load_state_dict(rename(theirs.state_dict(), names), strict=True)
     x = torch.randn(2, 3, 65, 96)
     y, expected = ours.eval()(x), theirs.eval()(x)
     return torch.allclose(y, expected, rtol=1e-4, atol=1e-4 * expected.abs().max().item())
 
 
-def test_se_resnet50_in_its_caffe_form_is_another_librarys():
+def test_caffe_se_resnet50_equals_another_librarys():
     theirs = timm.create_model("legacy_seresnet50", num_classes=7)
     ours = models.create("se_resnet50", num_classes=7, stride_in="1x1")
     # The Caffe networks pool without padding, which moves the grid by a pixel; nothing else differs.
@@ -129,7 +129,7 @@ def test_copies_and_pickles_compute_the_same(mechanism):
         assert torch.equal(other(x), net(x))
 
 
-@pytest.mark.parametrize("mechanism", PLACES)
+@pytest.mark.parametrize("mechanism", MECHANISMS)
 def test_compiles_as_one_graph(mechanism):
     net = models.create("resnet8", attention=mechanism, num_classes=3, width=0.5, seed=0)
     torch._dynamo.reset()
@@ -142,7 +142,7 @@ def test_compiles_as_one_graph(mechanism):
     assert all(torch.allclose(one.grad, two.grad, rtol=1e-3, atol=1e-4) for one, two in grads)
 
 
-@pytest.mark.parametrize("mechanism", PLACES)
+@pytest.mark.parametrize("mechanism", MECHANISMS)
 def test_exports_with_dynamic_batch_and_size(mechanism):
     net = models.create("resnet8", attention=mechanism, num_classes=3, width=0.5, seed=0).eval()
     dynamic = {0: torch.export.Dim.DYNAMIC, 2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
@@ -166,7 +166,7 @@ def test_other_images_are_refused(x, said):
 
 
 @pytest.mark.parametrize(("name", "largest"), [("resnet8", 4), ("resnet18", 32)])
-def test_a_single_image_that_shrinks_to_one_position_cannot_be_trained_on(name, largest):
+def test_training_on_one_tiny_image_is_refused(name, largest):
     net = models.create(name, num_classes=3, width=0.25)
     with pytest.raises(ShapeError, match=f"{name}: a single image of {largest}x{largest}.*batches of two"):
         net(torch.randn(1, 3, largest, largest))
@@ -175,15 +175,15 @@ def test_a_single_image_that_shrinks_to_one_position_cannot_be_trained_on(name, 
     assert net.eval()(torch.randn(1, 3, largest, largest)).isfinite().all()
 
 
-def test_a_mechanism_for_the_head_stands_for_the_mean_of_all_positions():
+def test_a_head_mechanism_replaces_the_mean_pooling():
     net = models.create("mil_pool_resnet8", num_classes=5, in_channels=1).eval()
     assert not any(isinstance(module, nn.AdaptiveAvgPool2d) for module in net.modules())
     x, seen = torch.randn(2, 1, 20, 28), []
     with observe(net) as maps:
         y = net(x)
-    map = maps.one(next(iter(maps))).values
-    assert map.shape == (2, 1, 5, 7)
-    torch.testing.assert_close(map.sum((2, 3)), torch.ones(2, 1))
+    attn = maps.one(next(iter(maps))).values
+    assert attn.shape == (2, 1, 5, 7)
+    torch.testing.assert_close(attn.sum((2, 3)), torch.ones(2, 1))
     net.fc.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
     torch.testing.assert_close(net(x), y)
     features = []

@@ -25,13 +25,13 @@ def test_a_fitting_state_is_loaded(net):
 
 
 def test_another_dtype_is_converted(net):
-    halves = {name: value.half() if value.is_floating_point() else value for name, value in net.state_dict().items()}
-    models.load_state(net, halves)
+    half = {name: value.half() if value.is_floating_point() else value for name, value in net.state_dict().items()}
+    models.load_state(net, half)
     assert net.fc.weight.dtype == torch.float32
-    assert torch.equal(net.fc.weight, halves["fc.weight"].float())
+    assert torch.equal(net.fc.weight, half["fc.weight"].float())
 
 
-def changed(state, **changes):
+def change(state, **changes):
     state = {name: value + 1 for name, value in state.items()}
     return {name: value for name, value in (state | changes).items() if value is not None}
 
@@ -40,14 +40,14 @@ def changed(state, **changes):
     ("changes", "said"),
     [
         ({"fc.bias": None}, r"1 are missing \(fc.bias\)"),
-        ({"fc.scale": torch.zeros(1)}, r"1 belong to nothing in the network \(fc.scale\)"),
+        ({"fc.scale": torch.zeros(1)}, r"1 are not in the network \(fc.scale\)"),
         ({"fc.bias": torch.zeros(5)}, r"1 have another shape \(fc.bias \(5,\) instead of \(4,\)\)"),
         ({"fc.bias": 3.0}, r"1 have another shape \(fc.bias a float, no tensor"),
     ],
 )
 def test_one_wrong_tensor_refuses_all(net, changes, said):
     with pytest.raises(CheckpointError, match=f"this se_resnet8: {said}.*Nothing was loaded"):
-        models.load_state(net, changed(net.state_dict(), **changes))
+        models.load_state(net, change(net.state_dict(), **changes))
     assert unchanged(net)
 
 
@@ -58,7 +58,7 @@ def test_the_error_counts_all_and_shows_some(net):
     text = str(caught.value)
     missing, unexpected = len(net.state_dict().keys() - plain.keys()), len(plain.keys() - net.state_dict().keys())
     assert f"{missing} are missing" in text
-    assert f"{unexpected} belong to nothing" in text
+    assert f"{unexpected} are not in the network" in text
     assert f"and {unexpected - 5} more" in text
     assert "fc.weight (7, 64) instead of (4, 64)" in text
     assert unchanged(net)

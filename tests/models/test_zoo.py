@@ -69,7 +69,7 @@ def test_eca_adds_the_papers_kernels(name):
     assert count(models.create(f"eca_{name}")) == PUBLISHED[name] + kernels
 
 
-def test_eca_with_the_released_kernel_of_a_uniform_network():
+def test_eca_with_a_uniform_released_kernel_size():
     """The authors' ResNet-34 has kernels 3, 3, 5, 7: with 3 everywhere 16 blocks add 48."""
     assert count(models.create("resnet34", attention="eca:kernel_size=3")) == PUBLISHED["resnet34"] + 3 * 16
 
@@ -94,7 +94,7 @@ def test_the_number_of_layers_is_the_name(depth):
 
 
 @pytest.mark.parametrize("depth", [18, 34, 50, 101])
-def test_the_number_of_layers_is_the_name_for_large_images(depth):
+def test_large_networks_are_named_by_their_layers(depth):
     net = models.create(f"resnet{depth}", num_classes=10, width=0.125, shortcut="pad")
     assert sum(isinstance(module, nn.Conv2d | nn.Linear) for module in net.modules()) == depth
 
@@ -112,7 +112,7 @@ def test_every_name_exists():
             assert models.create(name, width=0.25, num_classes=2).name == name
 
 
-def test_a_prefix_and_the_option_make_the_same_network():
+def test_prefix_and_option_make_the_same_network():
     one = models.create("cbam_resnet8", num_classes=3, seed=4).state_dict()
     two = models.create("resnet8", attention=Spec("cbam"), num_classes=3, seed=4).state_dict()
     assert one.keys() == two.keys()
@@ -125,7 +125,7 @@ def test_options_of_the_mechanism_arrive():
     assert net.layer2[0].attention.strength.item() == 0
 
 
-def test_a_factor_and_its_widths_make_the_same_network():
+def test_factor_and_widths_make_the_same_network():
     factor, widths = models.create("resnet8", width=1.5), models.create("resnet8", width=[24, 48, 96])
     assert [p.shape for p in factor.parameters()] == [p.shape for p in widths.parameters()]
 

@@ -84,7 +84,7 @@ def test_the_task_comes_from_the_record(tmp_path, net):
     assert loaded.multi_label
     assert loaded.task().to_json() == loaded.record.to_json()["task"]
     training.save_weights(tmp_path / "weights.safetensors", net, change_record(task__name="counting"))
-    with pytest.raises(CheckpointError, match=r"run\.task\.name = 'counting'.*knows the tasks 'classification'"):
+    with pytest.raises(CheckpointError, match=r"run\.task\.name = 'counting'.*has the tasks 'classification'"):
         load_network(tmp_path).task()
 
 

@@ -171,7 +171,7 @@ def test_weights_of_another_library_with_another_head(tmp_path, bar_source, caps
         device="cpu",
     )
     said = " ".join(capsys.readouterr().err.split())
-    assert "fc.weight, fc.bias start anew, as the number of classes is another" in said
+    assert "fc.weight, fc.bias are newly initialised, as the number of classes differs" in said
     loaded = load_network(trained.path)
     assert loaded.preprocessing.channels == 3
     assert loaded.net.fc.out_features == 3

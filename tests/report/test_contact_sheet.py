@@ -40,7 +40,7 @@ def test_every_class_has_its_row_of_images():
         assert abs(found[0] / found[1] - COLUMNS / 3) < 0.1
 
 
-def test_images_larger_than_their_place_are_reduced():
+def test_images_larger_than_their_cell_are_reduced():
     assert set(colours(sheet_of(source(3, size=(500, 1000))))) == {0, 1, 2}
 
 

@@ -23,7 +23,7 @@ def test_main_table_has_every_arm_once(results):
     assert {len(r.cells) for rows in groups.values() for r in rows} == {8}
 
 
-def test_a_row_says_what_the_records_say(results):
+def test_rows_match_the_records(results):
     row = next(r for r in dict(result_groups(results))["Mechanisms"] if r.head == "CBAM")
     arm, one = results.arm("cbam"), next(c for c in results.against() if c.arm == "cbam")
     assert row.cells[0].main == f"{100 * one.score.value:.1f}"

@@ -62,7 +62,7 @@ def heights(svg, colour):
     return [float(y) for _, y, fill in found if fill == colour]
 
 
-def test_a_higher_accuracy_stands_higher(results):
+def test_higher_accuracy_is_drawn_higher(results):
     svg = score_against_cost(results)[1].svg
     arms = [a for a in results.arms if not a.is_control and not a.is_plain]
     accuracy = {c.arm: c.score.value for c in results.against()}

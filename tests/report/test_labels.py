@@ -42,7 +42,7 @@ def test_labels_do_not_overlap_and_stay_inside(crowd):
         assert not any(box.x0 < x < box.x1 and box.y0 < y < box.y1 for x, y in pixels)
 
 
-def test_a_lonely_label_stands_beside_its_point():
+def test_single_label_is_beside_its_point():
     (box,), _, ((x, y),) = boxes([(1.0, 0.5)], ["SE"])
     assert 0 < box.x0 - x < 12
     assert box.y0 < y < box.y1

@@ -25,7 +25,7 @@ def test_each_layers_panel_names_most_different_class(results):
         assert f"{len(found.overall)} channels" in figure.svg
 
 
-def test_a_constant_map_is_said_to_be_one(results):
+def test_constant_map_is_labelled_as_such(results):
     for figure in gate_panels(results, "static"):
         assert "all classes alike" in figure.svg
         assert not any(f">{name}</text>" in figure.svg for name in results.settings.classes)

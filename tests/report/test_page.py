@@ -115,7 +115,7 @@ def test_ablation_names_its_seeds(text, results):
     assert "one network for each arm and seed, here of seed 0." in text
 
 
-def test_the_page_has_all_its_parts(read, results):
+def test_page_has_all_sections(read, results):
     for words in (
         "Results",
         "Accuracy against cost",
@@ -149,7 +149,7 @@ def test_every_overlay_is_shown(results, images, read):
 HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)>\'"&'
 
 
-def test_a_hostile_name_is_words_wherever_it_stands(results, images):
+def test_hostile_names_are_escaped_everywhere(results, images):
     run = results.settings.run
     run = replace(
         run,

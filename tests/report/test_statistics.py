@@ -40,7 +40,7 @@ def arms(*specs):
     return tuple(Arm(spec=s, name=s, is_control=False, parameters=1, macs=1, sites=1) for s in specs)
 
 
-def compared(table, **options):
+def compare_table(table, **options):
     trials = [trial(arm, seed, a, a) for arm, row in table.items() for seed, a in enumerate(row)]
     return {c.arm: c for c in compare_arms(arms(*table), trials, **options)}
 
@@ -64,7 +64,7 @@ def test_one_value_has_no_interval():
     assert paired_p([0.1]) is None
 
 
-def test_the_interval_covers_as_often_as_it_says():
+def test_interval_has_its_nominal_coverage():
     draw = np.random.default_rng(0)
     intervals = [t_interval(row) for row in draw.normal(0.3, 2.0, (4000, 3))]
     covered = np.mean([i.low <= 0.3 <= i.high for i in intervals])
@@ -162,7 +162,7 @@ TABLE = {
 
 
 def test_verdicts_differences_and_corrected_p_values():
-    found = compared(TABLE)
+    found = compare_table(TABLE)
     assert {arm: c.verdict for arm, c in found.items()} == {
         "none": None, "good": "better", "bad": "worse", "noisy": "within noise",
     }  # fmt: skip
@@ -178,27 +178,27 @@ def test_verdicts_differences_and_corrected_p_values():
 
 
 def test_the_reference_has_a_mean_and_nothing_else():
-    one = compared(TABLE)["none"]
+    one = compare_table(TABLE)["none"]
     assert one.interval is not None
     assert (one.difference, one.p, one.verdict, one.detectable) == (None, None, None, None)
 
 
 def test_another_reference():
-    found = compared(TABLE, reference="good")
+    found = compare_table(TABLE, reference="good")
     assert found["none"].difference < 0
     assert found["good"].verdict is None
     assert {c.reference for c in found.values()} == {"good"}
 
 
 def test_one_seed_gives_differences_and_no_verdict():
-    found = compared({"none": (0.8,), "se": (0.9,)})["se"]
+    found = compare_table({"none": (0.8,), "se": (0.9,)})["se"]
     assert found.difference == pytest.approx(0.1)
     assert (found.verdict, found.p, found.difference_interval, found.seeds) == ("not tested", None, None, 1)
 
 
 def test_untestable_arm_does_not_weaken_others():
-    both = compared({"none": (0.80, 0.81, 0.79), "se": (0.82, 0.84, 0.80), "same": (0.80, 0.81, 0.79)})
-    alone = compared({"none": (0.80, 0.81, 0.79), "se": (0.82, 0.84, 0.80)})
+    both = compare_table({"none": (0.80, 0.81, 0.79), "se": (0.82, 0.84, 0.80), "same": (0.80, 0.81, 0.79)})
+    alone = compare_table({"none": (0.80, 0.81, 0.79), "se": (0.82, 0.84, 0.80)})
     assert both["same"].verdict == "not tested"
     assert both["same"].difference == 0
     assert both["se"].p == alone["se"].p

@@ -35,7 +35,7 @@ def test_controls_win_nothing_in_the_first_sentence(results):
     assert "static" not in opening(among(results, static="better"))
 
 
-def test_noise_alone_is_said_without_calling_anything_equal(results):
+def test_noise_alone_is_never_called_equal(results):
     text = opening(among(results))
     assert "no difference from the plain resnet8 is significant for SE, ECA, CBAM, BAM and SK" in text
 
@@ -44,7 +44,7 @@ def test_nothing_compared(results):
     assert finding([], {}, "resnet8") == "no mechanism was compared with the plain resnet8"
 
 
-def test_one_seed_says_why_there_is_no_verdict(results):
+def test_one_seed_has_a_reason_for_no_verdict(results):
     trials = tuple(t for t in results.trials if t.seed == 0)
     single = replace(results, trials=trials, comparisons=compare_arms(results.arms, trials))
     assert "one seed cannot distinguish SE, ECA, CBAM, BAM and SK from noise" in opening(single)
@@ -59,7 +59,7 @@ def test_within_noise_comes_with_detection_limit(results):
     assert f"{100 * one.detectable:.1f} points or more" in text
     assert f"0.5 points need about {one.seeds_needed} seeds" in text
     assert "over 100,000 seeds" in blind_spot(replace(one, seeds_needed=None))
-    assert "can show no difference at all" in blind_spot(replace(one, detectable=2.7))
+    assert "can detect no difference at all" in blind_spot(replace(one, detectable=2.7))
     assert blind_spot(replace(one, verdict="better")) == ""
 
 
@@ -76,7 +76,7 @@ def test_the_notes_name_the_images_that_were_scored(results):
     assert "1,000 validation images" in statistics_notes(on_val)[0]
 
 
-def test_the_notes_say_which_weights_were_scored(results):
+def test_notes_name_the_scored_weights(results):
     assert "last epoch’s weights" in statistics_notes(results)[0]
     best = replace(results.settings, recipe={**results.settings.recipe, "keep": "best"})
     text = statistics_notes(replace(results, settings=best))[0]

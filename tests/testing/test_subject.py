@@ -136,12 +136,12 @@ def test_an_unbuildable_class_is_an_error():
 
 
 def test_an_instance_of_unknown_channels_is_an_error():
-    with pytest.raises(OptionError, match="how many channels Gate takes is not known: say channels="):
+    with pytest.raises(OptionError, match="the number of channels of Gate is not known: pass channels="):
         subject_of(Gate(16))
 
 
 def test_wrong_channels_are_an_error():
-    with pytest.raises(OptionError, match=r"failed on its reference input of shape \(2, 8, 8, 8\).*say channels="):
+    with pytest.raises(OptionError, match=r"failed on its reference input of shape \(2, 8, 8, 8\).*pass channels="):
         subject_of(Gate(16), channels=8)
 
 

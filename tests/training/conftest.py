@@ -113,7 +113,7 @@ def classes() -> tuple[str, ...]:
 
 @pytest.fixture
 def same() -> Callable[[nn.Module, nn.Module], bool]:
-    """Whether two networks agree in every bit of their parameters and buffers."""
+    """Returns True if two networks agree in every bit of their parameters and buffers."""
 
     def compare(a: nn.Module, b: nn.Module) -> bool:
         pairs = zip(chain(a.parameters(), a.buffers()), chain(b.parameters(), b.buffers()), strict=True)

@@ -1,4 +1,4 @@
-"""Full checkpoints hold no pickle, and nothing but a full checkpoint is taken for one."""
+"""Full checkpoints contain no pickle, and only full checkpoints are read as such."""
 
 from contextlib import ExitStack
 from pathlib import Path
@@ -31,7 +31,7 @@ def test_a_checkpoint_is_safetensors_and_json_only(run):
     )
 
 
-def test_weights_are_no_checkpoint_and_a_checkpoint_no_weights(run):
+def test_weights_and_checkpoints_are_not_interchangeable(run):
     with pytest.raises(CheckpointError, match="without the state of their training"):
         SafetensorsIO().load_checkpoint(run / "weights.safetensors")
     with pytest.raises(CheckpointError, match=r"finish the run with `regard train --resume .*run`"):
@@ -61,7 +61,7 @@ class Filling:
 
 @pytest.mark.parametrize("limit", [3000, 200])
 def test_a_disk_that_fills_up_during_a_run(limit, tmp_path, net, loader, classes, same, file_limit):
-    """Whether the checkpoint finds no room or already the logs: the one before is whole, and the run can go on."""
+    """A full disk stops the checkpoint or the logs: the earlier checkpoint is intact, and the run can be resumed."""
     run, recipe, options = tmp_path / "run", Recipe(epochs=3, lr=0.05), {"classes": classes, "seed": 3, "device": "cpu"}
     filling = Filling(loader(train=True), file_limit(limit))
     with filling.limits, pytest.raises(RunError, match=r"could not be written: .*File too large.*--resume"):

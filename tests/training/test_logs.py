@@ -44,7 +44,7 @@ def test_what_is_logged(run):
     assert [row.split(",")[:2] for row in rows[1:]] == [[str(n), "1" if n <= 5 else "2"] for n in range(1, 11)]
 
 
-def test_logs_end_at_the_step_they_are_cut_to(run):
+def test_logs_end_at_the_step_cut_to(run):
     cut_events(run / EVENTS, 5)
     cut_steps(run / STEPS, 5)
     assert events(run / EVENTS)["train/loss"] == [1, 2, 3, 4, 5]
@@ -67,7 +67,7 @@ def test_half_written_records_are_left_out(run, lost):
     assert (run / STEPS).read_text().splitlines()[-1].count(",") == 3
 
 
-def test_a_long_run_has_a_bounded_number_of_points(tmp_path, net, loader, classes, monkeypatch):
+def test_long_runs_log_a_bounded_number_of_points(tmp_path, net, loader, classes, monkeypatch):
     monkeypatch.setattr(logs, "_POINTS", 4)
     fit(net(), Recipe(epochs=2), loader(train=True), None, classes=classes, folder=tmp_path, seed=0, device="cpu")
     steps = [int(row.split(",")[0]) for row in (tmp_path / STEPS).read_text().splitlines()[1:]]

@@ -51,7 +51,7 @@ def test_a_missing_head_starts_anew(trained, fresh):
     done = transfer(fresh, state, "old.pth", 4)
     assert done.renewed == ("fc.weight", "fc.bias")
     assert same(trained, fresh, but=("fc.",))
-    assert "the file has none" in str(done)
+    assert "the file lacks them" in str(done)
 
 
 @pytest.mark.parametrize("called", ["head", "classifier.1", "last_linear"])
@@ -62,7 +62,7 @@ def test_a_head_of_another_name_is_taken(trained, fresh, called):
     assert f"the head '{called}' became 'fc'" in str(done)
 
 
-def test_a_renamed_head_of_other_classes_or_form_starts_anew(trained, fresh):
+def test_a_renamed_head_of_another_shape_is_initialised(trained, fresh):
     body = {n: v for n, v in trained.state_dict().items() if not n.startswith("fc.")}
     for head in (nn.Linear(64, 9), nn.Sequential(nn.Linear(64, 32), nn.ReLU(), nn.Linear(32, 4))):
         done = transfer(fresh, body | {f"head.{n}": v for n, v in head.state_dict().items()}, "old.pth", 4)
@@ -73,7 +73,7 @@ def test_a_renamed_head_of_other_classes_or_form_starts_anew(trained, fresh):
 
 def test_a_decoder_is_no_head(trained, fresh):
     state = trained.state_dict() | {"decoder.weight": torch.zeros(3, 64), "decoder.bias": torch.zeros(3)}
-    with pytest.raises(CheckpointError, match=r"decoder\.weight has no place"):
+    with pytest.raises(CheckpointError, match=r"decoder\.weight is not in the network"):
         transfer(fresh, state, "old.pth", 4)
 
 
@@ -93,7 +93,7 @@ def test_a_single_mechanism_goes_where_it_fits(trained, fresh):
     before = {n: v.clone() for n, v in fresh.state_dict().items()}
     theirs = export_weights(trained.layer2[0].attention, "timm")
     done = transfer(fresh, theirs, "se.pth", 4, layouts=layouts_for)
-    assert "went to layer2.0.attention, all else starts anew" in str(done)
+    assert "were loaded into layer2.0.attention, the rest is newly initialised" in str(done)
     for name, value in fresh.state_dict().items():
         inside = name.startswith("layer2.0.attention.")
         assert torch.equal(value, trained.state_dict()[name] if inside else before[name])
@@ -105,13 +105,13 @@ def test_a_mechanism_alone_is_a_network_too():
     assert same(trained, fresh)
 
 
-def test_a_single_mechanism_that_fits_twice_is_asked_for():
+def test_a_single_mechanism_that_fits_twice_is_refused():
     net = nn.Sequential(create("eca", channels=8), create("eca", channels=8))
-    with pytest.raises(CheckpointError, match=r"se\.pth: .* 2 of the network's have this form: 0, 1\..*0\.conv"):
+    with pytest.raises(CheckpointError, match=r"se\.pth: .* 2 of the network's have these shapes: 0, 1\..*0\.conv"):
         transfer(net, {"conv.weight": torch.zeros(1, 1, 3)}, "se.pth", 4)
 
 
 def test_names_that_fit_already_are_left_alone(trained, fresh):
     matched = match(fresh, trained.state_dict(), 4)
-    assert matched.said == []
+    assert matched.remarks == []
     assert set(matched.state) == set(fresh.state_dict())

@@ -15,7 +15,7 @@ from regard.training.metrics import (
 )
 
 
-def test_the_confusion_matrix_has_a_row_for_each_true_class():
+def test_confusion_rows_are_true_classes():
     matrix = confusion(torch.tensor([0, 1, 1, 2]), torch.tensor([0, 0, 1, 1]), 4)
     assert matrix.tolist() == [[1, 1, 0, 0], [0, 1, 1, 0], [0, 0, 0, 0], [0, 0, 0, 0]]
     assert recalls(matrix) == (0.5, 0.5, None, None)
@@ -32,7 +32,7 @@ def test_the_calibration_error_is_that_of_torchmetrics():
     assert sum(b.count for b in bins) == 500
 
 
-def test_bins_hold_their_edges_and_empty_ones_have_no_numbers():
+def test_bins_include_upper_edges_and_empty_are_none():
     bins = reliability(torch.tensor([0.0, 1 / 15, 0.5, 1.0]), torch.tensor([False, True, True, True]))
     assert [b.count for b in bins] == [2, *[0] * 6, 1, *[0] * 6, 1]
     assert (bins[0].low, bins[-1].high) == (0.0, 1.0)
@@ -41,7 +41,7 @@ def test_bins_hold_their_edges_and_empty_ones_have_no_numbers():
     assert calibration_error(reliability(torch.zeros(0), torch.zeros(0))) == 0.0
 
 
-def test_average_precision_is_the_mean_precision_at_each_find():
+def test_average_precision_is_mean_precision_at_each_hit():
     scores = torch.tensor([[0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.6, 0.4]])
     labels = torch.tensor([[1.0, 0], [0, 0], [1, 0], [0, 0]])
     found = average_precisions(scores, labels)
@@ -50,7 +50,7 @@ def test_average_precision_is_the_mean_precision_at_each_find():
     assert mean(found) == found[0]
 
 
-def test_f1_is_the_harmonic_mean_of_precision_and_recall():
+def test_f1_is_harmonic_mean_of_precision_and_recall():
     decisions = torch.tensor([[1, 1], [1, 0], [0, 0]])
     labels = torch.tensor([[1.0, 0], [0, 0], [1, 0]])
     assert f1_scores(decisions, labels) == (0.5, None)

@@ -1,4 +1,4 @@
-"""What the module does with batches, without a trainer."""
+"""The module's steps on batches, without a trainer."""
 
 import pytest
 import torch
@@ -23,9 +23,9 @@ def test_validation_scores_all_batches_alike_and_starts_anew():
     logits, labels = torch.tensor([[2.0, 0], [0, 1], [3, 0]]), torch.tensor([0, 1, 1])
     for part in (slice(0, 2), slice(2, 3)):
         module.validation_step(ImageBatch(logits[part], labels[part], torch.arange(3)[part]), 0)
-    assert module.validated()["accuracy"] == pytest.approx(2 / 3)
+    assert module.validation_scores()["accuracy"] == pytest.approx(2 / 3)
     module.validation_step(ImageBatch(logits[:1], labels[:1], labels[:1]), 0)
-    assert module.validated()["accuracy"] == 1.0
+    assert module.validation_scores()["accuracy"] == 1.0
 
 
 def test_parts_of_the_loss_are_averaged():

@@ -6,10 +6,10 @@ from torch.nn import functional
 
 from regard.core import OptionError
 from regard.training import Recipe
-from regard.training.objectives import Objective, balanced_weights, mixing, objective
+from regard.training.objectives import Objective, balanced_weights, mixer, objective
 
 
-def test_cross_entropy_with_smoothing_and_weights_is_the_definition():
+def test_cross_entropy_with_smoothing_and_weights_matches_definition():
     logits, labels = torch.randn(7, 3, dtype=torch.float64), torch.tensor([0, 1, 2, 2, 1, 0, 0])
     weights = torch.tensor([0.5, 2.0, 1.0], dtype=torch.float64)
     target = functional.one_hot(labels, 3) * 0.9 + 0.1 / 3
@@ -18,7 +18,7 @@ def test_cross_entropy_with_smoothing_and_weights_is_the_definition():
     torch.testing.assert_close(found, terms.sum() / weights[labels].sum())
 
 
-def test_binary_cross_entropy_with_smoothing_and_weights_is_the_definition():
+def test_binary_cross_entropy_with_smoothing_and_weights():
     logits, labels = torch.randn(5, 2, dtype=torch.float64), torch.randint(0, 2, (5, 2)).float()
     weights = torch.tensor([3.0, 0.5], dtype=torch.float64)
     target = labels.double() * 0.8 + 0.1
@@ -43,14 +43,14 @@ def test_balanced_weights_make_the_classes_count_the_same():
     assert weights[3] == 1
 
 
-def test_balanced_weights_of_several_labels_are_the_odds_against_each():
+def test_balanced_weights_of_labels_are_inverse_odds():
     labels = torch.tensor([[1.0, 0, 1], [0, 0, 1], [0, 0, 1], [0, 0, 1]])
     assert balanced_weights(labels, 3, multi_label=True).tolist() == [3.0, 1.0, 0.25]
 
 
 @pytest.mark.parametrize("options", [{"mixup": 0.3}, {"cutmix": 1.0}, {"mixup": 0.3, "cutmix": 1.0}])
-def test_mixed_labels_are_shares_and_a_seed_repeats_them(options):
-    mix = mixing(Recipe(**options), 3)
+def test_mixed_labels_are_shares_repeated_by_seed(options):
+    mix = mixer(Recipe(**options), 3)
     images, labels = torch.randn(6, 1, 8, 8), torch.tensor([0, 1, 2, 0, 1, 2])
     torch.manual_seed(0)
     first = mix(images, labels)
@@ -63,12 +63,12 @@ def test_mixed_labels_are_shares_and_a_seed_repeats_them(options):
 
 
 def test_without_mixing_there_is_none():
-    assert mixing(Recipe(), 3) is None
+    assert mixer(Recipe(), 3) is None
 
 
 def test_several_labels_can_be_mixed():
     labels = torch.tensor([[1.0, 1.0, 0.0], [0.0, 0.0, 0.0]])
-    _, mixed = mixing(Recipe(mixup=1.0), 3, multi_label=True)(torch.randn(2, 1, 4, 4), labels)
+    _, mixed = mixer(Recipe(mixup=1.0), 3, multi_label=True)(torch.randn(2, 1, 4, 4), labels)
     torch.testing.assert_close(mixed[0] + mixed[1], labels.sum(0))
 
 

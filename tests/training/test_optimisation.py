@@ -1,4 +1,4 @@
-"""Which parameter gets which learning rate and decay; the schedule; the average."""
+"""Learning rate and decay of each parameter; the schedule; the moving average."""
 
 from itertools import pairwise
 
@@ -23,7 +23,7 @@ class Net(nn.Module):
         self.frozen = nn.Parameter(torch.ones(2, 2), requires_grad=False)
 
 
-def test_every_trainable_parameter_is_in_one_group_with_its_rate_and_decay():
+def test_every_parameter_has_one_group_rate_and_decay():
     net, recipe = Net(), Recipe(lr=0.1, weight_decay=0.01, attention_lr=10.0)
     of = {
         id(p): (group["lr"], group["weight_decay"]) for group in parameter_groups(net, recipe) for p in group["params"]
@@ -59,7 +59,7 @@ def test_the_kind_of_optimizer():
 
 
 @pytest.mark.parametrize(("epochs", "warmup", "steps"), [(10, 0.5, 20), (3, 0.0, 7), (1, 0.9, 4), (1, 0.5, 1)])
-def test_the_rate_rises_to_its_highest_and_falls_towards_nothing(epochs, warmup, steps):
+def test_the_rate_rises_and_then_falls_towards_zero(epochs, warmup, steps):
     share = schedule(Recipe(epochs=epochs, warmup_epochs=warmup), steps)
     rates = [share(step) for step in range(epochs * steps)]
     warm = min(round(warmup * steps), len(rates) - 1)

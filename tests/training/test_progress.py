@@ -14,7 +14,7 @@ from tests.training.conftest import fit_bars as fit
 
 @pytest.fixture
 def terminal(monkeypatch):
-    """What a terminal would get of standard error."""
+    """Standard error as a terminal."""
     text = io.StringIO()
     monkeypatch.setattr(fitting, "Console", lambda stderr: Console(file=text, force_terminal=True, width=120))
     return text

@@ -39,7 +39,7 @@ def test_a_value_out_of_its_range_is_named(option, value):
         Recipe(**{option: value})
 
 
-def test_the_usual_rates_are_those_of_the_optimizer_unless_given():
+def test_default_rates_depend_on_the_optimizer():
     assert (Recipe().lr, Recipe().weight_decay) == (0.1, 5e-4)
     assert (Recipe(optimizer="adamw").lr, Recipe(optimizer="adamw").weight_decay) == (0.001, 0.05)
     assert Recipe(optimizer="adamw", lr=0.3, weight_decay=0.0).lr == 0.3

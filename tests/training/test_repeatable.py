@@ -30,7 +30,7 @@ class Keyed(RandomSampler):
         self.epochs = (*self.epochs, epoch)
 
 
-def test_an_epoch_has_its_order_and_nothing_is_drawn_before_it_begins():
+def test_epochs_have_their_order_and_start_lazily():
     data = TensorDataset(torch.arange(50))
     sampler = Keyed(data)
     loader = Epochs(DataLoader(data, batch_size=50, sampler=sampler), seed=5)

@@ -43,7 +43,7 @@ def test_trees_come_back_through_json():
 
 
 @pytest.mark.parametrize("make", [torch.optim.SGD, torch.optim.AdamW])
-def test_the_state_of_an_optimizer_goes_back_into_one(make):
+def test_the_state_of_an_optimizer_is_restored(make):
     net = nn.Linear(3, 2)
     optimizer = make(net.parameters(), lr=0.1, weight_decay=0.1)
     net(torch.ones(1, 3)).sum().backward()
@@ -72,7 +72,7 @@ def test_views_and_gaps_become_plain():
 
 
 def test_what_would_need_a_pickle_is_a_bug():
-    with pytest.raises(TypeError, match="a/0: a complex has no form"):
+    with pytest.raises(TypeError, match="a/0: a complex cannot be stored"):
         flatten({"a": [1j]})
 
 

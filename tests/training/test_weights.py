@@ -34,7 +34,7 @@ def test_shared_and_strided_tensors_are_saved(tmp_path):
     assert torch.equal(state["d"], x.reshape(2, 3).t())
 
 
-def test_the_weights_of_another_network_are_refused_and_nothing_is_loaded(tmp_path, net):
+def test_weights_of_another_network_are_not_loaded(tmp_path, net):
     save_weights(tmp_path / "w.safetensors", net(), {})
     other = nn.Sequential(nn.Conv2d(2, 5, 3), nn.BatchNorm2d(4))
     before = other[1].running_mean.fill_(7.0).clone()
@@ -60,7 +60,7 @@ def test_a_truncated_file(share, tmp_path, net):
 
 def test_other_files(tmp_path):
     (tmp_path / "text.safetensors").write_text("These are no weights at all, but a line of text.")
-    with pytest.raises(CheckpointError, match="no safetensors file"):
+    with pytest.raises(CheckpointError, match="not a safetensors file"):
         load_weights(tmp_path / "text.safetensors")
     with pytest.raises(CheckpointError, match="is a folder"):
         load_weights(tmp_path)
@@ -104,7 +104,7 @@ def test_a_malicious_pickle_is_refused_and_never_executed(how, tmp_path):
     assert sign.exists(), "the pickle of this test does nothing, so the test shows nothing"
 
 
-def test_a_disk_that_is_full_leaves_the_old_file_intact(tmp_path, file_limit):
+def test_a_full_disk_leaves_the_old_file_intact(tmp_path, file_limit):
     path = tmp_path / "w.safetensors"
     save_weights(path, {"a": torch.zeros(10)}, {"old": True})
     with file_limit(20_000), pytest.raises(RunError) as caught:

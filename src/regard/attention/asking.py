@@ -27,7 +27,7 @@ def memorise(
     mask: Tensor | None,
     project: Callable[[Tensor], Tensor] | None = None,
 ) -> Memory:
-    """What `remember` returns: keys and values that are zero where they are masked, then the keys projected.
+    """Zeroes keys and values where they are masked, then projects the keys: the body of `remember`.
 
     They are zeroed before any product, for zero times NaN is NaN. With a mask (b, q, k) a key that one query may see
     and another may not has to stay; where it is not finite it is zeroed too, and its value is marked by NaN, which only
@@ -133,7 +133,7 @@ class Asked:
         return context.masked_fill((self.spoiled & self.allowed).any(-1, keepdim=True), torch.nan)
 
     def answer(self, context: Tensor, weights: Tensor | None, state: Tensor | None = None) -> Attended:
-        """What the mechanism returns: without the axis of queries where there was one query."""
+        """The result of the mechanism, without the axis of queries where there was one query."""
         if not self.single:
             return Attended(context, weights, state)
         return Attended(context.squeeze(1), None if weights is None else weights.squeeze(1), state)
@@ -142,7 +142,7 @@ class Asked:
 def ask(
     module: Temporal, query: Tensor, keys: Tensor | Memory, values: Tensor | None = None, mask: Tensor | None = None
 ) -> Asked:
-    """What a query is put to: keys that are remembered now, or a memory.
+    """Puts a query to keys, which are remembered now, or to a memory.
 
     A query that may see nothing is zeroed, so that not even its gradient carries what stands there.
 

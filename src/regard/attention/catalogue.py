@@ -274,12 +274,12 @@ def create(name: str | Spec, **options: object) -> Mechanism:
     parameters = inspect.signature(mechanism).parameters
     sizes = [size for size, parameter in parameters.items() if parameter.default is parameter.empty]
     allowed = tuple(option for option in parameters if option not in sizes)
+    missing = [size for size in sizes if size not in options]
+    if missing:
+        asked = " and ".join(f"{size}=..." for size in missing)
+        raise OptionError(f"create: {spec.name!r} is built for {' and '.join(sizes)}; give {asked}.")
     for option in (*spec.options, *(option for option in options if option not in sizes)):
         if option not in allowed:
             error = unknown_name(f"option of {spec.name!r}", option, allowed)
             raise OptionError(str(error))
-    missing = [size for size in sizes if size not in options]
-    if missing:
-        asked = " and ".join(f"{size}=..." for size in missing)
-        raise OptionError(f"create: {spec.name!r} is built for a {' and a '.join(sizes)}; give {asked}.")
     return mechanism(**spec.options | options)  # type: ignore[arg-type]

@@ -76,8 +76,8 @@ def check_images(
     root: Path, files: Sequence[str], *, max_pixels: int, progress: Progress | None = None
 ) -> list[CheckResult]:
     """Checks each of the `files` below `root`, or takes the stored result of a good file that has not changed."""
-    memory = _memory(root, max_pixels)
-    known = _recall(memory)
+    store = _store_path(root, max_pixels)
+    known = _load(store)
     threads = min(8, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
 
     def look(file: str) -> CheckResult:
@@ -98,7 +98,7 @@ def check_images(
                 progress(len(seen), len(files))
     now = {file: checked for file, checked in zip(files, seen, strict=True) if checked.reason is None}
     if any(known.get(file) != checked for file, checked in now.items()):
-        _remember(memory, known | now)
+        _store(store, known | now)
     return seen
 
 
@@ -142,15 +142,15 @@ def _rgb(values: NDArray[np.float64]) -> tuple[float, float, float]:
     return red, green, blue
 
 
-def _memory(root: Path, max_pixels: int) -> Path:
+def _store_path(root: Path, max_pixels: int) -> Path:
     """The file of stored results; everything that may change a result changes its name."""
     settings = repr((_FORMAT, PIL.__version__, str(root.resolve()), max_pixels))
     return cache_folder() / "checked" / f"{hashlib.sha256(settings.encode()).hexdigest()[:24]}.json"
 
 
-def _recall(memory: Path) -> dict[str, CheckResult]:
+def _load(store: Path) -> dict[str, CheckResult]:
     try:
-        rows = json.loads(memory.read_text())
+        rows = json.loads(store.read_text())
         return {
             file: CheckResult._make((*row[:7], tuple(row[7]), tuple(row[8]), row[9] and Deep(*row[9])))
             for file, row in rows.items()
@@ -159,7 +159,7 @@ def _recall(memory: Path) -> dict[str, CheckResult]:
         return {}
 
 
-def _remember(memory: Path, seen: dict[str, CheckResult]) -> None:
+def _store(store: Path, seen: dict[str, CheckResult]) -> None:
     """Stores the results; if that fails, the next start takes longer, but the run goes on."""
     with suppress(RunError):
-        write_whole(memory, json.dumps(seen).encode())
+        write_whole(store, json.dumps(seen).encode())

@@ -1,4 +1,4 @@
-"""Published networks with a place for attention, and those of other libraries, by name."""
+"""Published networks with sites for attention, and those of other libraries, by name."""
 
 from regard.models.bag import BagOfPatches, image_taps
 from regard.models.description import Description, Site, describe
@@ -8,7 +8,7 @@ from regard.models.ram import RAM
 from regard.models.search import Found
 from regard.models.seq2seq import Seq2Seq, create_seq2seq
 from regard.models.state import load_state
-from regard.models.widening import widened, width_for
+from regard.models.widening import create_widened, width_for
 from regard.models.zoo import create, is_looker, names
 
 __all__ = [
@@ -21,12 +21,12 @@ __all__ = [
     "Site",
     "create",
     "create_seq2seq",
+    "create_widened",
     "describe",
     "image_taps",
     "initialise",
     "is_looker",
     "load_state",
     "names",
-    "widened",
     "width_for",
 ]

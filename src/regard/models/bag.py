@@ -1,4 +1,4 @@
-"""Images too large for a network: cut into patches, of which each is seen alone, and pooled by attention."""
+"""Networks for large images: features of each patch, pooled by attention."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping
@@ -17,31 +17,30 @@ from regard.core.tap import taps
 
 
 class BagOfPatches(nn.Module):
-    """A network that sees a large image as a bag of patches, and says which of them it went by.
+    """A network that classifies a large image as a bag of patches, with a weight for each patch.
 
-    The network, without its classifier, makes a vector of every patch; attention pooling weighs the patches and adds
-    them up (Ilse et al., see `MILPool`), and one linear layer classifies. The map of `pool.spatial` is the grid of
-    patches.
+    The network without its classifier computes a vector for every patch; attention pooling computes their weighted sum
+    (Ilse et al., see `MILPool`), and one linear layer classifies it. The map of `pool.spatial` is the grid of patches.
 
     Args:
-        net: a classifier with `num_classes` outputs; its last linear layer is taken out.
-        num_classes: number of outputs, of `net` and of this.
+        net: a classifier with `num_classes` outputs; its last linear layer is removed.
+        num_classes: number of outputs, of `net` and of this network.
         in_channels: channels of an image.
         patch: height and width of a patch, in pixels.
-        stride: from patch to patch; None means `patch`, less makes them overlap.
-        pooling: from features (b, c, rows, columns) and a mask to (b, c); None means `MILPool(c)`.
-        at_once: the most patches that run through the network together. Where they are more, they run in parts of
-            about one size, and in training a batch normalisation takes the statistics of each part.
-        recompute: in training, forget what the network computed of the patches and compute it again for the gradient:
-            the memory of one part at a time, for a third more time. The result is the same.
+        stride: pixels from patch to patch; None means `patch`, less makes them overlap.
+        pooling: module from features (b, c, rows, columns) and a mask to (b, c); None means `MILPool(c)`.
+        at_once: largest number of patches in one pass through the network. More patches are split into parts of about
+            equal size, and in training a batch normalisation uses the statistics of each part.
+        recompute: in training, recompute activations in the backward pass instead of storing them: the memory of one
+            part at a time, for a third more time. The result is the same.
 
     Shape:
-        x (b, in_channels, h, w) of any size; y (b, num_classes), logits. What lacks to the last patches at the right
-        and at the bottom is filled with zeros.
+        x (b, in_channels, h, w) of any size; y (b, num_classes), logits. The last patches at the right and at
+        the bottom are padded with zeros.
 
     Raises:
         OptionError: an option out of its range, or a network without such a classifier.
-        ShapeError: an x that is no image, or sizes that do not fit it.
+        ShapeError: an x that is not an image, or sizes that do not fit it.
 
     Example:
         >>> from regard import models
@@ -85,35 +84,35 @@ class BagOfPatches(nn.Module):
         self.fc = nn.Linear(channels, num_classes)
 
     def forward(self, x: Tensor, sizes: Tensor | None = None) -> Tensor:
-        """The logits, (b, num_classes).
+        """Computes the logits, (b, num_classes).
 
         Args:
             x: images.
-            sizes: (b, 2), the height and width of each image in a batch that was filled up with zeros at the right
-                and at the bottom: each gives what it gives alone. An image of size 0 has no patch and features of 0.
+            sizes: (b, 2), height and width of each image in a batch that was padded with zeros at the right and at the
+                bottom; the result is that of each image alone. An image of size 0 has no patch and features of 0.
         """
         self._expect(x, sizes)
         patches = self._cut(x)
         batch, rows, columns = patches.shape[:3]
-        there = None if sizes is None else self._there(sizes.to(x.device), rows, columns)
-        if there is None:
-            places = torch.arange(batch * rows * columns, device=x.device)
+        mask = None if sizes is None else self._mask(sizes.to(x.device), rows, columns)
+        if mask is None:
+            indices = torch.arange(batch * rows * columns, device=x.device)
         else:
-            places = there.flatten().nonzero().squeeze(1)
-        features = self._features(patches, places)
-        if there is not None:
+            indices = mask.flatten().nonzero().squeeze(1)
+        features = self._features(patches, indices)
+        if mask is not None:
             everywhere = features.new_zeros(batch * rows * columns, features.shape[1])
-            features = everywhere.index_put((places,), features)
+            features = everywhere.index_put((indices,), features)
         grid = features.reshape(batch, rows, columns, -1).permute(0, 3, 1, 2)
-        return self.fc(self.pool(grid, there).to(self.fc.weight.dtype))
+        return self.fc(self.pool(grid, mask).to(self.fc.weight.dtype))
 
     def grid(self, height: int, width: int) -> tuple[int, int]:
-        """Rows and columns of patches in an image of that size."""
+        """Returns the rows and columns of patches in an image of that size."""
         rows, columns = (1 + max(0, math.ceil((size - self.patch) / self.stride)) for size in (height, width))
         return rows, columns
 
     def adopt(self, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The state of the network with its classifier, as the part of this one's that it is; one of this as it is."""
+        """Renames a state of the plain network to this network's names; a state of this network is unchanged."""
         if any(name.startswith("net.") for name in state):
             return dict(state)
         head = f"{self.classifier}."
@@ -123,36 +122,36 @@ class BagOfPatches(nn.Module):
         }
 
     def _cut(self, x: Tensor) -> Tensor:
-        """A view of all patches, (b, rows, columns, c, patch, patch)."""
-        lacking = [
+        """Returns a view of all patches, (b, rows, columns, c, patch, patch)."""
+        padding = [
             self.patch + (n - 1) * self.stride - size
             for n, size in zip(self.grid(*x.shape[2:]), x.shape[2:], strict=True)
         ]
-        x = nn.functional.pad(x, (0, lacking[1], 0, lacking[0]))
+        x = nn.functional.pad(x, (0, padding[1], 0, padding[0]))
         patches = x.unfold(2, self.patch, self.stride).unfold(3, self.patch, self.stride)
         return patches.permute(0, 2, 3, 1, 4, 5)
 
-    def _there(self, sizes: Tensor, rows: int, columns: int) -> Tensor:
-        """(b, rows, columns) whether an image of that size has the patch when it is alone."""
+    def _mask(self, sizes: Tensor, rows: int, columns: int) -> Tensor:
+        """Returns (b, rows, columns), True for the patches that an image of that size has."""
         reach = (sizes - self.patch).clamp_min(0) + self.stride * (sizes > 0)
         down = torch.arange(rows, device=sizes.device) * self.stride < reach[:, :1]
         right = torch.arange(columns, device=sizes.device) * self.stride < reach[:, 1:]
         return down[:, :, None] & right[:, None, :]
 
-    def _features(self, patches: Tensor, places: Tensor) -> Tensor:
-        """(n, c) of the patches at these places, by their number in a row of all."""
+    def _features(self, patches: Tensor, indices: Tensor) -> Tensor:
+        """Computes (n, c), the features of the patches with these flat indices."""
         rows, columns = patches.shape[1:3]
         parts = []
-        for part in places.tensor_split(max(1, math.ceil(len(places) / self.at_once))):
-            image, place = part // (rows * columns), part % (rows * columns)
-            chosen = patches[image, place // columns, place % columns]
+        for part in indices.tensor_split(max(1, math.ceil(len(indices) / self.at_once))):
+            image, index = part // (rows * columns), part % (rows * columns)
+            chosen = patches[image, index // columns, index % columns]
             parts.append(self._run(chosen) if len(part) else chosen.new_zeros(0, self.fc.in_features))
         return torch.cat(parts)
 
     def _run(self, patches: Tensor) -> Tensor:
         if self.recompute and self.training and torch.is_grad_enabled():
             contexts: Callable[[], tuple[AbstractContextManager[None], AbstractContextManager[None]]] = partial(
-                _once, self.net
+                _recompute_contexts, self.net
             )
             return checkpoint(self.net, patches, use_reentrant=False, context_fn=contexts)
         return self.net(patches)
@@ -165,15 +164,15 @@ class BagOfPatches(nn.Module):
             )
         if sizes is not None and (sizes.shape != (len(x), 2) or sizes.is_floating_point()):
             raise ShapeError(
-                f"{self.name}: sizes has shape {tuple(sizes.shape)} and dtype {sizes.dtype}; it must hold the height "
+                f"{self.name}: sizes has shape {tuple(sizes.shape)} and dtype {sizes.dtype}; it must contain height "
                 f"and width of each of the {len(x)} images, ({len(x)}, 2), as integers."
             )
 
 
 def image_taps(net: nn.Module) -> tuple[str, ...] | None:
-    """The taps whose maps are of whole images; None where all are.
+    """Returns the taps with maps over whole images; None if all are.
 
-    In a bag of patches the attention inside the network looks at single patches.
+    In a bag of patches, maps inside the network are over single patches.
 
     >>> from regard import models
     >>> image_taps(models.create("se_resnet8")), image_taps(models.create("se_resnet8", patch=16))
@@ -185,24 +184,24 @@ def image_taps(net: nn.Module) -> tuple[str, ...] | None:
 
 
 def _classifier(net: nn.Module, num_classes: int) -> str:
-    """The path of the last linear layer, which gives the logits."""
+    """Returns the path of the last linear layer, which computes the logits."""
     layers = [(path, layer) for path, layer in net.named_modules() if isinstance(layer, nn.Linear)]
     if not layers or not layers[-1][0] or layers[-1][1].out_features != num_classes:
-        found = f"its last one, {layers[-1][0]!r}, gives {layers[-1][1].out_features}" if layers else "it has none"
+        found = f"its last one, {layers[-1][0]!r}, has {layers[-1][1].out_features}" if layers else "it has none"
         raise OptionError(
-            f"bag: {getattr(net, 'name', type(net).__name__)} cannot look at patches: its classifier should be a "
-            f"linear layer with {num_classes} outputs, but {found}: take another network."
+            f"bag: {getattr(net, 'name', type(net).__name__)} cannot be applied to patches: its classifier must be a "
+            f"linear layer with {num_classes} outputs, but {found}: use another network."
         )
     return layers[-1][0]
 
 
-def _once(net: nn.Module) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-    """Contexts for the first pass and for the one that computes it again, which leaves running statistics alone."""
-    return nullcontext(), _remembering(net)
+def _recompute_contexts(net: nn.Module) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    """Returns contexts for the first pass and for its recomputation, which leaves running statistics unchanged."""
+    return nullcontext(), _freeze_statistics(net)
 
 
 @contextmanager
-def _remembering(net: nn.Module) -> Iterator[None]:
+def _freeze_statistics(net: nn.Module) -> Iterator[None]:
     norms = [module for module in net.modules() if isinstance(module, _BatchNorm) and module.training]
     before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm in norms:

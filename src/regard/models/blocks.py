@@ -14,17 +14,17 @@ from regard.core.spec import Spec
 Shortcut = Literal["projection", "pad"]
 StrideIn = Literal["3x3", "1x1"]
 EXPANSION = 4
-"""A bottleneck gives this many times the channels of its 3x3 convolution."""
+"""The output channels of a bottleneck, as a multiple of those of its 3x3 convolution."""
 
 
 @dataclass(frozen=True)
 class Style:
-    """What all blocks of a network share.
+    """The options that all blocks of a network share.
 
     Attributes:
         mechanism: the attention mechanism, or None.
-        stride_in: which convolution of a bottleneck halves the size.
-        shortcut: what carries x past a branch that changes the shape.
+        stride_in: convolution of a bottleneck that has the stride.
+        shortcut: form of the shortcut of a block that changes the shape.
     """
 
     mechanism: Spec | None = None
@@ -33,12 +33,12 @@ class Style:
 
     @property
     def site(self) -> Site | None:
-        """Where the mechanism stands, as its facts say."""
+        """The site of the mechanism, from its facts."""
         return None if self.mechanism is None else attention.find(self.mechanism.name).facts.at
 
 
 class Residual(nn.Module):
-    """relu(branch(x) + shortcut(x)), the branch being `parts` one after the other.
+    """relu(branch(x) + shortcut(x)), where the branch is the sequence of `parts`.
 
     Args:
         parts: the branch's modules with the names under which they are registered, in order.
@@ -54,7 +54,7 @@ class Residual(nn.Module):
         self.downsample = downsample
 
     def forward(self, x: Tensor) -> Tensor:
-        """The sum of both paths, (b, c, h, w)."""
+        """Computes the sum of both paths, (b, c, h, w)."""
         y = x
         for name in self.order:
             y = getattr(self, name)(y)
@@ -70,21 +70,21 @@ class PadShortcut(nn.Module):
         self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
-        """(b, inputs, h, w) to (b, outputs, ceil(h / stride), ceil(w / stride))."""
+        """Maps (b, inputs, h, w) to (b, outputs, ceil(h / stride), ceil(w / stride))."""
         return functional.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.extra))
 
     def extra_repr(self) -> str:
-        """What `print(module)` shows."""
+        """Returns the options for `print(module)`."""
         return f"extra={self.extra}, stride={self.stride}"
 
 
 def convolution(inputs: int, outputs: int, size: int, stride: int = 1) -> nn.Conv2d:
-    """A size x size convolution without bias that gives ceil(h / stride) positions for any h >= 1."""
+    """Creates a size x size convolution without bias, with ceil(h / stride) output positions for any h >= 1."""
     return nn.Conv2d(inputs, outputs, size, stride=stride, padding=size // 2, bias=False)
 
 
 def shortcut(inputs: int, outputs: int, stride: int, form: Shortcut) -> nn.Module | None:
-    """What carries x past a branch: None (the identity) where the shape stays."""
+    """Creates the shortcut of a block; None is the identity, if the shape is unchanged."""
     if stride == 1 and inputs == outputs:
         return None
     if form == "pad":
@@ -93,13 +93,13 @@ def shortcut(inputs: int, outputs: int, stride: int, form: Shortcut) -> nn.Modul
 
 
 def basic(inputs: int, width: int, stride: int, style: Style) -> Residual:
-    """Two 3x3 convolutions; a mechanism that stands for a convolution takes the place of the first."""
+    """Creates a block of two 3x3 convolutions; a mechanism may replace the first."""
     parts = [*_wide_unit(1, inputs, width, stride, style), *_unit(2, width, width, 3), *_gate(width, style)]
     return Residual(parts, shortcut(inputs, width, stride, style.shortcut))
 
 
 def bottleneck(inputs: int, width: int, stride: int, style: Style) -> Residual:
-    """A 1x1, a 3x3 and a 1x1 convolution to four times the width; a mechanism may stand for the middle one."""
+    """Creates a block of 1x1, 3x3 and 1x1 convolutions to four times the width; a mechanism may replace the 3x3."""
     outputs = EXPANSION * width
     first, middle = (stride, 1) if style.stride_in == "1x1" else (1, stride)
     parts = [
@@ -118,7 +118,7 @@ def _unit(number: int, inputs: int, outputs: int, size: int, stride: int = 1) ->
 
 
 def _wide_unit(number: int, inputs: int, outputs: int, stride: int, style: Style) -> Iterator[tuple[str, nn.Module]]:
-    """A 3x3 convolution, its normalisation and its ReLU; a mechanism may stand for the three, or for the first."""
+    """Yields a 3x3 convolution, its normalisation and its ReLU; a mechanism may replace all three, or the first."""
     if style.mechanism is None or style.site not in ("conv", "kernel"):
         yield from _unit(number, inputs, outputs, 3, stride)
         yield f"relu{number}", nn.ReLU(inplace=True)

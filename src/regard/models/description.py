@@ -1,4 +1,4 @@
-"""What a network is, for people: its name, its size, and where its attention stands."""
+"""Description of a network: its name, its size and its attention modules."""
 
 from dataclasses import dataclass
 
@@ -9,13 +9,13 @@ from regard.core.features import Features
 
 @dataclass(frozen=True)
 class Site:
-    """A place in a network where a mechanism stands.
+    """An attention mechanism in a network.
 
     Attributes:
-        path: of the module, for example `layer1.0.attention`.
-        mechanism: its name.
-        channels: number of channels it weighs.
-        parameters: number of its parameters.
+        path: path of the module, for example `layer1.0.attention`.
+        mechanism: name of the mechanism.
+        channels: number of input channels.
+        parameters: number of parameters.
     """
 
     path: str
@@ -29,9 +29,9 @@ class Description:
     """A network's name, its number of parameters and its mechanisms; prints as a table.
 
     Attributes:
-        name: what it was created as, or its class.
+        name: its name for `create`, or its class.
         parameters: number of parameters, shared ones counted once.
-        sites: its mechanisms in the order of the network; parts of a mechanism are no sites of their own.
+        sites: its mechanisms in the order of the network; parts of a mechanism are not separate sites.
     """
 
     name: str
@@ -49,7 +49,7 @@ class Description:
 
 
 def describe(net: nn.Module) -> Description:
-    """The description of any network.
+    """Describes any network.
 
     Example:
         >>> from regard import models

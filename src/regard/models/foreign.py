@@ -12,9 +12,9 @@ from regard.core.seeding import use_seed
 
 
 def build(name: str, num_classes: int, in_channels: int, seed: int) -> nn.Module:
-    """The network `timm:NAME` or `torchvision:NAME`; nothing is downloaded.
+    """Creates the network `timm:NAME` or `torchvision:NAME`; nothing is downloaded.
 
-    The library draws the weights, with PyTorch's generator seeded by (seed, name) in the meantime.
+    The library initialises the weights, with PyTorch's generator seeded by (seed, name).
     """
     library, _, model = name.partition(":")
     at_least(name, "num_classes", num_classes, 1)
@@ -42,7 +42,7 @@ def _timm(name: str, num_classes: int, in_channels: int) -> nn.Module:
     except (RuntimeError, TypeError, AssertionError, ValueError) as cause:
         raise OptionError(
             f"timm:{name} cannot be made with num_classes={num_classes} and in_channels={in_channels}: {cause}. "
-            "Take three channels or another network."
+            "Use three channels or another network."
         ) from cause
 
 
@@ -61,7 +61,7 @@ def _torchvision(name: str, num_classes: int, in_channels: int) -> nn.Module:
 
 
 def _take_channels(net: nn.Module, name: str, in_channels: int) -> None:
-    """Puts a new first convolution, for `in_channels`, in place of the one that reads three."""
+    """Replaces the first convolution, which takes three channels, by one for `in_channels`."""
     path, module = next((path, module) for path, module in net.named_modules() if isinstance(module, nn.Conv2d))
     if module.in_channels != 3 or module.groups != 1:
         raise OptionError(
@@ -79,7 +79,7 @@ def _take_channels(net: nn.Module, name: str, in_channels: int) -> None:
         padding_mode=module.padding_mode,
     )
     with torch.no_grad():
-        # The spread of the weights that the library drew, for sums over another number of channels.
+        # The standard deviation of the library's weights, scaled for sums over another number of channels.
         new.weight.normal_(0.0, module.weight.std().item() * (3 / in_channels) ** 0.5)
         if module.bias is not None and new.bias is not None:
             new.bias.copy_(module.bias)

@@ -1,4 +1,4 @@
-"""Initial values that depend on the seed and on a module's name, and on nothing else."""
+"""Initial values that depend only on the seed and on the module's name."""
 
 import torch
 from torch import nn
@@ -10,17 +10,17 @@ from regard.core.seeding import use_seed
 
 @torch.no_grad()
 def initialise(net: nn.Module, seed: int) -> nn.Module:
-    """Gives every parameter and running statistic of `net` its initial value.
+    """Initialises every parameter and running statistic of `net`.
 
     Each module's values are drawn from a generator of its own, seeded by (seed, the module's path). So two networks
-    of one seed share, bit for bit, every parameter that has the same name and shape, whatever else they hold: a gate
-    that one of them has and the other has not shifts nothing.
+    of one seed share, bit for bit, every parameter that has the same name and shape, whatever other modules they
+    have: an additional gate changes no other value.
 
     The network's convolutions get He's normal initialisation (fan out); every other module what its own
     `reset_parameters` does, a mechanism after the modules inside it, and its `strength` 0.
 
     Args:
-        net: a network on the CPU (another device's generator gives other numbers) whose parameters all belong to
+        net: a network on the CPU (the generator of another device differs) whose parameters all belong to
             modules with a `reset_parameters`; changed in place.
         seed: any integer.
 
@@ -28,7 +28,7 @@ def initialise(net: nn.Module, seed: int) -> nn.Module:
         `net` itself.
 
     Raises:
-        OptionError: the network is not on the CPU, or a module holds parameters and has no `reset_parameters`.
+        OptionError: the network is not on the CPU, or a module has parameters and no `reset_parameters`.
 
     Example:
         >>> from regard import models
@@ -39,7 +39,7 @@ def initialise(net: nn.Module, seed: int) -> nn.Module:
     elsewhere = sorted({parameter.device.type for parameter in net.parameters()} - {"cpu"})
     if elsewhere:
         raise OptionError(
-            f"initialise: the network is on {', '.join(elsewhere)}, where a seed gives other numbers than on the CPU: "
+            f"initialise: the network is on {', '.join(elsewhere)}, where a seed has other numbers than on the CPU: "
             "initialise it first, then move it."
         )
     modules = list(net.named_modules())
@@ -65,7 +65,7 @@ def _reset(path: str, module: nn.Module, *, he: bool) -> None:
         reset()
     elif own:
         raise OptionError(
-            f"{path or 'The network'} ({type(module).__name__}) holds the parameters {', '.join(own)} and has no "
+            f"{path or 'The network'} ({type(module).__name__}) has the parameters {', '.join(own)} and has no "
             "reset_parameters method, so it has no initial values by name: give it one, or create the network "
             "without this step."
         )

@@ -1,4 +1,4 @@
-"""The residual network, written once for small and for large images, with a place for a mechanism."""
+"""The residual network, for small and for large images, with sites for a mechanism."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,13 +14,13 @@ from regard.models.blocks import EXPANSION, Residual, Style, basic, bottleneck
 
 @dataclass(frozen=True)
 class Layout:
-    """What tells one residual network from another.
+    """The depth, widths and stem of a residual network.
 
     Attributes:
         blocks: number of blocks of each stage.
-        widths: channels of the 3x3 convolutions of each stage; the stem gives those of the first.
-        bottlenecks: whether a block has three convolutions (1x1, 3x3, 1x1) instead of two (3x3, 3x3).
-        small: a 3x3 stem that keeps the size, for small images; else 7x7 and a pooling, which leave a quarter.
+        widths: channels of the 3x3 convolutions of each stage; the stem has those of the first.
+        bottlenecks: True if a block has three convolutions (1x1, 3x3, 1x1) instead of two (3x3, 3x3).
+        small: a 3x3 stem that keeps the size, for small images; else 7x7 and a pooling, which divide it by four.
     """
 
     blocks: tuple[int, ...]
@@ -30,16 +30,16 @@ class Layout:
 
 
 class ResNet(nn.Module):
-    """A residual network whose blocks, or the places between its stages, may hold an attention mechanism.
+    """A residual network with an attention mechanism in its blocks, between its stages or at its head.
 
     He, Zhang, Ren, Sun: Deep Residual Learning for Image Recognition, CVPR 2016. Modules are named as in torchvision.
-    A mechanism's own facts say where it stands: after the last normalisation of every block, before the shortcut is
-    added (`layer1.0.attention`); after every stage but the last (`attention1`); in place of a block's 3x3 convolution,
-    with its normalisation and ReLU or alone, the middle one of a bottleneck, the first one of a basic block; or in
-    place of the pooling before the classifier (`attention`).
+    The site is one of the mechanism's facts: after the last normalisation of every block, before the shortcut is added
+    (`layer1.0.attention`); after every stage but the last (`attention1`); instead of a block's 3x3 convolution, with
+    its normalisation and ReLU or alone, the middle one of a bottleneck, the first one of a basic block; or instead of
+    the pooling before the classifier (`attention`).
 
     Args:
-        name: what errors and descriptions call it.
+        name: name for errors and descriptions.
         layout: depth, widths and stem.
         style: the mechanism and the two published variations of the blocks.
         num_classes: number of outputs.
@@ -81,7 +81,7 @@ class ResNet(nn.Module):
             if style.mechanism is not None and style.site == "stage" and stage < len(layout.blocks):
                 self._append(f"attention{stage}", attention.create(style.mechanism, channels=channels))
         self.pooling = "attention" if style.site == "head" else "avgpool"
-        pooling = _pooling(channels, style)
+        pooling = _create_pooling(channels, style)
         self.add_module(self.pooling, pooling)
         self.fc = nn.Linear(getattr(pooling, "out_channels", channels), num_classes)
         self.reduction = (1 if layout.small else 4) * 2 ** (len(layout.blocks) - 1)
@@ -91,11 +91,11 @@ class ResNet(nn.Module):
         self.order.append(name)
 
     def forward(self, x: Tensor) -> Tensor:
-        """The logits, (b, num_classes)."""
+        """Computes the logits, (b, num_classes)."""
         return self.fc(torch.flatten(getattr(self, self.pooling)(self.features(x)), 1))
 
     def features(self, x: Tensor) -> Tensor:
-        """What the pooling takes, (b, c, h, w)."""
+        """Computes the features before the pooling, (b, c, h, w)."""
         self._expect(x)
         x = self.maxpool(self.relu(self.bn1(self.conv1(x))))
         for name in self.order:
@@ -117,8 +117,8 @@ class ResNet(nn.Module):
             )
 
 
-def _pooling(channels: int, style: Style) -> nn.Module:
-    """What makes one vector of all positions: the mean, or the mechanism that stands for it."""
+def _create_pooling(channels: int, style: Style) -> nn.Module:
+    """Creates the pooling over positions: the mean, or a mechanism instead."""
     if style.mechanism is None or style.site != "head":
         return nn.AdaptiveAvgPool2d(1)
     return attention.create(style.mechanism, channels=channels)

@@ -1,4 +1,4 @@
-"""Loading of a state into a network: all of it or nothing."""
+"""Loading of a state into a network, completely or not at all."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ SHOWN = 5
 
 
 def load_state(net: nn.Module, state: Mapping[str, Tensor]) -> nn.Module:
-    """Copies `state` into `net` where it is exactly the state of such a network.
+    """Copies `state` into `net` if it is exactly the state of such a network.
 
     Args:
         net: changed in place; on an error it is as before.
@@ -20,7 +20,7 @@ def load_state(net: nn.Module, state: Mapping[str, Tensor]) -> nn.Module:
         `net` itself.
 
     Raises:
-        CheckpointError: a tensor is missing, belongs to nothing in the network, or has another shape; lists them.
+        CheckpointError: a tensor is missing, is not in the network, or has another shape; the message lists them.
 
     Example:
         >>> from regard import models
@@ -39,7 +39,7 @@ def load_state(net: nn.Module, state: Mapping[str, Tensor]) -> nn.Module:
     ]
     faults = [
         _fault("are missing", missing),
-        _fault("belong to nothing in the network", unexpected),
+        _fault("are not in the network", unexpected),
         _fault("have another shape", reshaped),
     ]
     if any(faults):
@@ -57,7 +57,7 @@ def _shape(value: object) -> tuple[int, ...] | str:
 
 
 def _fault(what: str, names: list[str]) -> str:
-    """One clause of the error: how many tensors, and the first of them."""
+    """Returns a clause of the error: the number of tensors and the first of them."""
     if not names:
         return ""
     rest = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""

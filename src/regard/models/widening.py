@@ -14,8 +14,8 @@ from regard.models.blocks import Shortcut, StrideIn, Style
 from regard.models.resnet import ResNet
 from regard.models.zoo import create, layout_of
 
-HALVINGS = 12
-"""Of the interval of factors; the last one is under a tenth of a channel for any of our networks."""
+BISECTIONS = 12
+"""Bisections of the interval of factors; the last is under a tenth of a channel for any of our networks."""
 
 
 def width_for(
@@ -27,7 +27,7 @@ def width_for(
     stride_in: StrideIn = "3x3",
     shortcut: Shortcut = "projection",
 ) -> tuple[int, ...]:
-    """The channels of each stage with which the plain network comes nearest to a number of parameters.
+    """Finds the channels of each stage with which the plain network is nearest to a number of parameters.
 
     All stages are multiplied by one factor and rounded, then each may move by one channel; none becomes narrower
     where the number is larger than the plain network's, none wider where it is smaller. Where the number is so little
@@ -36,11 +36,11 @@ def width_for(
 
     Args:
         name: a plain network of ours, for example `resnet20`.
-        parameters: the number to come near to.
+        parameters: number of parameters to reach.
         num_classes: as in `create`, and so are the other options.
 
     Returns:
-        What `create(name, width=...)` takes.
+        The channels of each stage, for `create(name, width=...)`.
 
     Raises:
         UnknownNameError: no such plain network.
@@ -62,7 +62,7 @@ def width_for(
     return _nearest(layout.widths, parameters, count)
 
 
-def widened(
+def create_widened(
     name: str,
     parameters: int,
     *,
@@ -72,10 +72,10 @@ def widened(
     stride_in: StrideIn = "3x3",
     shortcut: Shortcut = "projection",
 ) -> nn.Module:
-    """The plain network with the widths that `width_for` finds; `describe` says how many parameters it reached.
+    """Creates the plain network with the widths from `width_for`.
 
     Example:
-        >>> net = widened("resnet8", 100_000, num_classes=10, in_channels=1)
+        >>> net = create_widened("resnet8", 100_000, num_classes=10, in_channels=1)
         >>> sum(parameter.numel() for parameter in net.parameters())
         100015
     """
@@ -89,12 +89,12 @@ def widened(
 
 
 def _nearest(base: tuple[int, ...], parameters: int, count: Callable[[tuple[int, ...]], int]) -> tuple[int, ...]:
-    """The widths nearest to `parameters` around a multiple of `base`, all on the same side of it."""
+    """Returns the widths nearest to `parameters` around a multiple of `base`, all on the same side of it."""
     wider = parameters >= count(base)
     low, high = (1.0, 2.0) if wider else (0.0, 1.0)
     while wider and count(_times(base, high)) < parameters:
         low, high = high, 2 * high
-    for _ in range(HALVINGS):
+    for _ in range(BISECTIONS):
         middle = (low + high) / 2
         low, high = (middle, high) if count(_times(base, middle)) <= parameters else (low, middle)
     proportional = _times(base, low)
@@ -108,5 +108,5 @@ def _times(base: tuple[int, ...], factor: float) -> tuple[int, ...]:
 
 
 def _around(width: int, start: int, wider: bool) -> list[int]:
-    """`width` and its neighbours, without those that would narrow a widened network or widen a narrowed one."""
+    """Returns `width` and its neighbours, without those that would narrow a widened network or widen a narrowed one."""
     return [near for near in (width - 1, width, width + 1) if near >= 1 and (near >= start if wider else near <= start)]

@@ -29,7 +29,7 @@ LAYOUTS = {
     "resnet50": Layout((3, 4, 6, 3), LARGE, bottlenecks=True),
     "resnet101": Layout((3, 4, 23, 3), LARGE, bottlenecks=True),
 }
-"""The plain networks: of He et al., section 4.2 (small images, 6n + 2 layers) and table 1 (large ones)."""
+"""The plain networks of He et al., section 4.2 (small images, 6n + 2 layers) and table 1 (large ones)."""
 
 
 RAM_NAME = "ram"
@@ -37,7 +37,7 @@ RAM_NAME = "ram"
 
 
 def names() -> tuple[str, ...]:
-    """The names that `create` knows: the plain networks, then each with each mechanism and control, then `ram`.
+    """Returns the names for `create`: the plain networks, then each with each mechanism and control, then `ram`.
 
     >>> names()[:2], "cbam_resnet18" in names()
     (('resnet8', 'resnet20'), True)
@@ -59,29 +59,30 @@ def create(
     patch_stride: int | None = None,
     recompute: bool = False,
 ) -> nn.Module:
-    """A new network with random weights; nothing is ever downloaded.
+    """Creates a network with random weights; nothing is downloaded.
 
     Args:
         name: a plain network (`resnet20`), one with a mechanism before it (`se_resnet20`), or a network of another
             library, `timm:NAME` or `torchvision:NAME`; or `ram`, with its options after a colon, see `RAM`.
         num_classes: number of outputs.
         in_channels: channels of an image.
-        attention: the mechanism with its options (`cbam:reduction=8`) where the name has none.
+        attention: a mechanism with its options (`cbam:reduction=8`), if the name has none.
         seed: see `initialise`; without a seed one is drawn from PyTorch's generator.
-        width: a factor for the channels of all stages, or the channels of each stage.
-        stride_in: which convolution of a bottleneck halves the size: `3x3`, or `1x1` as in the Caffe networks.
-        shortcut: where the shape changes, `projection` (1x1 convolution and normalisation) or `pad` (zero channels).
-        patch: side in pixels of the patches that the network sees of a large image, see `BagOfPatches`; None shows
-            it the whole image.
-        patch_stride: from patch to patch, as in `BagOfPatches`.
+        width: factor on the channels of all stages, or the channels of each stage.
+        stride_in: convolution of a bottleneck that has the stride: `3x3`, or `1x1` as in the Caffe networks.
+        shortcut: shortcut of blocks that change the shape, `projection` (1x1 convolution and normalisation) or `pad`
+            (zero channels).
+        patch: divide images into patches with sides of this many pixels, see `BagOfPatches`; None takes the whole
+            image.
+        patch_stride: pixels from patch to patch, as in `BagOfPatches`.
         recompute: less memory in training, as in `BagOfPatches`.
 
     Returns:
         The network in training mode; its modules are named as in torchvision.
 
     Raises:
-        UnknownNameError: no such network or mechanism; says which are nearest.
-        OptionError: an option out of its range, or one that this network has not.
+        UnknownNameError: no such network or mechanism; the message names the nearest.
+        OptionError: an option out of its range, or one that this network does not have.
         DependencyError: the other library is not installed.
 
     Example:
@@ -107,7 +108,7 @@ def create(
     else:
         plain, mechanism = _resolve(name, attention)
         sizes = {"num_classes": num_classes, "in_channels": in_channels}
-        net = _residual(plain, mechanism, _widened(plain, width), stride_in, shortcut, sizes, seed)
+        net = _residual(plain, mechanism, _scale_widths(plain, width), stride_in, shortcut, sizes, seed)
     if patch is None:
         _refuse_without_patch(name, patch_stride=patch_stride, recompute=recompute or None)
         return net
@@ -119,13 +120,13 @@ def create(
         stride=patch_stride,
         recompute=recompute,
     )
-    # The network keeps the initial values that it has when it sees whole images.
+    # The network keeps the initial values that it has without patches.
     initialise(nn.ModuleDict({"pool": bag.pool, "fc": bag.fc}), seed)
     return bag
 
 
 def is_looker(name: str, attention: str | Spec | None = None) -> bool:
-    """Whether the network of that name is a `Looker`, which returns an answer instead of logits.
+    """Returns True if the network is a `Looker`, which returns an `Answer` instead of logits.
 
     >>> is_looker("ram:glimpses=4"), is_looker("resnet20"), is_looker("resnet20", "hard_spatial:form=soft")
     (True, False, True)
@@ -137,7 +138,7 @@ def is_looker(name: str, attention: str | Spec | None = None) -> bool:
 
 
 def layout_of(name: str) -> Layout:
-    """The layout of a plain network; an unknown name is an error that lists the nearest."""
+    """Returns the layout of a plain network; an unknown name is an error that lists the nearest."""
     if name not in LAYOUTS:
         error = unknown_name("network", name, LAYOUTS)
         raise UnknownNameError(
@@ -148,7 +149,7 @@ def layout_of(name: str) -> Layout:
 
 
 def _resolve(name: str, attention: str | Spec | None) -> tuple[str, Spec | None]:
-    """The plain network's name and the mechanism, from the name or from the option."""
+    """Returns the plain network's name and the mechanism, from the name or from the option."""
     prefix, _, plain = name.rpartition("_")
     known = prefix in _prefixes()
     if not prefix or not (known or plain in LAYOUTS):
@@ -174,13 +175,13 @@ def _style(plain: str, mechanism: Spec | None, stride_in: StrideIn, shortcut: Sh
     return Style(mechanism, stride_in, shortcut)
 
 
-def _widened(plain: str, width: float | Sequence[int]) -> Layout:
-    """The layout with its channels multiplied, or replaced stage by stage."""
+def _scale_widths(plain: str, width: float | Sequence[int]) -> Layout:
+    """Returns the layout with its channels multiplied, or replaced stage by stage."""
     layout = LAYOUTS[plain]
     if isinstance(width, Sequence):
         if len(width) != len(layout.widths):
             raise OptionError(
-                f"{plain}: width={tuple(width)} gives {len(width)} stages their channels, and the network has "
+                f"{plain}: width={tuple(width)} has channels for {len(width)} stages, but the network has "
                 f"{len(layout.widths)}: give {len(layout.widths)} integers, for example {layout.widths}."
             )
         widths = tuple(at_least(plain, "width", channels, 1) for channels in width)
@@ -192,7 +193,7 @@ def _widened(plain: str, width: float | Sequence[int]) -> Layout:
 
 
 def _prefixes() -> tuple[str, ...]:
-    """The mechanisms and controls that a residual network can hold."""
+    """Returns the mechanisms and controls that fit into a residual network."""
     every = (*catalogue.CATALOGUE, *catalogue.LOOKING, *catalogue.CONTROLS)
     return tuple(mechanism.facts.name for mechanism in every if mechanism.facts.at != "input")
 
@@ -206,7 +207,7 @@ def _residual(
     sizes: Mapping[str, int],
     seed: int,
 ) -> nn.Module:
-    """A residual network; with a mechanism that samples, the plain one with that at its head."""
+    """Creates a residual network; a mechanism that samples becomes the head of the plain one."""
     head = mechanism if mechanism is not None and _samples(mechanism) else None
     style = _style(plain, mechanism if head is None else None, stride_in, shortcut)
     resnet = ResNet(plain if mechanism is None else f"{mechanism.name}_{plain}", layout, style, **sizes)
@@ -219,12 +220,12 @@ def _residual(
 
 
 def _samples(mechanism: Spec) -> bool:
-    """Whether the mechanism returns a sample, so that the network returns an answer."""
+    """Returns True if the mechanism returns a sample, so that the network returns an `Answer`."""
     return catalogue.find(mechanism.name).facts.returns == "sample"
 
 
 def _ram(name: str, num_classes: int, in_channels: int) -> RAM:
-    """The recurrent attention model with the options on its line."""
+    """Creates the recurrent attention model with the options in its name."""
     options = Spec.parse(name).options
     allowed = tuple(inspect.signature(RAM).parameters)
     for option in options:
@@ -234,7 +235,7 @@ def _ram(name: str, num_classes: int, in_channels: int) -> RAM:
 
 
 def _refuse_ours(name: str, **options: object) -> None:
-    """A network that is no residual one of our own takes none of their options."""
+    """Raises an error for options that only regard's own residual networks have."""
     for option, value in options.items():
         if value is not None:
             raise OptionError(
@@ -244,9 +245,7 @@ def _refuse_ours(name: str, **options: object) -> None:
 
 
 def _refuse_without_patch(name: str, **options: object) -> None:
-    """What is about patches needs patches."""
+    """Raises an error for options of patches without patches."""
     for option, value in options.items():
         if value is not None:
-            raise OptionError(
-                f"{name}: {option}={value!r} is not allowed without patch=: leave it out, or name a patch."
-            )
+            raise OptionError(f"{name}: {option}={value!r} is not allowed without patch=: leave it out, or set patch.")

@@ -67,7 +67,7 @@ def build_arm(arm: str, backbone: Backbone, seed: int, *, reference_parameters: 
     classes, channels = backbone.num_classes, backbone.channels
     if arm == WIDE:
         assert reference_parameters is not None
-        return models.widened(
+        return models.create_widened(
             backbone.model, reference_parameters, num_classes=classes, in_channels=channels, seed=seed
         )
     attention = None if arm == PLAIN else arm

@@ -220,8 +220,8 @@ def ablation_table(results: Results) -> tuple[tuple[str, ...], tuple[Row, ...], 
             for mode in modes
         )
         rows.append(Row(head=labels[arm], under="statistics recomputed" if renormalised else "", cells=cells))
-    said = tuple(dependence_sentence(one, labels[one.arm]) for one in depends_on_input(results.ablations))
-    return modes, tuple(rows), said
+    sentences = tuple(dependence_sentence(one, labels[one.arm]) for one in depends_on_input(results.ablations))
+    return modes, tuple(rows), sentences
 
 
 def _mode_cell(rows: Sequence[AblationRow], trained: float | None, mode: str) -> Cell:

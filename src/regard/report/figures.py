@@ -66,10 +66,10 @@ def paired_differences(results: Results) -> Figure | None:
         unit_axis(axes.xaxis, score.unit)
         axes.set_xlabel(with_unit(f"{score.title} minus plain network", counted))
         title = "Difference from the plain network"
-        said = (
+        description = (
             f"{labels[c.arm]} {change(c.difference, score.unit)} {counted}".rstrip() + f", {c.verdict}" for c in found
         )
-        return finish(canvas, title, "Dots with intervals, one row an arm: " + "; ".join(said) + ".")
+        return finish(canvas, title, "Dots with intervals, one row an arm: " + "; ".join(description) + ".")
 
 
 def _draw_difference(axes: "Axes", row: int, one: Comparison, colour: str) -> None:
@@ -128,8 +128,8 @@ def _cost_panel(
         axes.set_ylabel(with_unit(f"{found[arms[0].spec].split} {score.title}", score.unit))
         texts = [shorten(labels[arm.spec]) for arm in arms]
         place_labels(axes, points, texts, [arm_colour(arm) for arm in arms], bars)
-        said = (f"{t} {amount(y, score.unit)} at {x:.4g}" for t, (x, y) in zip(texts, points, strict=True))
-        return finish(canvas, f"{title}", f"{score.title.capitalize()} over {label}: " + "; ".join(said) + ".")
+        description = (f"{t} {amount(y, score.unit)} at {x:.4g}" for t, (x, y) in zip(texts, points, strict=True))
+        return finish(canvas, f"{title}", f"{score.title.capitalize()} over {label}: " + "; ".join(description) + ".")
 
 
 def _draw_bar(axes: "Axes", arm: Arm, one: Comparison, cost: float) -> tuple[float, float, float, float]:
@@ -200,8 +200,8 @@ def _curve_panel(arm: Arm, curves: dict[str, list[Trial]], name: str, limits: tu
         bottom.set_xlabel("epoch")
         last = curves[arm.spec][0].history[-1]
         final = amount(_final_score(curves[arm.spec]), score.unit)
-        said = f"{name}: after {last.epoch} epochs validation {score.title} {final}."
-        return finish(canvas, name, said)
+        description = f"{name}: after {last.epoch} epochs validation {score.title} {final}."
+        return finish(canvas, name, description)
 
 
 def _chosen_score(epoch: Epoch) -> float:

@@ -81,11 +81,11 @@ def _gate_panel(profile: GateProfile, classes: Sequence[str], limits: tuple[floa
         axes.set_xlabel(f"{len(profile.overall)} channels, by mean gate")
         label, colour = (name, ACCENT) if gap >= ALIKE else ("all classes alike", GREY)
         axes.text(1, 1.03, label, color=colour, ha="right", va="bottom", transform=axes.transAxes)
-        said = f"Mean gates from {min(profile.overall):.2f} to {max(profile.overall):.2f}; "
-        said += (
+        description = f"Mean gates from {min(profile.overall):.2f} to {max(profile.overall):.2f}; "
+        description += (
             f"the class that differs most, {name}, is up to {gap:.2f} away." if gap >= ALIKE else "all classes alike."
         )
-        return finish(canvas, profile.tap, said)
+        return finish(canvas, profile.tap, description)
 
 
 def ablation_panels(results: Results) -> tuple[Figure, ...]:
@@ -119,8 +119,8 @@ def _ablation_panel(rows: Sequence[AblationRow], name: str, limits: tuple[float,
             axes.axhline(y, color=FAINT, linewidth=0.8, zorder=0)
         percent_axis(axes.xaxis)
         axes.set_xlabel("validation accuracy, %")
-        said = (f"{MODES[r.mode]} {100 * sum(r.accuracies) / len(r.accuracies):.1f} %" for r in rows)
-        return finish(canvas, name, "Validation accuracy: " + "; ".join(said) + ".")
+        description = (f"{MODES[r.mode]} {100 * sum(r.accuracies) / len(r.accuracies):.1f} %" for r in rows)
+        return finish(canvas, name, "Validation accuracy: " + "; ".join(description) + ".")
 
 
 def _draw_dots(axes: "Axes", y: int, row: AblationRow) -> None:

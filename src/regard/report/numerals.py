@@ -81,7 +81,7 @@ def short_count(number: float) -> str:
     >>> short_count(12_502_000), short_count(640), short_count(3.86e9)
     ('12.5 M', '640', '3.86 G')
     """
-    return _scaled(number, 1000, ("", "k", "M", "G", "T"))
+    return _scale(number, 1000, ("", "k", "M", "G", "T"))
 
 
 def size(number: float) -> str:
@@ -90,7 +90,7 @@ def size(number: float) -> str:
     >>> size(64_416_000)
     '61.4 MiB'
     """
-    return _scaled(number, 1024, ("B", "KiB", "MiB", "GiB", "TiB"))
+    return _scale(number, 1024, ("B", "KiB", "MiB", "GiB", "TiB"))
 
 
 def excess(ratio_to_plain: float) -> str:
@@ -158,7 +158,7 @@ def plural(number: int, word: str) -> str:
     return f"{count(number)} {word}" if number == 1 else f"{count(number)} {word}s"
 
 
-def _scaled(number: float, step: int, units: tuple[str, ...]) -> str:
+def _scale(number: float, step: int, units: tuple[str, ...]) -> str:
     power = 0
     while abs(number) >= 0.9995 * step and power < len(units) - 1:
         number, power = number / step, power + 1

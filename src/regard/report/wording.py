@@ -124,8 +124,8 @@ def blind_spot(one: Comparison) -> str:
     needed = f"about {plural(one.seeds_needed, 'seed')}" if one.seeds_needed else "over 100,000 seeds"
     wanted = f"{_worthwhile(one)} need {needed}"
     if unit == PERCENT and one.detectable >= 1:
-        return f"{plural(one.seeds, 'seed')} can show no difference at all; {wanted}"
-    return f"{plural(one.seeds, 'seed')} show {score_value(one.detectable, unit)}{counted} or more; {wanted}"
+        return f"{plural(one.seeds, 'seed')} can detect no difference at all; {wanted}"
+    return f"{plural(one.seeds, 'seed')} detect {score_value(one.detectable, unit)}{counted} or more; {wanted}"
 
 
 def statistics_notes(results: Results) -> tuple[str, ...]:

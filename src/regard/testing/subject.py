@@ -252,7 +252,7 @@ def _channels(asked: int | None, example: nn.Module, source: Source) -> int:
     if isinstance(own, int):
         return own
     raise OptionError(
-        f"check_attention: how many channels {type(example).__name__} takes is not known: say channels=..., or pass "
+        f"check_attention: the number of channels of {type(example).__name__} is not known: pass channels=... or "
         "its class."
     )
 

@@ -1,4 +1,4 @@
-"""Training, checkpoints and scores of a network, whatever its task. Lightning is imported when it is first needed."""
+"""Training, checkpoints and evaluation of a network on any task. Lightning is imported at first use."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -48,7 +48,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
-    """Imports what needs Lightning or torchmetrics, three seconds' worth, when it is first used."""
+    """Imports the parts that need Lightning or torchmetrics, which takes three seconds, at first use."""
     if name in _HOMES:
         return getattr(import_module(f"regard.training.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'regard.training' has no attribute {name!r}")

@@ -10,14 +10,14 @@ from regard.training.tree import flatten, unflatten
 from regard.training.weights import read_tensors, write_tensors
 
 SETTINGS = "regard"
-"""Where a checkpoint carries what it belongs to: recipe, seed, classes."""
+"""The key of a checkpoint for the settings of its run: recipe, seed, classes."""
 
 
 class SafetensorsIO(CheckpointIO):
-    """Writes and reads checkpoints: the tensors as such, the rest of the tree as JSON in the file's header."""
+    """Writes and reads checkpoints: tensors as safetensors, the rest of the tree as JSON in the file's header."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: object = None) -> None:
-        """Writes aside, waits for the disk, then takes the place of the file that was there.
+        """Writes to a temporary file, syncs it to disk, then replaces the old file.
 
         Raises:
             RunError: the disk is full, or the folder cannot be written to; the old file is intact.
@@ -29,10 +29,10 @@ class SafetensorsIO(CheckpointIO):
     def load_checkpoint(
         self, path: str | Path, map_location: object = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
-        """The tree that was saved, on the CPU.
+        """Reads the saved tree to the CPU.
 
         Raises:
-            CheckpointError: the file is missing, truncated, a pickle, or something else.
+            CheckpointError: the file is missing, truncated, a pickle, or of another format.
         """
         tensors, metadata = read_tensors(Path(path))
         if metadata.get("kind") != "checkpoint":

@@ -1,4 +1,4 @@
-"""How well a network does its task on examples it was not trained on."""
+"""Evaluation of a network on a task."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -17,15 +17,15 @@ from regard.training.tasks.task import Task
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Evaluation:
-    """What a network answered on one split, and how good that was.
+    """The outputs and scores of a network on one split.
 
     Attributes:
-        n: examples.
-        scores: of all of them.
-        indices: (n,) the examples' numbers in their split, ascending.
-        right: (n,) which answers are right, in the order of `indices`; None where the task knows no right and wrong.
-        outputs: the answers, batch by batch as the task gave them.
-        batches: the batches that they answer, without their inputs.
+        n: number of examples.
+        scores: scores over all examples.
+        indices: (n,) indices of the examples in their split, ascending.
+        right: (n,) True for correct outputs, in the order of `indices`; None if the task does not define correctness.
+        outputs: outputs of the task, batch by batch.
+        batches: the batches without their inputs.
     """
 
     n: int
@@ -39,22 +39,22 @@ class Evaluation:
 def evaluate(
     net: nn.Module, loader: Iterable[Batch], task: Task[Any, Any], *, device: str | torch.device = "auto"
 ) -> Evaluation:
-    """Scores `net` on the examples of `loader`; afterwards it is on the device and in the mode that it was in.
+    """Scores `net` on the examples of `loader`; its device and mode are restored afterwards.
 
     Args:
-        net: what the task takes.
-        loader: each example once.
-        task: what the network is to do.
+        net: a network for the task.
+        loader: yields each example once.
+        task: the task to score.
         device: `auto`, `cpu`, `cuda` or `mps`.
 
     Raises:
-        OptionError: a device that is absent.
-        DataError: the loader yields no example.
+        OptionError: the device is not available.
+        DataError: the loader yields no batch.
     """
-    outputs, batches = _answers(net, loader, task, resolve_device(device))
+    outputs, batches = _predict(net, loader, task, resolve_device(device))
     indices = torch.cat([batch.indices for batch in batches])
     order = torch.argsort(indices)
-    rights = [task.right(said, batch) for said, batch in zip(outputs, batches, strict=True)]
+    rights = [task.right(output, batch) for output, batch in zip(outputs, batches, strict=True)]
     known = [right for right in rights if right is not None]
     return Evaluation(
         n=len(indices),
@@ -67,13 +67,13 @@ def evaluate(
 
 
 @torch.no_grad()
-def _answers(
+def _predict(
     net: nn.Module, loader: Iterable[Batch], task: Task[Any, Any], device: torch.device
 ) -> tuple[list[Any], list[Batch]]:
-    """The answers to all batches in the order of the loader, and the batches without their inputs, on the CPU."""
+    """Returns the outputs of all batches in the order of the loader, and the batches without inputs, on the CPU."""
     outputs: list[Any] = []
     batches: list[Batch] = []
-    with _evaluating(net, device):
+    with _evaluation_mode(net, device):
         for batch in loader:
             outputs.append(task.predict(net, batch.to(device, non_blocking=True)))
             batches.append(batch.without_inputs())
@@ -83,8 +83,8 @@ def _answers(
 
 
 @contextmanager
-def _evaluating(net: nn.Module, device: torch.device) -> Iterator[None]:
-    """Inside, `net` is in evaluation mode on `device`; afterwards each of its modules is as it was."""
+def _evaluation_mode(net: nn.Module, device: torch.device) -> Iterator[None]:
+    """Moves `net` to `device` in evaluation mode; restores device and mode of each module afterwards."""
     modes = [(module, module.training) for module in net.modules()]
     home = next((p.device for p in net.parameters()), device)
     net.eval().to(device)

@@ -1,4 +1,4 @@
-"""Training a network from the first epoch to the last, or from where it was stopped."""
+"""Training of a network, from the start or from its last checkpoint."""
 
 import signal
 from collections.abc import Callable, Iterable, Iterator, Sized
@@ -28,7 +28,7 @@ from regard.training.progress import ProgressBar
 from regard.training.quiet import quiet
 from regard.training.recipe import Recipe
 from regard.training.repeatable import Epochs, Seeds
-from regard.training.saving import LAST, Identity, Saving, Standing, standing
+from regard.training.saving import LAST, Identity, Position, Saving, read_position
 from regard.training.tasks.task import Task
 from regard.training.weights import save_weights, weights_metadata
 
@@ -38,14 +38,14 @@ _PLUGINS = {"float32": "32-true", "bfloat16": "bf16-mixed", "float16": "16-mixed
 
 @dataclass(frozen=True)
 class Fit:
-    """What a training run left besides the trained network.
+    """The result of a training run besides the trained network.
 
     Attributes:
         history: a row for each epoch.
-        seconds: of all epochs, those before a resumption included.
-        epochs: how many.
-        steps: how many in all.
-        kept_epoch: the epoch whose weights the network has.
+        seconds: duration of all epochs, those before a resumption included.
+        epochs: number of epochs.
+        steps: number of steps.
+        kept_epoch: epoch whose weights the network has.
     """
 
     history: tuple[Epoch, ...]
@@ -70,49 +70,49 @@ def fit(
     resume: bool = False,
     run: RunRecord | None = None,
 ) -> Fit:
-    """Trains `net` in place; on one machine the result depends on the arguments only, however often it was resumed.
+    """Trains `net` in place; on one machine the result depends on the arguments only, also after resuming.
 
     Args:
-        net: what the task takes; it comes back on the CPU.
-        recipe: how to train.
-        task: what to train it to do.
-        train_loader: a sized loader of `core.Batch`; where its sampler has `set_epoch`, that is called.
-        val_loader: the examples that each epoch is judged by, or None.
-        folder: gets `last.safetensors`, `weights.safetensors` and the logs; None writes nothing.
-        seed: of the order, the augmentation and whatever the steps draw.
+        net: a network for the task; it is on the CPU afterwards.
+        recipe: settings of the training.
+        task: the task to train for.
+        train_loader: a sized loader of `core.Batch`; `set_epoch` of its sampler is called if there is one.
+        val_loader: validation examples for each epoch, or None.
+        folder: folder for `last.safetensors`, `weights.safetensors` and the logs; None writes nothing.
+        seed: random seed of the order, the augmentation and the steps.
         device: `auto`, `cpu`, `cuda` or `mps`.
-        progress: whether a terminal gets a progress bar.
-        logs: whether `folder` gets CSV and TensorBoard logs.
-        resume: go on after the last complete epoch in `folder`, or begin where there is none; `net` must be as it was
-            when the run began.
-        run: what the run is, for the metadata of `weights.safetensors`: without it no network can be built from there.
+        progress: True to show a progress bar in a terminal.
+        logs: True to write CSV and TensorBoard logs to `folder`.
+        resume: continue after the last complete epoch in `folder`, or start if there is none; `net` must have its
+            initial state.
+        run: record of the run, for the metadata of `weights.safetensors`; without it the file cannot be loaded by name.
 
     Returns:
         The run's history.
 
     Raises:
-        OptionError: a device that is absent, or a recipe that it or the loaders cannot serve.
-        TrainingError: the loss is no longer a number, or the device's memory is full.
-        CheckpointError: the checkpoint to resume from is another run's or damaged.
+        OptionError: the device is not available, or the recipe does not fit it or the loaders.
+        TrainingError: the loss is not finite, or the device's memory is full.
+        CheckpointError: the checkpoint to resume from belongs to another run or is damaged.
         RunError: the disk is full.
-        KeyboardInterrupt: Ctrl-C; its text names the last complete epoch.
+        KeyboardInterrupt: Ctrl-C; the message names the last complete epoch.
     """
-    place = resolve_device(device)
-    check_precision(recipe.precision, place)
+    torch_device = resolve_device(device)
+    check_precision(recipe.precision, torch_device)
     loader = Epochs(train_loader, seed)
     _check_loaders(recipe, loader, val_loader)
     path = None if folder is None else Path(folder)
     identity = Identity(recipe.to_json(), seed, task.to_json(), len(loader))
     last = None if path is None else path / LAST
-    begun = standing(last, identity, net) if resume and last is not None and last.exists() else Standing(0, 0)
+    start = read_position(last, identity, net) if resume and last is not None and last.exists() else Position(0, 0)
     module = TaskModule(net, recipe, task, len(loader), seed)
     history = History()
     callbacks = _callbacks(module, loader, history, path, identity, progress=progress, logs=logs)
-    with quiet(), isolate_rng(), _errors(recipe, history), _laid_out(net, recipe):
-        trainer = _trainer(recipe, place, callbacks, path, validate=val_loader is not None)
-        if begun.epoch < recipe.epochs:
+    with quiet(), isolate_rng(), _errors(recipe, history), _use_memory_format(net, recipe):
+        trainer = _trainer(recipe, torch_device, callbacks, path, validate=val_loader is not None)
+        if start.epoch < recipe.epochs:
             net.train().to(memory_format=torch.channels_last if recipe.channels_last else torch.preserve_format)
-            trainer.fit(module, loader, val_loader, ckpt_path=last if begun.epoch else None)
+            trainer.fit(module, loader, val_loader, ckpt_path=last if start.epoch else None)
         else:
             assert last is not None
             _load_finished(last, module, history)
@@ -139,7 +139,7 @@ def _callbacks(
     progress: bool,
     logs: bool,
 ) -> list[L.Callback]:
-    """In an order that matters: the history looks before the averaged weights go, logs and bar look at the history."""
+    """Returns the callbacks in order: the history precedes weight averaging, logs and progress bar follow it."""
     recipe = module.recipe
     made: list[L.Callback] = [Seeds(loader), history]
     if recipe.ema:
@@ -179,8 +179,8 @@ def _trainer(
 
 
 @contextmanager
-def _laid_out(net: nn.Module, recipe: Recipe) -> Iterator[None]:
-    """Inside, what `net` takes lies channels-last where the recipe says so."""
+def _use_memory_format(net: nn.Module, recipe: Recipe) -> Iterator[None]:
+    """Converts the inputs of `net` to channels-last within the context, if the recipe sets it."""
     handle = net.register_forward_pre_hook(_channels_last) if recipe.channels_last else None
     try:
         yield
@@ -190,7 +190,7 @@ def _laid_out(net: nn.Module, recipe: Recipe) -> Iterator[None]:
 
 
 def _channels_last(net: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The inputs, those of four axes channels-last."""
+    """Converts inputs with four axes to channels-last."""
     return tuple(
         x.contiguous(memory_format=torch.channels_last) if isinstance(x, Tensor) and x.ndim == 4 else x for x in inputs
     )
@@ -198,7 +198,7 @@ def _channels_last(net: nn.Module, inputs: tuple[Any, ...]) -> tuple[Any, ...]:
 
 @contextmanager
 def _errors(recipe: Recipe, history: History) -> Iterator[None]:
-    """Says what a user can put right; gives Ctrl-C back, which Lightning turns into an exit with signals ignored."""
+    """Translates errors that a user can fix; restores Ctrl-C, which Lightning turns into an exit."""
     handler = _interrupt_handler()
     try:
         yield
@@ -222,14 +222,14 @@ def _errors(recipe: Recipe, history: History) -> Iterator[None]:
 
 
 def _interrupt_handler() -> Callable[..., Any] | int | None:
-    """The handler of Ctrl-C where this thread may set it again, else None."""
+    """Returns the handler of Ctrl-C if this thread may set it, else None."""
     import threading
 
     return signal.getsignal(signal.SIGINT) if threading.current_thread() is threading.main_thread() else None
 
 
 def _load_finished(last: Path, module: TaskModule, history: History) -> None:
-    """Takes the result out of the checkpoint of the last epoch, where a run was stopped just after it."""
+    """Loads the result from the checkpoint of the last epoch, if a run was stopped just after it."""
     checkpoint = SafetensorsIO().load_checkpoint(last)
     module.load_state_dict(checkpoint["state_dict"])
     history.load_state_dict(checkpoint["callbacks"][history.state_key])

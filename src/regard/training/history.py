@@ -1,4 +1,4 @@
-"""What a training run remembers of each epoch, and the best epoch's weights where they are to be kept."""
+"""The history of a training run: a row for each epoch, and the best epoch's weights if they are kept."""
 
 import csv
 import io
@@ -17,7 +17,7 @@ _COLUMNS = ("epoch", "step", "lr", "train_loss", "seconds")
 
 
 def to_csv(rows: tuple[Epoch, ...]) -> str:
-    """The rows as CSV with a header."""
+    """Returns the rows as CSV with a header."""
     flat = [row.numbers() for row in rows]
     text = io.StringIO()
     table = csv.DictWriter(text, list(flat[0]) if flat else list(_COLUMNS), lineterminator="\n")
@@ -27,10 +27,10 @@ def to_csv(rows: tuple[Epoch, ...]) -> str:
 
 
 class History(L.Callback):
-    """Keeps a row for each epoch and, with `keep="best"`, the best epoch's weights; both are in every checkpoint.
+    """Stores a row for each epoch and, with `keep="best"`, the best epoch's weights; both are in every checkpoint.
 
-    It must come before the averaging of weights in the list of callbacks: it looks at the validated weights before
-    the averaged ones are taken out again.
+    It must precede the averaging of weights in the list of callbacks, to copy the averaged weights while they are in
+    the network.
     """
 
     def __init__(self) -> None:
@@ -42,13 +42,13 @@ class History(L.Callback):
         self._began = 0.0
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Starts the clock."""
+        """Starts timing the epoch."""
         self._began, self._scores = perf_counter(), None
 
     def on_validation_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Scores the epoch while the weights that were validated are in place."""
+        """Scores the epoch while the network still has the validated weights."""
         assert isinstance(pl_module, TaskModule)
-        self._scores = pl_module.validated()
+        self._scores = pl_module.validation_scores()
         chosen = self._scores.chosen
         if pl_module.recipe.keep == "best" and chosen.beats(self._best_choice):
             self._best_choice, self.best_epoch = chosen.value, trainer.current_epoch + 1
@@ -69,12 +69,12 @@ class History(L.Callback):
         self.rows = (*self.rows, row)
 
     def state_dict(self) -> dict[str, Any]:
-        """For the checkpoint."""
+        """Returns the state for the checkpoint."""
         rows = [row.to_json() for row in self.rows]
         return {"rows": rows, "best": self.best, "best_epoch": self.best_epoch, "best_choice": self._best_choice}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """From the checkpoint."""
+        """Loads the state from the checkpoint."""
         self.rows = tuple(Epoch.from_json(row) for row in state_dict["rows"])
         self.best, self.best_epoch = state_dict["best"], state_dict["best_epoch"]
         self._best_choice = state_dict["best_choice"]

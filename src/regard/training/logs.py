@@ -26,7 +26,7 @@ _POINTS = 2000
 
 
 class _Files:
-    """The open logs; what is written may stay in memory until `flush`."""
+    """The open log files; rows may stay in memory until `flush`."""
 
     def __init__(self, folder: Path) -> None:
         self._steps = (folder / STEPS).open("a", encoding="utf-8", newline="")
@@ -42,7 +42,7 @@ class _Files:
         RecordWriter(self._events).write(event.SerializeToString())
 
     def flush(self) -> None:
-        """Hands everything to the operating system."""
+        """Passes all rows to the operating system."""
         self._steps.flush()
         self._events.flush()
 
@@ -53,14 +53,14 @@ class _Files:
 
 
 class Logs(L.Callback):
-    """Writes `epochs.csv`, `steps.csv` (about 2,000 rows whatever the number of steps) and `tensorboard/`.
+    """Writes `epochs.csv`, `steps.csv` (at most about 2,000 rows) and `tensorboard/`.
 
-    Whatever lies there from after the run's last checkpoint is cut off first, so that a resumed run's logs are those
-    of a run that never stopped.
+    Rows after the run's last checkpoint are removed first, so that the logs of a resumed run equal those of a run that
+    never stopped.
 
     Args:
-        folder: the run's.
-        history: where each epoch's row comes from; it must come earlier in the list of callbacks.
+        folder: folder of the run.
+        history: source of each epoch's row; it must precede this in the list of callbacks.
     """
 
     def __init__(self, folder: Path, history: History) -> None:
@@ -70,10 +70,10 @@ class Logs(L.Callback):
         self._files: _Files | None = None
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Cuts the logs back to the step that the run stands at, and opens them."""
+        """Cuts the logs to the current step of the run, and opens them."""
         assert isinstance(pl_module, TaskModule)
         self._every = ceil((trainer.max_epochs or 0) * trainer.num_training_batches / _POINTS)
-        with writing(self.folder):
+        with translate_disk_errors(self.folder):
             cut_steps(self.folder / STEPS, trainer.global_step, pl_module.task.part_names)
             cut_events(self.folder / EVENTS, trainer.global_step)
             write_whole(self.folder / EPOCHS, to_csv(self.history.rows).encode(), remedy=RESUME)
@@ -90,16 +90,16 @@ class Logs(L.Callback):
         assert isinstance(pl_module, TaskModule)
         loss, rate = float(outputs["loss"]), pl_module.rate_at(step - 1)
         parts = {name: float(outputs["parts"][name]) for name in pl_module.task.part_names}
-        with writing(self.folder):
+        with translate_disk_errors(self.folder):
             self._files.row(step, trainer.current_epoch + 1, rate, loss, *parts.values())
             for name, value in {"loss": loss, **parts, "lr": rate}.items():
                 self._files.scalar(f"train/{name}", value, step)
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Writes the epoch's row; all of it is on the disk before the checkpoint is."""
+        """Writes the epoch's row; it is on the disk before the checkpoint."""
         assert self._files is not None
         row = self.history.rows[-1]
-        with writing(self.folder):
+        with translate_disk_errors(self.folder):
             for name, value in row.numbers().items():
                 if name.startswith(("train_", "val_")):
                     self._files.scalar(f"epoch/{name}", value, row.step)
@@ -109,19 +109,19 @@ class Logs(L.Callback):
     def on_train_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Closes the files."""
         if self._files is not None:
-            with writing(self.folder):
+            with translate_disk_errors(self.folder):
                 self._files.close()
 
     def on_exception(self, trainer: L.Trainer, pl_module: L.LightningModule, exception: BaseException) -> None:
-        """Closes the files; what stopped the run is said by another."""
+        """Closes the files."""
         if self._files is not None:
             with suppress(OSError):
                 self._files.close()
 
 
 @contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """Inside, an error of the disk becomes a `RunError` that names the folder and the remedy."""
+def translate_disk_errors(folder: Path) -> Iterator[None]:
+    """Turns an error of the disk into a `RunError` that names the folder and the remedy."""
     try:
         yield
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Brings the names of weights from elsewhere to those of a network: prefixes, heads, mechanisms of other libraries."""
+"""Maps the names of weights from other sources to those of a network: prefixes, heads, layouts of mechanisms."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from regard.core.mechanism import Mechanism
 
 State = dict[str, Tensor]
 Layouts = Callable[[Mechanism], Sequence[Layout]]
-"""Tells how other libraries store the parameters of a mechanism."""
+"""A function that returns the layouts of a mechanism in other libraries."""
 
 
 @dataclass
@@ -20,37 +20,37 @@ class Matched:
 
     Attributes:
         state: tensors by the network's own names.
-        said: what was done to the names, a clause each.
-        single: whether they are those of a single mechanism, and all else starts anew.
+        remarks: the changes of names, a clause each.
+        single: True if they are those of a single mechanism, and the rest is newly initialised.
     """
 
     state: State
-    said: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     single: bool = False
 
 
 def attention_paths(net: nn.Module) -> list[str]:
-    """Paths of the mechanisms that are no part of another."""
+    """Returns the paths of the mechanisms that are not part of another."""
     paths = [path for path, module in net.named_modules() if isinstance(module, Mechanism)]
     return [path for path in paths if not any(inside(path, other) for other in paths if other != path)]
 
 
 def own_layouts(module: Mechanism) -> tuple[Layout, ...]:
-    """The layouts that stand on the mechanism's class."""
+    """Returns the layouts on the mechanism's class."""
     return module.layouts
 
 
 def match(net: nn.Module, state: Mapping[str, Tensor], classes: int, layouts: Layouts = own_layouts) -> Matched:
-    """The weights under the network's names, as far as they can be told.
+    """Renames weights to the network's names, as far as possible.
 
     Args:
         net: the network.
         state: tensors by the names of the file.
         classes: number of outputs of `net`.
-        layouts: tells how other libraries store a mechanism.
+        layouts: returns the layouts of a mechanism in other libraries.
 
     Raises:
-        CheckpointError: these are the weights of a single mechanism, and it is not plain which one of the network's.
+        CheckpointError: these are the weights of a single mechanism, and several of the network's fit.
     """
     own = net.state_dict()
     matched = _without_prefix(own, dict(state))
@@ -62,7 +62,7 @@ def match(net: nn.Module, state: Mapping[str, Tensor], classes: int, layouts: La
 
 
 def head_of(net: nn.Module, classes: int) -> str | None:
-    """The path of the layer that gives the scores of the classes: the last one with so many outputs."""
+    """Returns the path of the classifier: the last layer with as many outputs as classes."""
     layers = [
         path
         for path, module in net.named_modules()
@@ -73,12 +73,12 @@ def head_of(net: nn.Module, classes: int) -> str | None:
 
 
 def inside(path: str, other: str) -> bool:
-    """Whether a module or tensor belongs to the module at `other`; everything belongs to the network itself."""
+    """Returns True if a module or tensor is inside the module at `other`; everything is inside the network itself."""
     return not other or path.startswith(f"{other}.")
 
 
 def _without_prefix(own: Mapping[str, Tensor], state: State) -> Matched:
-    """Strips the prefix that makes the most names the network's, where there is one; other names stay as they are."""
+    """Strips the prefix that makes the most names equal to the network's, if there is one."""
     ends = [name.split(".") for name in state]
     prefixes = {".".join(parts[:n]) + "." for parts in ends for n in range(1, len(parts))}
     best, most = "", sum(name in own for name in state)
@@ -97,7 +97,7 @@ def _without_prefix(own: Mapping[str, Tensor], state: State) -> Matched:
 
 
 def _read_layouts(net: nn.Module, own: Mapping[str, Tensor], matched: Matched, layouts: Layouts) -> None:
-    """Mechanisms that are stored as another library stores them become ours."""
+    """Converts mechanisms in the layout of another library to ours."""
     read: dict[str, int] = {}
     for path in attention_paths(net):
         ours, theirs = _below(own, path), _below(matched.state, path)
@@ -110,11 +110,13 @@ def _read_layouts(net: nn.Module, own: Mapping[str, Tensor], matched: Matched, l
             matched.state = rest | {_under(path, name): value for name, value in converted.items()}
             read[library] = read.get(library, 0) + 1
     for library, count in read.items():
-        matched.said.append(f"{count} attention module{'s were' if count > 1 else ' was'} read in {library}'s layout")
+        matched.remarks.append(
+            f"{count} attention module{'s were' if count > 1 else ' was'} read in {library}'s layout"
+        )
 
 
 def _in_a_layout(module: nn.Module, theirs: State, ours: State, layouts: Layouts) -> tuple[str, State] | None:
-    """The library whose layout the weights have, and the weights in ours."""
+    """Returns the library whose layout the weights have, and the weights in ours."""
     assert isinstance(module, Mechanism)
     like = {name: value for name, value in ours.items() if name != "strength"}
     for layout in layouts(module):
@@ -128,7 +130,7 @@ def _in_a_layout(module: nn.Module, theirs: State, ours: State, layouts: Layouts
 
 
 def _name_head(net: nn.Module, own: Mapping[str, Tensor], matched: Matched, classes: int) -> None:
-    """Gives a head of another name the network's; one of another form is left out."""
+    """Renames a head of another name to the network's; one of another shape is left out."""
     head = head_of(net, classes)
     if head is None or any(name in matched.state for name in own if inside(name, head)):
         return
@@ -146,14 +148,14 @@ def _name_head(net: nn.Module, own: Mapping[str, Tensor], matched: Matched, clas
     rest = {name: value for name, value in matched.state.items() if name not in left}
     if same:
         rest |= {_under(head, name): value for name, value in theirs.items()}
-        matched.said.append(f"the head {called!r} became {head!r}")
+        matched.remarks.append(f"the head {called!r} became {head!r}")
     else:
-        matched.said.append(f"the head {called!r} of the file, of another form or number of classes, was left out")
+        matched.remarks.append(f"the head {called!r} of the file, of another shape or number of classes, was left out")
     matched.state = rest
 
 
 def _single_mechanism(net: nn.Module, state: State, matched: Matched, layouts: Layouts) -> None:
-    """Weights of one mechanism alone go to the only module that they fit."""
+    """Assigns weights of a single mechanism to the only module that they fit."""
     own = net.state_dict()
     fitting: dict[str, State] = {}
     for path in attention_paths(net):
@@ -167,18 +169,20 @@ def _single_mechanism(net: nn.Module, state: State, matched: Matched, layouts: L
         return
     if len(fitting) > 1:
         raise CheckpointError(
-            f"These are the weights of a single mechanism, and {len(fitting)} of the network's have this form: "
-            f"{', '.join(list(fitting)[:5])}{', ...' * (len(fitting) > 5)}. Say which by putting its path before the "
-            f"names, for example {next(iter(fitting))}.{next(iter(state))}."
+            f"These are the weights of a single mechanism, and {len(fitting)} of the network's have these shapes: "
+            f"{', '.join(list(fitting)[:5])}{', ...' * (len(fitting) > 5)}. Choose one by adding its path as a "
+            f"prefix to the names, for example {next(iter(fitting))}.{next(iter(state))}."
         )
     ((path, values),) = fitting.items()
     matched.state = {_under(path, name): value for name, value in values.items()}
     matched.single = True
-    matched.said = [f"the weights of a single mechanism went to {path or 'the module'}, all else starts anew"]
+    matched.remarks = [
+        f"the weights of a single mechanism were loaded into {path or 'the module'}, the rest is newly initialised"
+    ]
 
 
 def _below(state: Mapping[str, Tensor], path: str) -> State:
-    """The tensors of the module at `path`, by their names in it."""
+    """Returns the tensors of the module at `path`, by their names in it."""
     return {name.removeprefix(f"{path}.") if path else name: v for name, v in state.items() if inside(name, path)}
 
 
@@ -187,7 +191,7 @@ def _under(path: str, name: str) -> str:
 
 
 def _common(names: Iterable[str]) -> str:
-    """The path that all names have in common."""
+    """Returns the common path of all names."""
     parts: Sequence[Sequence[str]] = [name.split(".")[:-1] for name in names]
     common: list[str] = []
     for level in zip(*parts, strict=False):

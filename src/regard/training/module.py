@@ -16,18 +16,18 @@ from regard.training.optimisation import optimizer, schedule
 from regard.training.recipe import Recipe
 from regard.training.tasks.task import Task
 
-_LOOK_EVERY = 16
+_CHECK_EVERY = 16
 
 
 class TaskModule(L.LightningModule):
     """Trains `net` with a recipe; stops with a `TrainingError` at a loss that is not a number.
 
     Args:
-        net: what the task takes.
-        recipe: how it is trained.
-        task: what it is trained to do.
-        steps_per_epoch: batches of the training loader.
-        seed: of what the task draws.
+        net: a network for the task.
+        recipe: settings of the training.
+        task: the task to train for.
+        steps_per_epoch: number of batches of the training loader.
+        seed: random seed of what the task draws.
     """
 
     def __init__(self, net: nn.Module, recipe: Recipe, task: Task[Any, Any], steps_per_epoch: int, seed: int) -> None:
@@ -38,31 +38,31 @@ class TaskModule(L.LightningModule):
         self.steps_per_epoch = steps_per_epoch
         self._seed = key(seed, "draws")
         self._share = schedule(recipe, steps_per_epoch)
-        # In a tuple, so that a compiled network is no submodule: the state is that of the network alone.
+        # In a tuple, so that a compiled network is not a submodule and the state is that of the network alone.
         self._run = (torch.compile(net) if recipe.compile else net,)
         self._loss_sum = torch.zeros(())
         self._part_sums: dict[str, Tensor] = {}
         self._answers: list[tuple[Any, Batch]] = []
 
     def on_train_epoch_start(self) -> None:
-        """Starts the epoch's mean loss and those of its parts."""
+        """Resets the sums of the loss and of its parts."""
         self._loss_sum = torch.zeros((), device=self.device)
         self._part_sums = {name: torch.zeros((), device=self.device) for name in self.task.part_names}
 
     def training_step(self, batch: Batch, batch_idx: int) -> dict[str, Any]:
-        """The loss of a batch, with its parts."""
+        """Returns the loss of a batch and its parts."""
         draws = Draws(seed=self._seed, indices=batch.indices, epoch=self.current_epoch)
         loss, parts = self.task.loss(cast(nn.Module, self._run[0]), batch, draws)
         self._loss_sum += loss.detach()
         for name, total in self._part_sums.items():
             total += parts[name].detach()
         last = batch_idx + 1 == self.steps_per_epoch
-        if last or self.device.type == "cpu" or batch_idx % _LOOK_EVERY == 0:
+        if last or self.device.type == "cpu" or batch_idx % _CHECK_EVERY == 0:
             self._check(float(self._loss_sum))
         return {"loss": loss, "parts": {name: part.detach() for name, part in parts.items()}}
 
     def _check(self, loss: float) -> None:
-        """Looks at the sum of the epoch's losses, which one bad loss spoils; a GPU is asked only now and then."""
+        """Raises an error if the sum of the epoch's losses is not finite; rare on a GPU, as it synchronises."""
         if isfinite(loss):
             return
         raise TrainingError(
@@ -73,31 +73,31 @@ class TaskModule(L.LightningModule):
         )
 
     def mean_loss(self) -> float:
-        """The mean loss of the epoch's steps."""
+        """Returns the mean loss of the epoch's steps."""
         return float(self._loss_sum) / self.steps_per_epoch
 
     def mean_parts(self) -> dict[str, float]:
-        """The means of the named parts of the loss over the epoch's steps."""
+        """Returns the means of the named parts of the loss over the epoch's steps."""
         return {name: float(total) / self.steps_per_epoch for name, total in self._part_sums.items()}
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Keeps the batch's answers for `validated`."""
+        """Stores the outputs of the batch for `validation_scores`."""
         self._answers.append(
             (self.task.predict(cast(nn.Module, self._run[0]), batch), batch.without_inputs().to("cpu"))
         )
 
-    def validated(self) -> Scores:
-        """The scores of the answers since the last call."""
+    def validation_scores(self) -> Scores:
+        """Returns the scores of the outputs since the last call."""
         outputs, batches = zip(*self._answers, strict=True)
         self._answers.clear()
         return self.task.score(outputs, batches)
 
     def rate_at(self, step: int) -> float:
-        """The learning rate of step `step`, counted from 0 (of parameters outside attention mechanisms)."""
+        """Returns the learning rate of step `step`, counted from 0 (of parameters outside attention mechanisms)."""
         return (self.recipe.lr or 0.0) * self._share(step)
 
     def configure_optimizers(self) -> Any:
-        """The recipe's optimizer, its learning rate changed after every step."""
+        """Returns the recipe's optimizer and its schedule, which is stepped after every batch."""
         made = optimizer(self.net, self.recipe)
         rate = torch.optim.lr_scheduler.LambdaLR(made, self._share)
         return {"optimizer": made, "lr_scheduler": {"scheduler": rate, "interval": "step"}}

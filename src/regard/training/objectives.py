@@ -1,4 +1,4 @@
-"""What training makes small: cross-entropy over classes, or binary cross-entropy over labels, and mixed images."""
+"""The loss: cross-entropy over classes, or binary cross-entropy over labels; and mixup and CutMix."""
 
 import torch
 from torch import Tensor, nn
@@ -15,9 +15,9 @@ class Objective(nn.Module):
 
     Args:
         classes: k.
-        multi_label: whether labels are (b, k) of 0 and 1, each class a question of its own, instead of (b,) numbers.
-        smoothing: the share of every label that is spread over all classes (over yes and no with `multi_label`).
-        weights: (k,) the weight of each class, of its yes with `multi_label`; None for equal ones.
+        multi_label: True if labels are (b, k) of 0 and 1, independent of one another, instead of (b,) indices.
+        smoothing: label smoothing over all classes (over 0 and 1 with `multi_label`).
+        weights: (k,) weight of each class, with `multi_label` of its positive label; None for equal weights.
     """
 
     weights: Tensor | None
@@ -32,7 +32,7 @@ class Objective(nn.Module):
         self.register_buffer("weights", weights, persistent=False)
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
-        """The mean loss of the batch, in at least float32; labels (b,), or (b, k) shares of the classes."""
+        """Computes the mean loss of the batch, in at least float32; labels (b,), or (b, k) shares of the classes."""
         logits = widen(logits)
         if not self.multi_label:
             return functional.cross_entropy(
@@ -42,15 +42,15 @@ class Objective(nn.Module):
         return functional.binary_cross_entropy_with_logits(logits, target, pos_weight=self._weights(logits))
 
     def _weights(self, logits: Tensor) -> Tensor | None:
-        """The weights where the logits lie."""
+        """Returns the weights on the device of the logits."""
         return None if self.weights is None else self.weights.to(logits.device)
 
 
 def balanced_weights(labels: Tensor, classes: int, *, multi_label: bool = False) -> Tensor:
-    """Class weights that make every class count the same, however rare it is.
+    """Computes class weights that give every class the same total weight.
 
     Args:
-        labels: (n,) class numbers of all training images, or (n, k) of 0 and 1 with `multi_label`.
+        labels: (n,) class indices of all training images, or (n, k) of 0 and 1 with `multi_label`.
         classes: k.
         multi_label: as in `Objective`.
 
@@ -69,10 +69,10 @@ def balanced_weights(labels: Tensor, classes: int, *, multi_label: bool = False)
     return torch.where(counts > 0, len(labels) / (classes * counts.clamp(min=1)), 1.0)
 
 
-def mixing(recipe: Recipe, classes: int, *, multi_label: bool = False) -> nn.Module | None:
-    """Mixup, CutMix, or a fair coin between them, as the recipe says; None for neither.
+def mixer(recipe: Recipe, classes: int, *, multi_label: bool = False) -> nn.Module | None:
+    """Returns mixup, CutMix, or a random choice of both, as set in the recipe; None for neither.
 
-    It takes (images, labels) and gives mixed images and (b, k) shares of the classes.
+    The module takes (images, labels) and returns mixed images and (b, k) shares of the classes.
     """
     made: list[nn.Module] = []
     number = None if multi_label else classes
@@ -84,7 +84,7 @@ def mixing(recipe: Recipe, classes: int, *, multi_label: bool = False) -> nn.Mod
 
 
 def objective(recipe: Recipe, classes: int, *, multi_label: bool = False, labels: Tensor | None = None) -> Objective:
-    """The recipe's objective; `labels` of all training images are needed with `class_weights="balanced"`."""
+    """Returns the recipe's objective; `labels` of all training images are needed with `class_weights="balanced"`."""
     weights = None
     if recipe.class_weights == "balanced":
         if labels is None:

@@ -1,4 +1,4 @@
-"""The optimizer with its groups of parameters, the learning rate over the steps, and the average of the weights."""
+"""The optimizer with its parameter groups, the learning-rate schedule, and the moving average of the weights."""
 
 from collections.abc import Callable, Sequence
 from math import cos, pi
@@ -19,7 +19,7 @@ _NORMS = (
 
 
 def parameter_groups(net: nn.Module, recipe: Recipe) -> list[dict[str, object]]:
-    """The trainable parameters of `net` in groups with a learning rate and a weight decay each.
+    """Returns the trainable parameters of `net` in groups with a learning rate and a weight decay each.
 
     Biases, normalisations and single scalars (a mechanism's `strength`) have no weight decay; the parameters of
     attention mechanisms have the learning rate `recipe.attention_lr` times that of the others. A parameter that two
@@ -43,7 +43,7 @@ def parameter_groups(net: nn.Module, recipe: Recipe) -> list[dict[str, object]]:
 
 
 def optimizer(net: nn.Module, recipe: Recipe) -> Optimizer:
-    """The recipe's optimizer over the parameters of `net`."""
+    """Returns the recipe's optimizer over the parameters of `net`."""
     groups = parameter_groups(net, recipe)
     if recipe.optimizer == "adamw":
         return AdamW(groups, lr=_number(recipe.lr))
@@ -51,7 +51,7 @@ def optimizer(net: nn.Module, recipe: Recipe) -> Optimizer:
 
 
 def schedule(recipe: Recipe, steps_per_epoch: int) -> Callable[[int], float]:
-    """The share of the highest learning rate at each step: a straight warm-up, then half a cosine to (almost) 0.
+    """Returns the learning rate of each step as a share of the highest: linear warm-up, cosine decay to (almost) 0.
 
     Example:
         >>> share = schedule(Recipe(epochs=2, warmup_epochs=0.5), steps_per_epoch=4)
@@ -70,10 +70,10 @@ def schedule(recipe: Recipe, steps_per_epoch: int) -> Callable[[int], float]:
 
 
 def moving_average(decay: float) -> Callable[[Sequence[Tensor], Sequence[Tensor], Tensor | int], None]:
-    """The update of an exponential moving average: averaged += (1 - d) (current - averaged), in place.
+    """Returns the in-place update of an exponential moving average: averaged += (1 - d) (current - averaged).
 
-    d is `decay`, or (1 + n) / (10 + n) after n updates where that is less, so that a short training's average is not
-    made of its first weights. Counters (whole numbers) take the current value.
+    d is `decay`, or (1 + n) / (10 + n) after n updates if that is smaller, so that the average of a short training is
+    not dominated by its first weights. Integer counters take the current value.
     """
 
     def update(averaged: Sequence[Tensor], current: Sequence[Tensor], updates: Tensor | int) -> None:

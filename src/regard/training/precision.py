@@ -1,4 +1,4 @@
-"""The precision that a device can train in."""
+"""Check of the precisions that a device supports."""
 
 import torch
 
@@ -7,7 +7,7 @@ from regard.training.recipe import Precision
 
 
 def check_precision(precision: Precision, device: torch.device) -> None:
-    """Raises an `OptionError` where `device` cannot train in `precision`."""
+    """Raises an `OptionError` if `device` cannot train in `precision`."""
     if precision == "float32" or (precision == "bfloat16" and device.type == "cpu"):
         return
     if device.type != "cuda":
@@ -18,6 +18,6 @@ def check_precision(precision: Precision, device: torch.device) -> None:
         )
     if precision == "bfloat16" and not torch.cuda.is_bf16_supported(including_emulation=False):
         raise OptionError(
-            f"recipe: precision='bfloat16' is not possible on {torch.cuda.get_device_name(device)}, which has no such "
-            "arithmetic; choose float16 or float32."
+            f"recipe: precision='bfloat16' is not possible on {torch.cuda.get_device_name(device)}, which does not "
+            "support it; choose float16 or float32."
         )

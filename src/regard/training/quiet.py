@@ -1,4 +1,4 @@
-"""What Lightning says of itself (devices, tips, worker counts) is not for the users of regard."""
+"""Suppression of Lightning's messages about devices, tips and worker counts."""
 
 import logging
 import warnings
@@ -12,7 +12,7 @@ _TALKERS = ("lightning", "lightning.pytorch", "lightning.fabric")
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Inside, Lightning logs errors only and its hints are no warnings; afterwards all is as it was."""
+    """Restricts Lightning's logs to errors and suppresses its hints within the context."""
     loggers = [logging.getLogger(name) for name in _TALKERS]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings():

@@ -1,4 +1,4 @@
-"""Random numbers as functions of the seed, the epoch and the step: a resumed run goes on as if it never stopped."""
+"""Random numbers as functions of seed, epoch and step: a resumed run equals one that was never stopped."""
 
 import random
 from collections.abc import Iterable, Iterator, Sized
@@ -21,14 +21,14 @@ def reseed(*parts: int | str) -> None:
 
 
 class Epochs:
-    """A loader opened anew for each epoch, from generators seeded by (seed, "epoch", epoch).
+    """A loader that is opened for each epoch with generators seeded by (seed, "epoch", epoch).
 
-    Nothing of the loader runs before the first batch is asked for: neither its workers nor its order can start from
-    another epoch's seed, as they would where the trainer opens the loader before it says which epoch it is.
+    The loader starts with the request for the first batch: its workers and its order cannot have the seed of another
+    epoch, as they would if the trainer opened the loader before it sets the epoch.
 
     Args:
-        loader: yields `core.Batch`; the `set_epoch` of its sampler is called, where it has one.
-        seed: the run's.
+        loader: yields `core.Batch`; `set_epoch` of its sampler is called if there is one.
+        seed: random seed of the run.
     """
 
     def __init__(self, loader: Iterable[Batch], seed: int) -> None:
@@ -53,7 +53,7 @@ class Epochs:
 
 
 class Seeds(L.Callback):
-    """Tells the loader the epoch, and seeds each step by (seed, "step", step)."""
+    """Sets the epoch of the loader, and seeds each step by (seed, "step", step)."""
 
     def __init__(self, loader: Epochs) -> None:
         self.loader = loader
@@ -65,5 +65,5 @@ class Seeds(L.Callback):
     def on_train_batch_start(
         self, trainer: L.Trainer, pl_module: L.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Seeds the step: what it draws (dropout, mixup) does not depend on how the run came here."""
+        """Seeds the step, so that its random numbers (dropout, mixup) do not depend on earlier steps."""
         reseed(self.loader.seed, "step", trainer.current_epoch * len(self.loader) + batch_idx)

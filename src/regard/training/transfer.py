@@ -1,4 +1,4 @@
-"""Starting from weights that were trained elsewhere, or without the attention that is to be trained now."""
+"""Transfer of trained weights from other sources, or from a network without attention."""
 
 import pickle
 import warnings
@@ -23,44 +23,44 @@ _PREFIXES = ("module.", "_orig_mod.")
 
 @dataclass(frozen=True)
 class Transfer:
-    """What `transfer` did.
+    """The result of `transfer`.
 
     Attributes:
-        loaded: how many tensors came from the file.
-        renewed: names of the head's tensors, which are another number or missing in the file: they start anew.
-        added: paths of the attention mechanisms that the file lacks: they start anew.
-        said: what was done to the names of the file, a clause each.
-        headless: whether the file has no head that fits.
+        loaded: number of tensors loaded from the file.
+        renewed: names of the head's tensors if these have another shape or are missing in the file: newly initialised.
+        added: paths of the attention mechanisms that the file lacks: newly initialised.
+        remarks: the changes of names, a clause each.
+        headless: True if the file has no head that fits.
     """
 
     loaded: int
     renewed: tuple[str, ...]
     added: tuple[str, ...]
-    said: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
     headless: bool = False
 
     def __str__(self) -> str:
-        said = [f"{self.loaded} tensors were taken over", *self.said]
+        parts = [f"{self.loaded} tensors were loaded", *self.remarks]
         if self.renewed:
-            why = "the file has none for them" if self.headless else "the number of classes is another"
-            said.append(f"{', '.join(self.renewed)} start anew, as {why}")
+            why = "the file lacks them" if self.headless else "the number of classes differs"
+            parts.append(f"{', '.join(self.renewed)} are newly initialised, as {why}")
         if self.added:
-            said.append(f"{len(self.added)} attention modules are new")
-        return "; ".join(said)
+            parts.append(f"{len(self.added)} attention modules are new")
+        return "; ".join(parts)
 
 
 def read_state(path: str | Path) -> dict[str, Tensor]:
-    """The tensors of a `.safetensors` or PyTorch file by name; nothing in the file is executed.
+    """Reads the tensors of a `.safetensors` or PyTorch file by name; nothing in the file is executed.
 
     Raises:
-        CheckpointError: the file is missing or damaged, or holds objects that are no tensors.
+        CheckpointError: the file is missing or damaged, or contains objects that are not tensors.
     """
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(
             f"{path}: there is no such file; name a .safetensors or .pth file with trained weights. regard downloads "
-            "none: those of timm are saved by torch.save(timm.create_model(NAME, pretrained=True).state_dict(), "
-            "'NAME.pth') and used by --model timm:NAME --weights NAME.pth; torchvision's alike."
+            "none: save those of timm with torch.save(timm.create_model(NAME, pretrained=True).state_dict(), "
+            "'NAME.pth') and use them with --model timm:NAME --weights NAME.pth; likewise for torchvision."
         )
     with path.open("rb") as file:
         start = file.read(4)
@@ -68,15 +68,15 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
         found: Any = _load_torch(path) if start.startswith((b"PK\x03\x04", b"\x80")) else load_file(path)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
-            f"{path}: the file holds more than tensors, and loading that could execute any code, so it is refused. "
-            "Ask for the weights as .safetensors, or save them as a plain state dict."
+            f"{path}: the file contains more than tensors, and loading it could execute any code, so it is refused. "
+            "Get the weights as .safetensors, or save them as a plain state dict."
         ) from error
     except (SafetensorError, OSError, RuntimeError, EOFError, KeyError, ValueError) as error:
         raise CheckpointError(
             f"{path}: the file cannot be read as weights ({str(error).strip().splitlines()[0]}): it may be truncated "
             "or of another format. Download it again, or convert it to .safetensors."
         ) from error
-    return _unwrapped(found, path)
+    return _unwrap(found, path)
 
 
 def _load_torch(path: Path) -> Any:
@@ -86,13 +86,13 @@ def _load_torch(path: Path) -> Any:
         return torch.load(file, map_location="cpu", weights_only=True)
 
 
-def _unwrapped(found: Any, path: Path) -> dict[str, Tensor]:
-    """The state dict itself, where a training script saved it with other things around it."""
+def _unwrap(found: Any, path: Path) -> dict[str, Tensor]:
+    """Returns the state dict, also if a training script saved it inside another dict."""
     for name in _WRAPPERS:
         if isinstance(found, Mapping) and isinstance(found.get(name), Mapping):
             found = found[name]
     if not isinstance(found, Mapping) or not found or not all(isinstance(value, Tensor) for value in found.values()):
-        raise CheckpointError(f"{path}: the file holds no weights by name; it must be a state dict.")
+        raise CheckpointError(f"{path}: the file contains no weights by name; it must be a state dict.")
     state = dict(found)
     for prefix in _PREFIXES:
         if all(name.startswith(prefix) for name in state):
@@ -103,17 +103,17 @@ def _unwrapped(found: Any, path: Path) -> dict[str, Tensor]:
 def transfer(
     net: nn.Module, state: Mapping[str, Tensor], source: str, classes: int, *, layouts: Layouts = own_layouts
 ) -> Transfer:
-    """Takes trained weights into `net`, but for a head that is another or missing, and for new attention.
+    """Loads trained weights into `net`, except for a head that differs or is missing, and for new attention.
 
-    A prefix before the names is stripped, a head of another name is taken, and mechanisms may be stored as another
-    library stores them; weights of a single mechanism go to the one module that they fit.
+    A prefix of the names is stripped, a head of another name is renamed, and mechanisms may have the layout of another
+    library; weights of a single mechanism are loaded into the one module that they fit.
 
     Args:
         net: changed in place; on an error it is as before.
         state: trained tensors by name.
-        source: where they come from, for messages.
+        source: name of their source, for messages.
         classes: number of outputs of `net`.
-        layouts: tells how other libraries store a mechanism; by default what stands on its class.
+        layouts: returns the layouts of a mechanism in other libraries; by default those on its class.
 
     Raises:
         CheckpointError: anything else differs: the weights are those of another network.
@@ -136,14 +136,14 @@ def transfer(
     taken = {name: value for name, value in given.items() if name not in renewed}
     net.load_state_dict(taken, strict=False)
     if matched.single:
-        return Transfer(len(taken), (), (), tuple(matched.said))
+        return Transfer(len(taken), (), (), tuple(matched.remarks))
     return Transfer(
-        len(taken), renewed, tuple(path for path, names in new.items() if names), tuple(matched.said), bool(missing)
+        len(taken), renewed, tuple(path for path, names in new.items() if names), tuple(matched.remarks), bool(missing)
     )
 
 
 def _other_head(own: Tensor, given: Tensor, classes: int) -> bool:
-    """Whether the two differ in nothing but the number of classes."""
+    """Returns True if the two differ only in the number of classes."""
     return (
         own.ndim == given.ndim > 0
         and own.shape != given.shape

@@ -1,4 +1,4 @@
-"""A checkpoint is a tree of dicts, lists and tuples: its tensors go one way, a JSON description of the rest another."""
+"""Splits a checkpoint, a tree of dicts, lists and tuples, into tensors and a JSON description of the rest."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -12,14 +12,14 @@ _TENSOR, _ITEMS, _TUPLE = "__tensor__", "__items__", "__tuple__"
 
 
 def flatten(tree: Any) -> tuple[dict[str, Tensor], Any]:
-    """Takes the tensors out of `tree`.
+    """Separates the tensors from `tree`.
 
     Returns:
-        The tensors by their place in the tree, contiguous, and the tree with a JSON mark in
-        place of each; keys that are no strings, and tuples, have marks as well, so that `unflatten` gives them back.
+        The tensors by their path in the tree, contiguous, and the tree with a JSON mark instead of each; keys that are
+        not strings, and tuples, also have marks, so that `unflatten` restores them.
 
     Raises:
-        TypeError: a value that JSON has no form for; such a value would need a pickle.
+        TypeError: a value that JSON cannot represent; such a value would need a pickle.
 
     Example:
         >>> tensors, rest = flatten({"state": {0: (torch.zeros(2), 0.5)}})
@@ -40,15 +40,15 @@ def _take(node: Any, path: tuple[str, ...], tensors: dict[str, Tensor]) -> Any:
             return {key: _take(value, (*path, key), tensors) for key, value in node.items()}
         return {_ITEMS: [[_take(k, path, tensors), _take(v, (*path, str(k)), tensors)] for k, v in node.items()]}
     if isinstance(node, list | tuple):
-        values = [_take(value, (*path, str(place)), tensors) for place, value in enumerate(node)]
+        values = [_take(value, (*path, str(index)), tensors) for index, value in enumerate(node)]
         return values if isinstance(node, list) else {_TUPLE: values}
     if node is None or isinstance(node, bool | int | float | str):
         return node
-    raise TypeError(f"{'/'.join(path)}: a {type(node).__name__} has no form in safetensors and JSON: {node!r}.")
+    raise TypeError(f"{'/'.join(path)}: a {type(node).__name__} cannot be stored as safetensors and JSON: {node!r}.")
 
 
 def _take_tensor(tensor: Tensor, path: tuple[str, ...], tensors: dict[str, Tensor]) -> dict[str, Any]:
-    """Keeps how a dense tensor lies in memory (channels-last, say), because sums can depend on it in the last bit."""
+    """Stores the memory format of a dense tensor (for example channels-last): sums can depend on it in the last bit."""
     name = "/".join(path)
     while name in tensors:
         name += "'"
@@ -60,7 +60,7 @@ def _take_tensor(tensor: Tensor, path: tuple[str, ...], tensors: dict[str, Tenso
 
 
 def unflatten(rest: Any, tensors: Mapping[str, Tensor]) -> Any:
-    """The tree that `flatten` took apart.
+    """Restores the tree from the output of `flatten`.
 
     Raises:
         CheckpointError: a tensor that `rest` names is missing.
@@ -81,6 +81,6 @@ def unflatten(rest: Any, tensors: Mapping[str, Tensor]) -> Any:
 def _put(mark: dict[str, Any], tensors: Mapping[str, Tensor]) -> Tensor:
     name, order = mark[_TENSOR], mark.get("order")
     if name not in tensors:
-        raise CheckpointError(f"The checkpoint's description names a tensor {name!r} that its data do not hold.")
+        raise CheckpointError(f"The checkpoint's description names a tensor {name!r} that is not in its data.")
     tensor = tensors[name]
     return tensor if order is None else tensor.permute(torch.argsort(torch.tensor(order)).tolist())

@@ -1,4 +1,4 @@
-"""Weights files: safetensors with JSON metadata, and the refusals of everything else."""
+"""Weights files: safetensors with JSON metadata."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,17 +17,17 @@ from regard.core.run_record import RunRecord
 from regard.training.recipe import Recipe
 
 RESUME = (
-    "Make room on the disk (or choose another folder with --out), then go on: a training run continues from its last "
+    "Free some space (or choose another folder with --out), then continue: a training run resumes after its last "
     "complete epoch with --resume."
 )
-"""What to do where a file of a training run cannot be written."""
+"""The remedy if a file of a training run cannot be written."""
 
 _ENTRY = "regard"
 _REMEDY = "Copy the file again, or train again."
 
 
 def save_weights(path: str | Path, net: nn.Module | Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
-    """Writes the weights and what is needed to use them; a file that was there stays until the new one is complete.
+    """Writes the weights and the metadata to use them; an existing file is replaced once the new one is complete.
 
     Args:
         path: a `.safetensors` file.
@@ -42,17 +42,17 @@ def save_weights(path: str | Path, net: nn.Module | Mapping[str, Tensor], metada
 
 
 def weights_metadata(recipe: Recipe, seed: int, history: Sequence[Epoch], run: RunRecord | None) -> dict[str, Any]:
-    """What a weights file says of the training that made it."""
+    """Returns the metadata of a weights file on its training."""
     rows = [row.to_json() for row in history]
     facts = {"recipe": recipe.to_json(), "seed": seed, "history": rows}
     return facts if run is None else {"run": run.to_json(), **facts}
 
 
 def load_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The state dict and the metadata of a weights file that regard wrote. Never executes anything in the file.
+    """Reads state dict and metadata of a weights file of regard. Never executes anything in the file.
 
     Raises:
-        CheckpointError: the file is missing, truncated, a pickle, something else, or has no metadata of regard's.
+        CheckpointError: the file is missing, truncated, a pickle, of another format, or without regard's metadata.
     """
     state, metadata = read_tensors(Path(path))
     if metadata.get("kind") == "checkpoint":
@@ -64,7 +64,7 @@ def load_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 
 
 def restore(net: nn.Module, path: str | Path) -> dict[str, Any]:
-    """Loads a weights file into `net`, every tensor of it or none; returns the file's metadata.
+    """Loads a weights file into `net`, all tensors or none; returns the file's metadata.
 
     Raises:
         CheckpointError: as for `load_weights`, or the weights are those of another network.
@@ -76,7 +76,7 @@ def restore(net: nn.Module, path: str | Path) -> dict[str, Any]:
 
 
 def check_state(net: nn.Module, shapes: Mapping[str, tuple[int, ...]], source: str) -> None:
-    """Raises a `CheckpointError` that lists a few differences unless `shapes` are those of `net`'s state dict."""
+    """Raises a `CheckpointError` that lists some differences unless `shapes` are those of `net`'s state dict."""
     ours = {name: tuple(tensor.shape) for name, tensor in net.state_dict().items()}
     lines = [
         f"{name} is {_of(shapes[name])} and must be {_of(ours[name])}"
@@ -84,26 +84,26 @@ def check_state(net: nn.Module, shapes: Mapping[str, tuple[int, ...]], source: s
         if name in shapes and shapes[name] != ours[name]
     ]
     lines += [f"{name} is missing" for name in ours if name not in shapes]
-    lines += [f"{name} has no place in the network" for name in shapes if name not in ours]
+    lines += [f"{name} is not in the network" for name in shapes if name not in ours]
     if lines:
         more = f"; and {len(lines) - 4} more" if len(lines) > 4 else ""
         raise CheckpointError(
             f"{source}: these are the weights of another network; {len(lines)} tensors differ: "
-            f"{'; '.join(lines[:4])}{more}. Name the network that they were trained in, or choose its own file."
+            f"{'; '.join(lines[:4])}{more}. Use the network that they were trained in, or another file."
         )
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
-    """Writes tensors and JSON metadata as one safetensors file, all of it or nothing."""
+    """Writes tensors and JSON metadata to a safetensors file, completely or not at all."""
     with replacing(path, remedy=RESUME) as aside:
         try:
-            save_file(_apart(tensors), aside, metadata={"format": "pt", _ENTRY: json.dumps(metadata)})
+            save_file(_copy_shared(tensors), aside, metadata={"format": "pt", _ENTRY: json.dumps(metadata)})
         except SafetensorError as error:
             raise OSError(str(error).removeprefix("Error while serializing: I/O error: ")) from error
 
 
-def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors on the CPU, contiguous; those that share memory, which safetensors cannot say, are copied."""
+def _copy_shared(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Returns the tensors on the CPU, contiguous; tensors that share memory are copied, as safetensors requires."""
     apart: dict[str, Tensor] = {}
     memory: set[int] = set()
     for name, given in tensors.items():
@@ -117,14 +117,14 @@ def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and metadata of a safetensors file that regard wrote."""
+    """Reads tensors and metadata of a safetensors file of regard."""
     metadata = read_metadata(path)
     with safe_open(path, "pt") as file:
         return {name: file.get_tensor(name).clone() for name in file.keys()}, metadata  # noqa: SIM118
 
 
 def file_fault(path: Path) -> str | None:
-    """A sentence on what is wrong with a safetensors file that regard wrote, or None where it is whole."""
+    """Returns a message on the damage of a safetensors file of regard, or None if it is intact."""
     try:
         read_metadata(path)
     except CheckpointError as error:
@@ -133,7 +133,7 @@ def file_fault(path: Path) -> str | None:
 
 
 def read_metadata(path: Path) -> dict[str, Any]:
-    """The metadata of a safetensors file that regard wrote, without reading its tensors."""
+    """Reads the metadata of a safetensors file of regard, without its tensors."""
     entries = _header(path)
     if _ENTRY not in entries:
         raise CheckpointError(
@@ -146,12 +146,12 @@ def read_metadata(path: Path) -> dict[str, Any]:
     except ValueError as error:
         raise CheckpointError(f"{path}: the file's metadata are damaged: {error}. {_REMEDY}") from error
     if not isinstance(metadata, dict):
-        raise CheckpointError(f"{path}: the file's metadata are damaged: they are no JSON object. {_REMEDY}")
+        raise CheckpointError(f"{path}: the file's metadata are damaged: they are not a JSON object. {_REMEDY}")
     return metadata
 
 
 def _header(path: Path) -> dict[str, str]:
-    """The entries in the header, after checking that the file is a whole safetensors file."""
+    """Reads the header, after checking that the file is a complete safetensors file."""
     if not path.is_file():
         what = "is a folder, not a file" if path.is_dir() else "there is no such file"
         raise CheckpointError(f"{path}: {what}; name a .safetensors file that regard wrote.")
@@ -159,13 +159,13 @@ def _header(path: Path) -> dict[str, str]:
         with safe_open(path, "pt") as file:
             return file.metadata() or {}
     except SafetensorError as error:
-        raise CheckpointError(f"{path}: {_what_is_wrong(path, str(error))}") from error
+        raise CheckpointError(f"{path}: {_explain_fault(path, str(error))}") from error
     except OSError as error:
         raise CheckpointError(f"{path}: could not be read: {error.strerror or error}.") from error
 
 
-def _what_is_wrong(path: Path, error: str) -> str:
-    """Why `path`, which could not be opened as safetensors, is none: 8 bytes of a header's length, then the header."""
+def _explain_fault(path: Path, error: str) -> str:
+    """Explains why `path` is not safetensors: 8 bytes with the length of the header, then the header."""
     with path.open("rb") as file:
         start = file.read(9)
     if start.startswith((b"PK\x03\x04", b"\x80")):
@@ -178,8 +178,8 @@ def _what_is_wrong(path: Path, error: str) -> str:
         return f"the file is empty. {_REMEDY}"
     cut_header = start[8:] == b"{" and path.stat().st_size < 8 + int.from_bytes(start[:8], "little")
     if len(start) < 9 or cut_header or "ncomplete" in error:
-        return f"the file is truncated, a part of it is missing. {_REMEDY}"
-    return f"this is no safetensors file ({error}). {_REMEDY}"
+        return f"the file is truncated. {_REMEDY}"
+    return f"this is not a safetensors file ({error}). {_REMEDY}"
 
 
 def _of(shape: tuple[int, ...]) -> str:

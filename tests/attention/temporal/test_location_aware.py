@@ -70,7 +70,7 @@ def test_where_it_looked_matters():
 
 def test_replaced_weights_are_what_the_next_step_sees():
     module, (query, keys, _, _) = drawn(LocationAware(3, 4, **OPTIONS)), sequences()
-    module.map.replace = torch.zeros_like
+    module.alignment.replace = torch.zeros_like
     assert not module(query[:, 0], keys).state.any()
 
 

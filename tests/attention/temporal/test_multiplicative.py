@@ -32,7 +32,7 @@ def windowed(window, query, keys, values, mask, p, *, half_width, gaussian):
         for t in range(query.shape[1]):
             place = t
             if window == "local_p" and length:
-                said = p["place.weight"] @ np.tanh(p["predict.weight"] @ query[b, t])
+                said = p["position.weight"] @ np.tanh(p["predict.weight"] @ query[b, t])
                 place = (length - 1) / (1 + math.exp(-said.item()))
             near = range(max(0, math.floor(place) - half_width), min(length, math.floor(place) + half_width + 1))
             bell = {j: math.exp(-((j - place) ** 2) / (2 * (half_width / 2) ** 2)) for j in near}
@@ -72,7 +72,7 @@ def test_a_window_is_the_papers_formula(window, gaussian, half_width):
 def test_the_gaussian_is_not_renormalised():
     module, (query, keys, _, _) = drawn(Multiplicative(3, 4, window="local_p", half_width=2)), sequences()
     assert (module(query, keys).weights.sum(-1) < 1).all()
-    assert not module.map.shares
+    assert not module.alignment.shares
     renormalised = drawn(Multiplicative(3, 4, window="local_p", half_width=2, gaussian="scores"))
     torch.testing.assert_close(renormalised(query, keys).weights.sum(-1), torch.ones(3, 5, dtype=torch.float64))
 
@@ -80,7 +80,7 @@ def test_the_gaussian_is_not_renormalised():
 def test_the_predicted_position_is_learned_through_the_gaussian():
     module, (query, keys, values, mask) = drawn(Multiplicative(3, 4, window="local_p")), sequences()
     module(query, keys, values, mask=mask).context.square().sum().backward()
-    assert module.place.weight.grad.abs().min() > 0
+    assert module.position.weight.grad.abs().min() > 0
 
 
 def test_a_monotonic_window_moves_with_its_state():
@@ -107,13 +107,13 @@ def test_padding_in_front_moves_no_window():
         torch.testing.assert_close(before.context, behind.context, rtol=1e-12, atol=1e-12)
 
 
-def test_a_watched_tap_gets_weights_that_nobody_asked_for():
+def test_a_watched_tap_always_gets_weights():
     module, (query, keys, values, mask), seen = drawn(Multiplicative(3, 4)), sequences(), []
-    module.map.sink = seen.append
+    module.alignment.sink = seen.append
     watched = module(query, keys, values, mask=mask, need_weights=False)
     assert watched.weights is None
     assert seen[0].shape == (3, 5, 7)
-    module.map.sink = None
+    module.alignment.sink = None
     fused = module(query, keys, values, mask=mask, need_weights=False)
     torch.testing.assert_close(fused.context, watched.context, rtol=1e-12, atol=1e-12)
 
@@ -123,7 +123,7 @@ def test_counts_by_hand():
     assert count(Multiplicative(3, 4)) == 12
     assert count(Multiplicative(3, 4, score="concat", hidden_size=6)) == 6 * 3 + 6 * 4 + 6
     assert count(Multiplicative(3, 4, window="local_p", hidden_size=6)) == 12 + 6 * 3 + 6
-    assert names(Multiplicative(3, 4, window="local_p")) == ["key.weight", "predict.weight", "place.weight"]
+    assert names(Multiplicative(3, 4, window="local_p")) == ["key.weight", "predict.weight", "position.weight"]
     for options in ({"score": "concat"}, {"window": "local_p", "hidden_size": 6}, {"window": "local_m"}):
         assert count(Multiplicative(3, 4, **options)) == Multiplicative.count(3, 4, **options)
 

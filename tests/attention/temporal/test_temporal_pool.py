@@ -54,7 +54,7 @@ def test_padding_changes_neither_values_nor_gradients(size, filling):
         torch.testing.assert_close(padded, alone, rtol=1e-12, atol=1e-12)
 
 
-def test_a_clip_without_a_frame_gives_zeros_with_finite_gradients():
+def test_a_fully_masked_clip_gives_zeros():
     module, x = drawn(TemporalPool(6)), features(2, 6, 5).requires_grad_()
     y = module(x, torch.tensor([[True] * 5, [False] * 5]))
     assert not y[1].any()

@@ -26,5 +26,5 @@ def test_sizes_that_do_not_fit_are_said():
 
 
 def test_an_implementation_that_is_not_there_is_said():
-    with pytest.raises(OptionError, match="score_pairs: impl='triton' cannot be had here"):
+    with pytest.raises(OptionError, match="score_pairs: impl='triton' is not available here"):
         score_pairs(torch.zeros(1, 2, 4), torch.zeros(1, 3, 4), torch.zeros(4), impl="triton")

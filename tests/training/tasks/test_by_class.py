@@ -1,4 +1,4 @@
-"""How each class fares, counted by hand."""
+"""Scores of each class, counted by hand."""
 
 import json
 

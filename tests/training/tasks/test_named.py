@@ -17,7 +17,7 @@ def test_every_task_comes_back_from_its_record():
         assert named_task(record, "file").to_json() == made
 
 
-def test_an_unknown_task_or_option_names_file_and_field():
+def test_unknown_tasks_or_options_name_file_and_field():
     with pytest.raises(CheckpointError, match=r"^w\.safetensors has run\.task\.name = 'counting'.*version of regard"):
         named_task(TaskRecord(name="counting"), "w.safetensors")
     with pytest.raises(CheckpointError, match=r"^w\.safetensors has run\.task\.options = .*colour.*train again"):

@@ -60,7 +60,7 @@ def test_another_task_cannot_resume_it(tmp_path):
 def test_without_right_answers_nothing_is_judged():
     found = evaluate(linear(), sums(24, 1), Distance(), device="cpu")
     assert (found.n, found.right) == (24, None)
-    with pytest.raises(OptionError, match="'distance' knows no right and wrong"):
+    with pytest.raises(OptionError, match="'distance' does not define correct outputs"):
         judged_by(Distance())(linear(), sums(8, 1)[0])
 
 

@@ -12,7 +12,7 @@ from regard.kernels import score_pairs
 
 
 class Additive(Temporal):
-    """Adds up what the keys of a sequence hold, each weighed by how well it answers the query.
+    """Adds up what the keys of a sequence hold, each weighted by how well it answers the query.
 
     c = sum over j of a_j v_j, a = softmax over j of e, e_j = w' tanh(W s + U h_j)
 
@@ -57,7 +57,13 @@ class Additive(Temporal):
             identifier="arXiv:1409.0473",
         ),
         authors_code="https://github.com/lisa-groundhog/GroundHog",
-        departures=("A row of which the mask allows nothing gives zeros; the paper has no masks.",),
+        departures=(
+            "A row of which the mask allows nothing gives zeros; the paper has no masks.",
+            "From the same parameters JoeyNMT 2.3, and with bias=True OpenNMT-py 3.5 and SpeechBrain 1.1, give the "
+            "same weights, but NaN where nothing is allowed.",
+            "Keras 3.15 gives the same weights where W and U are the identity, but attends padding where nothing is "
+            "allowed.",
+        ),
         dims=(1,),
         at="decoder",
         returns="context",
@@ -81,7 +87,7 @@ class Additive(Temporal):
         self.key = Linear(key_size, hidden, bias=False)
         self.score = Linear(hidden, 1, bias=False)
         self.start = start
-        self.map = Tap("alignment", shares="source")
+        self.alignment = Tap("alignment", shares="source")
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -103,10 +109,10 @@ class Additive(Temporal):
         state: Tensor | None = None,
         need_weights: bool = True,
     ) -> Attended:
-        """What the query finds; there is no state."""
+        """Attends to the keys by the query; there is no state."""
         asked = ask(self, query, keys, values, mask)
         logits = score_pairs(self.query(asked.query), asked.keys, self.score.weight[0])
-        weights = self.map(asked.share(logits))
+        weights = self.alignment(asked.share(logits))
         return asked.answer(asked.gather(weights), weights if need_weights else None)
 
 

@@ -11,7 +11,7 @@ from regard.kernels import score_pairs
 
 
 class Coverage(Temporal):
-    """Adds up what the keys of a sequence hold, each weighed by how it answers and how much it was looked at.
+    """Adds up what the keys of a sequence hold, each weighted by how it answers and how much it was looked at.
 
     context = sum over j of a_j v_j, a = softmax over j of e
     e_j = v' tanh(W h_j + U s + w c_j + b), c = sum of a over the steps before
@@ -72,7 +72,7 @@ class Coverage(Temporal):
         self.query = Linear(query_size, hidden)
         self.covered = Linear(1, hidden, bias=False)
         self.score = Linear(hidden, 1, bias=False)
-        self.map = Tap("alignment", shares="source")
+        self.alignment = Tap("alignment", shares="source")
 
     def remember(self, keys: Tensor, values: Tensor | None = None, mask: Tensor | None = None) -> Memory:
         """W h_j of every key, and the values."""
@@ -88,7 +88,7 @@ class Coverage(Temporal):
         state: Tensor | None = None,
         need_weights: bool = True,
     ) -> Attended:
-        """What the query finds; the state is the coverage."""
+        """Attends to the keys by the query; the state is the coverage."""
         asked = ask(self, query, keys, values, mask)
         covered = asked.begin("zero") if state is None else expect_state("coverage", state, asked.keys)
         queries, weights, contexts = self.query(asked.query), [], []
@@ -96,7 +96,7 @@ class Coverage(Temporal):
             covered = one.clear(covered)
             hidden = one.keys + self.covered(covered.unsqueeze(-1))
             logits = score_pairs(queries[:, step : step + 1], hidden, self.score.weight[0])
-            weights.append(self.map(one.share(logits)))
+            weights.append(self.alignment(one.share(logits)))
             contexts.append(one.gather(weights[-1]))
             covered = covered + weights[-1].squeeze(1)
         return asked.answer(torch.cat(contexts, 1), torch.cat(weights, 1) if need_weights else None, covered)

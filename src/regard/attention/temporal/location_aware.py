@@ -14,7 +14,7 @@ from regard.kernels import score_pairs
 
 
 class LocationAware(Temporal):
-    """Adds up what the keys of a sequence hold, each weighed by the query, the key and where the last step looked.
+    """Adds up what the keys of a sequence hold, each weighted by the query, the key and where the last step looked.
 
     c = sum over j of a_j v_j, a = softmax over j of sharpness e
     e_j = w' tanh(W s + V h_j + U f_j + b), f = F * (the last a)
@@ -70,7 +70,8 @@ class LocationAware(Temporal):
         departures=(
             "The filters are not flipped, as nowhere in PyTorch; the authors' are.",
             "Weights are not cut to a window around the last ones.",
-            "The state keeps its graph, as in the paper; SpeechBrain detaches it.",
+            "SpeechBrain 1.1 gives the same weights with first='uniform' and the sum of its three biases; "
+            "it detaches the state, which here keeps its graph, as in the paper.",
         ),
         dims=(1,),
         at="decoder",
@@ -108,7 +109,7 @@ class LocationAware(Temporal):
         self.location = Linear(filters, hidden, bias=False)
         self.filters = Conv1d(1 + (history == "both"), filters, width, padding=width // 2, bias=False)
         self.score = Linear(hidden, 1, bias=False)
-        self.map = Tap("alignment", shares="source")
+        self.alignment = Tap("alignment", shares="source")
 
     def remember(self, keys: Tensor, values: Tensor | None = None, mask: Tensor | None = None) -> Memory:
         """V h_j of every key, and the values."""
@@ -124,7 +125,7 @@ class LocationAware(Temporal):
         state: Tensor | None = None,
         need_weights: bool = True,
     ) -> Attended:
-        """What the query finds; the state is where it looked."""
+        """Attends to the keys by the query; the state is where it looked."""
         asked = ask(self, query, keys, values, mask)
         seen = self._seen(asked, state)
         queries, weights, contexts = self.query(asked.query), [], []
@@ -132,7 +133,7 @@ class LocationAware(Temporal):
             seen = one.clear(seen)
             located = self.location(self.filters(seen).transpose(1, 2))
             logits = score_pairs(queries[:, step : step + 1], one.keys + located, self.score.weight[0])
-            weights.append(self.map(one.share(self._scale(logits))))
+            weights.append(self.alignment(one.share(self._scale(logits))))
             contexts.append(one.gather(weights[-1]))
             seen = self._after(seen, weights[-1])
         return asked.answer(

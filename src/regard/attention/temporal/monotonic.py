@@ -94,7 +94,7 @@ class Monotonic(Temporal):
         self.score = Linear(hidden, 1, bias=False)
         self.gain = nn.Parameter(torch.empty(()))
         self.offset = nn.Parameter(torch.empty(()))
-        self.map = Tap("alignment", neutral="source")
+        self.alignment = Tap("alignment", neutral="source")
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
@@ -116,7 +116,7 @@ class Monotonic(Temporal):
         state: Tensor | None = None,
         need_weights: bool = True,
     ) -> Attended:
-        """What the query finds; the state is where it stopped."""
+        """Attends to the keys by the query; the state is where it stopped."""
         asked = ask(self, query, keys, values, mask)
         stood = asked.begin("first") if state is None else expect_state("monotonic", state, asked.keys)
         energies, weights = self._energies(asked), []
@@ -125,7 +125,7 @@ class Monotonic(Temporal):
             energy = energies[:, step]
             hard = self.hard and not self.training
             stopped = _stop(energy, stood, one.allowed) if hard else _expect(energy, stood, one.allowed)
-            weights.append(self.map(one.mark(stopped.unsqueeze(1))))
+            weights.append(self.alignment(one.mark(stopped.unsqueeze(1))))
             stood = weights[-1].squeeze(1)
         together = torch.cat(weights, 1)
         return asked.answer(asked.gather(together), together if need_weights else None, stood)

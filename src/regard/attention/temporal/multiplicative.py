@@ -19,7 +19,7 @@ STATE = Input(name="state", shape="(b,) of int64, the steps so far", optional=Tr
 
 
 class Multiplicative(Temporal):
-    """Adds up what the keys of a sequence hold, each weighed by its product with the query.
+    """Adds up what the keys of a sequence hold, each weighted by its product with the query.
 
     c = sum over j of a_j v_j, a = softmax over j of e
     e_j = h' s_j with score="dot", h' W s_j with "general", w' tanh(W [h; s_j]) with "concat"
@@ -78,7 +78,9 @@ class Multiplicative(Temporal):
             "code; the paper writes S sigmoid(...).",
             "concat is the paper's, with a matrix for the query and one for the keys; the authors' code has none for "
             "the keys.",
-            "A step whose window is empty, because the mask allows nothing or the sequence ended before, gives zeros.",
+            "JoeyNMT 2.3 (general), OpenNMT-py 3.5 (dot, general) and Keras 3.15 (dot) give the same weights from the "
+            "same parameters, except where nothing is allowed.",
+            "A step whose window is empty gives zeros: where nothing is allowed, or the sequence ended before.",
         ),
         dims=(1,),
         at="decoder",
@@ -115,16 +117,16 @@ class Multiplicative(Temporal):
         self.key = Linear(key_size, rows, bias=False) if rows else None
         self.score = Linear(hidden, 1, bias=False) if concat else None
         self.predict = Linear(query_size, hidden, bias=False) if predicts else None
-        self.place = Linear(hidden, 1, bias=False) if predicts else None
+        self.position = Linear(hidden, 1, bias=False) if predicts else None
         if window == "local_m":
             self.amend(inputs=(STATE,))
         whole = not predicts or gaussian == "scores"
-        self.map = Tap("alignment", shares="source" if whole else (), neutral="source")
+        self.alignment = Tap("alignment", shares="source" if whole else (), neutral="source")
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
         """Evenly between -0.1 and 0.1, as published."""
-        for layer in (self.query, self.key, self.score, self.predict, self.place):
+        for layer in (self.query, self.key, self.score, self.predict, self.position):
             if layer is not None:
                 nn.init.uniform_(layer.weight, -0.1, 0.1)
 
@@ -142,21 +144,21 @@ class Multiplicative(Temporal):
         state: Tensor | None = None,
         need_weights: bool = True,
     ) -> Attended:
-        """What the query finds; with local_m the state is the number of steps so far."""
+        """Attends to the keys by the query; with local_m the state is the number of steps so far."""
         asked = ask(self, query, keys, values, mask)
         centre, state = self._centre(asked, state)
-        places = None if centre is None else _places(asked)
-        if centre is not None and places is not None:
-            asked = asked.only((places - centre.detach().floor()).abs() <= self.half_width)
-        if self.score is None and self.place is None and not need_weights and not self.map.watched:
+        positions = None if centre is None else _positions(asked)
+        if centre is not None and positions is not None:
+            asked = asked.only((positions - centre.detach().floor()).abs() <= self.half_width)
+        if self.score is None and self.position is None and not need_weights and not self.alignment.watched:
             return asked.answer(asked.fuse(), None, state)
         logits, bell = self._logits(asked), None
-        if self.place is not None and centre is not None and places is not None:
-            bell = torch.exp(-2 * ((places - centre) / self.half_width).square())
+        if self.position is not None and centre is not None and positions is not None:
+            bell = torch.exp(-2 * ((positions - centre) / self.half_width).square())
         if bell is not None and self.gaussian == "scores":
             logits, bell = logits * bell, None
         weights = asked.share(logits)
-        weights = self.map(weights if bell is None else weights * bell)
+        weights = self.alignment(weights if bell is None else weights * bell)
         return asked.answer(asked.gather(weights), weights if need_weights else None, state)
 
     def _logits(self, asked: Asked) -> Tensor:
@@ -165,10 +167,10 @@ class Multiplicative(Temporal):
         return score_pairs(self.query(asked.query), asked.keys, self.score.weight[0])
 
     def _centre(self, asked: Asked, state: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
-        """The place (b, q, 1) of each window, and the next state."""
-        if self.place is not None and self.predict is not None:
+        """The position (b, q, 1) of each window, and the next state."""
+        if self.position is not None and self.predict is not None:
             last = _length(asked) - 1
-            return sigmoid(self.place(torch.tanh(self.predict(asked.query)))) * last, None
+            return sigmoid(self.position(torch.tanh(self.predict(asked.query)))) * last, None
         if self.window != "local_m":
             return None, None
         b, q, _ = asked.query.shape
@@ -183,7 +185,7 @@ class Multiplicative(Temporal):
         return widen(steps), state + q
 
 
-def _places(asked: Asked) -> Tensor:
+def _positions(asked: Asked) -> Tensor:
     """(1, 1, k), or as the mask: the number of each key among those that are allowed."""
     if asked.allowed is None:
         return torch.arange(asked.keys.shape[1], device=asked.keys.device)[None, None]

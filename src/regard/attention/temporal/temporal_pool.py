@@ -11,13 +11,13 @@ from regard.core.precision import wide
 
 
 class TemporalPool(Features):
-    """Makes one vector of the frames of a clip, each weighed by what it shows itself.
+    """Makes one vector of the frames of a clip, each weighted by what it shows itself.
 
     y = [y_1 ... y_n], y_i = sum over frames of a_it x_it, a_i = softmax over frames of row i of U tanh(W x_t)
 
     Lin et al.: A Structured Self-attentive Sentence Embedding, ICLR 2017, equations 5 to 7. x_t is a step of a
     sequence (b, c, t), or the mean over a frame of a clip (b, c, t, h, w). Each of n heads has weights of its own, with
-    which it adds up its share x_it of the channels. It takes the place of the pooling before a classifier. Clips of
+    which it adds up its share x_it of the channels. It stands instead of the pooling before a classifier. Clips of
     different lengths are filled up and marked by `mask`: what is not there has the weight 0, whatever it holds, and a
     clip without any frame gives zeros.
 

@@ -1,4 +1,4 @@
-"""What a network is trained to do: a task says its loss, its answers and their scores."""
+"""The tasks that a network is trained for: each defines its loss, its outputs and their scores."""
 
 from regard.training.tasks.task import LossParts, Task, judged_by
 

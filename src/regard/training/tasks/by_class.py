@@ -1,4 +1,4 @@
-"""How a classifier fares with each class, and whether it is as sure as it is right."""
+"""Scores of a classifier for each class, and its calibration."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -22,16 +22,16 @@ from regard.training.metrics import (
 
 @dataclass(frozen=True, kw_only=True)
 class ByClass:
-    """What was said of n images with k classes. Shares are from 0 to 1.
+    """The scores of k classes on n images, from 0 to 1.
 
     Attributes:
-        classes: the k names.
-        multi_label: whether an image may have several classes, or none.
-        recall: a class, the share of its images that are found; None where it has no images.
-        confusion: k x k counts, rows the true classes, columns the answers; empty with several labels.
-        reliability: 15 bins of confidence (of single labels, with several labels).
-        average_precision: a class, with several labels; else empty. None where no image has the class.
-        f1: the same.
+        classes: k names.
+        multi_label: True if an image may have several classes, or none.
+        recall: recall of each class; None for a class without images.
+        confusion: k x k counts, rows the true, columns the predicted classes; empty with `multi_label`.
+        reliability: 15 bins of confidence (of single labels with `multi_label`).
+        average_precision: of each class with `multi_label`, else empty; None for a class without images.
+        f1: F1 score, in the same way.
     """
 
     classes: tuple[str, ...]
@@ -48,18 +48,18 @@ class ByClass:
         return calibration_error(self.reliability)
 
     def to_json(self) -> dict[str, Any]:
-        """The record in JSON's types, without NaN."""
+        """Returns the record with JSON types, without NaN."""
         return asdict(self)
 
 
 def by_class(logits: Tensor, labels: Tensor, classes: Sequence[str], *, multi_label: bool) -> ByClass:
-    """How each class fares.
+    """Computes the scores of each class.
 
     Args:
         logits: (n, k).
-        labels: (n,) class numbers, or (n, k) of 0 and 1 with `multi_label`.
+        labels: (n,) class indices, or (n, k) of 0 and 1 with `multi_label`.
         classes: k names.
-        multi_label: which of the two.
+        multi_label: True for the second form.
     """
     predictions = answers(logits, multi_label=multi_label)
     if multi_label:

@@ -1,4 +1,4 @@
-"""The task of saying which class an image has, or which classes."""
+"""The task of classifying images, with one or several labels each."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,7 +13,7 @@ from regard.core.errors import ShapeError
 from regard.core.hard import drawing
 from regard.core.scores import PERCENT, Score, Scores
 from regard.training.metrics import mean
-from regard.training.objectives import Objective, mixing, objective
+from regard.training.objectives import Objective, mixer, objective
 from regard.training.recipe import Recipe
 from regard.training.tasks.by_class import ByClass, by_class
 from regard.training.tasks.task import LossParts
@@ -24,8 +24,8 @@ class Classification:
 
     Args:
         classes: k names.
-        multi_label: whether labels are (b, k) of 0 and 1, each class a question of its own, instead of (b,) numbers.
-        objective: the loss in training; cross-entropy without smoothing or class weights where it is left out.
+        multi_label: True if labels are (b, k) of 0 and 1, independent of one another, instead of (b,) indices.
+        objective: loss in training; by default cross-entropy without smoothing or class weights.
         mix: mixes the images and labels of a training batch, or None.
     """
 
@@ -50,13 +50,13 @@ class Classification:
     def trained_by(
         cls, recipe: Recipe, classes: Sequence[str], *, multi_label: bool = False, labels: Tensor | None = None
     ) -> "Classification":
-        """The task with the recipe's smoothing, class weights and mixing.
+        """Creates the task with the recipe's label smoothing, class weights and mixing.
 
         Args:
             recipe: the training recipe.
             classes: k names.
             multi_label: as for the class.
-            labels: of all training images; needed with `class_weights="balanced"`.
+            labels: labels of all training images; needed with `class_weights="balanced"`.
 
         Raises:
             OptionError: the labels are needed and missing.
@@ -65,7 +65,7 @@ class Classification:
             classes,
             multi_label=multi_label,
             objective=objective(recipe, len(classes), multi_label=multi_label, labels=labels),
-            mix=mixing(recipe, len(classes), multi_label=multi_label),
+            mix=mixer(recipe, len(classes), multi_label=multi_label),
         )
 
     def loss(self, net: nn.Module, batch: ImageBatch, draws: Draws) -> LossParts:
@@ -93,11 +93,11 @@ class Classification:
         return logits.float().cpu()
 
     def right(self, outputs: Tensor, batch: ImageBatch) -> Tensor:
-        """(b,) which images are right, as `core.answers.is_right` defines it."""
+        """Returns (b,), True for correct predictions as `core.answers.is_right` defines them."""
         return is_right(outputs, batch.labels.cpu())
 
     def score(self, outputs: Sequence[Tensor], batches: Sequence[ImageBatch]) -> Scores:
-        """Accuracy, loss and how the classes fare; with several labels mean average precision first.
+        """Returns accuracy, loss and scores of the classes; with several labels mean average precision first.
 
         The loss is the mean cross-entropy, of labels' yes and no with several labels, without smoothing or class
         weights. The order of the images changes nothing.
@@ -117,7 +117,7 @@ class Classification:
         return Scores(all=tuple(scores), choice=scores[0].name)
 
     def by_class(self, outputs: Sequence[Tensor], batches: Sequence[ImageBatch]) -> ByClass:
-        """How each class fares, from the answers to all batches of a split."""
+        """Computes the scores of each class from the outputs for all batches of a split."""
         return self._by_class(*in_order(outputs, batches)[:2])
 
     def _by_class(self, logits: Tensor, labels: Tensor) -> ByClass:

@@ -1,4 +1,4 @@
-"""The tasks that a run's record can name."""
+"""The tasks by name."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,20 +15,20 @@ TASKS: dict[str, Callable[[TaskRecord, str], Task[Any, Any]]] = {
     Glimpses.name: lambda record, where: Glimpses(record.classes, **record.options),
     Sequences.name: lambda record, where: Sequences.from_options(record.options, where),
 }
-"""How each is made from its record in a file."""
+"""The function that creates each task from its record."""
 
 
 def named_task(record: TaskRecord, where: str) -> Task[Any, Any]:
-    """The task that the record in the file `where` names.
+    """Creates the task of the record in the file `where`.
 
     Raises:
-        CheckpointError: there is no such task, or it has no such options; the text names file, field and remedy.
+        CheckpointError: there is no such task, or it has no such options; the message names file, field and remedy.
     """
     remedy = "read the file with the version of regard that wrote it, or train again."
     if record.name not in TASKS:
         known = ", ".join(map(repr, TASKS))
         raise CheckpointError(
-            f"{where} has run.task.name = {record.name!r}, but this version knows the tasks {known}: {remedy}"
+            f"{where} has run.task.name = {record.name!r}, but this version has the tasks {known}: {remedy}"
         )
     try:
         return TASKS[record.name](record, where)

@@ -1,4 +1,4 @@
-"""What training, evaluation and ablation ask of a task, and nothing more."""
+"""The interface of a task for training, evaluation and ablation."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
@@ -11,67 +11,67 @@ from regard.core.draws import Draws
 from regard.core.errors import OptionError
 from regard.core.scores import Scores
 
-Given = TypeVar("Given", bound=Batch, contravariant=True)
-Said = TypeVar("Said")
+BatchT = TypeVar("BatchT", bound=Batch, contravariant=True)
+OutputT = TypeVar("OutputT")
 
 
 class LossParts(NamedTuple):
     """The loss of a batch.
 
     Attributes:
-        total: what is minimised, a scalar with its graph.
-        parts: what it is made of, scalars by name, to be logged; the names are the task's `part_names`.
+        total: the loss to minimise, a scalar with its graph.
+        parts: its terms, scalars by name, for the logs; the names are the task's `part_names`.
     """
 
     total: Tensor
     parts: Mapping[str, Tensor] = {}
 
 
-class Task(Protocol[Given, Said]):
-    """A kind of problem: its loss, its answers and how good these are. It keeps no state between calls."""
+class Task(Protocol[BatchT, OutputT]):
+    """A task: its loss, its outputs and their scores. It has no state between calls."""
 
     @property
     def part_names(self) -> tuple[str, ...]:
-        """The names of the parts of its loss; empty where it has none."""
+        """The names of the parts of its loss; empty if it has none."""
 
-    def loss(self, net: nn.Module, batch: Given, draws: Draws) -> LossParts:
-        """The loss of a batch in training; the batch lies where the network does.
+    def loss(self, net: nn.Module, batch: BatchT, draws: Draws) -> LossParts:
+        """Returns the loss of a batch in training; the batch is on the network's device.
 
         Args:
-            net: in training mode.
-            batch: as the training loader gives it.
-            draws: chance that depends on the seed, the examples and the epoch only; many tasks need none.
+            net: network in training mode.
+            batch: batch of the training loader.
+            draws: random numbers that depend on the seed, the examples and the epoch only; unused by many tasks.
         """
 
-    def predict(self, net: nn.Module, batch: Given) -> Said:
-        """What the network says of a batch, on the CPU and small: all answers of a split are kept at once.
+    def predict(self, net: nn.Module, batch: BatchT) -> OutputT:
+        """Returns the network's outputs for a batch, on the CPU and small: those of a whole split are kept in memory.
 
-        Called without gradients, `net` in evaluation mode, the batch where the network lies.
+        Called without gradients, with `net` in evaluation mode and the batch on its device.
         """
 
-    def right(self, outputs: Said, batch: Given) -> Tensor | None:
-        """(b,) bool: which answers are right; None where the task knows no right and wrong."""
+    def right(self, outputs: OutputT, batch: BatchT) -> Tensor | None:
+        """Returns (b,) bool, True for correct outputs; None if the task does not define correctness."""
 
-    def score(self, outputs: Sequence[Said], batches: Sequence[Given]) -> Scores:
-        """The scores of the answers to all batches of a split; the batches come without their inputs."""
+    def score(self, outputs: Sequence[OutputT], batches: Sequence[BatchT]) -> Scores:
+        """Returns the scores of the outputs for all batches of a split; the batches have no inputs."""
 
     def to_json(self) -> dict[str, Any]:
-        """`name`, `options` and `classes`, as the record of a run keeps them."""
+        """Returns `name`, `options` and `classes` for the record of a run."""
 
 
 def judged_by(task: Task[Any, Any]) -> Callable[[nn.Module, Any], Tensor]:
-    """How right a network's answers to a batch are, 1 or 0 for each example, as an ablation asks it.
+    """Returns a function that maps a network and a batch to 1 for each correct example, else 0, for ablations.
 
     Raises:
-        OptionError: when it is asked, where the task knows no right and wrong.
+        OptionError: on its call, if the task does not define correctness.
     """
 
     def judge(net: nn.Module, batch: Any) -> Tensor:
         right = task.right(task.predict(net, batch.to(device_of(net))), batch)
         if right is None:
             raise OptionError(
-                f"The task {task.to_json()['name']!r} knows no right and wrong answers, so nothing can be ablated: an "
-                "ablation counts the answers that become wrong with other maps."
+                f"The task {task.to_json()['name']!r} does not define correct outputs, so it cannot be ablated: an "
+                "ablation counts the outputs that become wrong with other maps."
             )
         return right.cpu().double()
 
