@@ -7,7 +7,7 @@ from pathlib import Path
 
 from benchmarks.sequences.dates import dates, write
 from regard.core.seeding import key
-from regard.data.pairs import normalised
+from regard.data.pairs import normalise
 
 Pair = tuple[str, str]
 
@@ -46,7 +46,7 @@ def split_of(row: str, source: str) -> str:
     {'train'}
     """
     train, val = SHARES[row]
-    drawn = key(row, normalised(source)) / 2**63
+    drawn = key(row, normalise(source)) / 2**63
     return "train" if drawn < train else "val" if drawn < train + val else "test"
 
 

@@ -32,7 +32,7 @@ def test_batches_hold_what_the_pairs_say(source):
     assert empty.references == batch.references
 
 
-def test_the_order_is_a_function_of_seed_and_epoch(source):
+def test_the_order_follows_from_seed_and_epoch(source):
     code = TextCode.learn(source)
 
     def order(seed, epoch):

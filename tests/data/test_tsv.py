@@ -35,7 +35,7 @@ def test_a_folder_has_splits_of_its_own(tmp_path):
     assert len(open_text_to_score(f"tsv:{tmp_path}").splits["all"]) == 61
 
 
-def test_bad_lines_are_left_out_with_file_and_line(tmp_path):
+def test_bad_lines_are_told_with_their_number(tmp_path):
     bad = (
         b"\xef\xbb\xbfok\tone\r\n\n   \nno column\n a\tb\tc\n\tno source\nno target\t \nb\xffd\tx\n"
         + b"x" * 30

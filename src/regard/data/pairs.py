@@ -97,10 +97,10 @@ class TextSource:
     licence: str = ""
 
 
-def normalised(source: str) -> str:
-    """What sources have in common that must not be parted by a cut: letters and digits, whatever their case.
+def normalise(source: str) -> str:
+    """Returns the letters and digits of a source in one case: sources that agree in them are near copies.
 
-    >>> normalised("Save  the File!"), normalised("--")
+    >>> normalise("Save  the File!"), normalise("--")
     ('savethefile', '--')
     """
     kept = "".join(letter for letter in normalize("NFKC", source).casefold() if letter.isalnum())
@@ -108,12 +108,12 @@ def normalised(source: str) -> str:
 
 
 def split_of(source: str, shares: Mapping[Split, float], *, seed: int) -> Split:
-    """The split of a source by a hash of what `normalised` leaves: other lines of a file change nothing.
+    """The split of a source by a hash of what `normalise` leaves: other lines of a file change nothing.
 
     >>> [split_of(text, {"val": 0.5}, seed=0) for text in ("a b", "A  B.", "one")]
     ['train', 'train', 'val']
     """
-    drawn = key("split", seed, normalised(source)) / 2**63
+    drawn = key("split", seed, normalise(source)) / 2**63
     for split, share in shares.items():
         if drawn < share:
             return split
@@ -131,7 +131,7 @@ def fingerprint_of(splits: Mapping[Split, Pairs]) -> str:
 
 def shared_sources(splits: Mapping[Split, Pairs]) -> list[str]:
     """Warnings of sources that are in two splits, but for case and punctuation."""
-    known = {split: {normalised(text) for text in splits[split].sources} for split in SPLITS if split in splits}
+    known = {split: {normalise(text) for text in splits[split].sources} for split in SPLITS if split in splits}
     said = []
     for one, other in combinations(known, 2):
         if shared := len(known[one] & known[other]):

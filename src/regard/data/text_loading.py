@@ -21,7 +21,7 @@ _POOL = 64
 
 @dataclass(frozen=True)
 class TextCode:
-    """How texts become numbers, and numbers texts.
+    """The vocabularies by which texts become numbers, and numbers texts.
 
     Attributes:
         source: the vocabulary of what is read.
@@ -111,7 +111,7 @@ class EncodedPairs(Dataset[TextBatch]):
         return torch.stack((self.targets.lengths, self.sources.lengths), 1)
 
     def unknown(self) -> int:
-        """How many sources have a symbol that the vocabulary does not know."""
+        """The number of sources with a symbol that the vocabulary lacks."""
         return self.sources.rows_with(UNKNOWN)
 
     def __getitem__(self, index: int) -> TextBatch:
@@ -145,7 +145,7 @@ class Ragged:
         return torch.where(there, self.values[where].long(), PAD)
 
     def rows_with(self, number: int) -> int:
-        """How many rows hold the number."""
+        """The number of rows that hold `number`."""
         row = torch.repeat_interleave(torch.arange(len(self.lengths)), self.lengths)
         return len(row[self.values == number].unique())
 

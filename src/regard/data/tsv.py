@@ -45,7 +45,7 @@ class Layout:
 
 
 def is_text(data: str | None) -> bool:
-    """Whether a source of that name holds texts.
+    """True for the name of a source of texts.
 
     >>> is_text("tsv:dates.tsv"), is_text("folder:tsv")
     (True, False)

@@ -16,7 +16,7 @@ Feed = Literal["context", "readout", "nothing"]
 
 
 class Encoded(NamedTuple):
-    """What an encoder made of sources, and a decoder reads.
+    """The result of an encoder, which a decoder reads.
 
     Attributes:
         memory: what attention looks at; None without attention.
@@ -28,7 +28,7 @@ class Encoded(NamedTuple):
 
 
 class State(NamedTuple):
-    """What a decoder knows after a step; each tensor's first axis is the batch.
+    """The state of a decoder after a step; each tensor's first axis is the batch.
 
     Attributes:
         hidden: (b, h) of the recurrent layer.

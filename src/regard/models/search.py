@@ -38,7 +38,7 @@ def search(
 
     Args:
         decoder: of a `Seq2Seq`.
-        encoded: what its encoder made of the sources.
+        encoded: the result of its encoder.
         beams: answers of each source that grow side by side.
         longest: the most symbols of an answer, `END` included; an answer that reaches it without an end is taken as it
             is, where there is no finished one.
@@ -144,7 +144,7 @@ def _selected(state: State, rows: Tensor) -> State:
 
 
 def _chosen(encoded: Encoded, rows: Tensor) -> Encoded:
-    """What an encoder made of these rows."""
+    """The encoder's result for these rows."""
     memory = encoded.memory
     if memory is not None:
         keys, values = memory.keys.index_select(0, rows), memory.values.index_select(0, rows)

@@ -93,7 +93,7 @@ class Seq2Seq(nn.Module):
         )  # fmt: skip
 
     def encode(self, source: Tensor, lengths: Tensor, *, packed: bool = True) -> Encoded:
-        """What a decoder needs of sources (b, s) of these lengths; see `Encoder` for `packed`."""
+        """Encodes sources (b, s) of these lengths; see `Encoder` for `packed`."""
         self._expect(source, lengths)
         states, last = self.encoder(source, lengths, packed=packed)
         if self.decoder.attention is None:

@@ -1,4 +1,4 @@
-"""What `regard explain` does with texts: shows where a network looked while it wrote each symbol of its answer."""
+"""`regard explain` for texts: the alignment of each symbol of an answer with the source."""
 
 import re
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ from regard.report.alignment_files import TextContents, save_alignments
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TextExplanation:
-    """What a network did with one text.
+    """The answer of a network to one text, with its alignments.
 
     Attributes:
         network: its name.

@@ -1,4 +1,4 @@
-"""What `regard predict` does with texts: searches for the answer to each."""
+"""`regard predict` for texts: the answer to each."""
 
 import csv
 import io
@@ -24,11 +24,11 @@ from regard.recipes.texts import BATCH, LoadedText, unknown_symbols
 
 @dataclass(frozen=True)
 class TextAnswer:
-    """What a network makes of one text.
+    """The answer of a network to one text.
 
     Attributes:
         text: as it was given.
-        answer: what it becomes.
+        answer: the text that was written.
         score: the mean probability of the answer's symbols, a geometric mean.
     """
 
@@ -39,7 +39,7 @@ class TextAnswer:
 
 @dataclass(frozen=True, kw_only=True)
 class Answered:
-    """What a network makes of texts.
+    """The answers of a network to texts.
 
     Attributes:
         network: its name with its attention.

@@ -55,7 +55,7 @@ def text_task(code: TextCode, recipe: Recipe | None = None, *, beams: int = 1) -
 def text_record(
     network: NetworkRecord, source: TextSource, code: TextCode, *, data: str, reading: Reading
 ) -> RunRecord:
-    """What a run is that has a network write the texts of a source.
+    """Returns the record of a run that has a network write the texts of a source.
 
     Args:
         network: the network.
@@ -126,7 +126,7 @@ class LoadedText:
 
 
 def input_kind(run: str | Path) -> InputKind:
-    """What the network of a run's folder or of a weights file takes.
+    """Returns the kind of input that the network of a run's folder or of a weights file takes.
 
     Raises:
         RegardError: there is no such run, or its file is damaged.

@@ -1,4 +1,4 @@
-"""What `regard train` does with text: opens pairs, and builds a network that writes."""
+"""`regard train` for texts: opens pairs, and builds a network that writes."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,7 +42,7 @@ class TextJob:
     unit = "text"
 
     def task(self, *, training: bool) -> "Sequences":
-        """What the network is to do."""
+        """Returns the task of the network."""
         return text_task(self.code, self.settings.recipe if training else None)
 
     def batches(self, device: torch.device, workers: int | None) -> DataLoader[TextBatch]:

@@ -19,7 +19,7 @@ _SPACE = "␣"
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Alignment:
-    """Which symbols were looked at.
+    """The weights of a source's symbols at each symbol of an answer.
 
     Attributes:
         name: of the map.

@@ -17,7 +17,7 @@ from regard.report.explanation_files import FORMAT, MANIFEST, put_whole
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class TextContents:
-    """What there is to draw and to keep of one text in one network.
+    """The contents of the folder of one explained text.
 
     Attributes:
         network: the network's name.
@@ -57,7 +57,7 @@ def save_alignments(contents: TextContents, folder: Path) -> Path:
 
 
 def _manifest(contents: TextContents, files: list[str]) -> dict[str, Any]:
-    """What the folder holds, in JSON's types."""
+    """Returns the manifest, in JSON's types."""
     return {
         "format": FORMAT,
         "network": contents.network,

@@ -1,4 +1,4 @@
-"""How near texts are to those that are right: BLEU and chrF by sacrebleu, errors of symbols by torchmetrics."""
+"""Scores of texts against references: BLEU and chrF by sacrebleu, errors of symbols by torchmetrics."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -34,7 +34,7 @@ def score_texts(units: Units, texts: Sequence[str], references: References) -> t
 
 
 def exact(texts: Sequence[str], references: References) -> list[bool]:
-    """Which texts are one of their references, whatever the spaces.
+    """Tells which texts are one of their references, whatever the spaces.
 
     >>> exact(["a  b", "c"], [("d", "a b"), ("d",)])
     [True, False]

@@ -19,7 +19,7 @@ from regard.training.text_scores import exact, score_texts
 
 
 class Written(NamedTuple):
-    """What a network says of a batch of texts.
+    """The answers of a network to a batch of texts, with its losses.
 
     Attributes:
         symbols: (b, t) int64, the answers that were found.
