@@ -1,6 +1,6 @@
 """The words that all rooms share: mechanisms and their facts, taps, records, errors, seeds."""
 
-from regard.core.batch import Batch, ImageBatch
+from regard.core.batch import Batch, ImageBatch, TextBatch
 from regard.core.draws import Draws
 from regard.core.epochs import Epoch
 from regard.core.errors import (
@@ -65,6 +65,7 @@ __all__ = [
     "Stored",
     "Tap",
     "Temporal",
+    "TextBatch",
     "TrainingError",
     "UnknownNameError",
     "drawing",

@@ -6,6 +6,8 @@ from regard.models.description import Description, Site, describe
 from regard.models.hard_head import HardHead
 from regard.models.initialisation import initialise
 from regard.models.ram import RAM
+from regard.models.search import Found
+from regard.models.seq2seq import Seq2Seq, create_seq2seq
 from regard.models.state import load_state
 from regard.models.widening import create_widened, width_for
 from regard.models.zoo import create, is_looker, names
@@ -15,9 +17,12 @@ __all__ = [
     "RAM",
     "BagOfPatches",
     "Description",
+    "Found",
     "HardHead",
+    "Seq2Seq",
     "Site",
     "create",
+    "create_seq2seq",
     "create_widened",
     "describe",
     "image_taps",

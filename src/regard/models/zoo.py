@@ -19,6 +19,7 @@ from regard.models.hard_head import HardHead
 from regard.models.initialisation import initialise
 from regard.models.ram import RAM
 from regard.models.resnet import Layout, ResNet
+from regard.models.seq2seq import NAME as SEQUENCES
 
 SMALL, LARGE = (16, 32, 64), (64, 128, 256, 512)
 
@@ -92,6 +93,8 @@ def create(
         2
     """
     seed = int(torch.randint(2**62, ()) if seed is None else seed)
+    if name.partition(":")[0] == SEQUENCES:
+        raise OptionError(f"{name!r} takes text, not images: name texts with --data tsv:PATH, see create_seq2seq.")
     ours = {
         "attention": attention,
         "width": None if width == 1.0 else width,
