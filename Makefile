@@ -84,7 +84,7 @@ $(VENV)/.setuptools: $(VENV)/.made
 
 $(VENV)/.installed: pyproject.toml $(VENV)/.setuptools
 	@echo "Installing PyTorch and the rest; the first time this takes a few minutes and about 6 GB."
-	$(PIP) --quiet --no-build-isolation -e .
+	$(PIP) --quiet --no-build-isolation -e ".[text]"
 	@touch $@
 
 $(VENV)/.tested: pyproject.toml $(VENV)/.installed

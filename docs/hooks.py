@@ -11,7 +11,7 @@ from mkdocs.structure.files import File, Files
 from rich.console import Console, RenderableType
 
 import regard
-from regard.attention import CATALOGUE, CONTROLS, LOOKING, find
+from regard.attention import CATALOGUE, CONTROLS, LOOKING, SEQUENTIAL, find
 from regard.attention.catalogue import AMBIGUOUS
 from regard.cli.commands import COMMANDS
 from regard.cli.pages import command_page, overview
@@ -35,7 +35,7 @@ FAMILIES = {
     "spatial": "Spatial mechanisms ask *where*: weights for positions, or other positions to sample.",
     "mixed": "Mixed mechanisms ask both.",
     "branch": "Branch mechanisms ask *which*: weights for branches or kernels of a convolution.",
-    "temporal": "Temporal mechanisms ask *when*: weights for frames.",
+    "temporal": "Temporal mechanisms ask *when*: weights for the steps of a sequence, or the frames of a clip.",
 }
 
 
@@ -43,7 +43,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Puts a page for each mechanism behind the overview, by family."""
     pages: list[object] = [{"Overview": OVERVIEW}]
     for family in FAMILIES:
-        inside = [m.facts.name for m in (*CATALOGUE, *LOOKING) if m.facts.family == family]
+        inside = [m.facts.name for m in (*CATALOGUE, *LOOKING, *SEQUENTIAL) if m.facts.family == family]
         pages += [{family.capitalize(): [{name: _path(name)} for name in inside]}] if inside else []
     pages.append({"Controls": [{m.facts.name: _path(m.facts.name)} for m in CONTROLS]})
     assert config.nav is not None
@@ -56,7 +56,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds the derived pages."""
-    profiles = {m.facts.name: show(m.facts.name) for m in (*CATALOGUE, *LOOKING, *CONTROLS)}
+    profiles = {m.facts.name: show(m.facts.name) for m in (*CATALOGUE, *LOOKING, *SEQUENTIAL, *CONTROLS)}
     pages = {OVERVIEW: _mechanisms(profiles), "reference/commands.md": _commands()}
     pages |= {_path(name): _mechanism(profile) for name, profile in profiles.items()}
     pages |= {f"reference/api/{room}.md": f"# regard.{room}\n\n::: regard.{room}\n" for room in ROOMS}
@@ -127,6 +127,7 @@ def _ambiguous() -> str:
 
 def _mechanism(profile: Profile) -> str:
     facts, name = profile.facts, profile.facts.name
+    sizes = "query_size=256, key_size=256" if profile.is_sequential else "channels=256"
     kind = f"a control; {facts.family}" if profile.is_control else facts.family
     parts = [
         f"---\ntitle: {name}\nhide: [toc]\n---",
@@ -138,7 +139,7 @@ def _mechanism(profile: Profile) -> str:
         "## Facts",
         _table(_facts(profile)),
         "## Options",
-        f'As in `regard.create("{name}", channels=256, {profile.options[0].name}=...)` or '
+        f'As in `regard.create("{name}", {sizes}, {profile.options[0].name}=...)` or '
         f"`{name}:{profile.options[0].name}=...`.",
         "\n".join(
             ["| option | default | |", "| --- | --- | --- |"]
@@ -159,12 +160,15 @@ def _mechanism(profile: Profile) -> str:
 
 def _drawing(name: str) -> Iterator[str]:
     dims = dims_of(find(name))
-    size = " × ".join(map(str, (CHANNELS[0], *PROBES[dims][0])))
+    if find(name).facts.returns == "context":
+        given = f"one query of {CHANNELS[0]} over {PROBES[dims][0][0]} keys (t)"
+    else:
+        given = f"features of {' × '.join(map(str, (CHANNELS[0], *PROBES[dims][0])))}"
     drawing = draw_flow(flow_of(name)).strip()
     (width,) = re.findall(r"<svg [^>]*?width=\"(\d+)\"", drawing)
     yield f"<div class='mechanism-flow' style='--least: {SHRUNK * int(width):.0f}px'>{drawing}</div>"
     yield (
-        f"Traced from the code, with the default options, for features of {size}; sizes that follow the features' are "
+        f"Traced from the code, with the default options, for {given}; sizes that follow theirs are "
         "named. Orange are the maps that [`regard.observe`](../../howto/own-network.md) shows."
     )
 

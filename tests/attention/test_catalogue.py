@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from regard.attention import CATALOGUE, CONTROLS, LOOKING, create, find, names
+from regard.attention import CATALOGUE, CONTROLS, LOOKING, SEQUENTIAL, create, find, names
 from regard.attention.catalogue import AMBIGUOUS, OTHER_NAMES
 from regard.core import Axis, Map, OptionError, ShapeError, Spec, UnknownNameError, taps
 from tests.attention.drawn import drawn, features
@@ -33,7 +33,7 @@ def at_dims(mechanism, dims, channels=8, **options):
 
 def test_names_are_told_apart_and_filtered():
     assert len({m.facts.name for m in EVERY}) == len(EVERY)
-    assert names() == tuple(m.facts.name for m in (*CATALOGUE, *LOOKING))
+    assert names() == tuple(m.facts.name for m in (*CATALOGUE, *LOOKING, *SEQUENTIAL))
     assert names(family="spatial")[:2] == ("sse", "cbam_spatial")
     assert names(family="branch", kind="soft")[0] == "sk"
     assert names(kind="hard") == ("hard_channel", "glimpse", "hard_spatial")
@@ -175,7 +175,7 @@ def test_taps_tell_the_truth_of_their_maps(form):
         ("cbma", "Did you mean 'cbam'"),
         ("SE", "here it is 'se'"),
         ("statics", "'static'"),
-        ("xyz", "There are: attention_gate"),
+        ("xyz", "There are: additive, attention_gate"),
     ],
 )
 def test_a_misspelt_name_is_answered_with_the_nearest(name, hint):
@@ -198,7 +198,10 @@ def test_an_ambiguous_acronym_is_refused_with_the_choices(name):
 def test_other_libraries_names_suggest_ours(name):
     with pytest.raises(UnknownNameError, match=f"{name!r}: here it is '{OTHER_NAMES[name]}'"):
         create(name, channels=8)
-    assert create(OTHER_NAMES[name], channels=8)(torch.randn(2, 8, 9, 9)).shape == (2, 8, 9, 9)
+    if find(Spec.parse(OTHER_NAMES[name]).name).facts.returns == "context":
+        assert create(OTHER_NAMES[name], query_size=8, key_size=8)
+    else:
+        assert create(OTHER_NAMES[name], channels=8)(torch.randn(2, 8, 9, 9)).shape == (2, 8, 9, 9)
     assert name not in names()
 
 
@@ -298,6 +301,27 @@ def test_a_misspelt_option_is_answered_with_the_nearest(line, hint):
 def test_a_number_of_channels_must_be_one(channels):
     with pytest.raises(OptionError, match=r"channels=.* is not allowed; it must be an integer of at least 1"):
         create("eca", channels=channels)
+
+
+def test_a_size_that_is_missing_is_said():
+    with pytest.raises(OptionError, match="create: 'additive' is built for query_size and key_size; give key_size="):
+        create("additive", query_size=8)
+    with pytest.raises(OptionError, match="create: 'multiplicative' is built for query_size and key_size; give query"):
+        create("multiplicative", channels=8)
+    with pytest.raises(OptionError, match="create: 'se' is built for channels; give channels="):
+        create("se", reduction=8)
+
+
+def test_temporal_mechanisms_have_few_options_and_complete_facts():
+    for mechanism in SEQUENTIAL:
+        test_a_mechanism_is_found_by_its_name(mechanism)
+        test_its_facts_are_complete(mechanism)
+        parameters = inspect.signature(mechanism).parameters
+        options = [name for name, p in parameters.items() if p.default is not p.empty]
+        assert all(parameters[name].kind is parameters[name].KEYWORD_ONLY for name in options)
+        assert len(options) <= 8
+        described = inspect.getdoc(mechanism).partition("Args:")[2].partition("Shape:")[0]
+        assert re.findall(r"^    (\w+):", described, re.MULTILINE) == list(parameters)
 
 
 def test_few_files_are_walked_to_make_and_call():

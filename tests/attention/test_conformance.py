@@ -54,8 +54,8 @@ HELPERS = {
 }
 """For each file beside the families, a mechanism that uses it and a number of position axes other than its main one."""
 
-NO_HELPERS = ("catalogue", "exchange", "policies")
-"""Files beside the families that no mechanism uses."""
+NO_HELPERS = ("asking", "catalogue", "exchange", "policies")
+"""Files beside the families that no mechanism on features uses."""
 
 SMALLER = {"residual_mask": {"poolings": 1}}
 """Options that make a graph smaller and leave out no kind of layer."""

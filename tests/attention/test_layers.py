@@ -23,6 +23,7 @@ from regard.attention.layers import (
     group_count,
     hidden_width,
     in_dtype_of,
+    masked_softmax,
     over_positions,
 )
 from regard.core import OptionError, ShapeError, Tap
@@ -79,6 +80,21 @@ class Halved(Rescaling):
     def forward(self, x):
         squeezed = squeeze_positions(x, "mean")
         return self.rescale(squeezed, self.gate, torch.full_like(squeezed[0], 0.5))
+
+
+def test_a_masked_softmax_ignores_masked_positions():
+    logits = torch.randn(3, 6, dtype=torch.float64)
+    logits[0, 4] = torch.nan
+    logits.requires_grad_()
+    mask = torch.arange(6) < torch.tensor([[4], [6], [0]])
+    shares = masked_softmax(logits, mask, 1)
+    torch.testing.assert_close(shares[0, :4], logits[0, :4].softmax(0), rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(shares[1], logits[1].softmax(0), rtol=1e-12, atol=1e-12)
+    assert not shares[0, 4:].any()
+    assert not shares[2].any()
+    shares.square().sum().backward()
+    assert not logits.grad[~mask].any()
+    assert logits.grad.isfinite().all()
 
 
 @pytest.mark.parametrize("neutral", [1.0, 0.5, 0.0])

@@ -58,20 +58,23 @@ def commands(block: Block) -> Iterator[str]:
 
 
 def trains(page: Path) -> bool:
-    """Returns whether the page trains a network, or uses one that it trained."""
+    """Returns whether the page takes long: it trains a network, uses one that it trained, or exports one."""
     training = tuple(f"regard {name}" for name in (*TINY, "evaluate", "predict"))
+    if "torch.onnx.export" in page.read_text(encoding="utf-8"):
+        return True
     return any(c.startswith(training) for b in blocks(page) if b.language == "bash" for c in commands(b))
 
 
 def shorten(command: str) -> list[str]:
     """The words of a `regard` line after `regard`, with the settings of `TINY` instead of the page's own.
 
-    A network of glimpses is not made smaller, and sees images as they are.
+    A network of glimpses or for text is not replaced by a smaller one, and sees its inputs as they are.
     """
     words = shlex.split(command)[1:]
     tiny = shlex.split(TINY.get(words[0], "")) if words else []
-    if any(word.startswith("ram") for word in words):
-        tiny = tiny[-2:]
+    if any(word.startswith(("ram", "tsv:")) for word in words):
+        pairs = zip(tiny[::2], tiny[1::2], strict=True)
+        tiny = [word for pair in pairs if pair[0] not in ("--model", "--size") for word in pair]
     for flag in tiny[::2]:
         if flag in words:
             del words[words.index(flag) : words.index(flag) + 2]

@@ -5,7 +5,7 @@ import shlex
 
 import pytest
 
-from regard.attention import CATALOGUE, LOOKING
+from regard.attention import CATALOGUE, LOOKING, SEQUENTIAL
 from regard.cli.commands import COMMANDS
 from regard.cli.main import main
 from tests.contract.examples import NOT_RUN, blocks, commands, lay_out_images, shorten, trains
@@ -64,7 +64,8 @@ def test_every_make_target_that_a_page_names_exists(page):
 
 def test_the_readme_names_every_mechanism_and_no_other():
     table = (ROOT / "README.md").read_text().partition("| attention to |")[2].partition("\n\n")[0]
-    assert set(re.findall(r"`(\w+)`", table)) == {mechanism.facts.name for mechanism in (*CATALOGUE, *LOOKING)}
+    every = {mechanism.facts.name for mechanism in (*CATALOGUE, *LOOKING, *SEQUENTIAL)}
+    assert set(re.findall(r"`(\w+)`", table)) == every
 
 
 def test_every_command_is_named_in_the_readme():

@@ -20,7 +20,7 @@ from regard.core.kinds import KINDS, REPEATING, find_axes, find_kind
         ("affinity", 4, "b h c c"),
         ("grid", 4, "b p p o"),
         ("alignment", 3, "b t s"),
-        ("frame", 2, "b f"),
+        ("frame", 3, "b h f"),
         ("glimpse", 3, "b g o"),
     ],
 )

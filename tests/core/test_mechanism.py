@@ -24,6 +24,9 @@ class Doubled(Mechanism):
     def forward(self, x):
         return 2 * x
 
+    def example_inputs(self, channels=16, size=(8, 8), batch=2):
+        raise NotImplementedError
+
 
 def test_the_root_is_abstract():
     with pytest.raises(TypeError, match="abstract"):

@@ -114,7 +114,7 @@ def test_taps_are_named_by_path_and_once():
         ("cross", "cross", (2, 1, 4, 5, 9), 1 / 9),
         ("affinity", "channel", (2, 4, 8, 6), 1 / 6),
         ("alignment", "source", (2, 4, 8), 1 / 8),
-        ("frame", "frame", (2, 5), 1 / 5),
+        ("frame", "frame", (2, 1, 5), 1 / 5),
     ],
 )
 def test_an_equal_share_is_one_over_the_count(kind, shares, shape, share):

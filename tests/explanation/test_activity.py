@@ -134,8 +134,8 @@ class Outside(nn.Module):
 
 
 def test_features_are_not_the_gate_itself():
-    net = Outside()
+    net = nn.Sequential(Outside())
     x = images()
     ((path, found),) = active_channels(net, x, k=2).items()
-    assert path == "gate.2"
+    assert path == "0.gate.2"
     torch.testing.assert_close(found.features[0], net(x)[0, found.channels[0]])

@@ -7,12 +7,12 @@ from regard import models
 from regard.core import OptionError, UnknownNameError
 from regard.recipes.arms import Backbone, arm_network, build_arm, is_control, parse_arms, title
 
-TRUNK = Backbone("resnet8", 10, 1)
+BACKBONE = Backbone("resnet8", 10, 1)
 
 
 @pytest.mark.parametrize("arm", ["se", "eca", "cbam", "bam", "sk", "scse", "sca_cnn", "static"])
 def test_arms_of_a_seed_share_common_initial_values(arm):
-    plain, gated = (build_arm(a, TRUNK, 3).state_dict() for a in ("none", arm))
+    plain, gated = (build_arm(a, BACKBONE, 3).state_dict() for a in ("none", arm))
     common = plain.keys() & gated.keys()
     assert len(common) >= (len(plain) if arm != "sk" else len(plain) - 3 * 6)
     for name in common:
@@ -20,13 +20,13 @@ def test_arms_of_a_seed_share_common_initial_values(arm):
 
 
 def test_another_seed_draws_other_weights():
-    first, second = (build_arm("none", TRUNK, seed).state_dict() for seed in (0, 1))
+    first, second = (build_arm("none", BACKBONE, seed).state_dict() for seed in (0, 1))
     assert not torch.equal(first["layer1.0.conv1.weight"], second["layer1.0.conv1.weight"])
 
 
 def test_wide_matches_parameters_and_has_no_attention():
-    wanted = sum(p.numel() for p in build_arm("se:reduction=1", TRUNK, 0).parameters())
-    wide = build_arm("wide", TRUNK, 0, reference_parameters=wanted)
+    wanted = sum(p.numel() for p in build_arm("se:reduction=1", BACKBONE, 0).parameters())
+    wide = build_arm("wide", BACKBONE, 0, reference_parameters=wanted)
     assert abs(sum(p.numel() for p in wide.parameters()) - wanted) < 0.02 * wanted
 
 
@@ -59,6 +59,6 @@ def test_controls_are_told_from_mechanisms():
 
 @pytest.mark.parametrize("arm", ["none", "cbam:reduction=4", "sk", "static", "wide"])
 def test_an_arm_is_built_again_from_its_record(arm):
-    network = arm_network(arm, TRUNK, 90_000)
+    network = arm_network(arm, BACKBONE, 90_000)
     rebuilt = models.create(network.name, num_classes=10, in_channels=1, **network.options)
-    rebuilt.load_state_dict(build_arm(arm, TRUNK, 0, reference_parameters=90_000).state_dict())
+    rebuilt.load_state_dict(build_arm(arm, BACKBONE, 0, reference_parameters=90_000).state_dict())

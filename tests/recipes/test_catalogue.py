@@ -7,13 +7,13 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from regard.attention import CATALOGUE, CONTROLS, LOOKING
+from regard.attention import CATALOGUE, CONTROLS, LOOKING, SEQUENTIAL
 from regard.cli.main import main
 from regard.core import OptionError, UnknownNameError
 from regard.recipes.catalogue import cite, flow_of, list_mechanisms, show
 from tests.contract.sources import ROOT
 
-EVERYTHING = (*CATALOGUE, *LOOKING, *CONTROLS)
+EVERYTHING = (*CATALOGUE, *LOOKING, *SEQUENTIAL, *CONTROLS)
 
 
 def text_of(page):
@@ -37,7 +37,8 @@ def test_everything_is_listed_once_in_catalogue_order():
 def test_family_selects_mechanisms():
     kept = {facts.name for facts in list_mechanisms(family="spatial").mechanisms}
     assert kept == {m.facts.name for m in (*CATALOGUE, *LOOKING) if m.facts.family == "spatial"}
-    assert "No mechanism matches" in text_of(list_mechanisms(family="temporal"))
+    assert names(family="temporal") == [m.facts.name for m in SEQUENTIAL]
+    assert "No mechanism matches" in text_of(list_mechanisms(family="temporal", kind="hard"))
 
 
 def test_a_list_is_narrowed_by_every_fact():

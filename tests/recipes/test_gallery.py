@@ -13,10 +13,10 @@ from regard.recipes.arms import build_arm
 from regard.recipes.compare import QUICK
 from regard.recipes.gallery import IMAGES, _predictions, choose, show_images
 from regard.recipes.run_folder import WEIGHTS
-from regard.recipes.trial import Design, Job, backbone_of, open_data, open_table
+from regard.recipes.trial import Design, Job, open_data, open_table
 from tests.explanation.nets import Shared
 
-ARMS = ("none", "se", "cbam", "bam", "sk", "sca_cnn")
+ARMS = ("none", "se", "cbam", "bam", "sk", "sca_cnn", "hard_spatial", "hard_channel")
 
 
 def test_every_class_is_shown_before_any_twice():
@@ -54,7 +54,7 @@ def jobs(tmp_path_factory):
     made = []
     for arm in ARMS:
         trial = folder / arm
-        net = build_arm(arm, backbone_of(design, open_table(design).source), 0)
+        net = build_arm(arm, open_table(design).backbone(design.model), 0)
         training.save_weights(trial / WEIGHTS, net, {})
         made.append(
             Job(
@@ -79,7 +79,7 @@ def test_every_image_shows_every_arms_maps(jobs):
     for image in shown:
         assert [p.arm for p in image.predictions] == list(ARMS)
         for arm in ARMS[1:]:
-            net = build_arm(arm, backbone_of(jobs[0].design, open_table(jobs[0].design).source), 0).eval()
+            net = build_arm(arm, open_table(jobs[0].design).backbone(jobs[0].design.model), 0).eval()
             with observe(net) as maps, torch.no_grad():
                 net(torch.zeros(1, 1, 28, 28))
             kinds = {path: seen[0].kind.name for path, seen in maps.items()}
@@ -121,7 +121,7 @@ def test_prediction_is_class_with_largest_output(jobs):
     table = open_table(design)
     test = table.source.splits["test"]
     batch = next(iter(table.loader(test.take(choose(test.labels, IMAGES)))))
-    net = build_arm("cbam", backbone_of(design, table.source), 0).eval()
+    net = build_arm("cbam", table.backbone(design.model), 0).eval()
     with torch.no_grad():
         best = net(batch.images).argmax(1).tolist()
     answers = [next(p for p in image.predictions if p.arm == "cbam") for image in show_images(jobs)]
@@ -140,6 +140,6 @@ def test_several_labels_are_right_as_a_whole():
 
 def test_all_eight_large_images_are_shown(jobs, tmp_path):
     design = replace(jobs[0].design, model="resnet18", size=512)
-    net = build_arm("none", backbone_of(design, open_table(design).source), 0)
+    net = build_arm("none", open_table(design).backbone(design.model), 0)
     training.save_weights(tmp_path / WEIGHTS, net, {})
     assert len(show_images([replace(jobs[0], design=design, trial_folder=tmp_path)])) == IMAGES

@@ -5,11 +5,11 @@ import json
 import pytest
 from rich.console import Console
 
-from regard.attention import CATALOGUE, CONTROLS, LOOKING
+from regard.attention import CATALOGUE, CONTROLS, LOOKING, SEQUENTIAL
 from regard.recipes.catalogue import list_mechanisms
 from regard.recipes.listing import JsonListing, Listing, millions
 
-EVERYTHING = (*CATALOGUE, *LOOKING, *CONTROLS)
+EVERYTHING = (*CATALOGUE, *LOOKING, *SEQUENTIAL, *CONTROLS)
 
 
 def lines_of(listing, width):

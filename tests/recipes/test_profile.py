@@ -5,13 +5,13 @@ import re
 import pytest
 from rich.console import Console
 
-from regard.attention import CATALOGUE, CONTROLS, LOOKING, find
+from regard.attention import CATALOGUE, CONTROLS, LOOKING, SEQUENTIAL, find
 from regard.attention.exchange import layouts_of
 from regard.core.layout import Layout
 from regard.recipes.catalogue import show
 from regard.recipes.profile import bibtex_key, costs_of, facts_of, paragraphs, read_docstring, twin
 
-EVERYTHING = (*CATALOGUE, *LOOKING, *CONTROLS)
+EVERYTHING = (*CATALOGUE, *LOOKING, *SEQUENTIAL, *CONTROLS)
 
 
 def text_of(page, width=200):

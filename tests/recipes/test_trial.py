@@ -126,9 +126,7 @@ def test_arms_of_a_seed_see_the_same_batches():
 
 
 def _backbone():
-    from regard.recipes.trial import backbone_of
-
-    return backbone_of(DESIGN, open_table(DESIGN).source)
+    return open_table(DESIGN).backbone(DESIGN.model)
 
 
 def test_a_trial_refuses_changed_images():

@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Iterable
+from typing import overload
 
 from regard.attention.branch.dynamic_conv import DynamicConv
 from regard.attention.branch.lsk import LSK
@@ -58,11 +59,19 @@ from regard.attention.spatial.residual_mask import ResidualMask
 from regard.attention.spatial.sse import SSE
 from regard.attention.spatial.stn import STN
 from regard.attention.spatial.strip import Strip
+from regard.attention.temporal.additive import Additive
+from regard.attention.temporal.coverage import Coverage
+from regard.attention.temporal.location_aware import LocationAware
+from regard.attention.temporal.monotonic import Monotonic
+from regard.attention.temporal.multiplicative import Multiplicative
+from regard.attention.temporal.temporal_pool import TemporalPool
 from regard.core.errors import OptionError, UnknownNameError, unknown_name
 from regard.core.facts import Family, Kind
 from regard.core.features import Features
 from regard.core.hard import Hard, OnFeatures
+from regard.core.mechanism import Mechanism
 from regard.core.spec import Spec
+from regard.core.temporal import Temporal
 
 CATALOGUE: tuple[type[Features], ...] = (
     SE,
@@ -123,6 +132,16 @@ CATALOGUE: tuple[type[Features], ...] = (
 LOOKING: tuple[type[Features] | type[Hard], ...] = (Glimpse, HardSpatial)
 """Hard mechanisms that a network is built around, as `regard.models.RAM`; no other network takes them."""
 
+SEQUENTIAL: tuple[type[Temporal] | type[Features], ...] = (
+    Additive,
+    Multiplicative,
+    LocationAware,
+    Coverage,
+    Monotonic,
+    TemporalPool,
+)
+"""Mechanisms for the steps of a sequence: between an encoder and a decoder, or in place of the last state."""
+
 CONTROLS: tuple[type[Features], ...] = (Static,)
 """Controls that a mechanism has to beat; created by name like the others, but without a paper."""
 
@@ -160,6 +179,7 @@ AMBIGUOUS: dict[str, dict[str, str | None]] = {
 
 OTHER_NAMES: dict[str, str] = {
     "a2": "double",
+    "bahdanau": "additive",
     "ccnet": "criss_cross",
     "ceca": "eca:padding=circular",
     "danet": "dual",
@@ -167,6 +187,8 @@ OTHER_NAMES: dict[str, str] = {
     "ese": "se:reduction=none,gate=hard_sigmoid",
     "gather_excite": "ge",
     "global_context": "gc",
+    "location_sensitive": "location_aware:history=both",
+    "luong": "multiplicative",
     "mdta": "transposed",
     "mhsa": "multihead",
     "selective_kernel": "sk",
@@ -183,18 +205,18 @@ ENDINGS = ("attention", "att", "layer", "block", "module", "conv", "gate")
 
 
 def names(*, family: Family | None = None, kind: Kind | None = None) -> tuple[str, ...]:
-    """The names of the catalogue in its order, then those that a network is built around.
+    """The names of the catalogue in its order, then those that a network is built around, then those for sequences.
 
     >>> names(family="mixed")[0]
     'cbam'
     """
-    facts = (m.facts for m in (*CATALOGUE, *LOOKING))
+    facts = (m.facts for m in (*CATALOGUE, *LOOKING, *SEQUENTIAL))
     return tuple(f.name for f in facts if family in (None, f.family) and kind in (None, f.kind))
 
 
-def find(name: str) -> type[Features] | type[Hard]:
+def find(name: str) -> type[Features] | type[Hard] | type[Temporal]:
     """The class of that name; an unknown name is an error that lists the nearest."""
-    here = {mechanism.facts.name: mechanism for mechanism in (*CATALOGUE, *LOOKING, *CONTROLS)}
+    here = {mechanism.facts.name: mechanism for mechanism in (*CATALOGUE, *LOOKING, *SEQUENTIAL, *CONTROLS)}
     if name in here:
         return here[name]
     meant = _meant(name, (*AMBIGUOUS, *OTHER_NAMES, *here))
@@ -219,28 +241,45 @@ def _fold(name: str) -> str:
     return name.lower().replace("_", "")
 
 
-def create(name: str | Spec, *, channels: int, **options: object) -> OnFeatures:
+@overload
+def create(  # type: ignore[overload-overlap]
+    name: str | Spec, *, channels: int, **options: object
+) -> OnFeatures: ...
+
+
+@overload
+def create(name: str | Spec, *, query_size: int, key_size: int, **options: object) -> Temporal: ...
+
+
+def create(name: str | Spec, **options: object) -> Mechanism:
     """A new module by the mechanism's name or spec.
 
     Args:
         name: for example `cbam` or `cbam:reduction=8`; options given here override those of the name.
-        channels: the number of channels of the features it is applied to.
-        options: the mechanism's own, see its class.
+        options: the sizes that the mechanism is built for, `channels` of features, or `query_size` and `key_size`; then
+            options of its own, see its class.
 
     Raises:
         UnknownNameError: no such mechanism.
-        OptionError: no such option, or a value it does not allow.
+        OptionError: no such option, a value it does not allow, or a size that is missing.
 
     Example:
         >>> create("se", channels=64, reduction=8).reduce.out_features
         8
+        >>> create("additive", query_size=64, key_size=128).key_size
+        128
     """
     spec = Spec.parse(name)
     mechanism = find(spec.name)
-    allowed = tuple(inspect.signature(mechanism).parameters)[1:]
-    options = spec.options | options
-    for option in options:
+    parameters = inspect.signature(mechanism).parameters
+    sizes = [size for size, parameter in parameters.items() if parameter.default is parameter.empty]
+    allowed = tuple(option for option in parameters if option not in sizes)
+    missing = [size for size in sizes if size not in options]
+    if missing:
+        asked = " and ".join(f"{size}=..." for size in missing)
+        raise OptionError(f"create: {spec.name!r} is built for {' and '.join(sizes)}; give {asked}.")
+    for option in (*spec.options, *(option for option in options if option not in sizes)):
         if option not in allowed:
             error = unknown_name(f"option of {spec.name!r}", option, allowed)
             raise OptionError(str(error))
-    return mechanism(channels, **options)  # type: ignore[arg-type]
+    return mechanism(**spec.options | options)  # type: ignore[arg-type]

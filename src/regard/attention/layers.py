@@ -69,6 +69,20 @@ def softmax(logits: Tensor, axis: int) -> Tensor:
     return torch.softmax(widen(logits), axis)
 
 
+def masked_softmax(logits: Tensor, mask: Tensor | None, axis: int) -> Tensor:
+    """The softmax over an axis of those that the mask allows, in at least float32; zeros where it allows none.
+
+    >>> masked_softmax(torch.zeros(2, 2), torch.tensor([[True, False], [False, False]]), 1).tolist()
+    [[1.0, 0.0], [0.0, 0.0]]
+    """
+    if mask is None:
+        return softmax(logits, axis)
+    logits = widen(logits).masked_fill(~mask, -torch.inf)
+    peak = logits.amax(axis, keepdim=True).detach()
+    parts = torch.exp(logits - torch.where(peak.isfinite(), peak, 0))
+    return parts / parts.sum(axis, keepdim=True).clamp_min(torch.finfo(parts.dtype).tiny)
+
+
 class Linear(nn.Linear):
     """PyTorch's layer, of an x in any dtype, in the dtype of its weight."""
 

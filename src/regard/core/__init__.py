@@ -1,6 +1,6 @@
 """The words that all rooms share: mechanisms and their facts, taps, records, errors, seeds."""
 
-from regard.core.batch import Batch, ImageBatch
+from regard.core.batch import Batch, ImageBatch, TextBatch
 from regard.core.draws import Draws
 from regard.core.epochs import Epoch
 from regard.core.errors import (
@@ -67,6 +67,7 @@ __all__ = [
     "SurgeryError",
     "Tap",
     "Temporal",
+    "TextBatch",
     "TrainingError",
     "UnknownNameError",
     "drawing",

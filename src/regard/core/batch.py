@@ -53,3 +53,43 @@ class ImageBatch:
     def without_inputs(self) -> "ImageBatch":
         """Labels and indices alone."""
         return replace(self, images=self.images.new_empty(len(self), 0))
+
+
+@dataclass(frozen=True, eq=False)
+class TextBatch:
+    """Texts with what they are to become, as numbers of symbols, see `core.vocabulary`.
+
+    Attributes:
+        source: (b, s) int64, each row ending with `END`, padded with `PAD`; (b, 0) in a batch without inputs.
+        lengths: (b,) int64, how many symbols each source has, `END` included; it stays on the CPU, where packing
+            reads it.
+        target: (b, t) int64, `BEGIN`, the answer, `END`, padded with `PAD`; (b, 0) in a batch without inputs.
+        references: for each source every text that is right.
+        indices: (b,) each example's number in its split, int64.
+    """
+
+    source: Tensor
+    lengths: Tensor
+    target: Tensor
+    references: tuple[tuple[str, ...], ...]
+    indices: Tensor
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> "TextBatch":
+        """The same batch on another device."""
+        source, target, indices = (
+            tensor.to(device, non_blocking=non_blocking) for tensor in (self.source, self.target, self.indices)
+        )
+        return replace(self, source=source, target=target, indices=indices)
+
+    def pin_memory(self) -> "TextBatch":
+        """The same batch in memory from which a GPU copies faster; a loader calls it where it is asked to."""
+        source, target, indices = (tensor.pin_memory() for tensor in (self.source, self.target, self.indices))
+        return replace(self, source=source, target=target, indices=indices)
+
+    def without_inputs(self) -> "TextBatch":
+        """References and indices alone."""
+        none = self.source.new_empty(len(self), 0)
+        return replace(self, source=none, target=none)

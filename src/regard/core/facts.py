@@ -9,7 +9,7 @@ from torch import Tensor
 Family = Literal["channel", "spatial", "mixed", "branch", "temporal"]
 Kind = Literal["soft", "hard"]
 Act = Literal["rescale", "select", "resample", "aggregate"]
-Site = Literal["residual", "stage", "conv", "kernel", "head", "input"]
+Site = Literal["residual", "stage", "conv", "kernel", "head", "input", "decoder"]
 Returns = Literal["features", "vector", "patches", "context", "sample"]
 Published = Literal["proceedings", "journal", "preprint"]
 
@@ -89,8 +89,8 @@ class Facts:
         dims: numbers of position axes it takes: 1 for sound, 2 for images, 3 for clips.
         at: where it belongs in a network: after the last normalisation of a residual branch, between two stages,
             instead of a convolution with its normalisation and ReLU (`conv`) or of the convolution alone (`kernel`),
-            instead of the pooling before the classifier (`head`), or before everything else, as what a network sees
-            of its image (`input`).
+            instead of the pooling before the classifier (`head`), before everything else, as what a network sees
+            of its image (`input`), or between an encoder and its decoder (`decoder`).
         returns: `features` of the shape of x (instead of a convolution, as the convolution's), so that it can be put
             into a trained network and start as the identity; a `vector` (b, c); `patches` of x (b, k c, ...) of a size
             of their own; a `context`, see `Attended`; or a `sample`, see `Sample`.

@@ -118,7 +118,7 @@ KINDS = (
     MapKind("affinity", (_B, _N, _C, _C), "of channels, over channels"),
     MapKind("grid", (_B, _P, Axis.COORDINATE), "where to sample"),
     MapKind("alignment", (_B, Axis.TARGET, Axis.SOURCE), "of queries, over keys", sequential=True),
-    MapKind("frame", (_B, Axis.FRAME), "over frames"),
+    MapKind("frame", (_B, _N, Axis.FRAME), "over frames"),
     MapKind("glimpse", (_B, Axis.GLIMPSE, Axis.COORDINATE), "where to look"),
 )
 """All kinds. For features (b, c, h, w), and with other position axes likewise, their maps are:
@@ -133,7 +133,7 @@ KINDS = (
 - `affinity`: for each of n heads and each channel, channels: (b, n, c, c').
 - `grid`: where each position is sampled (b, h, w, 2).
 - `alignment`: for each query of a sequence its keys (b, q, k).
-- `frame`: the frames of a clip (b, t).
+- `frame`: the frames of a clip (b, n, t), n maps, mostly one.
 - `glimpse`: where each glimpse is taken (b, g, 2)."""
 
 

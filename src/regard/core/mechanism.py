@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import ClassVar, Self
 
-from torch import nn
+from torch import Tensor, nn
 
 from regard.core.facts import Facts
 from regard.core.formula import evaluate
@@ -67,6 +67,10 @@ class Mechanism(nn.Module, ABC):
         bound = inspect.signature(cls).bind(*sizes, **options)
         bound.apply_defaults()
         return evaluate(cls.facts.parameters, {"c": bound.arguments.get("channels"), **bound.arguments})
+
+    @abstractmethod
+    def example_inputs(self, channels: int = 16, size: tuple[int, ...] = (8, 8), batch: int = 2) -> tuple[Tensor, ...]:
+        """Random inputs of `forward`: features (batch, channels, *size), or one query and a sequence of that size."""
 
     def amend(self, **facts: object) -> None:
         """Other facts for this module, where an option makes it another form of the mechanism."""

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 
+import torch
 from torch import Tensor
 
 from regard.core.mechanism import Mechanism
@@ -26,6 +27,15 @@ class Temporal(Mechanism):
         self.query_size = at_least(self.facts.name, "query_size", query_size, 1)
         self.key_size = at_least(self.facts.name, "key_size", key_size, 1)
 
+    @property
+    def has_state(self) -> bool:
+        """True if a step needs the state that the step before returned; None always means the first step."""
+        return any(given.name == "state" for given in self.facts.inputs)
+
+    def example_inputs(self, channels: int = 16, size: tuple[int, ...] = (8,), batch: int = 2) -> tuple[Tensor, Tensor]:
+        """A random query (batch, dq) and random keys (batch, *size, dk), both of the module's own sizes."""
+        return torch.randn(batch, self.query_size), torch.randn(batch, *size, self.key_size)
+
     @abstractmethod
     def forward(
         self,
@@ -44,7 +54,7 @@ class Temporal(Mechanism):
             keys: (b, k, dk), or the result of `remember`.
             values: (b, k, dv); None means the keys.
             mask: (b, k) or (b, q, k), bool, True where attention is allowed. A memory has its own.
-            state: the result's `state` of the last step.
+            state: the result's `state` of the last step, its first axis the batch; None is the first step.
             need_weights: whether the weights are returned; they are made then, or where the tap is watched.
         """
 

@@ -6,10 +6,13 @@ from regard.data.cluttered import ClutteredImages
 from regard.data.images import ArrayImages, Images, Statistics
 from regard.data.loading import loader
 from regard.data.opening import Reading, open_for_scoring, open_source
+from regard.data.pairs import Pairs, TextSource
 from regard.data.preprocessing import Preprocessing, fit_warnings, preprocessing_for, scoring_warnings, unlike_warnings
 from regard.data.reading import PIXEL_LIMIT, BadImage, BadImageError, read_image
 from regard.data.sizing import Fit
 from regard.data.source import Source
+from regard.data.text_loading import TextCode, text_loader
+from regard.data.tsv import is_text, open_text, open_text_to_score
 
 __all__ = [
     "AUGMENTS",
@@ -23,16 +26,23 @@ __all__ = [
     "Fit",
     "Images",
     "LeftOut",
+    "Pairs",
     "Preprocessing",
     "Reading",
     "Source",
     "Statistics",
+    "TextCode",
+    "TextSource",
     "fit_warnings",
+    "is_text",
     "loader",
     "open_for_scoring",
     "open_source",
+    "open_text",
+    "open_text_to_score",
     "preprocessing_for",
     "read_image",
     "scoring_warnings",
+    "text_loader",
     "unlike_warnings",
 ]

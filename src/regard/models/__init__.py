@@ -1,21 +1,28 @@
 """Published networks with sites for attention, and those of other libraries, by name."""
 
 from regard.models.bag import BagOfPatches, image_taps
+from regard.models.cnn import CNN
 from regard.models.description import Description, Site, describe
 from regard.models.hard_head import HardHead
 from regard.models.initialisation import initialise
 from regard.models.ram import RAM
+from regard.models.search import Found
+from regard.models.seq2seq import Seq2Seq, create_seq2seq
 from regard.models.state import load_state
 from regard.models.widening import create_widened, width_for
 from regard.models.zoo import create, is_looker, names
 
 __all__ = [
+    "CNN",
     "RAM",
     "BagOfPatches",
     "Description",
+    "Found",
     "HardHead",
+    "Seq2Seq",
     "Site",
     "create",
+    "create_seq2seq",
     "create_widened",
     "describe",
     "image_taps",

@@ -15,18 +15,26 @@ WIDE = "wide"
 
 @dataclass(frozen=True)
 class Backbone:
-    """The plain network that all arms share: its name, its input channels and its classes."""
+    """The plain network that all arms share: its name, its input channels and its classes.
+
+    With `text` they are the symbols that it reads and those that it writes.
+    """
 
     model: str
     num_classes: int
     channels: int
+    text: bool = False
 
 
-def parse_arms(texts: tuple[str, ...]) -> tuple[str, ...]:
+def parse_arms(texts: tuple[str, ...], *, text_model: str | None = None) -> tuple[str, ...]:
     """Parses the arms: in order, the plain network first, each once; building each checks its name and options.
 
     >>> parse_arms(("se", "none", "cbam:reduction=8"))
     ('none', 'se', 'cbam:reduction=8')
+
+    Args:
+        texts: as they are given.
+        text_model: the network for text that they are built into; None for images.
 
     Raises:
         UnknownNameError: no such mechanism or control.
@@ -35,7 +43,10 @@ def parse_arms(texts: tuple[str, ...]) -> tuple[str, ...]:
     specs = [Spec.parse(text) for text in texts]
     arms = [PLAIN]
     for spec in specs:
-        _check(spec)
+        if text_model is None:
+            _check(spec)
+        else:
+            _check_temporal(spec, text_model)
         text = str(spec)
         if text in arms and text != PLAIN:
             raise OptionError(f"compare: {text!r} is given twice: keep one of them.")
@@ -60,6 +71,10 @@ def build_arm(arm: str, backbone: Backbone, seed: int, *, reference_parameters: 
             backbone.model, reference_parameters, num_classes=classes, in_channels=channels, seed=seed
         )
     attention = None if arm == PLAIN else arm
+    if backbone.text:
+        return models.create_seq2seq(
+            backbone.model, source_symbols=channels, target_symbols=classes, attention=attention, seed=seed
+        )
     return models.create(backbone.model, num_classes=classes, in_channels=channels, attention=attention, seed=seed)
 
 
@@ -99,3 +114,10 @@ def _check(spec: Spec) -> None:
             raise
         known = (m.facts.name for m in (*attention.CATALOGUE, *attention.CONTROLS))
         raise unknown_name("mechanism or control", spec.name, (PLAIN, WIDE, *known)) from error
+
+
+def _check_temporal(spec: Spec, model: str) -> None:
+    if spec.name == WIDE:
+        raise OptionError("compare: 'wide' is not allowed with text: only networks for images can be widened.")
+    attention = None if spec.name == PLAIN and not spec.options else spec
+    models.create_seq2seq(model, source_symbols=5, target_symbols=5, attention=attention, seed=0)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
-from regard.attention import CATALOGUE, CONTROLS, LOOKING, create, find
+from regard.attention import CATALOGUE, CONTROLS, LOOKING, SEQUENTIAL, find
 from regard.attention.exchange import layouts_of
 from regard.core import Facts, Mechanism, OptionError, Paper, Spec
 from regard.core.facts import Act, Family, Kind, Site
@@ -14,7 +14,7 @@ from regard.recipes.console import say
 from regard.recipes.listing import JsonListing, Listing
 from regard.recipes.mechanism_cost import forms_of, size_of
 from regard.recipes.profile import Profile, bibtex_key, read_docstring
-from regard.recipes.shapes import USUAL, dims_of, read_shape, with_dims
+from regard.recipes.shapes import USUAL, build, dims_of, read_shape, with_dims
 
 if TYPE_CHECKING:
     from regard.tracing import Flow
@@ -45,7 +45,8 @@ def list_mechanisms(
 ) -> Listing | JsonListing:
     """Lists the attention mechanisms with their cost and their papers.
 
-    Parameters and multiply-adds are counted for 256 channels and, for image features, 56 x 56 positions.
+    Parameters and multiply-adds are counted for 256 channels and, for image features, 56 x 56 positions; those of a
+    temporal mechanism for one query over 1024 keys.
 
     Args:
         family: only mechanisms with weights over this.
@@ -85,7 +86,8 @@ def list_mechanisms(
             and (search is None or search.casefold() in searched)
         )
 
-    published = _facts((*CATALOGUE, *LOOKING), lambda facts: family in (None, facts.family) and matches(facts))
+    every = (*CATALOGUE, *LOOKING, *SEQUENTIAL)
+    published = _facts(every, lambda facts: family in (None, facts.family) and matches(facts))
     controls = _facts(CONTROLS, matches) if family is None and search is None else ()
     shapes = {facts.name: USUAL[dims or dims_of(find(facts.name))] for facts in (*published, *controls)}
     listing = Listing(published, controls, {name: size_of(name, shape) for name, shape in shapes.items()})
@@ -115,7 +117,7 @@ def show(mechanism: str, *, shape: str | None = None, drawing: Path | None = Non
     """
     spec = Spec.parse(mechanism)
     kind = find(spec.name)
-    counts = {c: sum(p.numel() for p in create(spec, channels=c).parameters()) for c in (64, 256)}
+    counts = {c: sum(p.numel() for p in build(spec, c).parameters()) for c in (64, 256)}
     asked = USUAL[dims_of(kind, spec)] if shape is None else read_shape(shape)
     text, options = read_docstring(kind)
     if drawing is not None:
@@ -174,7 +176,7 @@ def flow_of(mechanism: str | Spec, *, dims: int | None = None) -> "Flow":
     kind = find(spec.name)
     dims = dims or dims_of(kind, spec)
     built = with_dims(kind, spec, dims)
-    return trace_flow(lambda channels: create(built, channels=channels), title=str(spec), dims=dims)
+    return trace_flow(lambda channels: build(built, channels), title=str(spec), dims=dims)
 
 
 def _facts(mechanisms: tuple[type[Mechanism], ...], matches: Callable[[Facts], bool]) -> tuple[Facts, ...]:

@@ -17,18 +17,21 @@ from regard.core.errors import RegardError, RunError
 from regard.core.files import write_whole
 from regard.core.options import at_least
 from regard.core.scores import amount
-from regard.data import fit_warnings
+from regard.data import is_text
 from regard.recipes.arms import PLAIN, WIDE, arm_network, build_arm, parse_arms
 from regard.recipes.console import console, say
 from regard.recipes.costs import measure_arms
 from regard.recipes.gallery import show_images
 from regard.recipes.ledger import count_test_accesses
-from regard.recipes.sources import record_of, report_source
+from regard.recipes.sources import report_source
+from regard.recipes.text_table import TextTable
+from regard.recipes.texts import check_text_settings, open_pairs, report_pairs
+from regard.recipes.train_text import TEXT_MODEL
 from regard.recipes.trial import (
     Design,
     Finished,
     Job,
-    backbone_of,
+    Table,
     open_data,
     open_table,
     read_trial,
@@ -45,6 +48,8 @@ from regard.report.wording import need
 DEFAULT_ARMS = ("none", "se", "cbam")
 BARELY_TRAINED = 30
 """Below this number of epochs the report says that the networks are barely trained and gives the command for more."""
+TEXT_ARMS = ("none", "additive", "multiplicative")
+TEXT_QUICK = training.Recipe(epochs=5, optimizer="adamw", lr=0.004, weight_decay=0.01, clip=1.0)
 DESIGN_FILE = "comparison.json"
 QUICK = training.Recipe(epochs=3, batch_size=32, optimizer="adamw", lr=0.01, channels_last=True)
 
@@ -82,7 +87,7 @@ def compare(
     mechanisms: Sequence[str] = DEFAULT_ARMS,
     *,
     data: str = "fashion-mini",
-    model: str = "resnet8",
+    model: str | None = None,
     seeds: int = 6,
     images: int | Literal["all"] = 3000,
     out: str = "runs/compare",
@@ -107,10 +112,10 @@ def compare(
             (the plain network with more channels, up to the parameters of the largest) are controls. `none`, the plain
             network, is always included.
         data: source of the images: fashion-mini, mnist-mini, folder:PATH, npz:PATH or torchvision:NAME; `cluttered:`
-            before one of them puts its images among clutter.
-        model: the plain network; see `regard train --help`.
+            before one of them puts its images among clutter. Or texts, tsv:PATH.
+        model: the plain network, see `regard train --help`; by default resnet8, for texts seq2seq.
         seeds: number of trials with each mechanism; 3 can show only large differences.
-        images: number of training images, a stratified sample, or `all`.
+        images: number of training images, a stratified sample, or of texts; or `all`.
         out: folder of the comparison and its report.
         recipe: settings of the training.
         augment: augmentation of the training images.
@@ -133,14 +138,18 @@ def compare(
     started = datetime.now(UTC)
     # A program may call this twice and change its images in between.
     open_data.cache_clear()
-    arms = parse_arms(tuple(mechanisms))
+    text = is_text(data)
+    if text:
+        mechanisms = TEXT_ARMS if tuple(mechanisms) == DEFAULT_ARMS else mechanisms
+        recipe = TEXT_QUICK if recipe == QUICK else recipe
+        check_text_settings("compare", size=size, balanced=balanced or None, fit=None if fit == "crop" else fit)
+    model = model or (TEXT_MODEL if text else "resnet8")
+    arms = parse_arms(tuple(mechanisms), text_model=model if text else None)
     folder = Path(out)
     budget = training.set_threads(threads)
     torch_device = training.resolve_device(device)
     design = _design(data, model, size, fit, images, augment, balanced, recipe, reading)
-    report_source(open_table(design).source)
-    for warning in fit_warnings(open_table(design).source, open_table(design).preprocessing):
-        say(f"warning: {warning}", style="yellow")
+    report_data(open_table(design))
     jobs = _jobs(arms, at_least("compare", "seeds", seeds, 1), folder, design, str(torch_device))
     at_once = budget if torch_device.type == "cpu" else 1
     at_once = min(at_least("compare", "workers", at_once if workers is None else workers, 1), len(jobs))
@@ -153,6 +162,16 @@ def compare(
     )
     report.write_results(results, folder)
     return Compared(results, write_page(results, show_images(jobs[: len(arms)]), folder / "report.html"))
+
+
+def report_data(table: Table | TextTable) -> None:
+    """Prints what was decided in opening the data, and what may spoil a result."""
+    if isinstance(table, TextTable):
+        report_pairs(table.source)
+        return
+    report_source(table.source)
+    for warning in table.warnings()[len(table.source.warnings) :]:
+        say(f"warning: {warning}", style="yellow")
 
 
 def _design(
@@ -168,7 +187,7 @@ def _design(
 ) -> Design:
     if images != "all":
         at_least("compare", "images", images, 1)
-    opened = open_data(source, reading)
+    opened = open_pairs(source, reading) if is_text(source) else open_data(source, reading)
     return Design(
         data=source,
         fingerprint=opened.fingerprint,
@@ -221,7 +240,7 @@ def _flatten(settings: dict[str, Any]) -> dict[str, Any]:
 
 def _jobs(arms: tuple[str, ...], seeds: int, folder: Path, design: Design, device: str) -> list[Job]:
     """Returns all trials, seed by seed, so that an interrupted comparison has complete seeds."""
-    backbone = backbone_of(design, open_table(design).source)
+    backbone = open_table(design).backbone(design.model)
     largest = max(cost.parameters(build_arm(arm, backbone, 0)) for arm in arms if arm != WIDE)
     return [
         Job(
@@ -289,9 +308,9 @@ def _results(
     controls = [arm.spec for arm in rivals if arm.is_control] if len(rivals) > 1 else []
     comparisons = compare_arms(arms, trials) + tuple(c for spec in controls for c in compare_arms(rivals, trials, spec))
     table = open_table(design)
-    plain = arm_network(PLAIN, backbone_of(design, table.source), 0)
+    plain = arm_network(PLAIN, table.backbone(design.model), 0)
     settings = report.Settings(
-        run=record_of(plain, table.source, table.preprocessing, data=design.data, reading=design.reading),
+        run=table.record(plain, data=design.data, reading=design.reading),
         data=_data_record(design),
         recipe=dict(design.recipe.to_json()),
         epochs=design.recipe.epochs,
@@ -321,12 +340,12 @@ def _results(
 def _data_record(design: Design) -> report.Data:
     table = open_table(design)
     source = table.source
-    available = {str(split): len(images) for split, images in source.splits.items()}
+    available = {str(split): len(part) for split, part in source.splits.items()}
     return report.Data(
         available=available,
         used=available | {"train": len(table.train)},
         licence=source.licence,
-        warnings=(*source.warnings, *fit_warnings(source, table.preprocessing)),
+        warnings=table.warnings(),
         notes=source.notes,
         unit=source.account.unit,
         found=source.account.found,
@@ -341,7 +360,8 @@ def _full_command(design: Design, arms: tuple[report.Arm, ...], folder: Path) ->
     """Returns the command line that compares the same arms with fully trained networks."""
     model = "resnet20" if design.model == "resnet8" else design.model
     words = ["regard", "compare", *(arm.spec for arm in arms if not arm.is_plain), "--data", design.data]
-    words += ["--model", model, "--images", "all", "--epochs", "60", "--seeds", "5", "--out", f"{folder}-real"]
+    epochs = "20" if is_text(design.data) else "60"
+    words += ["--model", model, "--images", "all", "--epochs", epochs, "--seeds", "5", "--out", f"{folder}-real"]
     given = design.reading.changed_options()
     given |= {"size": design.size} if design.size is not None else {}
     given |= {"fit": design.fit} if design.fit != "crop" else {}
@@ -358,5 +378,5 @@ def _choices(arms: tuple[report.Arm, ...], trials: tuple[report.Trial, ...]) -> 
         return ()
     score = trials[0].val.scores.chosen
     most = "highest" if score.better == "higher" else "lowest"
-    rule = f"the {most} {score.title} on the validation images, averaged over seeds; controls excluded"
+    rule = f"the {most} {score.title} on the validation split, averaged over seeds; controls excluded"
     return (report.Choice(what="mechanism", value=best, rule=rule),)

@@ -2,16 +2,19 @@
 
 import json
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
+from torch import Tensor, nn
 
 from regard import cost, models, report
 from regard.core.coding import decode, encode
 from regard.core.files import write_whole
 from regard.recipes.arms import PLAIN, build_arm, is_control, title
 from regard.recipes.console import console
-from regard.recipes.trial import Job, backbone_of, open_table
+from regard.recipes.text_table import counted_products
+from regard.recipes.trial import Job, open_table
 
 COSTS_FILE = "costs.json"
 INFERENCE_BATCH = 32
@@ -55,18 +58,15 @@ def _read_costs(path: Path, under: dict[str, object]) -> tuple[report.Arm, ...] 
 def _measure(jobs: Sequence[Job], device: torch.device) -> tuple[report.Arm, ...]:
     design = jobs[0].design
     table = open_table(design)
-    backbone = backbone_of(design, table.source)
+    backbone = table.backbone(design.model)
     layout = torch.channels_last if design.recipe.channels_last else torch.contiguous_format
     nets = {
-        job.arm: build_arm(job.arm, backbone, 0, reference_parameters=job.reference_parameters)
+        job.arm: table.measurable(build_arm(job.arm, backbone, 0, reference_parameters=job.reference_parameters))
         .to(device)
         .to(memory_format=layout)
         for job in jobs
     }
-    example, batch, step = (
-        torch.randn(count, backbone.channels, *table.preprocessing.size).to(device, memory_format=layout)
-        for count in (1, INFERENCE_BATCH, design.recipe.batch_size)
-    )
+    example, batch, step = table.examples((1, INFERENCE_BATCH, design.recipe.batch_size), device)
     inference = cost.time_in_turns(nets, batch, what="inference", rounds=ROUNDS)
     steps = cost.time_in_turns(nets, step, what="training", rounds=ROUNDS)
     memory = {arm: cost.peak_memory(net, step) for arm, net in nets.items()}
@@ -76,7 +76,7 @@ def _measure(jobs: Sequence[Job], device: torch.device) -> tuple[report.Arm, ...
             name=title(arm),
             is_control=is_control(arm),
             parameters=cost.parameters(net),
-            macs=cost.macs(net, example),
+            macs=_count_macs(net, example, text=backbone.text),
             sites=len(models.describe(net).sites) if arm != PLAIN else 0,
             inference=_to_report(inference[arm]),
             training=_to_report(steps[arm]),
@@ -84,6 +84,12 @@ def _measure(jobs: Sequence[Job], device: torch.device) -> tuple[report.Arm, ...
         )
         for arm, net in nets.items()
     )
+
+
+def _count_macs(net: nn.Module, example: Tensor, *, text: bool) -> int:
+    """Returns the multiply-adds; recurrent layers only show theirs where they are made of products."""
+    with counted_products() if text else nullcontext():
+        return cost.macs(net, example)
 
 
 def _to_report(measured: cost.Timing) -> report.Timing:

@@ -2,23 +2,27 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from regard import training
+from regard import cost, training
 from regard.core.files import as_bytes, write_whole
 from regard.core.options import at_least, one_of
 from regard.core.scores import Scores, amount
-from regard.data import Account, Reading, loader
+from regard.data import Account, Reading, loader, text_loader
 from regard.data.source import Split
+from regard.recipes.closed_channels import ClosedChannels, GateWatch, watch_gates
+from regard.recipes.glimpse_statistics import GlimpseStatistics, watch_glimpses
 from regard.recipes.ledger import count_test_accesses, record_test_access
-from regard.recipes.network import batch_size_for, load_network
+from regard.recipes.network import Loaded, batch_size_for, load_network
 from regard.recipes.sources import open_for_network, report_source
+from regard.recipes.texts import BATCH, input_kind, load_text_network, open_text_for, report_pairs, text_task
 from regard.training import DeviceName
 
 if TYPE_CHECKING:
@@ -30,6 +34,7 @@ _EXPLAINED = {
     "balanced_accuracy": " (mean recall of the classes)",
     "calibration_error": " (mean gap between confidence and accuracy)",
 }
+_GLIMPSES = "Where it looks, mean ± standard deviation over the images, and how far it moved; the image is from -1 to 1"
 _ADVICE = "every choice that is based on them makes their scores more optimistic"
 
 
@@ -42,13 +47,16 @@ class Evaluated:
         network: name of the network with its attention.
         data: name of the source.
         split: the split that was scored.
-        n: number of images.
-        scores: scores over all images.
+        n: number of images or texts.
+        scores: scores over all of them.
         by_class: scores of each class; None if the task has no classes.
         counts: number of images of each class.
         account: which files of the source were read, and which left out.
-        test_accesses: number of times that networks of this run were scored on test images, this time included.
+        test_accesses: number of times that networks of this run were scored on the test split, this time included.
+        glimpses: statistics of each glimpse; None for a network without a glimpse sensor.
+        closed: open and closed channels; None for a network without gates that open and close channels.
         out: the JSON file that was written, or None.
+        unit: what an example is, `image` or `text`.
     """
 
     weights: Path
@@ -61,7 +69,10 @@ class Evaluated:
     counts: tuple[int, ...]
     account: Account
     test_accesses: int
+    glimpses: GlimpseStatistics | None = None
+    closed: ClosedChannels | None = None
     out: Path | None = None
+    unit: str = "image"
 
     def to_json(self) -> dict[str, Any]:
         """Returns everything but the predictions of single images."""
@@ -72,12 +83,16 @@ class Evaluated:
             "by_class": self.by_class.to_json() if self.by_class else None,
         }
         counted = {"counts": list(self.counts), "account": self.account.to_json(), "test_accesses": self.test_accesses}
-        return own | counted | found
+        hard = {
+            "glimpses": self.glimpses.to_json() if self.glimpses else None,
+            "closed_channels": self.closed.to_json() if self.closed else None,
+        }
+        return own | counted | found | hard
 
     def __rich__(self) -> RenderableType:
         """Returns tables and a summary."""
         parts: list[RenderableType] = [
-            Text(f"{self.network} on {self.n:,} {_WORDS[self.split]}images of {self.data}", style="bold"),
+            Text(f"{self.network} on {self.n:,} {_WORDS[self.split]}{self.unit}s of {self.data}", style="bold"),
             Text(),
         ]
         if self.by_class is not None:
@@ -88,9 +103,13 @@ class Evaluated:
                 Text("\nConfusion matrix (rows: true, columns: predicted class)"),
                 _confusion(self.by_class),
             ]
+        if self.glimpses is not None:
+            parts += [Text(f"\n{_GLIMPSES}"), self.glimpses]
+        if self.closed is not None:
+            parts += [Text(), self.closed.table(), Text(str(self.closed))]
         if self.split == "test":
             times = "once" if self.test_accesses == 1 else f"{self.test_accesses} times"
-            parts.append(Text(f"\nTest images were scored {times} in this run: {_ADVICE}.", style="dim"))
+            parts.append(Text(f"\nTest {self.unit}s were scored {times} in this run: {_ADVICE}.", style="dim"))
         if self.out is not None:
             parts.append(Text(f"\nWritten to {self.out}", style="dim"))
         return Group(*parts)
@@ -114,13 +133,15 @@ def evaluate(
     device: DeviceName = "auto",
     threads: int | None = None,
     workers: int = 0,
+    beams: int = 1,
     reading: Reading = Reading(),  # noqa: B008 (frozen)
 ) -> Evaluated:
     """Scores a trained network: accuracy, scores of each class, confusion matrix and calibration.
 
     A prediction is correct if the class with the largest output is the image's class. If images may have several
     classes, all labels must be correct: the classes with a positive output are exactly the image's. `regard ablate`
-    counts in the same way. Every use of the test images is recorded in test_ledger.jsonl beside the weights.
+    counts in the same way. Texts are scored by exact match, errors of symbols, BLEU and chrF. Every use of the test
+    images or texts is recorded in test_ledger.jsonl beside the weights.
 
     Args:
         run: folder of a training run, or a weights file.
@@ -132,6 +153,7 @@ def evaluate(
         device: device to compute on.
         threads: number of CPU threads; PyTorch's default if not given.
         workers: number of processes that read images.
+        beams: beams of the search for an answer to each text; 1 takes the likeliest symbol each time.
         reading: how the images are read and split.
 
     Returns:
@@ -144,6 +166,20 @@ def evaluate(
     at_least("evaluate", "workers", workers, 0)
     torch_device = training.resolve_device(device)
     training.set_threads(threads)
+    evaluated = (
+        _score_text(run, data, split, torch_device, at_least("evaluate", "beams", beams, 1), reading)
+        if input_kind(run) == "text"
+        else _score_images(run, data, split, torch_device, workers, reading)
+    )
+    if out:
+        evaluated = replace(evaluated, out=Path(out))
+        write_whole(Path(out), as_bytes(json.dumps(evaluated.to_json(), indent=1, ensure_ascii=False)))
+    return evaluated
+
+
+def _score_images(
+    run: str, data: str | None, split: Split | None, device: torch.device, workers: int, reading: Reading
+) -> Evaluated:
     loaded = load_network(run)
     judged = open_for_network(loaded, data, reading)
     source, split = judged.source, judged.split(split)
@@ -153,8 +189,9 @@ def evaluate(
         record_test_access(loaded.path.parent, command="evaluate", what=loaded.path.name, images=len(images))
     task, classifying = loaded.task(), training.Classification | training.Glimpses
     batches = loader(images, loaded.preprocessing, batch_size=batch_size_for(loaded.preprocessing), workers=workers)
-    found = training.evaluate(loaded.net, batches, task, device=torch_device)
-    evaluated = Evaluated(
+    with watch_glimpses(loaded.net) as glimpses, watch_gates(loaded.net) as gates:
+        found = training.evaluate(loaded.net, batches, task, device=device)
+    return Evaluated(
         weights=loaded.path,
         network=loaded.name,
         data=source.name,
@@ -165,14 +202,40 @@ def evaluate(
         counts=source.counts()[split],
         account=source.account,
         test_accesses=count_test_accesses(loaded.path.parent),
-        out=Path(out) if out else None,
+        glimpses=glimpses.statistics([batch.labels for batch in found.batches]) if glimpses else None,
+        closed=_closed(loaded, gates) if gates else None,
     )
-    if evaluated.out is not None:
-        write_whole(
-            evaluated.out,
-            as_bytes(json.dumps(evaluated.to_json(), indent=1, ensure_ascii=False)),
-        )
-    return evaluated
+
+
+def _score_text(
+    run: str, data: str | None, split: Split | None, device: torch.device, beams: int, reading: Reading
+) -> Evaluated:
+    loaded = load_text_network(run)
+    judged = open_text_for(loaded, data, split, reading)
+    source, pairs = judged.source, judged.source.splits[judged.split]
+    report_pairs(source)
+    if judged.split == "test":
+        record_test_access(loaded.path.parent, command="evaluate", what=loaded.path.name, images=len(pairs))
+    batches = text_loader(pairs, loaded.code, batch_size=BATCH)
+    found = training.evaluate(loaded.net, batches, text_task(loaded.code, beams=beams), device=device)
+    return Evaluated(
+        weights=loaded.path,
+        network=loaded.name,
+        data=source.name,
+        split=judged.split,
+        n=found.n,
+        scores=found.scores,
+        by_class=None,
+        counts=(),
+        account=source.account,
+        test_accesses=count_test_accesses(loaded.path.parent),
+        unit="text",
+    )
+
+
+def _closed(loaded: Loaded, gates: Sequence[GateWatch]) -> ClosedChannels:
+    image = torch.zeros(1, loaded.preprocessing.channels, *loaded.preprocessing.size)
+    return ClosedChannels(tuple(gate.use() for gate in gates), cost.macs(loaded.net, image))
 
 
 _WORDS: dict[Split, str] = {"train": "training ", "val": "validation ", "test": "test ", "all": ""}

@@ -19,9 +19,11 @@ from regard.data.account import Tally, printable
 from regard.data.reading import to_tensor
 from regard.explanation import ActiveChannels, look
 from regard.explanation.paths import Paths, find_taps
+from regard.recipes.explain_text import ExplainedTexts, explain_texts
 from regard.recipes.glimpse_paths import path_of
 from regard.recipes.image_files import image_files, warn_of_unlike
 from regard.recipes.network import load_network
+from regard.recipes.texts import input_kind, load_text_network
 from regard.recipes.versions import versions
 from regard.report import Overlay, overlay
 from regard.report.explanation_drawing import MapView, TopChannels
@@ -178,17 +180,20 @@ def explain_images(
     run: str | None = None,
     out: str = "runs/explanation",
     top: int = 8,
+    beams: int = 1,
     on_bad: Literal["skip", "fail"] = "skip",
     device: training.DeviceName = "auto",
     threads: int | None = None,
-) -> Explained:
-    """Shows the attention maps of a trained network for images: overlays, channel weights and a summary figure.
+) -> Explained | ExplainedTexts:
+    """Shows the attention maps of a trained network for images or texts: overlays, channel weights, alignments.
 
     Args:
-        images: image files and folders; by default one validation image of fashion-mini.
+        images: image files and folders; by default one validation image of fashion-mini. For a network that takes text,
+            texts, files with a text on each line, and - for the lines of the standard input.
         run: folder of a training run, or a weights file; by default the small trained network that comes with regard.
         out: folder to write to; each image gets a folder in it.
         top: number of channels with the largest weights to show with their features.
+        beams: beams of the search for an answer to each text; 1 takes the likeliest symbol each time.
         on_bad: leave out images that cannot be read and list them (`skip`), or stop (`fail`).
         device: device to compute on.
         threads: number of CPU threads; all by default.
@@ -201,6 +206,10 @@ def explain_images(
     """
     training.set_threads(threads)
     one_of("explain", "on_bad", on_bad, ("skip", "fail"))
+    at_least("explain", "beams", beams, 1)
+    if run is not None and input_kind(run) == "text":
+        torch_device = training.resolve_device(device)
+        return explain_texts(load_text_network(run), images, out=out, beams=beams, on_bad=on_bad, device=torch_device)
     files, tally = image_files("explain", images, on_bad) if images else ([], Tally(1))
     subject = _subject(run, (), None)
     subject.net.to(training.resolve_device(device))
@@ -326,7 +335,9 @@ def _to_image(image: Tensor, preprocessing: data.Preprocessing | None) -> Tensor
 
 
 def _channels(net: nn.Module) -> int:
-    """Returns the input channels of the first convolution: 1 or, if unknown, 3."""
+    """Returns the channels that the network or its first convolution takes: 1 or, if unknown, 3."""
+    if getattr(net, "in_channels", None) == 1:
+        return 1
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
             return 1 if module.in_channels == 1 else 3

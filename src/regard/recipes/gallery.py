@@ -15,7 +15,8 @@ from regard.core.seeding import generator
 from regard.core.tap import taps
 from regard.recipes.arms import build_arm
 from regard.recipes.run_folder import WEIGHTS
-from regard.recipes.trial import Job, backbone_of, open_table
+from regard.recipes.text_table import TextTable
+from regard.recipes.trial import Job, open_table
 from regard.report.overlays import enlarge, png
 
 IMAGES = 8
@@ -29,6 +30,8 @@ def show_images(jobs: Sequence[Job]) -> tuple[report.GalleryImage, ...]:
         jobs: finished jobs of one comparison, one for each arm.
     """
     table = open_table(jobs[0].design)
+    if isinstance(table, TextTable):
+        return ()
     test = table.source.splits["test"]
     chosen = choose(test.labels, IMAGES)
     batch = next(iter(data.loader(test.take(chosen), table.preprocessing, batch_size=IMAGES)))
@@ -40,9 +43,7 @@ def show_images(jobs: Sequence[Job]) -> tuple[report.GalleryImage, ...]:
         for index, pixels in zip(chosen.tolist(), seen, strict=True)
     ]
     for job in jobs:
-        net = build_arm(
-            job.arm, backbone_of(job.design, table.source), 0, reference_parameters=job.reference_parameters
-        )
+        net = build_arm(job.arm, table.backbone(job.design.model), 0, reference_parameters=job.reference_parameters)
         training.restore(net, job.trial_folder / WEIGHTS)
         overlays: list[tuple[report.ArmOverlay, ...]] = [()] * IMAGES
         channels: list[tuple[report.ActiveChannels, ...]] = [()] * IMAGES

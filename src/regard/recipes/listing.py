@@ -87,12 +87,18 @@ class _Table:
         paper = "what a mechanism has to beat" if family == "control" else _paper(facts, wide=wide)
         return [facts.name, family, facts.kind, facts.at, count(size.parameters), millions(size.macs), Text(paper)]
 
+    def _named(self, names: list[str]) -> str:
+        """The names, or the family where they are all of it that is listed."""
+        family = {facts.name: facts.family for facts in self._listing.mechanisms}
+        whole = [name for name in family if name in names or family[name] == family.get(names[0])]
+        return f"those of the family {family[names[0]]}" if len(names) > 1 and whole == names else ", ".join(names)
+
     def _footnote(self) -> str:
         shapes: dict[str, list[str]] = {}
         for name, size in self._listing.sizes.items():
             shapes.setdefault(format_shape(size.shape), []).append(name)
         most = max(shapes, key=lambda shape: len(shapes[shape]))
-        others = [f"{', '.join(names)} at {shape}" for shape, names in shapes.items() if shape != most]
+        others = [f"{self._named(names)} at {shape}" for shape, names in shapes.items() if shape != most]
         counted = "; ".join(
             [f"Parameters, and millions of multiply-adds in layers and matrix products, at {most}", *others]
         )

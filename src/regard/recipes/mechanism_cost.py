@@ -14,10 +14,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from regard import cost
-from regard.attention import create, find
-from regard.core import OnFeatures, Sample, Spec
+from regard.attention import find
+from regard.core import Attended, Mechanism, Sample, Spec
 from regard.core.tap import Tap, taps
-from regard.recipes.shapes import with_dims
+from regard.recipes.shapes import build, with_dims
 
 Result = TypeVar("Result")
 
@@ -27,9 +27,10 @@ class MechanismSize:
     """The cost of a mechanism.
 
     Attributes:
-        shape: channels and sizes of x.
+        shape: channels and sizes of x; of a temporal mechanism the size of query and keys, and the number of keys.
         parameters: number of parameters.
-        macs: multiply-adds of one forward pass over one image, counted as `regard.cost.macs` counts them.
+        macs: multiply-adds of one forward pass over one image, or of one query over keys that are not remembered yet,
+            counted as `regard.cost.macs` counts them.
     """
 
     shape: tuple[int, ...]
@@ -78,8 +79,8 @@ class MechanismForms:
     """The shapes of a mechanism's inputs, output and maps, all without the batch.
 
     Attributes:
-        inputs: shape of each input by name, x first.
-        output: shape of y.
+        inputs: shape of each input by name, x or the query first.
+        output: shape of y, or of the context.
         maps: its maps in the order of its taps; a tap that passes several has several entries.
     """
 
@@ -126,7 +127,7 @@ def _size_of(spec: Spec, shape: tuple[int, ...]) -> MechanismSize:
     return _on_meta(spec, shape, functools.partial(_count, shape))
 
 
-def _on_meta(spec: Spec, shape: tuple[int, ...], use: Callable[[OnFeatures, tuple[Tensor, ...]], Result]) -> Result:
+def _on_meta(spec: Spec, shape: tuple[int, ...], use: Callable[[Mechanism, tuple[Tensor, ...]], Result]) -> Result:
     """Calls `use` with the module and its inputs, built without values where possible.
 
     Meta tensors have no autocast and no random numbers, so some mechanisms need fake tensors on the CPU.
@@ -134,7 +135,7 @@ def _on_meta(spec: Spec, shape: tuple[int, ...], use: Callable[[OnFeatures, tupl
     for context in (_meta_device, _fake_mode, nullcontext):
         try:
             with context(), torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
-                module = create(spec, channels=shape[0]).eval()
+                module = build(spec, shape[0]).eval()
                 return use(module, module.example_inputs(shape[0], shape[1:], 1))
         except (NotImplementedError, RuntimeError):
             if context is nullcontext:
@@ -152,13 +153,13 @@ def _fake_mode() -> AbstractContextManager[object]:
     return FakeTensorMode()
 
 
-def _count(shape: tuple[int, ...], module: OnFeatures, inputs: tuple[Tensor, ...]) -> MechanismSize:
+def _count(shape: tuple[int, ...], module: Mechanism, inputs: tuple[Tensor, ...]) -> MechanismSize:
     with FlopCounterMode(display=False) as counter:
         module(*inputs)
     return MechanismSize(shape=shape, parameters=cost.parameters(module), macs=counter.get_total_flops() // 2)
 
 
-def _forms(module: OnFeatures, inputs: tuple[Tensor, ...]) -> MechanismForms:
+def _forms(module: Mechanism, inputs: tuple[Tensor, ...]) -> MechanismForms:
     seen: dict[str, list[MapFacts]] = {}
 
     def record(path: str, tap: Tap, values: Tensor) -> None:
@@ -167,7 +168,9 @@ def _forms(module: OnFeatures, inputs: tuple[Tensor, ...]) -> MechanismForms:
     for path, tap in taps(module).items():
         tap.sink = functools.partial(record, path, tap)
     returned = module(*inputs)
-    y = returned.value if isinstance(returned, Sample) else returned
+    y = returned
+    if isinstance(returned, Sample | Attended):
+        y = returned.value if isinstance(returned, Sample) else returned.context
     names = list(inspect.signature(module.forward).parameters)
     return MechanismForms(
         inputs={name: tuple(given.shape[1:]) for name, given in zip(names, inputs, strict=False)},

@@ -91,6 +91,8 @@ def load_network(run: str | Path) -> Loaded:
     path = weights_path(run)
     state, metadata = load_weights(path)
     record = RunRecord.from_json(metadata.get("run"), f"{path}: its record of the run")
+    if record.input.kind != "image":
+        raise RunError(f"{path} holds a network that takes {record.input.kind}, and this needs one that takes images.")
     try:
         preprocessing = Preprocessing.from_json(record.input.options)
         with use_seed(0):

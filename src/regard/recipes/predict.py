@@ -22,6 +22,8 @@ from regard.data import PIXEL_LIMIT, Account, BadImageError, LeftOut, read_image
 from regard.data.account import Tally, printable
 from regard.recipes.image_files import image_files, warn_of_unlike
 from regard.recipes.network import Loaded, batch_size_for, load_network
+from regard.recipes.predict_text import Answered, answer_texts
+from regard.recipes.texts import input_kind, load_text_network
 from regard.training import DeviceName
 
 
@@ -87,26 +89,29 @@ def predict(
     *,
     run: str,
     top: int = 3,
+    beams: int = 1,
     on_bad: Literal["skip", "fail"] = "skip",
     max_pixels: int = PIXEL_LIMIT,
     out: str | None = None,
     device: DeviceName = "auto",
     threads: int | None = None,
-) -> Predicted:
-    """Predicts the classes of images with a trained network.
+) -> "Predicted | Answered":
+    """Predicts the classes of images, or the answers to texts, with a trained network.
 
     Args:
-        images: image files, and folders of images.
+        images: image files, and folders of images; for a network that takes text, texts, files with a text on each
+            line, and - for the lines of the standard input.
         run: folder of a training run, or a weights file.
         top: number of classes to print for each image.
-        on_bad: leave out images that cannot be read and list them (`skip`), or stop (`fail`).
+        beams: beams of the search for an answer to each text; 1 takes the likeliest symbol each time.
+        on_bad: leave out images or texts that cannot be read and list them (`skip`), or stop (`fail`).
         max_pixels: largest number of pixels of an image; larger images are not read.
         out: CSV file to write the predictions to.
         device: device to compute on.
         threads: number of CPU threads; PyTorch's default if not given.
 
     Returns:
-        The most likely classes of each image.
+        The most likely classes of each image, or the answer to each text.
 
     Raises:
         RegardError: there is no such run or image, or no image could be read.
@@ -115,6 +120,9 @@ def predict(
     one_of("predict", "on_bad", on_bad, ("skip", "fail"))
     torch_device = training.resolve_device(device)
     training.set_threads(threads)
+    at_least("predict", "beams", beams, 1)
+    if input_kind(run) == "text":
+        return answer_texts(load_text_network(run), images, beams=beams, on_bad=on_bad, out=out, device=torch_device)
     files, tally = image_files("predict", images, on_bad)
     loaded = load_network(run)
     loaded.net.to(torch_device)

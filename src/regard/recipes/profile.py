@@ -24,12 +24,19 @@ SITES = {
     "kernel": "instead of a 3x3 convolution",
     "head": "instead of the pooling before the classifier",
     "input": "before the first layer, on the input image",
+    "decoder": "between an encoder and its decoder, at every step of the decoder",
 }
 """The sites of mechanisms in a network, in words."""
 
 
+PART = {"sample": ".value", "context": ".context"}
+"""The part of a result that is no single tensor, by what a mechanism returns."""
+
 START = "`paper` starts as published; `identity` starts without effect, to insert it into a trained network."
 """The description of the option `start`, for which docstrings refer to `Features`."""
+
+TAKES = "one query (b, dq) or several (b, q, dq), keys (b, k, dk), values (b, k, dv), a mask (b, k) or (b, q, k)"
+"""What a temporal mechanism takes."""
 
 FORMULA = re.compile(r"[\w', ()^]{1,30} = ")
 """The beginning of a paragraph of formulas."""
@@ -52,7 +59,7 @@ class Profile:
         spec: its name with the chosen options.
         facts: the facts on its class.
         text: its docstring up to the list of options: a sentence, the formula, the paper.
-        options: besides `channels`.
+        options: besides its sizes.
         parameters: number of parameters by number of channels.
         size: cost at the chosen shape.
         forms: shapes of its inputs, output and maps there.
@@ -85,16 +92,26 @@ class Profile:
             "import torch",
             "import regard",
             "",
-            f'module = regard.create("{self.facts.name}", channels={self.size.shape[0]}{options})',
+            f'module = regard.create("{self.facts.name}", {self._sizes}{options})',
             "with regard.observe(module.eval()) as maps:",
             f"    y = module({given})",
-            f"print(y{'.value' if self.facts.returns == 'sample' else ''}.shape)  # torch.Size([{output}])",
+            f"print(y{PART.get(self.facts.returns, '')}.shape)  # torch.Size([{output}])",
         ]
         for seen in self.forms.maps[:1]:
             lines += [
                 f'print(maps["{seen.path}"][0].values.shape)  # torch.Size([{", ".join(map(str, (1, *seen.shape)))}])'
             ]
         return "\n".join(lines)
+
+    @property
+    def _sizes(self) -> str:
+        channels = self.size.shape[0]
+        return f"query_size={channels}, key_size={channels}" if self.is_sequential else f"channels={channels}"
+
+    @property
+    def is_sequential(self) -> bool:
+        """True if it takes queries and keys instead of features."""
+        return self.facts.returns == "context"
 
     def __rich__(self) -> RenderableType:
         """Returns the page."""
@@ -117,10 +134,11 @@ class Profile:
 def facts_of(profile: Profile) -> dict[str, str]:
     """Returns its facts that hold at any shape, in words."""
     facts, paper = profile.facts, profile.facts.paper
+    axes = " or ".join(f"{d}-D" for d in facts.dims)
     rows = {
         "family": f"{facts.family}, {facts.kind}, {facts.act}",
         "site": SITES[facts.at],
-        "takes": f"{' or '.join(f'{d}-D' for d in facts.dims)} features (b, c, ...)",
+        "takes": TAKES if profile.is_sequential else f"{axes} features (b, c, ...)",
         "map": _maps(profile.forms.maps),
         "parameters": facts.parameters or "not stated",
         "paper": f"{paper.title}. {paper.authors.replace(' and ', ', ')}. {paper.venue} {paper.year}. {paper.url}",
@@ -132,8 +150,11 @@ def facts_of(profile: Profile) -> dict[str, str]:
     if profile.layouts:
         rows["weights of"] = "; ".join(map(twin, profile.layouts))
     if facts.inputs:
-        rows["besides x"] = "; ".join(f"{i.name} {i.shape}{', optional' if i.optional else ''}" for i in facts.inputs)
-    if facts.returns != "features":
+        besides = "besides these" if profile.is_sequential else "besides x"
+        rows[besides] = "; ".join(f"{i.name} {i.shape}{', optional' if i.optional else ''}" for i in facts.inputs)
+    if profile.is_sequential:
+        rows["returns"] = "the context, the weights and the state"
+    elif facts.returns != "features":
         article = "" if facts.returns == "patches" else "a "
         rows["returns"] = f"{article}{facts.returns}, so it cannot start as the identity in a trained network"
     if facts.nondeterministic:
@@ -146,7 +167,7 @@ def costs_of(profile: Profile) -> dict[str, str]:
     size, forms = profile.size, profile.forms
     rows = {"parameters": count(size.parameters), "multiply-adds": count(size.macs)}
     rows |= {name: f"(b, {', '.join(map(str, shape))})" for name, shape in forms.inputs.items()}
-    rows["y"] = f"(b, {', '.join(map(str, forms.output))})"
+    rows["context" if profile.is_sequential else "y"] = f"(b, {', '.join(map(str, forms.output))})"
     for seen in forms.maps:
         rows[f"map {seen.path}"] = f"{seen.kind} (b, {', '.join(map(str, seen.shape))})"
     return rows
@@ -170,8 +191,8 @@ def read_docstring(mechanism: type[Mechanism]) -> tuple[str, tuple[Option, ...]]
         for name, words in re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", section, flags=re.MULTILINE)
     }
     texts = {name: START if name == "start" and words == "see `Features`." else words for name, words in texts.items()}
-    parameters = list(inspect.signature(mechanism).parameters.values())[1:]
-    return text.strip(), tuple(Option(p.name, p.default, texts.get(p.name, "")) for p in parameters)
+    options = [p for p in inspect.signature(mechanism).parameters.values() if p.default is not p.empty]
+    return text.strip(), tuple(Option(p.name, p.default, texts.get(p.name, "")) for p in options)
 
 
 def paragraphs(text: str) -> list[tuple[str, bool]]:

@@ -5,7 +5,8 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from regard.core import Mechanism, OptionError, Spec
+from regard.attention import create, find
+from regard.core import Mechanism, OptionError, Spec, Temporal
 
 USUAL: Mapping[int, tuple[int, ...]] = MappingProxyType({1: (256, 1024), 2: (256, 56, 56), 3: (256, 8, 28, 28)})
 """The default channels and sizes for counting costs, by the number of position axes."""
@@ -42,7 +43,6 @@ def read_shape(text: str) -> tuple[int, ...]:
 def dims_of(mechanism: type[Mechanism], spec: Spec | None = None) -> int:
     """Returns the default number of position axes: that of the options, else two if the mechanism takes two.
 
-    >>> from regard.attention import find
     >>> dims_of(find("cbam")), dims_of(find("cbam"), Spec.parse("cbam:dims=1"))
     (2, 1)
     """
@@ -52,6 +52,18 @@ def dims_of(mechanism: type[Mechanism], spec: Spec | None = None) -> int:
     return 2 if 2 in mechanism.facts.dims else mechanism.facts.dims[0]
 
 
+def build(mechanism: str | Spec, channels: int) -> Mechanism:
+    """A mechanism for that number of channels; a temporal one for queries and keys of that size.
+
+    >>> build("se", 64).reduce.in_features, build("additive", 64).key_size
+    (64, 64)
+    """
+    spec = Spec.parse(mechanism)
+    if issubclass(find(spec.name), Temporal):
+        return create(spec, query_size=channels, key_size=channels)
+    return create(spec, channels=channels)
+
+
 def with_dims(mechanism: type[Mechanism], spec: Spec, dims: int) -> Spec:
     """Returns the spec with the option `dims` if the mechanism needs it for that number of axes.
 
@@ -59,7 +71,6 @@ def with_dims(mechanism: type[Mechanism], spec: Spec, dims: int) -> Spec:
         OptionError: the mechanism does not take that number of axes, or not with these options.
 
     Example:
-        >>> from regard.attention import find
         >>> str(with_dims(find("cbam"), Spec.parse("cbam"), 3)), str(with_dims(find("se"), Spec.parse("se"), 3))
         ('cbam:dims=3', 'se')
     """

@@ -1,4 +1,4 @@
-"""`regard train`: train a network on images and write it to a run's folder."""
+"""`regard train`: train a network on images or texts and write it to a run's folder."""
 
 import math
 import os
@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -24,11 +24,11 @@ from regard.data import (
     Augment,
     ClutteredImages,
     Fit,
-    Images,
     Preprocessing,
     Reading,
     Source,
     fit_warnings,
+    is_text,
     loader,
     preprocessing_for,
 )
@@ -48,6 +48,7 @@ from regard.recipes.run_folder import (
     write_facts,
 )
 from regard.recipes.sources import open_with_bar, record_of, report_source, task_of
+from regard.recipes.train_text import TEXT_MODEL, TextJob, prepare_text
 from regard.recipes.trained import Trained
 from regard.recipes.versions import versions
 from regard.report.numerals import plural
@@ -56,13 +57,16 @@ from regard.training.precision import check_precision
 from regard.training.transfer import read_state, transfer
 from regard.training.weights import file_fault
 
+if TYPE_CHECKING:
+    from regard.training import Classification, Glimpses
+
 _MOST_WORKERS = 4
 
 
 def train(
     *,
     data: str | None = None,
-    model: str = "resnet20",
+    model: str | None = None,
     attention: str | None = None,
     weights: str | None = None,
     out: str | None = None,
@@ -81,17 +85,19 @@ def train(
     reading: Reading = Reading(),  # noqa: B008 (frozen)
     recipe: Recipe = Recipe(),  # noqa: B008 (frozen)
 ) -> Trained:
-    """Trains a network on images and saves it with its settings, classes and preprocessing.
+    """Trains a network on images or texts and saves it with its settings, classes and preprocessing.
 
     Writes settings.yaml (a run file for --config), weights.safetensors, epochs.csv, steps.csv, TensorBoard events and,
     after every epoch, a checkpoint to the run's folder. Test images are not used.
 
     Args:
         data: source of the images: fashion-mini, mnist-mini, folder:PATH, npz:PATH or torchvision:NAME; `cluttered:`
-            before one of them puts its images among clutter, as in cluttered:mnist-mini:size=60,pieces=4.
+            before one of them puts its images among clutter, as in cluttered:mnist-mini:size=60,pieces=4. Or texts,
+            tsv:PATH: a source, a tab and a target on each line, as in tsv:words.tsv:target=phonemes.
         model: network to train: resnet8 to resnet110 for small images, resnet18 to resnet101 for large ones; ram, which
-            takes glimpses, with its options after a colon, as in ram:glimpses=6,patch=8; timm:NAME or
-            torchvision:NAME.
+            takes glimpses, with its options after a colon, as in ram:glimpses=6,patch=8; cnn, a small plain network, as
+            in cnn:width=8; timm:NAME or torchvision:NAME; for texts seq2seq, as in seq2seq:hidden=256,cell=lstm. By
+            default resnet20, or seq2seq.
         attention: mechanism to insert, NAME[:option=value,...]; `regard list` shows all.
         weights: a .safetensors or .pth file to start from; a head for another number of classes, and attention that
             the file lacks, are newly initialised.
@@ -122,9 +128,10 @@ def train(
     Raises:
         RegardError: an option or a file cannot be used; the message says what to do.
     """
+    usual = TEXT_MODEL if is_text(data) and not resume else Settings().model
     asked = Settings(
-        data=data or "", model=model, attention=attention, weights=weights, augment=augment, size=size, fit=fit,
-        balanced=balanced, patch=patch, patch_stride=patch_stride, seed=seed, reading=reading, recipe=recipe,
+        data=data or "", model=model or usual, attention=attention, weights=weights, augment=augment, size=size,
+        fit=fit, balanced=balanced, patch=patch, patch_stride=patch_stride, seed=seed, reading=reading, recipe=recipe,
     )  # fmt: skip
     settings, folder = _open_run(asked, resume, out) if resume else (asked, _new_folder(asked, out))
     facts = read_facts(folder)
@@ -140,9 +147,11 @@ def train(
     if not resume:
         begin(folder, settings, _facts(job))
     elif ((facts.get("run") or {}).get("data") or {}).get("fingerprint") != job.source.fingerprint:
-        raise RunError(f"{folder} cannot be resumed, as {settings.data} contains other images now: start a new run.")
+        raise RunError(
+            f"{folder} cannot be resumed, as {settings.data} contains other {job.unit}s now: start a new run."
+        )
     with record_end(folder):
-        done = _fit(job, folder, torch_device, _num_workers(job.source, workers), resume=bool(resume))
+        done = _fit(job, folder, torch_device, workers, resume=bool(resume))
         trained = _score(job, folder, torch_device, done)
     write_facts(folder, _facts(job) | {"result": trained.to_json()})
     return trained
@@ -168,11 +177,45 @@ def _is_whole(folder: Path) -> bool:
 
 @dataclass(frozen=True, eq=False)
 class _Job:
+    """A network to be trained on images, and all that it needs."""
+
     settings: Settings
     source: Source
     record: RunRecord
     preprocessing: Preprocessing
     net: nn.Module
+
+    unit = "image"
+
+    def task(self, *, training: bool) -> "Classification | Glimpses":
+        looks = isinstance(self.net, Looker)
+        if not training:
+            return task_of(self.source, looks=looks)
+        return task_of(self.source, self.settings.recipe, self.source.splits["train"].labels, looks=looks)
+
+    def batches(self, device: torch.device, workers: int | None) -> DataLoader[ImageBatch]:
+        settings, size = self.settings, self.settings.recipe.batch_size
+        train, drawn = self.source.splits["train"], False
+        readers = _num_workers(self.source, workers)
+        if isinstance(train, ClutteredImages) and device.type == "cuda":
+            train, readers, drawn = train.to_device(device), 0, True
+        return loader(
+            train,
+            self.preprocessing,
+            batch_size=size,
+            augment=settings.augment,
+            seed=settings.seed,
+            shuffle=True,
+            balanced=settings.balanced,
+            workers=readers,
+            # A normalisation cannot be trained on a single value, which a small image is in deep layers.
+            drop_last=len(train) % size == 1 < len(train),
+            pin_memory=device.type == "cuda" and not drawn,
+        )
+
+    def validation(self) -> DataLoader[ImageBatch]:
+        images = self.source.splits["val"]
+        return loader(images, self.preprocessing, batch_size=batch_size_for(self.preprocessing))
 
 
 def _network(settings: Settings) -> NetworkRecord:
@@ -183,7 +226,9 @@ def _network(settings: Settings) -> NetworkRecord:
 
 def _new_folder(asked: Settings, out: str | None) -> Path:
     if not asked.data:
-        raise OptionError("train: name the images, for example --data fashion-mini or --data folder:PATH.")
+        raise OptionError(
+            "train: name the images or texts, for example --data fashion-mini, --data folder:PATH or --data tsv:PATH."
+        )
     patches = f"-patch{asked.patch}" if asked.patch else ""
     name = f"{asked.data}-{asked.attention or ''}-{asked.model}{patches}" + (f"-seed{asked.seed}" if asked.seed else "")
     named = Path("runs") / re.sub(r"[^A-Za-z0-9_.=]+", "-", name).strip("-")
@@ -201,7 +246,14 @@ def _open_run(asked: Settings, resume: str, out: str | None) -> tuple[Settings, 
     return saved, folder
 
 
-def _prepare(settings: Settings, folder: Path, *, resumed: bool, recompute: bool) -> _Job:
+def _prepare(settings: Settings, folder: Path, *, resumed: bool, recompute: bool) -> "_Job | TextJob":
+    """Opens the data and builds the network with the state that it has at the start of the run."""
+    if is_text(settings.data):
+        return prepare_text(settings, folder, resumed=resumed)
+    return _prepare_images(settings, folder, resumed=resumed, recompute=recompute)
+
+
+def _prepare_images(settings: Settings, folder: Path, *, resumed: bool, recompute: bool) -> _Job:
     """Opens the images and builds the network with the state that it has at the start of the run."""
     if not resumed:  # report a wrong name before all images of a large folder are checked
         network = _network(settings)
@@ -253,12 +305,12 @@ def _num_workers(source: Source, workers: int | None) -> int:
     return 0 if in_memory else min(_MOST_WORKERS, os.cpu_count() or 1)
 
 
-def _facts(job: _Job) -> dict[str, Any]:
+def _facts(job: _Job | TextJob) -> dict[str, Any]:
     """Returns the contents of `run.json`: all that is recorded of the run besides its settings."""
     source = job.source
     return {
         "run": job.record.to_json(),
-        "images": {split: len(images) for split, images in source.splits.items()},
+        f"{job.unit}s": {split: len(part) for split, part in source.splits.items()},
         "account": source.account.to_json(),
         "warnings": list(source.warnings),
         "versions": versions(),
@@ -266,33 +318,19 @@ def _facts(job: _Job) -> dict[str, Any]:
     }
 
 
-def _fit(job: _Job, folder: Path, device: torch.device, workers: int, *, resume: bool) -> "training.Fit":
+def _fit(
+    job: _Job | TextJob, folder: Path, device: torch.device, workers: int | None, *, resume: bool
+) -> "training.Fit":
     settings, recipe = job.settings, job.settings.recipe
-    train, val = job.source.splits["train"], job.source.splits["val"]
-    drawn = False
-    if isinstance(train, ClutteredImages) and device.type == "cuda":
-        train, workers, drawn = train.to_device(device), 0, True
-    batches = loader(
-        train,
-        job.preprocessing,
-        batch_size=recipe.batch_size,
-        augment=settings.augment,
-        seed=settings.seed,
-        shuffle=True,
-        balanced=settings.balanced,
-        workers=workers,
-        # A normalisation cannot be trained on a single value, which a small image is in deep layers.
-        drop_last=len(train) % recipe.batch_size == 1 < len(train),
-        pin_memory=device.type == "cuda" and not drawn,
-    )
+    batches = job.batches(device, workers)
     say(f"Training for {plural(recipe.epochs, 'epoch')} of {len(batches)} steps on {device} in {folder}.")
     try:
         return training.fit(
             job.net,
             recipe,
-            task_of(job.source, recipe, train.labels, looks=isinstance(job.net, Looker)),
+            job.task(training=True),
             batches,
-            _evaluation_loader(job, val),
+            job.validation(),
             folder=folder,
             seed=settings.seed,
             device=device,
@@ -303,13 +341,8 @@ def _fit(job: _Job, folder: Path, device: torch.device, workers: int, *, resume:
         raise KeyboardInterrupt(f"{stopped} Continue with: regard train --resume {folder}") from stopped
 
 
-def _evaluation_loader(job: _Job, images: Images) -> DataLoader[ImageBatch]:
-    return loader(images, job.preprocessing, batch_size=batch_size_for(job.preprocessing))
-
-
-def _score(job: _Job, folder: Path, device: torch.device, fit: "training.Fit") -> Trained:
-    task = task_of(job.source, looks=isinstance(job.net, Looker))
-    found = training.evaluate(job.net, _evaluation_loader(job, job.source.splits["val"]), task, device=device)
+def _score(job: _Job | TextJob, folder: Path, device: torch.device, fit: "training.Fit") -> Trained:
+    found = training.evaluate(job.net, job.validation(), job.task(training=False), device=device)
     return Trained(
         path=folder,
         network=str(job.record.network),
@@ -318,4 +351,5 @@ def _score(job: _Job, folder: Path, device: torch.device, fit: "training.Fit") -
         seconds=fit.seconds,
         images=found.n,
         scores=found.scores,
+        unit=job.unit,
     )

@@ -20,8 +20,9 @@ class Trained:
         epochs: number of epochs trained.
         kept_epoch: epoch whose weights are in `weights.safetensors`.
         seconds: duration of all epochs.
-        images: number of validation images.
+        images: number of validation images, or texts.
         scores: scores of the network on them.
+        unit: what an example is, `image` or `text`.
     """
 
     path: Path
@@ -31,6 +32,7 @@ class Trained:
     seconds: float
     images: int
     scores: Scores
+    unit: str = "image"
 
     def to_json(self) -> dict[str, Any]:
         """Returns the record with JSON types."""
@@ -45,9 +47,9 @@ class Trained:
         kept = "" if self.kept_epoch == self.epochs else f", epoch {self.kept_epoch} kept"
         return (
             f"{self.network}, {plural(self.epochs, 'epoch')} in {_duration(self.seconds)}{kept}\n"
-            f"{self.images:,} validation images: {self.scores}\n"
+            f"{self.images:,} validation {self.unit}s: {self.scores}\n"
             f"weights: {self.path / WEIGHTS}\n"
-            f"next: regard evaluate {self.path}   or   regard predict IMAGES --run {self.path}"
+            f"next: regard evaluate {self.path}   or   regard predict {self.unit.upper()}S --run {self.path}"
         )
 
 

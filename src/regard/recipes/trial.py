@@ -3,11 +3,14 @@
 import json
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from regard import data, explanation, report, training
@@ -16,7 +19,7 @@ from regard.core.coding import decode, encode
 from regard.core.errors import RunError
 from regard.core.files import write_whole
 from regard.core.hard import Looker
-from regard.core.run_record import RunRecord
+from regard.core.run_record import NetworkRecord, RunRecord
 from regard.core.tap import taps
 from regard.data import Augment, Fit, Reading
 from regard.recipes.arms import Backbone, arm_network, build_arm
@@ -24,8 +27,12 @@ from regard.recipes.ledger import record_test_access
 from regard.recipes.network import batch_size_for
 from regard.recipes.run_folder import WEIGHTS
 from regard.recipes.sources import open_with_bar, record_of, task_of
+from regard.recipes.text_table import TextTable, open_text_table
 from regard.training.tasks import judged_by
 from regard.training.weights import weights_metadata
+
+if TYPE_CHECKING:
+    from regard.training import Classification, Glimpses
 
 TRIAL_FILE = "trial.json"
 
@@ -105,9 +112,64 @@ class Table:
     train: data.Images
     preprocessing: data.Preprocessing
 
+    design: "Design"
+
+    unit = "image"
+
+    def backbone(self, model: str) -> Backbone:
+        """Returns the network that all arms share."""
+        return Backbone(model, len(self.source.classes), self.source.channels)
+
     def loader(self, images: data.Images) -> DataLoader[ImageBatch]:
         """Returns batches in the order of the split, without augmentation."""
         return data.loader(images, self.preprocessing, batch_size=batch_size_for(self.preprocessing))
+
+    def training_loader(self, recipe: training.Recipe, seed: int) -> DataLoader[ImageBatch]:
+        """Returns batches to train on."""
+        return data.loader(
+            self.train,
+            self.preprocessing,
+            batch_size=recipe.batch_size,
+            augment=self.design.augment,
+            seed=seed,
+            shuffle=True,
+            balanced=self.design.balanced,
+        )
+
+    def task(self, net: nn.Module, recipe: training.Recipe | None = None) -> "Classification | Glimpses":
+        """Returns what a network is to do; with a recipe as it is trained."""
+        labels = None if recipe is None else self.train.labels
+        return task_of(self.source, recipe, labels, looks=isinstance(net, Looker))
+
+    def score(self, net: nn.Module, images: data.Images, device: str) -> report.Outcome:
+        """Scores a network on images."""
+        task = self.task(net)
+        found = training.evaluate(net, self.loader(images), task, device=device)
+        classes = task.by_class(found.outputs, found.batches)
+        return report.Outcome(
+            n=found.n,
+            scores=found.scores,
+            recall=tuple(float("nan") if r is None else r for r in classes.recall),
+            confusion=classes.confusion,
+        )
+
+    def record(self, network: NetworkRecord, *, data: str, reading: Reading) -> RunRecord:
+        """Returns the record of a network that was trained on these images."""
+        return record_of(network, self.source, self.preprocessing, data=data, reading=reading)
+
+    def warnings(self) -> tuple[str, ...]:
+        """Returns what may spoil a result."""
+        return (*self.source.warnings, *data.fit_warnings(self.source, self.preprocessing))
+
+    def examples(self, counts: Sequence[int], device: torch.device) -> list[Tensor]:
+        """Returns images to measure costs with, so many in each."""
+        layout = torch.channels_last if self.design.recipe.channels_last else torch.contiguous_format
+        shape = (self.source.channels, *self.preprocessing.size)
+        return [torch.randn(count, *shape).to(device, memory_format=layout) for count in counts]
+
+    def measurable(self, net: nn.Module) -> nn.Module:
+        """Returns the network as costs are measured."""
+        return net
 
 
 @lru_cache(maxsize=1)
@@ -117,12 +179,14 @@ def open_data(text: str, reading: data.Reading) -> data.Source:
 
 
 @lru_cache(maxsize=1)
-def open_table(design: Design) -> Table:
+def open_table(design: Design) -> Table | TextTable:
     """Opens the data of a design.
 
     Raises:
         RunError: the images have changed since the comparison was started.
     """
+    if data.is_text(design.data):
+        return open_text_table(design.data, design.fingerprint, design.images, design.reading)
     source = open_data(design.data, design.reading)
     if source.fingerprint != design.fingerprint:
         raise RunError(
@@ -132,12 +196,7 @@ def open_table(design: Design) -> Table:
     train = source.splits["train"]
     if design.images is not None and design.images < len(train):
         train = train.subset(design.images, seed=0)
-    return Table(source, train, data.preprocessing_for(source, design.size, fit=design.fit))
-
-
-def backbone_of(design: Design, source: data.Source) -> Backbone:
-    """Returns the plain network that all arms of the design share."""
-    return Backbone(design.model, len(source.classes), source.channels)
+    return Table(source, train, data.preprocessing_for(source, design.size, fit=design.fit), design)
 
 
 def run_trial(job: Job) -> Finished:
@@ -145,13 +204,12 @@ def run_trial(job: Job) -> Finished:
     start = time.monotonic()
     table = open_table(job.design)
     splits = table.source.splits
-    net = build_arm(
-        job.arm, backbone_of(job.design, table.source), job.seed, reference_parameters=job.reference_parameters
-    )
+    backbone = table.backbone(job.design.model)
+    net = build_arm(job.arm, backbone, job.seed, reference_parameters=job.reference_parameters)
     fit = _train(job, table, net)
-    val = _score(job, table, net, splits["val"])
+    val = table.score(net, splits["val"], job.device)  # type: ignore[arg-type]
     record_test_access(job.folder, command="compare", what=f"{job.arm}, seed {job.seed}", images=len(splits["test"]))
-    test = _score(job, table, net, splits["test"])
+    test = table.score(net, splits["test"], job.device)  # type: ignore[arg-type]
     ablations, profiles = _ablate(job, table, net)
     weights = job.trial_folder / WEIGHTS
     training.save_weights(weights, net, weights_metadata(job.design.recipe, job.seed, fit.history, _record(job, table)))
@@ -189,23 +247,14 @@ def trial_folder(folder: Path, arm: str, seed: int) -> Path:
     return folder / "trials" / re.sub(r"[^A-Za-z0-9_.=,-]+", "_", arm) / f"seed{seed}"
 
 
-def _train(job: Job, table: Table, net: nn.Module) -> "training.Fit":
-    design, source = job.design, table.source
-    loader = data.loader(
-        table.train,
-        table.preprocessing,
-        batch_size=design.recipe.batch_size,
-        augment=design.augment,
-        seed=job.seed,
-        shuffle=True,
-        balanced=design.balanced,
-    )
+def _train(job: Job, table: Table | TextTable, net: nn.Module) -> "training.Fit":
+    recipe = job.design.recipe
     return training.fit(
         net,
-        design.recipe,
-        task_of(source, design.recipe, table.train.labels, looks=isinstance(net, Looker)),
-        loader,
-        table.loader(source.splits["val"]),
+        recipe,
+        table.task(net, recipe),
+        table.training_loader(recipe, job.seed),
+        table.loader(table.source.splits["val"]),  # type: ignore[arg-type]
         folder=None,
         seed=job.seed,
         device=job.device,
@@ -214,23 +263,11 @@ def _train(job: Job, table: Table, net: nn.Module) -> "training.Fit":
     )
 
 
-def _score(job: Job, table: Table, net: nn.Module, images: data.Images) -> report.Outcome:
-    task = task_of(table.source, looks=isinstance(net, Looker))
-    found = training.evaluate(net, table.loader(images), task, device=job.device)
-    classes = task.by_class(found.outputs, found.batches)
-    return report.Outcome(
-        n=found.n,
-        scores=found.scores,
-        recall=tuple(float("nan") if r is None else r for r in classes.recall),
-        confusion=classes.confusion,
-    )
-
-
 def _ablate(
-    job: Job, table: Table, net: nn.Module
+    job: Job, table: Table | TextTable, net: nn.Module
 ) -> tuple[tuple[report.AblationRow, ...], tuple[report.GateProfile, ...]]:
     """Ablates the network's maps and averages its channel weights by class, on validation images."""
-    if not job.ablation_draws or not taps(net):
+    if not job.ablation_draws or not taps(net) or isinstance(table, TextTable):
         return (), ()
     val = table.source.splits["val"]
     evaluation = table.loader(val.subset(job.ablation_images, seed=0) if job.ablation_images < len(val) else val)
@@ -241,7 +278,7 @@ def _ablate(
         draws=job.ablation_draws,
         renormalise=False,
         seed=job.seed,
-        right=judged_by(task_of(table.source, looks=isinstance(net, Looker))),
+        right=judged_by(table.task(net)),
     )
     profiles = explanation.gates_by_class(net, evaluation, table.source.classes) if job.profiled else {}
     return (
@@ -276,6 +313,6 @@ def ablation_rows(found: explanation.Ablation, arm: str, seed: int) -> tuple[rep
     )
 
 
-def _record(job: Job, table: Table) -> RunRecord:
-    network = arm_network(job.arm, backbone_of(job.design, table.source), job.reference_parameters)
-    return record_of(network, table.source, table.preprocessing, data=job.design.data, reading=job.design.reading)
+def _record(job: Job, table: Table | TextTable) -> RunRecord:
+    network = arm_network(job.arm, table.backbone(job.design.model), job.reference_parameters)
+    return table.record(network, data=job.design.data, reading=job.design.reading)

@@ -244,7 +244,7 @@ def facts(results: Results) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ..
     splits = ", ".join(f"{count(s.data.used.get(k, 0))} of {count(n)} {k}" for k, n in s.data.available.items())
     images = [
         ("Source", s.source),
-        ("Images used", splits),
+        (f"{s.example.capitalize()}s used", splits),
         *[("Classes", count(len(s.classes)))] * bool(s.classes),
         *[("Size", " × ".join(map(str, size)) + " px")] * bool(size),
         ("Fingerprint", (s.run.data.fingerprint if s.run.data else None) or "–"),
@@ -263,7 +263,7 @@ def facts(results: Results) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ..
     ]
     recipe = [(name.replace("_", " "), _plain_text(value)) for name, value in s.recipe.items()]
     return (
-        ("Images", tuple(images)),
+        (f"{s.example.capitalize()}s", tuple(images)),
         ("Run", tuple(work)),
         ("Recipe", tuple(recipe)),
         ("Versions", tuple(s.versions.items())),

@@ -70,6 +70,15 @@ def save_explanation(explanation: Contents, folder: Path) -> Path:
     """
     contents = _draw(explanation)
     contents[MANIFEST] = as_bytes(json.dumps(_manifest(explanation, contents), indent=1, ensure_ascii=False)) + b"\n"
+    return put_whole(contents, folder)
+
+
+def put_whole(contents: dict[str, bytes], folder: Path) -> Path:
+    """Puts the files of an explanation into a folder; those of an earlier one, which its manifest names, are replaced.
+
+    Raises:
+        RunError: a file of that name belongs to no explanation, or the folder cannot be written to.
+    """
     earlier = _earlier_files(folder)
     foreign = sorted(name for name in contents if name not in earlier and (folder / name).exists())
     if foreign:

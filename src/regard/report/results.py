@@ -105,6 +105,11 @@ class Settings:
         return self.run.data.name if self.run.data else ""
 
     @property
+    def example(self) -> str:
+        """The word for an example, `image` or `text`."""
+        return self.run.input.kind
+
+    @property
     def classes(self) -> tuple[str, ...]:
         """Names of the task's classes."""
         return self.run.task.classes

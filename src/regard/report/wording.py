@@ -68,7 +68,7 @@ def opening(results: Results) -> str:
     used = settings.data.used.get("train", 0)
     start = (
         f"After {'only ' if settings.barely_trained else ''}{plural(settings.epochs, 'epoch')} on "
-        f"{plural(used, 'image')} of {settings.source}"
+        f"{plural(used, settings.example)} of {settings.source}"
     )
     barely = ", so with barely trained networks, " if settings.barely_trained else ", "
     found = [c for c in results.against() if c.verdict is not None and not results.arm(c.arm).is_control]
@@ -130,6 +130,7 @@ def blind_spot(one: Comparison) -> str:
 
 def statistics_notes(results: Results) -> tuple[str, ...]:
     """Explanations of the table's intervals and verdicts, a paragraph each."""
+    example = results.settings.example
     found = results.against()
     tested = [c for c in found if c.p is not None]
     split = found[0].split if found else "test"
@@ -140,7 +141,7 @@ def statistics_notes(results: Results) -> tuple[str, ...]:
     seeds = len({t.seed for t in results.trials})
     best = results.settings.recipe.get("keep") == "best"
     kept = "best epoch’s weights, by validation," if best else "last epoch’s weights"
-    made = f"{title} is that of the {kept} on {count(n)} {'test' if split == 'test' else 'validation'} images"
+    made = f"{title} is that of the {kept} on {count(n)} {'test' if split == 'test' else 'validation'} {example}s"
     made += f": the mean over {count(seeds)} seeds, under it its 95 % t interval." if seeds > 1 else "."
     made += " Lower is better." * (score is not None and score.better == "lower")
     if not tested:
@@ -154,7 +155,7 @@ def statistics_notes(results: Results) -> tuple[str, ...]:
         "“Within noise” does not mean equal to plain. Under it are the smallest true difference that this design "
         f"would detect with power 80 %, and the number of seeds that {_worthwhile(tested[0])} would need; both are "
         f"rough, since they rest on the variance of {plural(min(c.seeds for c in tested), 'seed')}. All conclusions "
-        "are about other seeds with these images, not about other images."
+        f"are about other seeds with these {example}s, not about other {example}s."
     )
     return made + paired, noise
 
@@ -174,12 +175,12 @@ def dependence_sentence(one: Dependence, name: str) -> str:
 
 def access_sentence(results: Results) -> str:
     """The number of evaluations on the test images."""
-    times = results.test_accesses
+    times, example = results.test_accesses, results.settings.example
     if times == 0:
-        return "The test images were never used."
+        return f"The test {example}s were never used."
     return (
-        f"Networks were scored on the test images {'once' if times == 1 else f'{count(times)} times'} in total; every "
-        "access is in test_ledger.jsonl. The more accesses, the less a small gain on them means."
+        f"Networks were scored on the test {example}s {'once' if times == 1 else f'{count(times)} times'} in total; "
+        "every access is in test_ledger.jsonl. The more accesses, the less a small gain on them means."
     )
 
 

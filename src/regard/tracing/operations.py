@@ -17,7 +17,7 @@ from torch.fx import Node
 from torch.fx.traceback import annotate, preserve_node_meta
 from torch.overrides import TorchFunctionMode
 
-from regard.core import OnFeatures
+from regard.core import Mechanism
 from regard.core.tap import Tap, taps
 from regard.tracing.sizes import Pair, Sizes
 
@@ -156,7 +156,7 @@ class Operations:
 
 
 def record(
-    modules: tuple[OnFeatures, OnFeatures], inputs: tuple[tuple[Tensor, ...], tuple[Tensor, ...]], dims: int
+    modules: tuple[Mechanism, Mechanism], inputs: tuple[tuple[Tensor, ...], tuple[Tensor, ...]], dims: int
 ) -> Operations:
     """Records a forward pass of two modules that differ in their channels, in evaluation mode."""
     house = house_of(type(modules[0]))
@@ -183,7 +183,7 @@ def record(
     return Operations(nodes, origins, maps, features, y, shapes, Sizes.of(dims), house)
 
 
-def house_of(mechanism: type[OnFeatures]) -> frozenset[str]:
+def house_of(mechanism: type[Mechanism]) -> frozenset[str]:
     """The packages above the one in which a mechanism's file lies: their own modules serve several families.
 
     >>> from regard.attention import find
@@ -229,7 +229,7 @@ def is_mask(node: Node) -> bool:
     return isinstance(value, Tensor) and value.dtype == torch.bool
 
 
-def _export(module: OnFeatures, inputs: tuple[Tensor, ...], house: frozenset[str]) -> ExportedProgram:
+def _export(module: Mechanism, inputs: tuple[Tensor, ...], house: frozenset[str]) -> ExportedProgram:
     watched = taps(module)
     for tap in watched.values():
         tap.replace = torch.clone

@@ -8,7 +8,7 @@ from dataclasses import replace
 import torch
 from torch.fx import Node
 
-from regard.core import OnFeatures
+from regard.core import Mechanism, Temporal
 from regard.core.seeding import use_seed
 from regard.tracing.drawing import Flow, FlowEdge, FlowNode
 from regard.tracing.operations import FEATURES, LEARNED, MADE, VIEWS, Operations, is_mask, operands, operation, record
@@ -21,7 +21,7 @@ END = "y"
 """The name of the step that is the result."""
 
 
-def trace_flow(make: Callable[[int], OnFeatures], *, title: str, dims: int = 2) -> Flow:
+def trace_flow(make: Callable[[int], Mechanism], *, title: str, dims: int = 2) -> Flow:
     """Traces a module and keeps what a reader needs: layers, statistics, activations, products, sums, maps.
 
     Args:
@@ -44,7 +44,7 @@ def trace_flow(make: Callable[[int], OnFeatures], *, title: str, dims: int = 2) 
     operations = record((modules[0], modules[1]), (inputs[0], inputs[1]), dims)
     shown = shown_nodes(operations)
     found = regions(operations, shown)
-    starts = {n: "x" if i == 0 else str(n.target) for i, n in enumerate(operations.features)}
+    starts = {n: str(n.target) for n in operations.features}
     steps = _Reader(operations, shown, found).read(starts, operations.y)
     parts = {}
     for region in found.values():
@@ -54,7 +54,8 @@ def trace_flow(make: Callable[[int], OnFeatures], *, title: str, dims: int = 2) 
             parts[region.title] = _flow(
                 region.title, _Reader(operations, shown, inside).read({start: "in"}, region.result), "out"
             )
-    return replace(_flow(title, steps, "y"), parts=tuple(parts.values()))
+    result = "context" if isinstance(modules[0], Temporal) else "y"
+    return replace(_flow(title, steps, result), parts=tuple(parts.values()))
 
 
 def _flow(name: str, steps: dict[str, Step], result: str) -> Flow:
@@ -64,7 +65,7 @@ def _flow(name: str, steps: dict[str, Step], result: str) -> Flow:
     spine = _spine(steps)
     return Flow(
         title=name,
-        description=_describe(name, steps),
+        description=_describe(name, steps, result),
         nodes=tuple(FlowNode(name=n, kind=s.kind, lines=tuple(s.lines)) for n, s in steps.items()),
         edges=tuple(_edges(steps, spine)),
         spine=tuple(spine),
@@ -217,7 +218,9 @@ def _edges(steps: dict[str, Step], spine: list[str]) -> list[FlowEdge]:
     return edges
 
 
-def _describe(name: str, steps: dict[str, Step]) -> str:
+def _describe(name: str, steps: dict[str, Step], result: str) -> str:
     """The steps in a sentence."""
     lines = [", ".join(step.lines) for step in steps.values() if step.kind in ("step", "map")]
-    return f"The data flow of {name}, from features x: {'; '.join(lines)}; the result is y."
+    given = "queries and keys" if result == "context" else "features x"
+    end = "y" if result == "out" else result
+    return f"The data flow of {name}, from {given}: {'; '.join(lines)}; the result is {end}."

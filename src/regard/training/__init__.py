@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from regard.training.tasks import LossParts, Task
     from regard.training.tasks.classification import Classification
     from regard.training.tasks.glimpses import Glimpses
+    from regard.training.tasks.sequences import Sequences
 
 _HOMES = {
     "Classification": "tasks.classification",
@@ -20,6 +21,7 @@ _HOMES = {
     "Fit": "fitting",
     "Glimpses": "tasks.glimpses",
     "LossParts": "tasks.task",
+    "Sequences": "tasks.sequences",
     "Task": "tasks.task",
     "evaluate": "evaluation",
     "fit": "fitting",
@@ -33,6 +35,7 @@ __all__ = [
     "Glimpses",
     "LossParts",
     "Recipe",
+    "Sequences",
     "Task",
     "evaluate",
     "fit",

@@ -43,6 +43,8 @@ class Recipe:
         rollouts: number of rollouts per training image, of a network that chooses where to look.
         policy_weight: weight of the policy gradient in the loss of such a network.
         policy_entropy: weight of an entropy bonus for the policy of such a network.
+        teacher_forcing: share of true symbols that a network for text reads in the last epoch; it falls to this
+            linearly, and instead of the others the network reads the symbol that it thought likeliest.
         keep: epoch whose weights are the result: the `last`, or the `best` on the validation images.
         save_every: number of epochs between two full checkpoints; the last epoch is always saved.
 
@@ -77,6 +79,7 @@ class Recipe:
     rollouts: int = 1
     policy_weight: float = 0.01
     policy_entropy: float = 0.0
+    teacher_forcing: float = 1.0
     keep: Literal["last", "best"] = "last"
     save_every: int = 1
 
@@ -97,6 +100,11 @@ class Recipe:
             self._check(option)
         for option in ("momentum", "label_smoothing", "ema"):
             self._check(option, below=1.0)
+        self._check("teacher_forcing")
+        if self.teacher_forcing > 1:
+            raise OptionError(
+                f"recipe: teacher_forcing={self.teacher_forcing!r} is not allowed; it must be a share from 0 to 1."
+            )
         if self.warmup_epochs >= self.epochs:
             raise OptionError(
                 f"recipe: warmup_epochs={self.warmup_epochs} is not allowed with epochs={self.epochs}; the warm-up "

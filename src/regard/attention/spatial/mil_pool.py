@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, sigmoid, tanh
 
-from regard.attention.layers import Linear, softmax
-from regard.core import Facts, Features, Input, Paper, ShapeError, Tap, widen
+from regard.attention.layers import Linear, masked_softmax
+from regard.core import Facts, Features, Input, Paper, ShapeError, Tap
 from regard.core.options import at_least
 
 
@@ -79,7 +79,7 @@ class MILPool(Features):
             instances = torch.where(there[..., None], instances, 0)
         seen = instances.to(self.value.weight.dtype)
         hidden = tanh(self.value(seen)) if self.gate is None else tanh(self.value(seen)) * sigmoid(self.gate(seen))
-        shares = _shares(widen(self.score(hidden)).squeeze(2), there)
+        shares = masked_softmax(self.score.logits(hidden).squeeze(2), there, 1)
         attn = self.spatial(shares.reshape(x.shape[0], 1, *x.shape[2:])).flatten(2)
         return (attn.to(x.dtype) @ instances).squeeze(1)
 
@@ -90,13 +90,3 @@ class MILPool(Features):
                 "be bool and have x's shape without the channels, True where there is an instance."
             )
         return mask
-
-
-def _shares(logits: Tensor, there: Tensor | None) -> Tensor:
-    """The softmax of (b, n) over those that are there; zeros where none is."""
-    if there is None:
-        return softmax(logits, 1)
-    logits = logits.masked_fill(~there, -torch.inf)
-    peak = logits.amax(1, keepdim=True).detach()
-    parts = torch.exp(logits - torch.where(peak.isfinite(), peak, 0))
-    return parts / parts.sum(1, keepdim=True).clamp_min(torch.finfo(parts.dtype).tiny)

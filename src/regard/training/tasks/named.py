@@ -7,11 +7,13 @@ from regard.core.errors import CheckpointError
 from regard.core.run_record import TaskRecord
 from regard.training.tasks.classification import Classification
 from regard.training.tasks.glimpses import Glimpses
+from regard.training.tasks.sequences import Sequences
 from regard.training.tasks.task import Task
 
-TASKS: dict[str, Callable[[TaskRecord], Task[Any, Any]]] = {
-    Classification.name: lambda record: Classification(record.classes, **record.options),
-    Glimpses.name: lambda record: Glimpses(record.classes, **record.options),
+TASKS: dict[str, Callable[[TaskRecord, str], Task[Any, Any]]] = {
+    Classification.name: lambda record, where: Classification(record.classes, **record.options),
+    Glimpses.name: lambda record, where: Glimpses(record.classes, **record.options),
+    Sequences.name: lambda record, where: Sequences.from_options(record.options, where),
 }
 """The function that creates each task from its record."""
 
@@ -29,6 +31,6 @@ def named_task(record: TaskRecord, where: str) -> Task[Any, Any]:
             f"{where} has run.task.name = {record.name!r}, but this version has the tasks {known}: {remedy}"
         )
     try:
-        return TASKS[record.name](record)
-    except TypeError as error:
+        return TASKS[record.name](record, where)
+    except (TypeError, KeyError) as error:
         raise CheckpointError(f"{where} has run.task.options = {record.options!r} ({error}): {remedy}") from error

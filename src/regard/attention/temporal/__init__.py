@@ -1,0 +1,1 @@
+"""Temporal mechanisms: weights for the steps of a sequence."""

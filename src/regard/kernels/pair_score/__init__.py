@@ -1,0 +1,1 @@
+"""The additive score of every query and every key."""

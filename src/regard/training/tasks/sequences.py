@@ -1,0 +1,154 @@
+"""The task of writing the text that another one is to become."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+
+from regard.core.batch import TextBatch
+from regard.core.draws import Draws
+from regard.core.errors import OptionError
+from regard.core.options import at_least, not_negative
+from regard.core.scores import Score, Scores
+from regard.core.vocabulary import PAD, Vocabulary
+from regard.training.recipe import Recipe
+from regard.training.tasks.task import LossParts
+from regard.training.text_scores import exact, score_texts
+
+
+class Written(NamedTuple):
+    """The answers of a network to a batch of texts, with its losses.
+
+    Attributes:
+        symbols: (b, t) int64, the answers that were found.
+        losses: (b,) the sum of the cross-entropies of the target's symbols.
+        counts: (b,) how many symbols each target has.
+    """
+
+    symbols: Tensor
+    losses: Tensor
+    counts: Tensor
+
+
+class Sequences:
+    """Texts with one or more texts each that are right.
+
+    The loss is the mean cross-entropy of the target's symbols. With `forcing` below 1 a step sometimes reads the symbol
+    that the network thought likeliest instead of the true one: its share rises linearly from 0 in the first epoch to
+    1 - forcing in the last. Bengio, Vinyals, Jaitly, Shazeer: Scheduled Sampling for Sequence Prediction with Recurrent
+    Neural Networks, NeurIPS 2015, with a coin for every symbol.
+
+    Args:
+        vocabulary: of the texts that are written.
+        longest: the most symbols of an answer that is searched for.
+        beams: of the search; 1 takes the likeliest symbol each time.
+        length_penalty: of the search with several beams.
+        smoothing: of the labels in training.
+        forcing: the share of true symbols that are read in the last epoch.
+        epochs: of the training.
+
+    Raises:
+        OptionError: an option out of its range.
+    """
+
+    name = "sequences"
+    part_names: tuple[str, ...] = ("forced",)
+
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        *,
+        longest: int,
+        beams: int = 1,
+        length_penalty: float = 1.0,
+        smoothing: float = 0.0,
+        forcing: float = 1.0,
+        epochs: int = 1,
+    ) -> None:
+        self.vocabulary = vocabulary
+        self.longest = at_least("sequences", "longest", longest, 1)
+        self.beams = at_least("sequences", "beams", beams, 1)
+        self.length_penalty = not_negative("sequences", "length_penalty", length_penalty)
+        self.smoothing, self.forcing, self.epochs = smoothing, forcing, epochs
+
+    @classmethod
+    def trained_by(cls, recipe: Recipe, vocabulary: Vocabulary, *, longest: int) -> "Sequences":
+        """The task with the recipe's smoothing and forcing.
+
+        Raises:
+            OptionError: the recipe has an option that is about images or classes.
+        """
+        usual = Recipe()
+        for option in ("mixup", "cutmix", "class_weights", "rollouts"):
+            if getattr(recipe, option) != getattr(usual, option):
+                raise OptionError(
+                    f"recipe: {option}={getattr(recipe, option)} is not allowed with text: it is about images or their "
+                    "classes. Leave it out."
+                )
+        smoothing = recipe.label_smoothing
+        return cls(
+            vocabulary, longest=longest, smoothing=smoothing, forcing=recipe.teacher_forcing, epochs=recipe.epochs
+        )
+
+    def loss(self, net: nn.Module, batch: TextBatch, draws: Draws) -> LossParts:
+        """The mean cross-entropy of the batch's symbols."""
+        given, wanted = batch.target[:, :-1], batch.target[:, 1:]
+        forced = self._forced(given, draws)
+        logits = net(batch.source, batch.lengths, given, forced)
+        loss = cross_entropy(logits.flatten(0, 1), wanted.flatten(), ignore_index=PAD, label_smoothing=self.smoothing)
+        share = loss.new_ones(()) if forced is None else forced[wanted != PAD].to(loss.dtype).mean()
+        return LossParts(loss, {"forced": share})
+
+    def _forced(self, given: Tensor, draws: Draws) -> Tensor | None:
+        """(b, t) bool, which true symbols are read; None where all are."""
+        share = draws.epoch / max(1, self.epochs - 1) * (1 - self.forcing)
+        if share <= 0:
+            return None
+        return draws.of("forced").uniform(given.shape[1]) >= share
+
+    def predict(self, net: nn.Module, batch: TextBatch) -> Written:
+        """The answers that are searched for, and the loss of the true ones."""
+        net = getattr(net, "_orig_mod", net)  # a search compiles nothing: its shapes change with every step
+        found = net.answer(  # type: ignore[operator]
+            batch.source, batch.lengths, beams=self.beams, longest=self.longest, length_penalty=self.length_penalty
+        )
+        given, wanted = batch.target[:, :-1], batch.target[:, 1:]
+        logits = net(batch.source, batch.lengths, given)
+        losses = cross_entropy(logits.transpose(1, 2), wanted, ignore_index=PAD, reduction="none").sum(1)
+        return Written(found.symbols.cpu(), losses.detach().cpu(), (wanted != PAD).sum(1).cpu())
+
+    def right(self, outputs: Written, batch: TextBatch) -> Tensor:
+        """(b,) which answers are one of their references."""
+        return torch.tensor(exact(self.texts(outputs), batch.references))
+
+    def texts(self, outputs: Written) -> list[str]:
+        """The answers as texts."""
+        return self.vocabulary.decode(outputs.symbols.tolist())
+
+    def score(self, outputs: Sequence[Written], batches: Sequence[TextBatch]) -> Scores:
+        """Exact match, errors of symbols and, where targets have words, BLEU and chrF.
+
+        Networks are chosen by the exact match of characters, by the error of phonemes, and else by BLEU.
+        """
+        texts = [text for said in outputs for text in self.texts(said)]
+        references = [right for batch in batches for right in batch.references]
+        loss = sum(float(said.losses.sum()) for said in outputs) / sum(int(said.counts.sum()) for said in outputs)
+        scores = score_texts(self.vocabulary.units, texts, references)
+        lost = Score(name="loss", value=loss, better="lower")
+        return Scores(all=(*scores, lost), choice=scores[0].name)
+
+    def to_json(self) -> dict[str, Any]:
+        """The task's record."""
+        options = {
+            "vocabulary": self.vocabulary.to_json(), "longest": self.longest, "beams": self.beams,
+            "length_penalty": self.length_penalty,
+        }  # fmt: skip
+        return {"name": self.name, "options": options, "classes": []}
+
+    @classmethod
+    def from_options(cls, options: Mapping[str, Any], where: str) -> "Sequences":
+        """The task of a record in the file `where`, see `to_json`."""
+        rest = dict(options)
+        return cls(Vocabulary.from_json(rest.pop("vocabulary"), where), **rest)
