@@ -49,7 +49,7 @@ class Writing(nn.Module):
         return y + 1
 
 
-def test_writing_into_a_view_changes_what_it_is_a_view_of():
+def test_writing_into_a_view_changes_its_base():
     flow = flow_of(Writing(), 1, 1, 4)
     assert flow.outputs, "the result depends on the input through a view"
     assert flow.reaching & 1

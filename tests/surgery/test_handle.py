@@ -47,7 +47,7 @@ def test_only_the_new_parameters_are_given():
     assert new | old == {id(p) for p in net.parameters()}
 
 
-def test_a_file_holds_the_new_weights_and_the_plan(tmp_path):
+def test_a_file_holds_new_weights_and_plan(tmp_path):
     handle = inserted(small_resnet())
     path = handle.save(tmp_path / "se.safetensors")
     with safe_open(path, "pt") as file:

@@ -47,7 +47,7 @@ def test_other_channels_are_refused(saved):
     assert same_anatomy(before, anatomy(net))
 
 
-def test_a_file_that_does_not_fit_its_plan_is_refused(saved, tmp_path):
+def test_a_file_unlike_its_plan_is_refused(saved, tmp_path):
     tensors = load_file(saved[0])
     plan = regard.attach(small_resnet(), "cbam", at="residual", example=images(batch=1)).plan
     tensors.popitem()

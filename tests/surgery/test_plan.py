@@ -33,7 +33,7 @@ def test_a_plan_prints_its_rows():
     assert lines[2].split()[:2] == ["layer1.0.bn2", "64"]
 
 
-def test_sites_that_a_mechanism_does_not_fit_are_skipped():
+def test_sites_without_a_fit_are_skipped():
     net = small_resnet()
     plan = plan_for(net, "sge", groups=128)
     assert [row.skipped is None for row in plan.rows] == [False, True, True, True]
@@ -42,7 +42,7 @@ def test_sites_that_a_mechanism_does_not_fit_are_skipped():
         assert "layer1.0.bn2" not in handle.paths
 
 
-def test_apply_and_revert_leave_the_network_as_it_was():
+def test_apply_and_revert_leave_no_trace():
     net = small_resnet()
     net.layer3.train()
     before, x = anatomy(net), images()

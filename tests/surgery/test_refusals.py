@@ -53,7 +53,7 @@ def test_a_quantised_network_is_refused():
         regard.attach(nn.Sequential(quantized.Conv2d(3, 3, 3), nn.ReLU()), "se")
 
 
-def test_a_wrapped_network_is_refused_when_a_plan_is_applied():
+def test_a_plan_refuses_a_network_compiled_since():
     net = small_resnet()
     plan = regard.select(net, torch.zeros(1, 3, 64, 64)).at("residual").insert("se")
     net.compile(backend="eager")

@@ -18,11 +18,11 @@ def test_residual_sites_stand_before_the_addition():
     ]
 
 
-def test_stages_end_before_the_size_changes_but_for_the_last():
+def test_stages_end_before_the_size_changes():
     assert paths(small_resnet((2, 1, 1, 1)), "stage") == ["layer1.1", "layer2.0", "layer3.0"]
 
 
-def test_a_convolution_is_taken_with_its_normalisation_and_activation():
+def test_convolutions_include_normalisation_and_activation():
     net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 8, 1), nn.Conv2d(8, 8, 3))
     assert paths(net, "conv") == ["2", "4"]
 
@@ -103,7 +103,7 @@ class Sometimes(nn.Module):
         return x + self.norm(self.conv(x))
 
 
-def test_a_module_that_is_more_than_the_site_is_rejected():
+def test_a_module_run_elsewhere_is_rejected():
     selection = regard.select(Sometimes().eval(), torch.zeros(1, 3, 8, 8))
     assert not selection.at("residual")
     assert "runs it 2 times" in next(r.reason for r in selection.rejected if r.at == "residual")

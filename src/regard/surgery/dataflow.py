@@ -168,13 +168,13 @@ class Recorder(TorchDispatchMode):
         self.flow.values.append(Value(operation, parents, shape, axis, kernel, tensor.dtype, tensor.device))
 
     def _keep_base(self, function: Any, given: list[Tensor], written: list[Tensor], tensor: Tensor) -> None:
-        """Notes of what a view is one."""
+        """Notes the tensor that a view belongs to."""
         views = any(r.alias_info is not None and not r.alias_info.is_write for r in function._schema.returns)
         if views and not written and given and tensor is not given[0]:
             self._base[id(tensor)] = given[0]
 
     def _change_bases(self, tensor: Tensor) -> None:
-        """What a view is one of has changed with it."""
+        """Makes new values of the tensors that a written view belongs to."""
         view = tensor
         while (base := self._base.get(id(view))) is not None:
             parents = (self.value_of(base), self.value_of(view))
@@ -220,7 +220,7 @@ def trace(net: nn.Module, example: Any, run: Any) -> Flow:
 
 
 def count_calls(net: nn.Module, modules: Mapping[int, str], example: Any, run: Any) -> Counter[str]:
-    """How often each of those modules, by id, runs in one pass."""
+    """The number of calls of each of those modules, given by id, in one pass."""
     found: Counter[str] = Counter()
 
     def note(module: nn.Module, _inputs: Any, _output: Any) -> None:
@@ -283,12 +283,12 @@ def _order(operation: str, args: Sequence[Any], ndim: int) -> list[int]:
 def _shifted(operation: str, args: Sequence[Any], source: Tensor, axis: int, made: Tensor) -> int | None:
     if len(args) < 2 or not isinstance(args[1], int):
         return _same_axis(tuple(source.shape), axis, tuple(made.shape))
-    place = args[1] % (source.ndim + (operation == "unsqueeze"))
+    position = args[1] % (source.ndim + (operation == "unsqueeze"))
     if operation == "unsqueeze":
-        return axis + (place <= axis)
+        return axis + (position <= axis)
     if made.ndim == source.ndim:
         return axis
-    return None if place == axis else axis - (place < axis)
+    return None if position == axis else axis - (position < axis)
 
 
 def _same_axis(old: tuple[int, ...], axis: int, new: tuple[int, ...]) -> int | None:

@@ -19,7 +19,7 @@ KIND = "surgery"
 
 
 class Handle:
-    """What was inserted into a network. As a context it is taken out at the end of the block.
+    """The modules inserted into a network. As a context they are taken out at the end of the block.
 
     Args:
         net: the network.

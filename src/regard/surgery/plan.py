@@ -50,7 +50,7 @@ class Plan:
         start: `identity` or `paper`.
         seed: of the initial values.
         rows: the sites, in the order of the pass.
-        rejected: places that are like the sites and are none, with the reasons.
+        rejected: results that are like the sites and are none, with the reasons.
     """
 
     mechanism: Spec

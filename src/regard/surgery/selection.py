@@ -27,7 +27,7 @@ class Selection:
 
     Attributes:
         sites: those selected, in the order of the pass.
-        rejected: places that are like sites and are none, with the reasons.
+        rejected: results that are like sites and are none, with the reasons.
         every_site: all sites of the network.
     """
 

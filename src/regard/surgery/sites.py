@@ -52,7 +52,7 @@ class Site:
 
 @dataclass(frozen=True)
 class Rejected:
-    """A place that is like a site and is none, with the reason."""
+    """A result that is like a site and is none, with the reason."""
 
     path: str
     at: At
@@ -67,38 +67,38 @@ def find_sites(net: nn.Module, flow: Flow) -> Found:
     modules = dict(net.named_modules())
     sites: list[Site] = []
     rejected: list[Rejected] = []
-    for at, places in (
+    for at, candidates in (
         ("residual", _residual(flow, modules)),
         ("stage", _stages(flow, modules)),
         ("conv", _convs(flow, modules)),
     ):
-        good, bad = _resolve(at, places, flow, modules)  # type: ignore[arg-type]
+        good, bad = _resolve(at, candidates, flow, modules)  # type: ignore[arg-type]
         sites += good
         rejected += bad
     return tuple(sites), tuple(rejected)
 
 
-Place = tuple[tuple[str, int], ...]
+Candidates = tuple[tuple[str, int], ...]
 """The modules, with their values, any of which may be the host of a site, the best first."""
 
 
-def _resolve(at: At, places: Iterator[Place], flow: Flow, modules: dict[str, nn.Module]) -> Found:
-    """The sites of one kind: each at the first host whose every call is one of the places."""
-    every = list(places)
+def _resolve(at: At, candidates: Iterator[Candidates], flow: Flow, modules: dict[str, nn.Module]) -> Found:
+    """The sites of one kind: each at the first host whose every call is a candidate."""
+    every = list(candidates)
     hits: dict[str, set[int]] = {}
-    for place in every:
-        for path, value in place:
+    for one in every:
+        for path, value in one:
             hits.setdefault(path, set()).add(value)
     sites: dict[str, Site] = {}
     rejected: dict[str, Rejected] = {}
-    for place in every:
-        reasons = [(path, _reason(path, value, hits[path], flow, modules)) for path, value in place]
+    for one in every:
+        reasons = [(path, _reason(path, value, hits[path], flow, modules)) for path, value in one]
         chosen = next((i for i, (_, reason) in enumerate(reasons) if reason is None), None)
         if chosen is None:
             path, reason = reasons[0]
             rejected.setdefault(path, Rejected(path, at, reason or ""))
             continue
-        path, value = place[chosen]
+        path, value = one[chosen]
         sites.setdefault(path, _site(at, path, value, flow, modules[path]))
     return tuple(sites.values()), tuple(r for r in rejected.values() if r.path not in sites)
 
@@ -130,7 +130,7 @@ def _site(at: At, path: str, index: int, flow: Flow, module: nn.Module) -> Site:
     )  # fmt: skip
 
 
-def _residual(flow: Flow, modules: dict[str, nn.Module]) -> Iterator[Place]:
+def _residual(flow: Flow, modules: dict[str, nn.Module]) -> Iterator[Candidates]:
     """The results of residual branches, before the shortcuts are added."""
     for index in members(flow.reaching):
         value = flow.values[index]
@@ -167,7 +167,7 @@ def _branch(flow: Flow, total: int, first: int, second: int) -> tuple[int, int] 
     return long, inside
 
 
-def _hosts(flow: Flow, modules: dict[str, nn.Module], index: int, inside: int) -> Iterator[Place]:
+def _hosts(flow: Flow, modules: dict[str, nn.Module], index: int, inside: int) -> Iterator[Candidates]:
     """The modules that returned a branch's result, back through scales and reshapes; those that do nothing last."""
     active: list[tuple[str, int]] = []
     passive: list[tuple[str, int]] = []
@@ -188,7 +188,7 @@ def _is_passive(module: nn.Module) -> bool:
     return empty or isinstance(module, nn.Identity | nn.modules.dropout._DropoutNd) or type(module).__name__ in _PASSIVE
 
 
-def _stages(flow: Flow, modules: dict[str, nn.Module]) -> Iterator[Place]:
+def _stages(flow: Flow, modules: dict[str, nn.Module]) -> Iterator[Candidates]:
     """The last values of every size on the way to the smallest features, but the last size."""
     grids = [i for i in members(flow.reaching) if _is_grid(flow, i)]
     if not grids:
@@ -229,7 +229,7 @@ def _cuts(flow: Flow, inside: int) -> Iterator[int]:
         furthest = max((furthest, *(c for c in flow.consumers[index] if inside >> c & 1)))
 
 
-def _convs(flow: Flow, modules: dict[str, nn.Module]) -> Iterator[Place]:
+def _convs(flow: Flow, modules: dict[str, nn.Module]) -> Iterator[Candidates]:
     """The results of convolutions wider than one position, each with its normalisation and activation."""
     for index in members(flow.reaching):
         if max(flow.values[index].kernel, default=1) == 1:
