@@ -5,7 +5,17 @@ import torch
 
 from regard import models
 from regard.core import OptionError, UnknownNameError
-from regard.recipes.arms import Backbone, arm_network, build_arm, is_control, parse_arms, title
+from regard.models import describe
+from regard.recipes.arms import (
+    Backbone,
+    arm_network,
+    arm_plan,
+    build_arm,
+    is_control,
+    leave_out_wide,
+    parse_arms,
+    title,
+)
 
 BACKBONE = Backbone("resnet8", 10, 1)
 
@@ -62,3 +72,19 @@ def test_an_arm_is_built_again_from_its_record(arm):
     network = arm_network(arm, BACKBONE, 90_000)
     rebuilt = models.create(network.name, num_classes=10, in_channels=1, **network.options)
     rebuilt.load_state_dict(build_arm(arm, BACKBONE, 0, reference_parameters=90_000).state_dict())
+
+
+def test_networks_of_others_get_attention_inserted():
+    backbone = Backbone("torchvision:resnet18", 3, 1, size=(32, 32))
+    plain, arm = build_arm("none", backbone, 0), build_arm("se", backbone, 0)
+    state = arm.state_dict()
+    assert all(torch.equal(state[name], value) for name, value in plain.state_dict().items())
+    assert len(describe(arm).sites) == len(arm_plan("se", backbone, 0)["sites"]) == 8
+    assert arm_plan("none", backbone, 0) is None
+    assert arm_plan("se", Backbone("resnet8", 3, 1), 0) is None
+
+
+def test_wide_is_left_out_with_a_sentence(capsys):
+    assert leave_out_wide(("se", "wide"), "timm:resnet18") == ("se",)
+    assert "'wide' is left out" in capsys.readouterr().err
+    assert leave_out_wide(("se", "wide"), "resnet8") == ("se", "wide")

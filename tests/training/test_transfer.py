@@ -106,3 +106,13 @@ def test_files_that_hold_no_weights(tmp_path):
         read_state(tmp_path / "old.pth")
     with pytest.raises(CheckpointError, match="no such file"):
         read_state(tmp_path / "none.pth")
+
+
+def test_a_length_like_a_pickle_is_no_pickle(tmp_path):
+    path, given = tmp_path / "weights.safetensors", {"weight": torch.ones(2)}
+    for length in range(0, 512, 4):
+        save_file(given, path, metadata={"note": "x" * length})
+        if path.read_bytes()[0] == 0x80:
+            break
+    assert path.read_bytes()[0] == 0x80
+    assert torch.equal(read_state(path)["weight"], given["weight"])

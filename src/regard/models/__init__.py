@@ -10,7 +10,7 @@ from regard.models.search import Found
 from regard.models.seq2seq import Seq2Seq, create_seq2seq
 from regard.models.state import load_state
 from regard.models.widening import create_widened, width_for
-from regard.models.zoo import create, is_looker, names
+from regard.models.zoo import create, is_foreign, is_looker, names
 
 __all__ = [
     "CNN",
@@ -27,6 +27,7 @@ __all__ = [
     "describe",
     "image_taps",
     "initialise",
+    "is_foreign",
     "is_looker",
     "load_state",
     "names",

@@ -9,6 +9,7 @@ from torch import nn
 from regard.core.errors import DependencyError, OptionError, UnknownNameError
 from regard.core.options import at_least
 from regard.core.seeding import use_seed
+from regard.models.own import build_own, is_module
 
 
 def build(name: str, num_classes: int, in_channels: int, seed: int) -> nn.Module:
@@ -19,9 +20,13 @@ def build(name: str, num_classes: int, in_channels: int, seed: int) -> nn.Module
     library, _, model = name.partition(":")
     at_least(name, "num_classes", num_classes, 1)
     at_least(name, "in_channels", in_channels, 1)
+    if library not in LIBRARIES and is_module(library):
+        with use_seed(seed, name):
+            return build_own(library, model, num_classes, in_channels)
     if library not in LIBRARIES:
         raise UnknownNameError(
-            f"There is no library of networks named {library!r} (in {name!r}). There are: timm, torchvision; "
+            f"There is no library of networks named {library!r} (in {name!r}). There are: timm, torchvision; a "
+            "function of your own is package.module:function, and no such module can be imported from here; "
             "regard's own networks have no prefix."
         )
     with use_seed(seed, name):

@@ -64,8 +64,8 @@ def create(
 
     Args:
         name: a plain network (`resnet20`), one with a mechanism before it (`se_resnet20`), or a network of another
-            library, `timm:NAME` or `torchvision:NAME`; or `ram` or `cnn`, with options after a colon, see `RAM` and
-            `CNN`.
+            library, `timm:NAME` or `torchvision:NAME`, or of your own, `package.module:function`; or `ram` or `cnn`,
+            with options after a colon, see `RAM` and `CNN`.
         num_classes: number of outputs.
         in_channels: channels of an image.
         attention: a mechanism with its options (`cbam:reduction=8`), if the name has none.
@@ -125,6 +125,15 @@ def create(
     # The network keeps the initial values that it has without patches.
     initialise(nn.ModuleDict({"pool": bag.pool, "fc": bag.fc}), seed)
     return bag
+
+
+def is_foreign(name: str) -> bool:
+    """Returns True if the network is another library's or the user's own, so that attention has to be inserted.
+
+    >>> is_foreign("timm:resnet18"), is_foreign("resnet20"), is_foreign("ram:glimpses=4")
+    (True, False, False)
+    """
+    return ":" in name and name.partition(":")[0] not in (*LINES, SEQUENCES)
 
 
 def is_looker(name: str, attention: str | Spec | None = None) -> bool:

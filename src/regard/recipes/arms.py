@@ -1,6 +1,7 @@
 """The arms of a comparison: the plain network, mechanisms put into it, and controls."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from torch import nn
 
@@ -8,6 +9,8 @@ from regard import attention, models
 from regard.core.errors import OptionError, UnknownNameError, unknown_name
 from regard.core.run_record import NetworkRecord
 from regard.core.spec import Spec
+from regard.recipes.console import say
+from regard.recipes.insertion import insert, plan_for
 
 PLAIN = "none"
 WIDE = "wide"
@@ -17,13 +20,14 @@ WIDE = "wide"
 class Backbone:
     """The plain network that all arms share: its name, its input channels and its classes.
 
-    With `text` they are the symbols that it reads and those that it writes.
+    With `text` they are the symbols that it reads and those that it writes. `size` is that of an image.
     """
 
     model: str
     num_classes: int
     channels: int
     text: bool = False
+    size: tuple[int, int] | None = None
 
 
 def parse_arms(texts: tuple[str, ...], *, text_model: str | None = None) -> tuple[str, ...]:
@@ -55,6 +59,14 @@ def parse_arms(texts: tuple[str, ...], *, text_model: str | None = None) -> tupl
     return tuple(arms)
 
 
+def leave_out_wide(texts: tuple[str, ...], model: str) -> tuple[str, ...]:
+    """Leaves out the control `wide` for networks that cannot be widened, and says so."""
+    if WIDE not in texts or not models.is_foreign(model):
+        return texts
+    say(f"{WIDE!r} is left out: {model} is no network of regard's, and only those can be widened.")
+    return tuple(text for text in texts if text != WIDE)
+
+
 def build_arm(arm: str, backbone: Backbone, seed: int, *, reference_parameters: int | None = None) -> nn.Module:
     """Builds the network of one arm; initial values are a function of the seed and the parameters' names.
 
@@ -75,7 +87,19 @@ def build_arm(arm: str, backbone: Backbone, seed: int, *, reference_parameters: 
         return models.create_seq2seq(
             backbone.model, source_symbols=channels, target_symbols=classes, attention=attention, seed=seed
         )
-    return models.create(backbone.model, num_classes=classes, in_channels=channels, attention=attention, seed=seed)
+    plan = arm_plan(arm, backbone, seed)
+    given = None if plan is not None else attention
+    net = models.create(backbone.model, num_classes=classes, in_channels=channels, attention=given, seed=seed)
+    return net if plan is None else insert(net, plan, arm)
+
+
+def arm_plan(arm: str, backbone: Backbone, seed: int) -> dict[str, Any] | None:
+    """Returns the plan by which an arm's attention is inserted; None if the network is built with it, or without."""
+    if arm in (PLAIN, WIDE) or not models.is_foreign(backbone.model):
+        return None
+    plain = models.create(backbone.model, num_classes=backbone.num_classes, in_channels=backbone.channels, seed=seed)
+    shape = (1, backbone.channels, *(backbone.size or (224, 224)))
+    return plan_for(plain, arm, shape, start="paper", seed=seed).to_json()
 
 
 def arm_network(arm: str, backbone: Backbone, reference_parameters: int) -> NetworkRecord:

@@ -18,7 +18,7 @@ from regard.core.files import write_whole
 from regard.core.options import at_least
 from regard.core.scores import amount
 from regard.data import is_text
-from regard.recipes.arms import PLAIN, WIDE, arm_network, build_arm, parse_arms
+from regard.recipes.arms import PLAIN, WIDE, arm_network, build_arm, leave_out_wide, parse_arms
 from regard.recipes.console import console, say
 from regard.recipes.costs import measure_arms
 from regard.recipes.gallery import show_images
@@ -144,6 +144,7 @@ def compare(
         recipe = TEXT_QUICK if recipe == QUICK else recipe
         check_text_settings("compare", size=size, balanced=balanced or None, fit=None if fit == "crop" else fit)
     model = model or (TEXT_MODEL if text else "resnet8")
+    mechanisms = leave_out_wide(tuple(mechanisms), model)
     arms = parse_arms(tuple(mechanisms), text_model=model if text else None)
     folder = Path(out)
     budget = training.set_threads(threads)

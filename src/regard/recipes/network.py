@@ -11,6 +11,7 @@ from regard.core.errors import CheckpointError, RegardError, RunError
 from regard.core.run_record import RunRecord
 from regard.core.seeding import use_seed
 from regard.data import Preprocessing
+from regard.recipes.insertion import insert, without_attention
 from regard.recipes.run_folder import CHECKPOINT, SETTINGS, WEIGHTS
 from regard.training import load_weights
 
@@ -69,13 +70,15 @@ def build_network(record: RunRecord, preprocessing: Preprocessing, *, seed: int,
         seed: random seed of the initial values.
         recompute: see `models.create`.
     """
+    network = record.network if record.attention is None else without_attention(record.network)
     options: dict[str, Any] = {
         "num_classes": len(record.task.classes),
         "in_channels": preprocessing.channels,
         "recompute": recompute,
-        **record.network.options,
+        **network.options,
     }
-    return models.create(record.network.name, seed=seed, **options)
+    net = models.create(network.name, seed=seed, **options)
+    return net if record.attention is None else insert(net, record.attention, "the record of the run")
 
 
 def load_network(run: str | Path) -> Loaded:

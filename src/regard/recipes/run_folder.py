@@ -14,7 +14,7 @@ from regard.core.files import as_bytes, write_whole
 from regard.data import Augment, Fit, Reading
 from regard.training import Recipe
 
-NEWER = ("patch", "patch_stride", "fit")
+NEWER = ("freeze", "patch", "patch_stride", "fit")
 """Settings that runs of an earlier version lack: they had the default value."""
 
 SETTINGS, FACTS, WEIGHTS, CHECKPOINT = "settings.yaml", "run.json", "weights.safetensors", "last.safetensors"
@@ -28,6 +28,7 @@ class Settings:
     model: str = "resnet20"
     attention: str | None = None
     weights: str | None = None
+    freeze: bool = False
     augment: Augment = "auto"
     size: int | str | None = None
     fit: Fit = "crop"

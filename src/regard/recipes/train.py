@@ -16,6 +16,7 @@ from regard import models, training
 from regard.attention.exchange import layouts_for
 from regard.core.batch import ImageBatch
 from regard.core.errors import OptionError, RunError
+from regard.core.features import Start
 from regard.core.hard import Looker
 from regard.core.options import at_least
 from regard.core.run_record import NetworkRecord, RunRecord
@@ -33,6 +34,15 @@ from regard.data import (
     preprocessing_for,
 )
 from regard.recipes.console import say
+from regard.recipes.insertion import (
+    check_network,
+    freeze,
+    is_inserted,
+    plan_attention,
+    train_only,
+    trained_names,
+    without_attention,
+)
 from regard.recipes.network import batch_size_for, build_network
 from regard.recipes.run_folder import (
     CHECKPOINT,
@@ -69,6 +79,7 @@ def train(
     model: str | None = None,
     attention: str | None = None,
     weights: str | None = None,
+    freeze: bool = False,
     out: str | None = None,
     resume: str | None = None,
     augment: Augment = "auto",
@@ -96,11 +107,12 @@ def train(
             tsv:PATH: a source, a tab and a target on each line, as in tsv:words.tsv:target=phonemes.
         model: network to train: resnet8 to resnet110 for small images, resnet18 to resnet101 for large ones; ram, which
             takes glimpses, with its options after a colon, as in ram:glimpses=6,patch=8; cnn, a small plain network, as
-            in cnn:width=8; timm:NAME or torchvision:NAME; for texts seq2seq, as in seq2seq:hidden=256,cell=lstm. By
-            default resnet20, or seq2seq.
+            in cnn:width=8; timm:NAME or torchvision:NAME; package.module:function, of your own, which takes num_classes
+            and in_channels; for texts seq2seq, as in seq2seq:hidden=256,cell=lstm. By default resnet20, or seq2seq.
         attention: mechanism to insert, NAME[:option=value,...]; `regard list` shows all.
         weights: a .safetensors or .pth file to start from; a head for another number of classes, and attention that
             the file lacks, are newly initialised.
+        freeze: train only what the weights lack, attention and a new head; normalisations still adapt their statistics.
         out: folder of the run; runs/DATA-MODEL by default.
         resume: folder of a run to continue after its last complete epoch, with its own settings; the result is the
             same as without the interruption.
@@ -130,8 +142,9 @@ def train(
     """
     usual = TEXT_MODEL if is_text(data) and not resume else Settings().model
     asked = Settings(
-        data=data or "", model=model or usual, attention=attention, weights=weights, augment=augment, size=size,
-        fit=fit, balanced=balanced, patch=patch, patch_stride=patch_stride, seed=seed, reading=reading, recipe=recipe,
+        data=data or "", model=model or usual, attention=attention, weights=weights, freeze=freeze, augment=augment,
+        size=size, fit=fit, balanced=balanced, patch=patch, patch_stride=patch_stride, seed=seed, reading=reading,
+        recipe=recipe,
     )  # fmt: skip
     settings, folder = _open_run(asked, resume, out) if resume else (asked, _new_folder(asked, out))
     facts = read_facts(folder)
@@ -140,9 +153,8 @@ def train(
         return Trained.from_json(facts["result"], folder)
     if resume and not facts.get("result") and not facts.get("ended"):
         say(f"{folder} was stopped from outside; it continues after its last complete epoch.")
-    torch_device = training.resolve_device(device)
     training.set_threads(threads)
-    check_precision(settings.recipe.precision, torch_device)
+    check_precision(settings.recipe.precision, torch_device := training.resolve_device(device))
     job = _prepare(settings, folder, resumed=bool(resume), recompute=recompute)
     if not resume:
         begin(folder, settings, _facts(job))
@@ -256,8 +268,9 @@ def _prepare(settings: Settings, folder: Path, *, resumed: bool, recompute: bool
 def _prepare_images(settings: Settings, folder: Path, *, resumed: bool, recompute: bool) -> _Job:
     """Opens the images and builds the network with the state that it has at the start of the run."""
     if not resumed:  # report a wrong name before all images of a large folder are checked
-        network = _network(settings)
-        models.create(network.name, **network.options, num_classes=2, seed=settings.seed, recompute=recompute)
+        if settings.freeze and not settings.weights:
+            raise OptionError("train: --freeze trains what given weights lack: name them with --weights FILE.")
+        check_network(_network(settings), seed=settings.seed, recompute=recompute)
     state = None
     if settings.weights and not (resumed and (folder / CHECKPOINT).exists()):
         state = read_state(Path(settings.weights).expanduser())
@@ -269,11 +282,22 @@ def _prepare_images(settings: Settings, folder: Path, *, resumed: bool, recomput
     for warning in fit_warnings(source, preprocessing):
         say(f"warning: {warning}", style="yellow")
     record = record_of(_network(settings), source, preprocessing, data=settings.data, reading=settings.reading)
+    if is_inserted(record.network):
+        plain = build_network(
+            replace(record, network=without_attention(record.network)), preprocessing, seed=settings.seed
+        )
+        start: Start = "identity" if settings.weights else "paper"
+        record = plan_attention(record, plain, preprocessing, start=start, seed=settings.seed)
     net = build_network(record, preprocessing, seed=settings.seed, recompute=recompute)
+    renewed: tuple[str, ...] = ()
     if state is not None:
         state = net.adopt(state) if isinstance(net, models.BagOfPatches) else state
         done = transfer(net, state, str(settings.weights), len(source.classes), layouts=layouts_for)
+        renewed = done.renewed
         say(f"{settings.weights}: {done}.")
+    if settings.freeze:
+        earlier = read_facts(folder).get("trained") if resumed else None
+        train_only(net, earlier) if earlier else freeze(net, renewed)
     job = _Job(settings, source, record, preprocessing, net)
     height, width = preprocessing.size
     patches = f" in {math.prod(net.grid(height, width))} patches" if isinstance(net, models.BagOfPatches) else ""
@@ -315,7 +339,7 @@ def _facts(job: _Job | TextJob) -> dict[str, Any]:
         "warnings": list(source.warnings),
         "versions": versions(),
         "result": None,
-    }
+    } | ({"trained": trained_names(job.net)} if job.settings.freeze else {})
 
 
 def _fit(

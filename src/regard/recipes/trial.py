@@ -4,7 +4,7 @@ import json
 import re
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +22,7 @@ from regard.core.hard import Looker
 from regard.core.run_record import NetworkRecord, RunRecord
 from regard.core.tap import taps
 from regard.data import Augment, Fit, Reading
-from regard.recipes.arms import Backbone, arm_network, build_arm
+from regard.recipes.arms import Backbone, arm_network, arm_plan, build_arm
 from regard.recipes.ledger import record_test_access
 from regard.recipes.network import batch_size_for
 from regard.recipes.run_folder import WEIGHTS
@@ -118,7 +118,7 @@ class Table:
 
     def backbone(self, model: str) -> Backbone:
         """Returns the network that all arms share."""
-        return Backbone(model, len(self.source.classes), self.source.channels)
+        return Backbone(model, len(self.source.classes), self.source.channels, size=self.preprocessing.size)
 
     def loader(self, images: data.Images) -> DataLoader[ImageBatch]:
         """Returns batches in the order of the split, without augmentation."""
@@ -314,5 +314,7 @@ def ablation_rows(found: explanation.Ablation, arm: str, seed: int) -> tuple[rep
 
 
 def _record(job: Job, table: Table | TextTable) -> RunRecord:
-    network = arm_network(job.arm, table.backbone(job.design.model), job.reference_parameters)
-    return table.record(network, data=job.design.data, reading=job.design.reading)
+    backbone = table.backbone(job.design.model)
+    network = arm_network(job.arm, backbone, job.reference_parameters)
+    record = table.record(network, data=job.design.data, reading=job.design.reading)
+    return replace(record, attention=arm_plan(job.arm, backbone, job.seed))

@@ -109,5 +109,5 @@ def _is(module: nn.Module, known: Known) -> bool:
     """Returns whether a module is of that class, or of a subclass with the same forward."""
     for kind in type(module).__mro__:
         if kind.__name__ == known.name and kind.__module__.split(".")[0] == known.library:
-            return type(module).forward is kind.forward
+            return type(module).forward is vars(kind).get("forward")
     return False

@@ -63,9 +63,11 @@ def read_state(path: str | Path) -> dict[str, Tensor]:
             "'NAME.pth') and use them with --model timm:NAME --weights NAME.pth; likewise for torchvision."
         )
     with path.open("rb") as file:
-        start = file.read(4)
+        start = file.read(9)
+    # The length at the start of a .safetensors file may begin with the byte that a pickle begins with.
+    pickled = start.startswith((b"PK\x03\x04", b"\x80")) and start[8:] != b"{"
     try:
-        found: Any = _load_torch(path) if start.startswith((b"PK\x03\x04", b"\x80")) else load_file(path)
+        found: Any = _load_torch(path) if pickled else load_file(path)
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             f"{path}: the file contains more than tensors, and loading it could execute any code, so it is refused. "
