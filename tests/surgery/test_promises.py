@@ -44,7 +44,8 @@ def build(name):
     torch.manual_seed(0)
     single = {"aux_logits": False, "init_weights": False} if name in ("googlenet", "inception_v3") else {}
     size = {"vit_b_32": 224, "inception_v3": 160, "maxvit_t": 224}.get(name, 96)
-    return models.get_model(name, weights=None, num_classes=10, **single).eval(), images(size, batch=1)
+    net = awaken(models.get_model(name, weights=None, num_classes=10, **single))
+    return net.eval(), images(size, batch=1)
 
 
 def examine(net, x, mechanism="se"):

@@ -292,12 +292,17 @@ def _shifted(operation: str, args: Sequence[Any], source: Tensor, axis: int, mad
 
 
 def _same_axis(old: tuple[int, ...], axis: int, new: tuple[int, ...]) -> int | None:
-    """The axis of a reshaped tensor that is the same one.
+    """The axis of a reshaped tensor that is the same one, or that it is split into or merged with.
 
     >>> _same_axis((2, 49, 96), 2, (2, 7, 7, 96)), _same_axis((2, 96, 7, 7), 1, (2, 96, 49))
     (3, 1)
+    >>> _same_axis((2, 96, 7, 7), 1, (2, 3, 32, 7, 7)), _same_axis((2, 32, 3, 7, 7), 2, (2, 96, 7, 7))
+    (1, 1)
     """
+    start = math.prod(old[:axis])
+    starts = [math.prod(new[:candidate]) for candidate in range(len(new) + 1)]
     for candidate, size in enumerate(new):
-        if size == old[axis] and math.prod(new[:candidate]) == math.prod(old[:axis]):
+        if size == old[axis] and starts[candidate] == start:
             return candidate
-    return None
+    inside = (j for j in range(len(new)) if starts[j] <= start < starts[j + 1])
+    return next(inside, None)

@@ -195,22 +195,28 @@ def _stages(flow: Flow, modules: dict[str, nn.Module]) -> Iterator[Candidates]:
         return
     smallest = min(_area(flow, i) for i in grids)
     target = max(i for i in grids if _area(flow, i) == smallest)
-    ends: dict[int, int] = {}
+    ends: dict[int, list[int]] = {}
     for index in _cuts(flow, flow.before[target] | 1 << target):
-        if _is_grid(flow, index):
-            ends[_area(flow, index)] = index
+        if _is_grid(flow, index) and any(flow.returned[index]):
+            ends.setdefault(_area(flow, index), []).append(index)
     previous = 0
-    for end in list(ends.values())[:-1]:
-        if end > previous and flow.weights_in(flow.before[end] & ~((1 << previous + 1) - 1)) >= 2:
-            hosts = [path for path in reversed(flow.returned.get(end, ())) if path]
-            if hosts:
-                yield tuple((path, end) for path in hosts)
-        previous = max(previous, end)
+    for cuts in list(ends.values())[:-1]:
+        if cuts[-1] > previous and flow.weights_in(flow.before[cuts[-1]] & ~((1 << previous + 1) - 1)) >= 2:
+            # The outermost module says best where a stage ends: the next block may widen its input before it shrinks it.
+            best = min(cuts, key=lambda index: (_depth(flow, index), -index))
+            yield tuple((path, i) for i in (best, cuts[-1]) for path in reversed(flow.returned[i]) if path)
+        previous = max(previous, cuts[-1])
+
+
+def _depth(flow: Flow, index: int) -> int:
+    """The depth of the outermost module that returned a value."""
+    return min(path.count(".") for path in flow.returned[index] if path)
 
 
 def _is_grid(flow: Flow, index: int) -> bool:
     value = flow.values[index]
-    return len(value.shape) > 3 and value.axis is not None and min(value.positions) > 1
+    # Not the reshaped values inside a module, as of a shuffle of channels.
+    return index in flow.returned and len(value.shape) > 3 and value.axis is not None and min(value.positions) > 1
 
 
 def _area(flow: Flow, index: int) -> int:
