@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.distributions import Normal
 
-from regard.attention.policies import GaussianPolicy, GridPolicy, rolled
+from regard.attention.policies import GaussianPolicy, GridPolicy, roll_out
 from regard.core import Draws, OptionError
 
 
@@ -12,7 +12,7 @@ def of(images, **given):
     return Draws(seed=3, indices=torch.arange(images), **given)
 
 
-def test_a_place_has_the_probability_of_its_distribution():
+def test_a_position_has_the_probability_of_its_distribution():
     policy, mean = GaussianPolicy(0.3), torch.tensor([[0.0, 0.2], [0.9, -0.9]], dtype=torch.float64)
     noise = torch.tensor([[1.0, -0.5], [2.0, -2.0]], dtype=torch.float64)
     value, log_prob, entropy, _ = policy(mean, noise)
@@ -20,18 +20,18 @@ def test_a_place_has_the_probability_of_its_distribution():
     torch.testing.assert_close(log_prob, normal.log_prob(drawn).sum(1))
     torch.testing.assert_close(entropy, normal.entropy().sum(1))
     assert torch.equal(value, drawn.clamp(-1, 1))
-    assert value[1].tolist() == [1, -1], "clamped, while the log-probability is that of the place as drawn"
+    assert value[1].tolist() == [1, -1], "clamped, while the log-probability is that of the position as drawn"
 
 
-def test_places_scatter_by_the_standard_deviation():
+def test_positions_scatter_by_the_standard_deviation():
     policy = GaussianPolicy(0.1)
-    places = policy(torch.zeros(4000, 2), policy.noise(of(4000), 1)[0]).value
-    assert (places.mean(0).abs() < 4 * 0.1 / 4000**0.5).all()
-    assert ((places.std(0) - 0.1).abs() < 4 * 0.1 / 8000**0.5).all()
+    positions = policy(torch.zeros(4000, 2), policy.noise(of(4000), 1)[0]).value
+    assert (positions.mean(0).abs() < 4 * 0.1 / 4000**0.5).all()
+    assert ((positions.std(0) - 0.1).abs() < 4 * 0.1 / 8000**0.5).all()
 
 
 def test_a_gaussian_gradient_is_exact_on_average():
-    """The mean of (reward - b) grad log p is the gradient of the expected reward, here of -(place - 0.5)^2."""
+    """The mean of (reward - b) grad log p is the gradient of the expected reward, here of -(position - 0.5)^2."""
     n, std = 40_000, 0.2
     mean = torch.zeros(n, 2, dtype=torch.float64, requires_grad=True)
     policy = GaussianPolicy(std)
@@ -45,17 +45,17 @@ def test_a_gaussian_gradient_is_exact_on_average():
 
 def test_the_schedule_falls_from_first_to_last():
     policy = GaussianPolicy(0.2, spread="scheduled", last=0.06, epochs=10)
-    values = [policy.deviation(epoch) for epoch in range(13)]
+    values = [policy.std_at(epoch) for epoch in range(13)]
     assert values[0] == 0.2
     assert values[5] == pytest.approx(0.13)
     assert values[10:] == pytest.approx([0.06] * 3)
     assert values == sorted(values, reverse=True)
-    assert GaussianPolicy(0.2).deviation(99) == 0.2
+    assert GaussianPolicy(0.2).std_at(99) == 0.2
 
 
-def test_a_learned_deviation_has_a_gradient():
+def test_a_learned_standard_deviation_has_a_gradient():
     policy = GaussianPolicy(0.2, spread="learned")
-    assert policy.deviation(0).item() == pytest.approx(0.2)
+    assert policy.std_at(0).item() == pytest.approx(0.2)
     policy(torch.zeros(8, 2), torch.randn(8, 2)).log_prob.sum().backward()
     assert policy.log_std.grad != 0
 
@@ -75,7 +75,7 @@ def test_cells_are_centred_with_their_probability():
 
 
 @pytest.mark.parametrize("policy", [GaussianPolicy(0.1), GridPolicy((3, 3))])
-def test_nan_is_never_a_place(policy):
+def test_nan_is_never_a_position(policy):
     given = torch.full((2, policy.inputs), math.nan)
     assert policy(given).value.isnan().all()
     assert policy(given, policy.noise(of(2), 1)[0]).value.isnan().all()
@@ -83,7 +83,7 @@ def test_nan_is_never_a_place(policy):
 
 def test_rollouts_of_an_image_follow_one_another():
     draws = of(3, epoch=2)
-    noise = rolled(draws, 2, lambda one: one.normal(4, 2))
+    noise = roll_out(draws, 2, lambda one: one.normal(4, 2))
     assert noise.shape == (4, 6, 2)
     for rollout in range(2):
         alone = draws.at(rollout=rollout).normal(4, 2)
@@ -91,19 +91,19 @@ def test_rollouts_of_an_image_follow_one_another():
 
 
 @pytest.mark.parametrize("options", [{"std": 0.0}, {"spread": "narrow"}, {"last": -1.0}, {"epochs": 0}])
-def test_a_wrong_gaussian_is_said(options):
+def test_a_wrong_gaussian_is_refused(options):
     with pytest.raises(OptionError, match=f"policy: {next(iter(options))}=.* is not allowed"):
         GaussianPolicy(**{"std": 0.1, **options})
 
 
 @pytest.mark.parametrize("cells", [(0, 3), 4, (2, 2, 2)])
-def test_a_wrong_grid_is_said(cells):
+def test_a_wrong_grid_is_refused(cells):
     with pytest.raises(OptionError, match="policy: cells="):
         GridPolicy(cells)
 
 
 @pytest.mark.parametrize("policy", [GaussianPolicy(0.3), GridPolicy((2, 2))])
-def test_the_score_is_the_gradient_of_the_log_probability(policy):
+def test_the_score_is_the_gradient_of_log_probability(policy):
     given = torch.randn(3, policy.inputs).requires_grad_()
     sample = policy(given, policy.noise(of(3), 1)[0])
     sample.log_prob.sum().backward()

@@ -1,12 +1,22 @@
-"""The run files of the benchmarks name settings, networks and data that exist."""
+"""The run files of the benchmarks, and the docs' table of their results."""
+
+import json
 
 import pytest
 import torch
 
-from benchmarks.ram.__main__ import HERE, ROWS, settings_of
+from benchmarks.ram.__main__ import main, settings_of
+from benchmarks.ram.rows import HERE, ROWS
+from benchmarks.ram.table import BEGIN, END, PAGE, RESULTS, read_records, table, write_table
 from benchmarks.sequences import decode_step, memory
-from regard import models
+from regard import cost, models
+from regard.core.errors import RunError
 from regard.data.cluttered import _read
+
+
+def network_of(row):
+    settings = settings_of(row, "", quick=False, epochs=None)
+    return models.create(settings["model"], attention=settings.get("attention"), num_classes=10, in_channels=1, seed=0)
 
 
 def test_every_run_file_is_a_row():
@@ -15,22 +25,105 @@ def test_every_run_file_is_a_row():
 
 @pytest.mark.parametrize("row", ROWS)
 def test_a_row_is_a_recipe_and_a_network(row):
-    settings = settings_of(row, "/there/mnist.npz", quick=False, epochs=None)
-    net = models.create(settings["model"], num_classes=10, in_channels=1, seed=0)
-    assert models.is_looker(settings["model"])
-    assert net.glimpses == 6
-    if net.policy.spread == "scheduled":
-        assert net.policy.epochs == settings["recipe"].epochs, "the standard deviation falls over the whole training"
+    settings, net = settings_of(row, "/there/mnist.npz", quick=False, epochs=None), network_of(row)
+    assert models.is_looker(settings["model"]) == isinstance(net, models.RAM)
+    if isinstance(net, models.RAM):
+        assert net.glimpses == 6
+        assert net.detach_location == (row == "mnist-detached")
+        if net.policy.spread == "scheduled":
+            assert net.policy.epochs == settings["recipe"].epochs, "the schedule takes the whole training"
     inner = settings["data"].removeprefix("cluttered:")
     assert inner == settings["data"] or _read(inner)[0] == "npz:/there/mnist.npz"
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_the_quick_form_uses_what_ships(row):
+def test_the_quick_form_uses_shipped_images(row):
     settings = settings_of(row, "", quick=True, epochs=None)
     assert "mnist-mini" in settings["data"]
     assert settings["recipe"].epochs == 4
     assert "std_epochs=240" not in settings["model"]
+
+
+@pytest.mark.parametrize("row", ["cluttered-cnn", "cluttered-cnn-stn"])
+def test_rivals_cost_as_much_as_ram(row):
+    image = torch.zeros(1, 1, 60, 60)
+    assert cost.macs(network_of(row), image) == pytest.approx(cost.macs(network_of("cluttered"), image), rel=0.05)
+
+
+def record(row, **other):
+    known = {"row": row, "quick": False, "seed": 0, "test_error": 5.0, "validation_error": 4.0, "epochs": 9}
+    return known | {"kept_epoch": 8, "minutes": 90.0} | other
+
+
+def test_the_table_has_every_row():
+    rows = table([record("cluttered"), record("cluttered", quick=True, minutes=2.0)]).splitlines()
+    results = "5.88 % and 4.08 % | 5.00 % | 4.00 % | 9 | 8 | 1 | 1.5"
+    assert f"| cluttered, 60 x 60 | RAM, 6 glimpses of 12 x 12, 3 scales | {results} |" in rows
+    assert sum("not run" in row for row in rows) == 2 * len(ROWS) - 2
+
+
+def test_errors_are_means_over_seeds():
+    runs = [record("mnist", seed=0, test_error=1.0), record("mnist", seed=1, test_error=2.0, kept_epoch=3)]
+    assert "| 1.50 % | 4.00 % | 9 | 3 to 8 | 2 | 3.0 |" in table(runs)
+
+
+def test_an_unfinished_run_has_no_test_error():
+    assert "| unfinished | 4.00 % | 9 | 8 | 1 | 1.5 |" in table([record("mnist", test_error=None)])
+
+
+def test_progress_is_the_best_epoch_so_far(tmp_path):
+    folder = tmp_path / "mnist-seed0"
+    folder.mkdir()
+    folder.joinpath("epochs.csv").write_text("epoch,val_accuracy,seconds\n0,0.9,60\n1,0.97,60\n2,0.96,60\n")
+    words = ["mnist", "--progress", "--mnist", "/there/mnist.npz", "--runs", str(tmp_path)]
+    assert main([*words, "--out", str(tmp_path / "results.jsonl")]) == 0
+    (found,) = read_records(tmp_path / "results.jsonl")
+    assert (found["test_error"], found["validation_error"], found["kept_epoch"], found["epochs"]) == (None, 3.0, 2, 3)
+    assert found["settings"]["data"] == "npz:mnist.npz"
+
+
+def test_the_latest_line_of_a_run_counts(tmp_path):
+    file = tmp_path / "results.jsonl"
+    lines = [record("mnist", test_error=3.0), record("mnist", test_error=2.0), record("mnist", quick=True)]
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert [one["test_error"] for one in read_records(file)] == [2.0, 5.0]
+    assert read_records(tmp_path / "none.jsonl") == []
+
+
+def test_the_better_form_of_the_location_is_said():
+    runs = [record("mnist"), record("mnist-detached", validation_error=3.0)]
+    assert "`false` 4.00 % (4.00 to 4.00), `true` 3.00 % (3.00 to 3.00); kept on validation: `true`." in table(runs)
+    runs.append(record("mnist", seed=1, validation_error=2.0))
+    assert "kept on validation: `false`, though the ranges overlap." in table(runs)
+    assert "detach_location` on MNIST" not in table(runs[:1])
+
+
+def test_the_docs_hold_the_table_of_the_results():
+    assert f"{BEGIN}\n\n{table(read_records(RESULTS))}\n\n{END}" in PAGE.read_text(encoding="utf-8")
+
+
+def test_results_name_no_folder_of_a_machine():
+    assert all("npz:/" not in json.dumps(one) for one in read_records(RESULTS))
+
+
+def test_the_table_is_written_between_its_markers(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n")
+    write_table(page, tmp_path / "none.jsonl")
+    text = page.read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert "old" not in text
+    page.write_text("nothing")
+    with pytest.raises(RunError, match="no room for the table"):
+        write_table(page, tmp_path / "none.jsonl")
+
+
+@pytest.mark.parametrize("words", [[], ["mnistt", "--quick"]])
+def test_a_row_is_needed(words, capsys):
+    with pytest.raises(SystemExit):
+        main(words)
+    assert "is no row: name some of mnist, " in capsys.readouterr().err
 
 
 def test_the_memory_of_training_is_measured():

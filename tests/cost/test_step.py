@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from regard import models
 from regard.core import ShapeError
 from regard.cost.step import TrainingStep
 
@@ -29,6 +30,14 @@ def test_the_network_stays_as_it_was():
     assert all(torch.equal(value, state[name]) for name, value in net.state_dict().items())
     assert not any(module.training for module in net.modules())
     assert all(parameter.grad is None for parameter in net.parameters())
+
+
+def test_a_network_that_chooses_is_trained():
+    net = models.create("hard_spatial_resnet8", num_classes=3, in_channels=1, seed=0)
+    step = TrainingStep(net, torch.randn(4, 1, 12, 12))
+    step()
+    assert step.net.fc.weight.grad.abs().max() > 0
+    assert net.fc.weight.grad is None
 
 
 @pytest.mark.parametrize("net", [nn.Conv2d(3, 2, 1), nn.LSTM(3, 2)])

@@ -49,7 +49,7 @@ def test_the_expected_reward_is_a_moving_average():
     assert answer.baseline.flatten().tolist() == pytest.approx([net.expected.item()] * 2)
 
 
-def test_its_choice_is_a_map_of_the_last_features():
+def test_its_choice_is_a_map_of_features():
     net = made().eval()
     with observe(net) as maps:
         net(torch.randn(2, 1, 20, 20))

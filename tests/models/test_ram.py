@@ -54,14 +54,14 @@ def test_rollouts_are_the_same_one_by_one():
     assert not torch.equal(together.logits[::2], together.logits[1::2])
 
 
-def test_the_batch_split_changes_no_place():
+def test_the_batch_split_changes_no_position():
     net, images = small(glimpses=4), torch.randn(5, 2, 9, 9)
     whole = net(images, of(5)).samples[-1].value
     parts = [net(images[i : i + 1], Draws(3, torch.tensor([i]))).samples[-1].value for i in range(5)]
     torch.testing.assert_close(whole, torch.cat(parts))
 
 
-def test_without_chance_places_are_means():
+def test_without_chance_positions_are_means():
     net, images = small(glimpses=4), torch.randn(3, 2, 9, 9)
     one, other = net(images), net(images)
     assert torch.equal(one.logits, other.logits)
@@ -88,7 +88,7 @@ def test_the_baseline_reaches_nothing_else():
     ]
 
 
-def test_the_whole_image_decides_the_first_place_only():
+def test_the_whole_image_decides_the_first_position_only():
     net = small(glimpses=1, first="context")
     answer = net(torch.randn(2, 2, 9, 9), of(2))
     answer.logits.sum().backward()
@@ -117,23 +117,33 @@ def test_each_image_stops_on_its_own():
     assert first_sure(looks, 0.9).tolist() == [1, 2, 2]
 
 
-def test_its_places_are_maps_of_the_sensor():
+def test_its_positions_are_maps_of_the_sensor():
     net, images = small(glimpses=4).eval(), torch.randn(3, 2, 9, 9)
     with observe(net) as maps:
         answer = net(images)
-    places = maps.steps("sensor.place")
-    assert places.shape == (3, 4, 1, 2)
-    assert not places[:, 0].any(), "the first is the centre"
-    assert torch.equal(places[:, 1:, 0], torch.stack([sample.value for sample in answer.samples], 1))
+    positions = maps.steps("sensor.place")
+    assert positions.shape == (3, 4, 1, 2)
+    assert not positions[:, 0].any(), "the first is the centre"
+    assert torch.equal(positions[:, 1:, 0], torch.stack([sample.value for sample in answer.samples], 1))
 
 
-def test_a_black_image_and_unknown_pixels():
+def test_a_black_image_and_nan_pixels():
     net = small(glimpses=3)
     images = torch.zeros(2, 2, 9, 9)
     images[1] = torch.nan
     logits = net(images).logits
     assert logits[0].isfinite().all()
     assert logits[1].isnan().all()
+
+
+@pytest.mark.graph
+def test_a_training_pass_is_one_graph():
+    """No loop over images and no synchronisation breaks the graph of glimpses, rollouts and choices."""
+    net, images, draws = small(glimpses=2), torch.randn(3, 2, 9, 9), of(3)
+    expected = net(images, draws, 2)
+    found = torch.compile(net, backend="aot_eager", fullgraph=True)(images, draws, 2)
+    torch.testing.assert_close(found.logits, expected.logits)
+    torch.testing.assert_close(found.samples[-1].log_prob, expected.samples[-1].log_prob)
 
 
 def test_it_learns_where_to_look():
@@ -169,12 +179,12 @@ def test_it_learns_where_to_look():
         ("ram:glimpse=4", "There is no option of 'ram' named 'glimpse'. Did you mean 'glimpses'"),
     ],
 )
-def test_a_wrong_option_is_said(name, says):
+def test_a_wrong_option_is_refused(name, says):
     with pytest.raises(OptionError, match=says):
         models.create(name, num_classes=3)
 
 
-def test_wrong_images_and_draws_are_said():
+def test_wrong_images_and_draws_are_refused():
     net = small(glimpses=2)
     with pytest.raises(ShapeError, match=r"ram: the images have shape \(2, 1, 9, 9\)"):
         net(torch.zeros(2, 1, 9, 9))
@@ -182,7 +192,7 @@ def test_wrong_images_and_draws_are_said():
         net(torch.zeros(2, 2, 9, 9), of(3))
 
 
-def test_it_is_made_by_name_with_its_options():
+def test_it_is_created_by_name_with_its_options():
     net = models.create("ram:glimpses=3,patch=5,core=lstm", num_classes=4, in_channels=1, seed=1)
     assert (net.glimpses, net.sensor.size, net.fc.out_features) == (3, 5, 4)
     again = models.create("ram:glimpses=3,patch=5,core=lstm", num_classes=4, in_channels=1, seed=1)

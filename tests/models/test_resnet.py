@@ -16,7 +16,7 @@ from regard.core import ShapeError
 from regard.explanation import observe
 
 MECHANISMS = [mechanism.facts.name for mechanism in (*CATALOGUE, *CONTROLS)]
-MECHANISMS = [None, "se", "bam", "sk", "dynamic_conv", "mil_pool"]
+INSERTED = [None, "se", "bam", "sk", "dynamic_conv", "mil_pool"]
 
 
 def randomise(net: nn.Module) -> None:
@@ -129,7 +129,7 @@ def test_copies_and_pickles_compute_the_same(mechanism):
         assert torch.equal(other(x), net(x))
 
 
-@pytest.mark.parametrize("mechanism", MECHANISMS)
+@pytest.mark.parametrize("mechanism", INSERTED)
 def test_compiles_as_one_graph(mechanism):
     net = models.create("resnet8", attention=mechanism, num_classes=3, width=0.5, seed=0)
     torch._dynamo.reset()
@@ -142,7 +142,7 @@ def test_compiles_as_one_graph(mechanism):
     assert all(torch.allclose(one.grad, two.grad, rtol=1e-3, atol=1e-4) for one, two in grads)
 
 
-@pytest.mark.parametrize("mechanism", MECHANISMS)
+@pytest.mark.parametrize("mechanism", INSERTED)
 def test_exports_with_dynamic_batch_and_size(mechanism):
     net = models.create("resnet8", attention=mechanism, num_classes=3, width=0.5, seed=0).eval()
     dynamic = {0: torch.export.Dim.DYNAMIC, 2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
@@ -189,7 +189,7 @@ def test_a_head_mechanism_replaces_the_mean_pooling():
     features = []
     net.layer3.register_forward_hook(lambda _module, _inputs, output: features.append(output))
     net(x)
-    torch.testing.assert_close(seen[0], (features[0] * map).sum((2, 3)))
+    torch.testing.assert_close(seen[0], (features[0] * attn).sum((2, 3)))
 
 
 def test_a_head_may_give_another_width():

@@ -106,7 +106,7 @@ def test_the_number_of_sites(name, sites):
 
 def test_every_name_exists():
     names = models.names()
-    assert len(names) == len(set(names)) == 9 * (2 + len(CATALOGUE) + len(CONTROLS)) + 1
+    assert len(names) == len(set(names)) == 9 * (2 + len(CATALOGUE) + len(CONTROLS)) + 2
     for name in names:
         if name.endswith(("resnet8", "resnet18")):
             assert models.create(name, width=0.25, num_classes=2).name == name
@@ -161,7 +161,7 @@ def test_an_unknown_name_says_what_is_near(name, said):
         ("resnet8", {"width": 0}, "width=0 .*positive"),
         ("resnet8", {"width": float("nan")}, "width=nan"),
         ("resnet8", {"width": "2"}, "width="),
-        ("resnet8", {"width": (16, 32)}, r"gives 2 stages.*3: give 3 integers.*\(16, 32, 64\)"),
+        ("resnet8", {"width": (16, 32)}, r"for 2 stages.*3: give 3 integers.*\(16, 32, 64\)"),
         ("resnet8", {"width": (16, 32, 0)}, "width=0"),
         ("torchvision:resnet18", {"attention": "se"}, "torchvision:resnet18: attention='se'.*resnet50"),
         ("timm:resnet18", {"width": 2.0}, "timm:resnet18: width=2.0"),

@@ -84,7 +84,7 @@ def test_the_settings_are_those_that_it_ran_with(comparison):
 def test_folder_of_another_comparison_is_refused_and_unchanged(comparison):
     folder = comparison.folder
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-    with pytest.raises(RunError, match=r"epochs was 1, is now 2.*--out"):
+    with pytest.raises(RunError, match=r"epochs was 1, now 2.*--out"):
         run(comparison.source, folder, "se", recipe=Recipe(epochs=2))
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
 

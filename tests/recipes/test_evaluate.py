@@ -9,6 +9,8 @@ from rich.console import Console
 from regard.core import DataError, OptionError, RunError, Scores
 from regard.data import Reading
 from regard.recipes.evaluate import evaluate
+from regard.recipes.train import train
+from tests.recipes.conftest import QUICK
 
 
 def render(record):
@@ -45,6 +47,26 @@ def test_what_is_printed(trained):
         assert said.count(name) >= 3
     assert f"{100 * trained.scores['accuracy']:.1f} %" in said
     assert "Test images" not in said
+
+
+@pytest.mark.parametrize(
+    ("model", "attention", "names"),
+    [
+        ("ram:glimpses=3,patch=4,hidden=8", None, ("glimpses", "Where it looks")),
+        ("resnet8", "hard_channel", ("closed_channels", "Computing no closed channel would save")),
+    ],
+)
+def test_hard_attention_is_reported(model, attention, names, bar_source, tmp_path):
+    run = train(data=bar_source, model=model, attention=attention, out=str(tmp_path), recipe=QUICK, device="cpu")
+    found = evaluate(run=str(run.path), device="cpu")
+    record, title = found.to_json(), names[1]
+    assert title in render(found)
+    assert [name for name in ("glimpses", "closed_channels") if record[name]] == [names[0]]
+    if found.glimpses is not None:
+        assert [row.images for row in found.glimpses.rows] == [30] * 3
+        assert found.glimpses.rows[-1].accuracy == pytest.approx(found.scores["accuracy"])
+    else:
+        assert [gate.channels for gate in found.closed.gates] == [16, 32, 64]
 
 
 def test_other_images(trained, tmp_path, bar_source):

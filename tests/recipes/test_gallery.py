@@ -16,7 +16,7 @@ from regard.recipes.run_folder import WEIGHTS
 from regard.recipes.trial import Design, Job, open_data, open_table
 from tests.explanation.nets import Shared
 
-ARMS = ("none", "se", "cbam", "bam", "sk", "sca_cnn")
+ARMS = ("none", "se", "cbam", "bam", "sk", "sca_cnn", "hard_spatial", "hard_channel")
 
 
 def test_every_class_is_shown_before_any_twice():

@@ -1,7 +1,7 @@
-"""Policies: distributions over places from which a network that looks draws, greedily where there is no chance.
+"""Policies: distributions over positions in an image, to sample from in training; greedy without noise.
 
-Places are (b, 2), x before y, from -1 to 1 over the image, as in a map of the kind `glimpse`. The log-probability is
-that of the place as it was drawn, before it is clamped to the image: a clamped one has no density.
+Positions are (b, 2), x before y, from -1 to 1 over the image, as in a map of the kind `glimpse`. The log-probability is
+that of the position as drawn, before it is clamped to the image: a clamped one has no density.
 """
 
 import math
@@ -25,7 +25,7 @@ class GaussianPolicy(nn.Module):
     """A Gaussian around a mean, with one standard deviation for both coordinates.
 
     Args:
-        std: the standard deviation, at first where it changes.
+        std: the standard deviation; the initial one where it changes.
         spread: `fixed`; `scheduled`, from `std` to `last` along half a cosine over `epochs`; or `learned`, a parameter.
         last: the standard deviation at the end of the schedule.
         epochs: how many the schedule takes.
@@ -44,7 +44,7 @@ class GaussianPolicy(nn.Module):
 
     log_std: nn.Parameter | None
     inputs = 2
-    """Numbers that it takes for each place."""
+    """Parameters of the distribution of one position."""
 
     def __init__(self, std: float = 0.1, *, spread: Spread = "fixed", last: float = 0.06, epochs: int = 100) -> None:
         super().__init__()
@@ -61,9 +61,9 @@ class GaussianPolicy(nn.Module):
 
     def noise(self, draws: Draws, steps: int, rollouts: int = 1) -> Tensor:
         """(steps, b * rollouts, 2) for all choices of a pass at once; the rollouts of one image follow one another."""
-        return rolled(draws, rollouts, lambda one: one.normal(steps, self.inputs))
+        return roll_out(draws, rollouts, lambda one: one.normal(steps, self.inputs))
 
-    def deviation(self, epoch: int) -> float | Tensor:
+    def std_at(self, epoch: int) -> float | Tensor:
         """The standard deviation in an epoch, counted from 0."""
         if self.log_std is not None:
             return self.log_std.exp()
@@ -73,17 +73,17 @@ class GaussianPolicy(nn.Module):
         return self.last + (self.std - self.last) * (1 + math.cos(math.pi * done)) / 2
 
     def forward(self, mean: Tensor, noise: Tensor | None = None, epoch: int = 0) -> Sample:
-        """A place around `mean` (b, 2): where `noise` puts it, or the mean itself without.
+        """Samples a position around `mean` (b, 2) by `noise`; without noise, returns the mean.
 
         Args:
-            mean: of each image's place; clamped to the image where it lies outside.
+            mean: of the distribution of each image; clamped to the image where it lies outside.
             noise: (b, 2), of `noise`.
             epoch: for the schedule.
         """
         mean = widen(mean)
         if noise is None:
             return Sample(mean.clamp(-1, 1), None, None)
-        std = self.deviation(epoch)
+        std = self.std_at(epoch)
         # A number stays one: made a tensor, it would be copied to the device in every step.
         log_std = std.log() if isinstance(std, Tensor) else math.log(std)
         drawn = (mean + std * noise.to(mean.dtype)).detach()
@@ -94,7 +94,7 @@ class GaussianPolicy(nn.Module):
 
 
 class GridPolicy(nn.Module):
-    """A choice among the centres of the cells of a grid over the image.
+    """A categorical distribution over the centres of the cells of a grid over the image.
 
     Args:
         cells: rows and columns of the grid.
@@ -122,31 +122,31 @@ class GridPolicy(nn.Module):
 
     def noise(self, draws: Draws, steps: int, rollouts: int = 1) -> Tensor:
         """(steps, b * rollouts, cells) for all choices of a pass at once."""
-        return rolled(draws, rollouts, lambda one: one.gumbel(steps, self.inputs))
+        return roll_out(draws, rollouts, lambda one: one.gumbel(steps, self.inputs))
 
     def forward(self, logits: Tensor, noise: Tensor | None = None, epoch: int = 0) -> Sample:
-        """The centre of a cell by its logits (b, cells): where `noise` puts it, or the likeliest without."""
+        """Samples the centre of a cell from logits (b, cells) by `noise`; without noise, the likeliest."""
         log_probs = widen(logits).log_softmax(1)
         chosen = (log_probs if noise is None else log_probs + noise.to(log_probs.dtype)).argmax(1)
-        # An argmax of NaN is a cell like any other; so is what follows from it, in silence.
-        place = self.centres.to(log_probs.dtype)[chosen] + 0 * log_probs.detach().sum(1, keepdim=True)
+        # The argmax of NaN is some cell: without the sum it would be chosen in silence.
+        position = self.centres.to(log_probs.dtype)[chosen] + 0 * log_probs.detach().sum(1, keepdim=True)
         if noise is None:
-            return Sample(place, None, None)
+            return Sample(position, None, None)
         log_prob = log_probs.gather(1, chosen[:, None]).squeeze(1)
         p = log_probs.exp()
         score = (one_hot(chosen, self.inputs) - p).detach()
-        return Sample(place, log_prob, -(p * log_probs).sum(1), score)
+        return Sample(position, log_prob, -(p * log_probs).sum(1), score)
 
 
 Policy = GaussianPolicy | GridPolicy
 
 
-def rolled(draws: Draws, rollouts: int, drawn: Callable[[Draws], Tensor]) -> Tensor:
-    """(steps, b * rollouts, ...): what `drawn` gives, (b, steps, ...), for each rollout of each image."""
-    each = torch.stack([drawn(one) for one in rolls(draws, rollouts)], 1)
+def roll_out(draws: Draws, rollouts: int, draw: Callable[[Draws], Tensor]) -> Tensor:
+    """(steps, b * rollouts, ...): the result (b, steps, ...) of `draw` for each rollout of each image."""
+    each = torch.stack([draw(one) for one in rollout_draws(draws, rollouts)], 1)
     return each.flatten(0, 1).transpose(0, 1)
 
 
-def rolls(draws: Draws, rollouts: int) -> tuple[Draws, ...]:
+def rollout_draws(draws: Draws, rollouts: int) -> tuple[Draws, ...]:
     """The draws of so many rollouts, the given one first."""
     return tuple(draws.at(rollout=draws.rollout + rollout) for rollout in range(rollouts))

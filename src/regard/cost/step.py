@@ -7,13 +7,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from regard.core.errors import ShapeError
+from regard.core.returns import logits_of
 
 
 class TrainingStep:
     """Forward, cross-entropy with the first class, backward, and a step of SGD with momentum; on a copy of `net`.
 
     Args:
-        net: any network that gives logits (b, k); it is copied and never changed.
+        net: any network that gives logits (b, k), or an `Answer` with greedy choices; it is copied and never changed.
         example: images (b, c, h, w) on the network's device.
     """
 
@@ -31,7 +32,7 @@ class TrainingStep:
         self.optimizer.step()
 
     def _logits(self) -> Tensor:
-        logits = self.net(self.example)
+        logits = logits_of(self.net(self.example))
         if not isinstance(logits, Tensor) or logits.ndim != 2:
             given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
             raise ShapeError(

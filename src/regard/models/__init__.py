@@ -1,6 +1,7 @@
 """Published networks with sites for attention, and those of other libraries, by name."""
 
 from regard.models.bag import BagOfPatches, image_taps
+from regard.models.cnn import CNN
 from regard.models.description import Description, Site, describe
 from regard.models.hard_head import HardHead
 from regard.models.initialisation import initialise
@@ -12,6 +13,7 @@ from regard.models.widening import create_widened, width_for
 from regard.models.zoo import create, is_looker, names
 
 __all__ = [
+    "CNN",
     "RAM",
     "BagOfPatches",
     "Description",

@@ -1,10 +1,10 @@
-"""A classifier that looks at a position of its last features, or a few, instead of their mean."""
+"""A classifier that looks at one position of its last features, or a few, instead of their mean."""
 
 import torch
 from torch import Tensor
 
 from regard import attention
-from regard.attention.policies import rolls
+from regard.attention.policies import rollout_draws
 from regard.core.draws import Draws
 from regard.core.errors import OptionError
 from regard.core.hard import Hard, Looker
@@ -19,7 +19,7 @@ MOMENTUM = 0.1
 
 
 class HardHead(Looker):
-    """A residual network with a mechanism that samples in place of its pooling.
+    """A residual network with a mechanism that samples instead of its pooling.
 
     Args:
         net: its features and its classifier are used.
@@ -52,11 +52,11 @@ class HardHead(Looker):
         self.register_buffer("expected", torch.zeros(()))
 
     def forward(self, images: Tensor, draws: Draws | None = None, rollouts: int = 1) -> Answer:
-        """What it says of images (b, c, h, w), see `Looker`; features are computed once for all rollouts."""
+        """The answer to images (b, c, h, w), see `Looker`; features are computed once for all rollouts."""
         features = self.net.features(images)
         count = at_least("hard head", "rollouts", rollouts, 1)
-        drawn = [self.head(features, one) for one in ([None] * count if draws is None else rolls(draws, count))]
-        sample = _interleaved(drawn)
+        drawn = [self.head(features, one) for one in ([None] * count if draws is None else rollout_draws(draws, count))]
+        sample = _interleave(drawn)
         logits = widen(self.fc(sample.value.to(self.fc.weight.dtype)))
         if sample.log_prob is None:
             return Answer(logits, (sample,))
@@ -68,7 +68,7 @@ class HardHead(Looker):
         self.expected.lerp_(reward.mean().to(self.expected.dtype), MOMENTUM)
 
 
-def _interleaved(drawn: list[Sample]) -> Sample:
+def _interleave(drawn: list[Sample]) -> Sample:
     """One sample of all rollouts, those of one image following one another."""
     if len(drawn) == 1:
         return drawn[0]

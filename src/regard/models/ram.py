@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple, get_args
 import torch
 from torch import Tensor, nn, relu, tanh
 
-from regard.attention.policies import GaussianPolicy, GridPolicy, Spread, rolled, rolls
+from regard.attention.policies import GaussianPolicy, GridPolicy, Spread, roll_out, rollout_draws
 from regard.attention.resampling import average
 from regard.attention.spatial.glimpse import Glimpse
 from regard.core.draws import Draws
@@ -25,7 +25,7 @@ COARSE = 12
 
 
 class RAM(Looker):
-    """Looks at an image through glimpses: each place follows from what was seen before, the class from all of it.
+    """Looks at an image through glimpses: each position follows from the glimpses before, the class from all.
 
     g_t = relu(U relu(A glimpse(x, l_t) + a) + V relu(B l_t + b) + c), the glimpse network
     h_t = relu(W h_(t-1) + S g_t + d), the core, or an LSTM of g_t
@@ -33,11 +33,11 @@ class RAM(Looker):
 
     Mnih, Heess, Graves, Kavukcuoglu: Recurrent Models of Visual Attention, NIPS 2014, sections 3 and 3.1. With
     `first="context"`: Ba, Mnih, Kavukcuoglu: Multiple Object Recognition with Visual Attention, ICLR 2015, section 3;
-    the first place follows from the whole image averaged to 12 x 12, and nothing else does. A baseline network expects
-    the reward of each choice. After the last glimpse no place is drawn, as none would be looked at.
+    the first position follows from the whole image averaged to 12 x 12, and nothing else does. A baseline network
+    expects the reward of each choice. After the last glimpse no position is drawn, as none would be looked at.
 
     It differs from the paper: the location network has a hidden layer and a tanh, and the standard deviation may fall
-    while it learns. Without chance, as in evaluation, every place is the middle of its distribution.
+    while it learns. Without chance, as in evaluation, every position is the mean or the mode of its distribution.
 
     Args:
         num_classes: number of outputs.
@@ -48,14 +48,14 @@ class RAM(Looker):
         scale: how much larger each patch is than the one before.
         hidden: units of the core.
         core: `relu` or `lstm`.
-        first: where it looks first: the `centre`; a `random` place while it learns, else the centre; or `context`.
-        std: standard deviation of places, at first where it changes, in units of half the image.
+        first: the first position: `centre`; `random` in training, else the centre; or `context`, from that network.
+        std: standard deviation of positions, in units of half the image; the initial one where it changes.
         spread: `fixed`, `scheduled` or `learned`, see `GaussianPolicy`.
         last_std: at the end of the schedule.
         std_epochs: how many epochs the schedule takes.
         cells: choose among the cells of a grid with so many rows and columns instead; None means a Gaussian.
-        detach_location: whether the location's gradient stops before the core.
-        random: look at random places, also in evaluation: what choosing has to beat.
+        detach_location: stop the gradient of the location network before the core.
+        random: look at random positions, also in evaluation, as a baseline for the choice.
         sure: stop looking in evaluation when a class has this probability; None means never.
 
     Raises:
@@ -119,7 +119,7 @@ class RAM(Looker):
         self.context = _Context(in_channels, hidden) if first == "context" else None
 
     def forward(self, images: Tensor, draws: Draws | None = None, rollouts: int = 1) -> Answer:
-        """What it says of images (b, c, h, w) of any size, see `Looker`."""
+        """The answer to images (b, c, h, w) of any size, see `Looker`."""
         self._expect(images, draws)
         path = self._walk(images, draws, at_least("ram", "rollouts", rollouts, 1))
         looks = torch.stack(path.logits, 1)
@@ -131,39 +131,39 @@ class RAM(Looker):
         return Answer(logits, tuple(path.samples), baseline, looks, used)
 
     def rewarded(self, reward: Tensor) -> None:
-        """Nothing: its baseline network learns by a loss."""
+        """Does nothing: the baseline network learns by a loss."""
 
     def _walk(self, images: Tensor, draws: Draws | None, rollouts: int) -> "_Path":
         """All glimpses of all rollouts, until every image is sure where that ends it."""
         each = images if rollouts == 1 else images.repeat_interleave(rollouts, 0)
         noise, epoch = self._noise(draws, rollouts), 0 if draws is None else draws.epoch
         path, state = _Path([], [], []), self._blank(each)
-        place = self._first(each, draws, rollouts, noise, epoch, path)
+        position = self._first(each, draws, rollouts, noise, epoch, path)
         for step in range(self.glimpses):
-            state = self._next(state, self._glimpse(each, place))
+            state = self._next(state, self._glimpse(each, position))
             path.logits.append(widen(self.fc(state[0])))
             if step + 1 == self.glimpses or self._all_sure(path.logits):
                 break
-            place = self._choose(state[0], None if noise is None else noise[step + 1], epoch, path)
+            position = self._choose(state[0], None if noise is None else noise[step + 1], epoch, path)
         return path
 
     def _all_sure(self, logits: list[Tensor]) -> bool:
-        """Whether no image of an evaluated batch needs another glimpse."""
+        """True if no image of an evaluated batch needs another glimpse."""
         if self.sure is None or self.training:
             return False
         return bool((torch.stack(logits, 1).softmax(2).amax(2) >= self.sure).any(1).all())
 
-    def _glimpse(self, images: Tensor, place: Tensor) -> Tensor:
+    def _glimpse(self, images: Tensor, position: Tensor) -> Tensor:
         dtype = self.see.weight.dtype
-        what = relu(self.see(self.sensor(images, place).flatten(1).to(dtype)))
-        where = relu(self.where(place.to(dtype)))
+        what = relu(self.see(self.sensor(images, position).flatten(1).to(dtype)))
+        where = relu(self.where(position.to(dtype)))
         return relu(self.what_to_glimpse(what) + self.where_to_glimpse(where))
 
     def _next(self, state: State, seen: Tensor) -> State:
         return self.core(seen, state) if len(state) == 2 else (self.core(seen, state[0]),)
 
     def _choose(self, hidden: Tensor, noise: Tensor | None, epoch: int, path: "_Path") -> Tensor:
-        """The next place; keeps its sample and the reward that is expected before it is seen."""
+        """Chooses the next position; keeps its sample and the reward expected before it is seen."""
         if self.random and noise is not None:
             path.samples.append(Sample(noise, None, None))
             return noise
@@ -180,7 +180,7 @@ class RAM(Looker):
         if self.context is not None:
             return self._choose(self.context(images), None if noise is None else noise[0], epoch, path)
         if self.first == "random" and draws is not None:
-            each = [one.uniform(2) for one in rolls(draws.of("first"), rollouts)]
+            each = [one.uniform(2) for one in rollout_draws(draws.of("first"), rollouts)]
             return 2 * torch.stack(each, 1).flatten(0, 1) - 1
         return widen(images).new_zeros(images.shape[0], 2)
 
@@ -188,7 +188,7 @@ class RAM(Looker):
         if draws is None:
             return None
         if self.random:
-            return rolled(draws, rollouts, lambda one: 2 * one.uniform(self.glimpses, 2) - 1)
+            return roll_out(draws, rollouts, lambda one: 2 * one.uniform(self.glimpses, 2) - 1)
         return self.policy.noise(draws, self.glimpses, rollouts)
 
     def _blank(self, images: Tensor) -> State:
@@ -207,7 +207,7 @@ class RAM(Looker):
 
 
 class _Path(NamedTuple):
-    """What happened on the way: a sample and an expected reward for each choice, logits after each glimpse."""
+    """A sample and an expected reward for each choice, and the logits after each glimpse."""
 
     samples: list[Sample]
     expected: list[Tensor]
@@ -225,7 +225,7 @@ class _ReLUCore(nn.Module):
 
 
 class _Location(nn.Module):
-    """What the policy takes, of the core's state; a mean stays inside the image."""
+    """The parameters of the policy from the state of the core; a mean stays inside the image."""
 
     def __init__(self, hidden: int, half: int, outputs: int, *, bounded: bool) -> None:
         super().__init__()
@@ -250,7 +250,7 @@ class _Context(nn.Module):
 
 
 def first_sure(looks: Tensor, sure: float) -> Tensor:
-    """(b,) after how many looks a class first has the probability `sure`; all of them where none ever has.
+    """(b,) the number of looks until a class has the probability `sure`; all of them where none reaches it.
 
     >>> first_sure(torch.tensor([[[0.0, 0.1], [0.0, 5.0], [0.0, 9.0]], [[0.0, 0.1]] * 3]), 0.9).tolist()
     [2, 3]

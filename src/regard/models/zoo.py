@@ -14,6 +14,7 @@ from regard.core.spec import Spec
 from regard.models import foreign
 from regard.models.bag import BagOfPatches
 from regard.models.blocks import Shortcut, StrideIn, Style
+from regard.models.cnn import CNN
 from regard.models.hard_head import HardHead
 from regard.models.initialisation import initialise
 from regard.models.ram import RAM
@@ -32,17 +33,17 @@ LAYOUTS = {
 """The plain networks of He et al., section 4.2 (small images, 6n + 2 layers) and table 1 (large ones)."""
 
 
-RAM_NAME = "ram"
-"""The recurrent attention model, with options on the same line: `ram:glimpses=6,patch=8`."""
+LINES: dict[str, type[RAM] | type[CNN]] = {"ram": RAM, "cnn": CNN}
+"""The networks that have their options on the same line: `ram:glimpses=6,patch=8`, `cnn:width=8`."""
 
 
 def names() -> tuple[str, ...]:
-    """Returns the names for `create`: the plain networks, then each with each mechanism and control, then `ram`.
+    """Returns the names for `create`: the plain networks, each with each mechanism and control, then `ram` and `cnn`.
 
     >>> names()[:2], "cbam_resnet18" in names()
     (('resnet8', 'resnet20'), True)
     """
-    return (*LAYOUTS, *(f"{prefix}_{plain}" for prefix in _prefixes() for plain in LAYOUTS), RAM_NAME)
+    return (*LAYOUTS, *(f"{prefix}_{plain}" for prefix in _prefixes() for plain in LAYOUTS), *LINES)
 
 
 def create(
@@ -63,7 +64,8 @@ def create(
 
     Args:
         name: a plain network (`resnet20`), one with a mechanism before it (`se_resnet20`), or a network of another
-            library, `timm:NAME` or `torchvision:NAME`; or `ram`, with its options after a colon, see `RAM`.
+            library, `timm:NAME` or `torchvision:NAME`; or `ram` or `cnn`, with options after a colon, see `RAM` and
+            `CNN`.
         num_classes: number of outputs.
         in_channels: channels of an image.
         attention: a mechanism with its options (`cbam:reduction=8`), if the name has none.
@@ -99,9 +101,9 @@ def create(
         "stride_in": None if stride_in == "3x3" else stride_in,
         "shortcut": None if shortcut == "projection" else shortcut,
     }
-    if name.partition(":")[0] == RAM_NAME:
-        _refuse_ours(name, **ours, patch=patch)
-        net: nn.Module = initialise(_ram(name, num_classes, in_channels), seed)
+    if name.partition(":")[0] in LINES:
+        _refuse_ours(name, **{option: value for option, value in ours.items() if option != "attention"}, patch=patch)
+        net: nn.Module = initialise(_of_line(name, attention, num_classes, in_channels), seed)
     elif ":" in name:
         _refuse_ours(name, **ours)
         net = foreign.build(name, num_classes, in_channels, seed)
@@ -131,8 +133,9 @@ def is_looker(name: str, attention: str | Spec | None = None) -> bool:
     >>> is_looker("ram:glimpses=4"), is_looker("resnet20"), is_looker("resnet20", "hard_spatial:form=soft")
     (True, False, True)
     """
-    if ":" in name or name == RAM_NAME:
-        return name.partition(":")[0] == RAM_NAME
+    own = LINES.get(name.partition(":")[0])
+    if own is not None or ":" in name:
+        return own is RAM
     mechanism = _resolve(name, attention)[1]
     return mechanism is not None and _samples(mechanism)
 
@@ -224,14 +227,18 @@ def _samples(mechanism: Spec) -> bool:
     return catalogue.find(mechanism.name).facts.returns == "sample"
 
 
-def _ram(name: str, num_classes: int, in_channels: int) -> RAM:
-    """Creates the recurrent attention model with the options in its name."""
-    options = Spec.parse(name).options
-    allowed = tuple(inspect.signature(RAM).parameters)
-    for option in options:
-        if option not in allowed or option in ("num_classes", "in_channels"):
-            raise OptionError(str(unknown_name("option of 'ram'", option, allowed)))
-    return RAM(num_classes=num_classes, in_channels=in_channels, **options)  # type: ignore[arg-type]
+def _of_line(name: str, attention: str | Spec | None, num_classes: int, in_channels: int) -> nn.Module:
+    """Creates a network with the options in its name."""
+    spec = Spec.parse(name)
+    own = LINES[spec.name]
+    allowed = [option for option in inspect.signature(own).parameters if option not in ("num_classes", "in_channels")]
+    if attention is not None and "attention" not in allowed:
+        _refuse_ours(name, attention=attention)
+    given = {} if attention is None else {"attention": attention}
+    for option in spec.options:
+        if option not in allowed or option == "attention":
+            raise OptionError(str(unknown_name(f"option of {spec.name!r}", option, allowed)))
+    return own(num_classes=num_classes, in_channels=in_channels, **spec.options, **given)  # type: ignore[arg-type]
 
 
 def _refuse_ours(name: str, **options: object) -> None:

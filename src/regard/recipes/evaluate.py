@@ -11,14 +11,16 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from regard import training
+from regard import cost, training
 from regard.core.files import as_bytes, write_whole
 from regard.core.options import at_least, one_of
 from regard.core.scores import Scores, amount
 from regard.data import Account, Reading, loader, text_loader
 from regard.data.source import Split
+from regard.recipes.closed_channels import ClosedChannels, GateWatch, watch_gates
+from regard.recipes.glimpse_statistics import GlimpseStatistics, watch_glimpses
 from regard.recipes.ledger import count_test_accesses, record_test_access
-from regard.recipes.network import batch_size_for, load_network
+from regard.recipes.network import Loaded, batch_size_for, load_network
 from regard.recipes.sources import open_for_network, report_source
 from regard.recipes.texts import BATCH, input_kind, load_text_network, open_text_for, report_pairs, text_task
 from regard.training import DeviceName
@@ -32,6 +34,7 @@ _EXPLAINED = {
     "balanced_accuracy": " (mean recall of the classes)",
     "calibration_error": " (mean gap between confidence and accuracy)",
 }
+_GLIMPSES = "Where it looks, mean ± standard deviation over the images, and how far it moved; the image is from -1 to 1"
 _ADVICE = "every choice that is based on them makes their scores more optimistic"
 
 
@@ -50,6 +53,8 @@ class Evaluated:
         counts: number of images of each class.
         account: which files of the source were read, and which left out.
         test_accesses: number of times that networks of this run were scored on the test split, this time included.
+        glimpses: statistics of each glimpse; None for a network without a glimpse sensor.
+        closed: open and closed channels; None for a network without gates that open and close channels.
         out: the JSON file that was written, or None.
         unit: what an example is, `image` or `text`.
     """
@@ -64,6 +69,8 @@ class Evaluated:
     counts: tuple[int, ...]
     account: Account
     test_accesses: int
+    glimpses: GlimpseStatistics | None = None
+    closed: ClosedChannels | None = None
     out: Path | None = None
     unit: str = "image"
 
@@ -76,7 +83,11 @@ class Evaluated:
             "by_class": self.by_class.to_json() if self.by_class else None,
         }
         counted = {"counts": list(self.counts), "account": self.account.to_json(), "test_accesses": self.test_accesses}
-        return own | counted | found
+        hard = {
+            "glimpses": self.glimpses.to_json() if self.glimpses else None,
+            "closed_channels": self.closed.to_json() if self.closed else None,
+        }
+        return own | counted | found | hard
 
     def __rich__(self) -> RenderableType:
         """Returns tables and a summary."""
@@ -92,6 +103,10 @@ class Evaluated:
                 Text("\nConfusion matrix (rows: true, columns: predicted class)"),
                 _confusion(self.by_class),
             ]
+        if self.glimpses is not None:
+            parts += [Text(f"\n{_GLIMPSES}"), self.glimpses]
+        if self.closed is not None:
+            parts += [Text(), self.closed.table(), Text(str(self.closed))]
         if self.split == "test":
             times = "once" if self.test_accesses == 1 else f"{self.test_accesses} times"
             parts.append(Text(f"\nTest {self.unit}s were scored {times} in this run: {_ADVICE}.", style="dim"))
@@ -174,7 +189,8 @@ def _score_images(
         record_test_access(loaded.path.parent, command="evaluate", what=loaded.path.name, images=len(images))
     task, classifying = loaded.task(), training.Classification | training.Glimpses
     batches = loader(images, loaded.preprocessing, batch_size=batch_size_for(loaded.preprocessing), workers=workers)
-    found = training.evaluate(loaded.net, batches, task, device=device)
+    with watch_glimpses(loaded.net) as glimpses, watch_gates(loaded.net) as gates:
+        found = training.evaluate(loaded.net, batches, task, device=device)
     return Evaluated(
         weights=loaded.path,
         network=loaded.name,
@@ -186,6 +202,8 @@ def _score_images(
         counts=source.counts()[split],
         account=source.account,
         test_accesses=count_test_accesses(loaded.path.parent),
+        glimpses=glimpses.statistics([batch.labels for batch in found.batches]) if glimpses else None,
+        closed=_closed(loaded, gates) if gates else None,
     )
 
 
@@ -213,6 +231,11 @@ def _score_text(
         test_accesses=count_test_accesses(loaded.path.parent),
         unit="text",
     )
+
+
+def _closed(loaded: Loaded, gates: Sequence[GateWatch]) -> ClosedChannels:
+    image = torch.zeros(1, loaded.preprocessing.channels, *loaded.preprocessing.size)
+    return ClosedChannels(tuple(gate.use() for gate in gates), cost.macs(loaded.net, image))
 
 
 _WORDS: dict[Split, str] = {"train": "training ", "val": "validation ", "test": "test ", "all": ""}

@@ -335,7 +335,9 @@ def _to_image(image: Tensor, preprocessing: data.Preprocessing | None) -> Tensor
 
 
 def _channels(net: nn.Module) -> int:
-    """Returns the input channels of the first convolution: 1 or, if unknown, 3."""
+    """Returns the channels that the network or its first convolution takes: 1 or, if unknown, 3."""
+    if getattr(net, "in_channels", None) == 1:
+        return 1
     for module in net.modules():
         if isinstance(module, nn.Conv2d):
             return 1 if module.in_channels == 1 else 3

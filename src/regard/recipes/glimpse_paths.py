@@ -1,6 +1,7 @@
-"""How a network looked at an image through its glimpses, for a figure."""
+"""The path of glimpses of a network over an image, for a figure."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -8,10 +9,24 @@ from torch import Tensor, nn
 
 from regard.attention.spatial.glimpse import Glimpse
 from regard.core.returns import Answer
-from regard.core.tap import taps
 from regard.data import Preprocessing
 from regard.explanation import Looks
 from regard.report.glimpse_figure import GlimpsePath
+
+
+class Sensor(NamedTuple):
+    """The glimpse sensor of a network and the path of the tap that carries its positions."""
+
+    module: Glimpse
+    tap: str
+
+
+def find_sensor(net: nn.Module) -> Sensor | None:
+    """The first glimpse sensor of a network, or None."""
+    for path, module in net.named_modules():
+        if isinstance(module, Glimpse):
+            return Sensor(module, f"{path}.place".removeprefix("."))
+    return None
 
 
 def path_of(
@@ -20,34 +35,32 @@ def path_of(
     """The path of the first image; None of a network without a glimpse sensor that was looked through.
 
     Args:
-        net: the network.
-        looks: what it did with the images.
+        net: any network.
+        looks: its pass over the images.
         images: (b, c, h, w), as the network took them.
-        preprocessing: how values become those of an image again; without, they are stretched to it.
+        preprocessing: restores the values of an image; without it, they are stretched to the range of one.
         classes: names of the classes.
     """
-    for path, sensor in net.named_modules():
-        tap = f"{path}.place".removeprefix(".")
-        if isinstance(sensor, Glimpse) and tap in taps(net) and tap in looks.maps:
-            places = looks.maps.steps(tap)[0, :, 0].float()
-            seen = _seen(sensor, images[:1], places, preprocessing)
-            return GlimpsePath(
-                places=places.numpy(),
-                sides=sensor.sides,
-                seen=seen,
-                probabilities=_probabilities(looks.output, len(places)),
-                classes=tuple(classes),
-            )
-    return None
+    sensor = find_sensor(net)
+    if sensor is None or sensor.tap not in looks.maps:
+        return None
+    positions = looks.maps.steps(sensor.tap)[0, :, 0].float()
+    return GlimpsePath(
+        positions=positions.numpy(),
+        sides=sensor.module.sides,
+        seen=_patches(sensor.module, images[:1], positions, preprocessing),
+        probabilities=_probabilities(looks.output, len(positions)),
+        classes=tuple(classes),
+    )
 
 
 @torch.no_grad()
-def _seen(
-    sensor: Glimpse, image: Tensor, places: Tensor, preprocessing: Preprocessing | None
+def _patches(
+    sensor: Glimpse, image: Tensor, positions: Tensor, preprocessing: Preprocessing | None
 ) -> "np.typing.NDArray[np.uint8]":
     """(t, k, g, g, 3), each patch as an image."""
-    images = image.float().cpu().expand(len(places), -1, -1, -1)
-    patches = sensor(images, places.cpu()).unflatten(1, (len(sensor.sides), image.shape[1]))
+    images = image.float().cpu().expand(len(positions), -1, -1, -1)
+    patches = sensor(images, positions.cpu()).unflatten(1, (len(sensor.sides), image.shape[1]))
     if preprocessing is not None:
         pixels = preprocessing.restore(patches)
     else:

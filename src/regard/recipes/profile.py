@@ -110,7 +110,7 @@ class Profile:
 
     @property
     def is_sequential(self) -> bool:
-        """Whether it takes queries and keys instead of features."""
+        """True if it takes queries and keys instead of features."""
         return self.facts.returns == "context"
 
     def __rich__(self) -> RenderableType:

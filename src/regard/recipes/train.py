@@ -95,8 +95,9 @@ def train(
             before one of them puts its images among clutter, as in cluttered:mnist-mini:size=60,pieces=4. Or texts,
             tsv:PATH: a source, a tab and a target on each line, as in tsv:words.tsv:target=phonemes.
         model: network to train: resnet8 to resnet110 for small images, resnet18 to resnet101 for large ones; ram, which
-            takes glimpses, with its options after a colon, as in ram:glimpses=6,patch=8; timm:NAME or
-            torchvision:NAME; for texts seq2seq, as in seq2seq:hidden=256,cell=lstm. By default resnet20, or seq2seq.
+            takes glimpses, with its options after a colon, as in ram:glimpses=6,patch=8; cnn, a small plain network, as
+            in cnn:width=8; timm:NAME or torchvision:NAME; for texts seq2seq, as in seq2seq:hidden=256,cell=lstm. By
+            default resnet20, or seq2seq.
         attention: mechanism to insert, NAME[:option=value,...]; `regard list` shows all.
         weights: a .safetensors or .pth file to start from; a head for another number of classes, and attention that
             the file lacks, are newly initialised.

@@ -1,4 +1,4 @@
-"""The figure of a network that looks through glimpses: its path, what it saw, and the classes after each look."""
+"""The figure of a network that looks through glimpses: its path, its patches, and the classes after each glimpse."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from regard.report.drawing import ACCENT, GREY, panel, shorten
 from regard.report.explanation_drawing import MARGIN, encode_png, fit_inside, place, show, strip_axes, write
+from regard.report.numerals import plural
 from regard.report.overlays import Pixels
 
 if TYPE_CHECKING:
@@ -23,17 +24,17 @@ _TOP = 84
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class GlimpsePath:
-    """How a network looked at one image.
+    """The glimpses of a network at one image.
 
     Attributes:
-        places: (t, 2), x before y, -1 and 1 the outer edges of the image.
+        positions: (t, 2), x before y, -1 and 1 the outer edges of the image.
         sides: of the patches of each scale, in pixels, the finest first.
-        seen: (t, k, h, w, 3) uint8, what the sensor saw at each of k scales.
-        probabilities: (t, classes) after each look; None where the network does not say.
+        seen: (t, k, h, w, 3) uint8, the patches of the sensor at each of k scales.
+        probabilities: (t, classes) after each glimpse; None where the network does not return them.
         classes: names of the classes; empty where they are not known.
     """
 
-    places: NDArray[np.float32]
+    positions: NDArray[np.float32]
     sides: tuple[float, ...]
     seen: NDArray[np.uint8]
     probabilities: NDArray[np.float32] | None
@@ -44,7 +45,7 @@ def glimpses_figure(path: GlimpsePath, image: Pixels, size: tuple[int, int]) -> 
     """PNG: the image with numbered glimpses, the patches of each, and the classes' probabilities after each.
 
     Args:
-        path: how the network looked.
+        path: the glimpses.
         image: (h, w, 3), the image, enlarged.
         size: height and width of the image as the network saw it.
     """
@@ -56,11 +57,11 @@ def glimpses_figure(path: GlimpsePath, image: Pixels, size: tuple[int, int]) -> 
     rows = 0 if path.probabilities is None else 20 * min(path.probabilities.shape[1], _MOST_CLASSES) + 34
     height = _TOP + max(tall, scales * (_CELL + _GAP) + 20 + rows) + 24
     with panel(width, height) as canvas:
-        write(canvas, MARGIN, 28, f"Where it looked, in {looks} glimpses", fontsize=13)
-        write(canvas, MARGIN, 48, _moves(path), fontsize=10, color=GREY)
+        write(canvas, MARGIN, 28, plural(looks, "glimpse"), fontsize=13)
+        write(canvas, MARGIN, 48, _describe_moves(path), fontsize=10, color=GREY)
         axes = place(canvas, MARGIN, _TOP, wide, tall)
         show(axes, image)
-        _path(axes, path, image.shape[:2], size)
+        _draw_path(axes, path, image.shape[:2], size)
         left = MARGIN + wide + 2 * MARGIN
         for look in range(looks):
             x = left + 60 + look * (_CELL + _GAP)
@@ -74,24 +75,24 @@ def glimpses_figure(path: GlimpsePath, image: Pixels, size: tuple[int, int]) -> 
             top = _TOP + scales * (_CELL + _GAP) + 24
             chosen = _likeliest(path.probabilities)
             axes = place(canvas, left + 60, top, grid - _GAP, 20 * len(chosen))
-            _thoughts(axes, path, chosen)
-            write(canvas, left, top - 8, "Probability of each class after each look", fontsize=10, color=GREY)
+            _draw_probabilities(axes, path, chosen)
+            write(canvas, left, top - 8, "Probability of each class after each glimpse", fontsize=10, color=GREY)
         return encode_png(canvas)
 
 
-def _moves(path: GlimpsePath) -> str:
-    """How far it went, in words."""
-    if len(path.places) < 2:
-        return "One look, no choice."
-    steps = np.linalg.norm(np.diff(path.places, axis=0), axis=1)
-    return f"A mean of {steps.mean():.2f} of half the image from look to look; 1 is where it looked first."
+def _describe_moves(path: GlimpsePath) -> str:
+    """A sentence about the distances between glimpses."""
+    if len(path.positions) < 2:
+        return "One glimpse, no choice."
+    steps = np.linalg.norm(np.diff(path.positions, axis=0), axis=1)
+    return f"Mean distance between glimpses: {steps.mean():.2f} of half the image."
 
 
-def _path(axes: "Axes", path: GlimpsePath, shown: tuple[int, int], size: tuple[int, int]) -> None:
+def _draw_path(axes: "Axes", path: GlimpsePath, shown: tuple[int, int], size: tuple[int, int]) -> None:
     """Numbers, arrows and the frame of the finest patch over the image."""
     from matplotlib.patches import Rectangle
 
-    points = (path.places + 1) / 2 * np.array(shown[::-1])
+    points = (path.positions + 1) / 2 * np.array(shown[::-1])
     side = path.sides[0] * np.array([shown[1] / size[1], shown[0] / size[0]])
     axes.plot(points[:, 0], points[:, 1], color=ACCENT, linewidth=1.4, clip_on=False)
     for number, point in enumerate(points, 1):
@@ -112,12 +113,12 @@ def _path(axes: "Axes", path: GlimpsePath, shown: tuple[int, int], size: tuple[i
 
 
 def _likeliest(probabilities: NDArray[np.float32]) -> list[int]:
-    """The classes that are shown, in their own order: those that were ever likeliest."""
+    """The classes to show, in their own order: those with the highest probabilities after any glimpse."""
     order = np.argsort(-probabilities.max(0), kind="stable")[:_MOST_CLASSES]
     return sorted(int(k) for k in order)
 
 
-def _thoughts(axes: "Axes", path: GlimpsePath, chosen: list[int]) -> None:
+def _draw_probabilities(axes: "Axes", path: GlimpsePath, chosen: list[int]) -> None:
     assert path.probabilities is not None
     values = path.probabilities[:, chosen].T
     axes.imshow(values, cmap="Blues", vmin=0, vmax=1, aspect="auto")

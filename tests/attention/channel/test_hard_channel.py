@@ -48,7 +48,7 @@ def test_the_gradient_is_that_of_the_sigmoid():
     torch.testing.assert_close(got, want)
 
 
-def test_what_is_open_beyond_the_budget_is_paid():
+def test_open_gates_beyond_the_budget_cost():
     module, x = drawn(HardChannel(4, budget=0.1, price=2.0)).train(), features(3, 4, 2, 2)
     with drawing(module, of(3)) as prices:
         module(x)

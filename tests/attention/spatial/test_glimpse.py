@@ -12,8 +12,8 @@ def by_cells(x, position, size, side, bilinear=False):
     """Each cell of a patch as the mean of what lies under it, pixel by pixel, of one image (c, h, w)."""
     c, h, w = x.shape
     starts = []
-    for n, place in ((h, position[1]), (w, position[0])):
-        start = (place + 1) * n / 2 - side / 2
+    for n, at in ((h, position[1]), (w, position[0])):
+        start = (at + 1) * n / 2 - side / 2
         starts.append(start if bilinear else (start + 0.5) // 1)
     cell, y = side / size, x.new_zeros(c, size, size)
     for i in range(size):
@@ -30,12 +30,12 @@ def by_cells(x, position, size, side, bilinear=False):
 
 @pytest.mark.parametrize("bilinear", [False, True])
 @pytest.mark.parametrize(("size", "scale"), [(3, 2.0), (2, 1.5), (1, 3.0)])
-def test_cells_are_means_of_what_they_cover(size, scale, bilinear):
+def test_cells_are_means_of_the_pixels_they_cover(size, scale, bilinear):
     x = features(4, 2, 5, 6)
     position = torch.tensor([[0.0, 0.0], [-0.93, 0.31], [1.0, -1.0], [1.7, 0.2]], dtype=torch.float64)
     y = Glimpse(2, size=size, scales=2, scale=scale, bilinear=bilinear)(x, position)
-    for image, place, got in zip(x, position.tolist(), y, strict=True):
-        want = [by_cells(image, place, size, size * scale**i, bilinear) for i in range(2)]
+    for image, at, got in zip(x, position.tolist(), y, strict=True):
+        want = [by_cells(image, at, size, size * scale**i, bilinear) for i in range(2)]
         torch.testing.assert_close(got, torch.cat(want))
 
 
@@ -61,14 +61,14 @@ def test_a_patch_larger_than_the_image_is_padded():
     assert Glimpse(1, size=4, scales=3)(x)[:, 2].sum() == pytest.approx(6 / 16)
 
 
-def test_far_places_see_nothing():
+def test_far_positions_see_nothing():
     x = torch.ones(2, 1, 8, 8)
     far = torch.tensor([[1e30, 0.0], [0.0, -torch.inf]])
     assert not Glimpse(1, size=3)(x, far[:1].expand(2, 2)).any()
     assert not Glimpse(1, size=3, scales=2)(x[:1], far[:1]).any()
 
 
-def test_an_unknown_place_is_never_silent():
+def test_a_nan_position_is_never_silent():
     position = torch.tensor([[0.0, 0.0], [torch.nan, 0.0]])
     y = Glimpse(1, size=3)(torch.ones(2, 1, 8, 8), position)
     assert y[0].isfinite().all()
@@ -83,7 +83,7 @@ def test_a_pixel_outside_the_patch_changes_nothing():
 
 
 @pytest.mark.parametrize("size", [(7,), (6, 5), (4, 3, 5)])
-def test_it_is_differentiable_in_image_and_place(size):
+def test_it_is_differentiable_in_image_and_position(size):
     module = Glimpse(2, size=2, scales=2, scale=1.5, bilinear=True)
     x = features(2, 2, *size).requires_grad_()
     # Between pixels: at a pixel's edge the interpolation has a corner.
@@ -100,7 +100,7 @@ def test_images_of_a_batch_do_not_meet():
     assert torch.equal(module(x, position), alone)
 
 
-def test_the_place_passes_the_tap():
+def test_the_position_passes_the_tap():
     module, seen = Glimpse(1, size=3), []
     module.place.sink = seen.append
     x, position = torch.randn(2, 1, 8, 8), torch.tensor([[0.5, -0.5], [0.0, 0.25]])
@@ -134,12 +134,12 @@ def test_it_is_exported_and_heeds_its_taps():
         ({"bilinear": "yes"}, "glimpse: bilinear='yes' is not allowed"),
     ],
 )
-def test_a_wrong_option_is_said(options, says):
+def test_a_wrong_option_is_refused(options, says):
     with pytest.raises(OptionError, match=says):
         Glimpse(3, **options)
 
 
 @pytest.mark.parametrize("position", [torch.zeros(2, 3), torch.zeros(1, 2), torch.zeros(2, 2).long()])
-def test_a_wrong_place_is_said(position):
-    with pytest.raises(ShapeError, match=r"it must be floating point \(2, 2\), one place for each image"):
+def test_a_wrong_position_is_refused(position):
+    with pytest.raises(ShapeError, match=r"it must be floating point \(2, 2\), one position for each image"):
         Glimpse(1)(torch.zeros(2, 1, 8, 8), position)

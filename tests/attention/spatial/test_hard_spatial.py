@@ -114,7 +114,7 @@ def test_semi_sampling_takes_the_expectation_of_its_share():
     assert log_prob[~expected].all()
 
 
-def test_unknown_features_are_never_silent():
+def test_nan_features_are_never_silent():
     x = torch.zeros(2, 3, 2, 2)
     x[1, 0, 0, 0] = torch.nan
     value = HardSpatial(3)(x).value

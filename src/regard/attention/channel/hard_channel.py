@@ -18,11 +18,11 @@ from regard.core.tap import Tap
 from regard.kernels import apply_gate, squeeze_positions
 
 OPEN = 3.0
-"""The bias of the logits at first: most gates are open, so that what lies behind them learns."""
+"""The bias of the logits at first: most gates are open, so that the layers behind them learn."""
 
 
 class HardChannel(HardFeatures):
-    """Opens or closes each channel by what all channels say.
+    """Opens or closes each channel, decided from the means of all channels.
 
     l = W2 relu(W1 mean(x) + b1) + b2; gate = 1 where l + noise > 0, else 0; y = gate x
     The gradient is that of sigmoid((l + noise) / t) (straight-through); the noise is logistic while it learns, and
@@ -36,8 +36,8 @@ class HardChannel(HardFeatures):
         channels: c.
         reduction: r; the hidden layer has max(1, c // r) units.
         temperature: t.
-        budget: the share of gates that may be open for nothing.
-        price: of what is open beyond that.
+        budget: the share of gates that may be open at no cost.
+        price: weight in the loss of the open share beyond the budget.
         start: see `Features`.
 
     Shape:
@@ -107,7 +107,7 @@ class HardChannel(HardFeatures):
             self.chance.prices.append(self.price * excess.square())
         soft = sigmoid((logits + noise) / self.temperature)
         opened = (logits + noise > 0).to(logits.dtype)
-        return self._applied(x, torch.where(logits.isnan(), logits, opened + (soft - soft.detach())))
+        return self._close(x, torch.where(logits.isnan(), logits, opened + (soft - soft.detach())))
 
     def sample(self, x: Tensor, draws: Draws | None = None) -> Sample:
         """The same choice for the head of a network: y, and the log-probability (b,) of its gates.
@@ -123,7 +123,7 @@ class HardChannel(HardFeatures):
         log_prob = None if draws is None else torch.where(opened > 0, log_open, log_closed).sum(1)
         entropy = -(log_open.exp() * log_open + log_closed.exp() * log_closed).sum(1)
         score = None if draws is None else (opened - sigmoid(logits)).detach()
-        return Sample(self._applied(x, opened), log_prob, entropy, score)
+        return Sample(self._close(x, opened), log_prob, entropy, score)
 
     def _logits(self, x: Tensor) -> Tensor:
         self.expect(x)
@@ -138,5 +138,5 @@ class HardChannel(HardFeatures):
             )
         return draws.logistic(self.channels).to(logits.dtype)
 
-    def _applied(self, x: Tensor, gate: Tensor) -> Tensor:
+    def _close(self, x: Tensor, gate: Tensor) -> Tensor:
         return apply_gate(x, self.gate(self.temper(over_positions(gate, x))))

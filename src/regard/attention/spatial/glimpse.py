@@ -1,4 +1,4 @@
-"""The glimpse sensor: concentric patches around a place."""
+"""The glimpse sensor: concentric patches around a position."""
 
 from typing import ClassVar
 
@@ -18,22 +18,22 @@ def _somewhere(channels: int, size: tuple[int, ...], batch: int) -> Tensor:
 
 
 class Glimpse(Features):
-    """Cuts concentric patches of growing size around a place and averages each down to one size.
+    """Cuts concentric patches of growing size around a position and averages each down to one size.
 
     Patch i = 0 to k - 1 has the side g s^i; a cell of it is the mean of the x under the cell, and what lies outside
     x is 0. y holds the patches of all scales, the channels of the finest first.
 
     Mnih, Heess, Graves, Kavukcuoglu: Recurrent Models of Visual Attention, NIPS 2014, section 3.1 (the glimpse sensor).
-    A place is (0, 0) in the middle of x, and -1 and 1 are its outer edges along each axis, so that a place means the
-    same at every size. The cost depends on g, s and k, not on the size of x. NaN in a place gives NaN.
+    A position is (0, 0) in the middle of x, and -1 and 1 are its outer edges along each axis, so that a position means
+    the same at every size. The cost depends on g, s and k, not on the size of x. NaN in a position gives NaN.
 
     Args:
         channels: c.
         size: g, the side of every patch in y.
         scales: k.
         scale: s, at least 1, not only a whole number.
-        bilinear: whether a patch may begin between positions, which are then interpolated linearly and give the place
-            a gradient; else it begins at the nearest position.
+        bilinear: interpolate linearly between pixels, which gives the position a gradient; else a patch begins at the
+            nearest pixel.
 
     Shape:
         x (b, c, ...) with 1 to 3 position axes, position (b, axes), the last axis first; without it the middle.
@@ -93,7 +93,7 @@ class Glimpse(Features):
         return self.channels * len(self.sides)
 
     def forward(self, x: Tensor, position: Tensor | None = None) -> Tensor:
-        """The patches of all scales around the place, in x's dtype."""
+        """The patches of all scales around the position, in x's dtype."""
         self.expect(x)
         axes = x.ndim - 2
         if position is None:
@@ -101,19 +101,19 @@ class Glimpse(Features):
         elif position.shape != (x.shape[0], axes) or not position.is_floating_point():
             raise ShapeError(
                 f"glimpse: position has shape {tuple(position.shape)} and dtype {position.dtype}; for x of shape "
-                f"{tuple(x.shape)} it must be floating point ({x.shape[0]}, {axes}), one place for each image."
+                f"{tuple(x.shape)} it must be floating point ({x.shape[0]}, {axes}), one position for each image."
             )
-        place = self.place(widen(position).unsqueeze(1)).squeeze(1)
-        patches = torch.cat([self._patch(x, place, side) for side in self.sides], 1)
-        unknown = (0 * place.detach()).sum(1).reshape(-1, *(1,) * (axes + 1))
-        return laid_out_like(x, (patches + unknown).to(x.dtype))
+        position = self.place(widen(position).unsqueeze(1)).squeeze(1)
+        patches = torch.cat([self._patch(x, position, side) for side in self.sides], 1)
+        unknown = (0 * position.detach()).sum(1).reshape(-1, *(1,) * (axes + 1))
+        return match_layout(x, (patches + unknown).to(x.dtype))
 
-    def _patch(self, x: Tensor, place: Tensor, side: float) -> Tensor:
+    def _patch(self, x: Tensor, position: Tensor, side: float) -> Tensor:
         """(b, c, g, ...): the patch of that side, averaged down."""
-        windows = [self._window(place[:, -1 - axis], n, side) for axis, n in enumerate(x.shape[2:])]
+        windows = [self._window(position[:, -1 - axis], n, side) for axis, n in enumerate(x.shape[2:])]
         shape = [x.shape[0], *(rows.shape[1] for rows, _ in windows)]
-        index = place.new_zeros(shape, dtype=torch.int64)
-        inside = place.new_ones(shape, dtype=torch.bool)
+        index = position.new_zeros(shape, dtype=torch.int64)
+        inside = position.new_ones(shape, dtype=torch.bool)
         for axis, ((rows, _), n) in enumerate(zip(windows, x.shape[2:], strict=True)):
             spread = rows.reshape(x.shape[0], *(-1 if axis == other else 1 for other in range(len(windows))))
             inside = inside & (spread >= 0) & (spread < n)
@@ -128,30 +128,30 @@ class Glimpse(Features):
                 seen = (moved.flatten(1, -2) @ shares.to(seen.dtype)).unflatten(1, moved.shape[1:-1]).movedim(-1, axis)
         return seen
 
-    def _window(self, place: Tensor, n: int, side: float) -> tuple[Tensor, Tensor | None]:
-        """The positions (b, w) that a patch covers along an axis of n, and the share (b or 1, w, g) of each in a cell.
+    def _window(self, position: Tensor, n: int, side: float) -> tuple[Tensor, Tensor | None]:
+        """The pixels (b, w) that a patch covers along an axis of n, and the share (b or 1, w, g) of each in a cell.
 
-        The shares are None where every cell is a position.
+        The shares are None where every cell is a pixel.
         """
-        # Beyond these a patch sees nothing, and a place of any size would not fit an integer.
-        start = (place.clamp(-side - 3, side + 3) + 1) * n / 2 - side / 2
+        # Beyond these a patch sees nothing, and a position of any size would not fit an integer.
+        start = (position.clamp(-side - 3, side + 3) + 1) * n / 2 - side / 2
         first = start.detach() if self.bilinear else (start.detach() + 0.5)
         first = first.floor()
         width = -(-side // 1) + self.bilinear
-        offsets = torch.arange(int(width), device=place.device)
-        positions = first.nan_to_num().long()[:, None] + offsets
+        offsets = torch.arange(int(width), device=position.device)
+        pixels = first.nan_to_num().long()[:, None] + offsets
         if not self.bilinear and side == self.size:
-            return positions, None
+            return pixels, None
         begin = (start - first)[:, None, None] if self.bilinear else start.new_zeros(1, 1, 1)
         cell = side / self.size
-        left = begin + cell * torch.arange(self.size, device=place.device)
+        left = begin + cell * torch.arange(self.size, device=position.device)
         low = offsets.to(start.dtype)[:, None]
         covered = torch.minimum(left + cell, low + 1) - torch.maximum(left, low)
-        return positions, covered.clamp_min(0) / cell
+        return pixels, covered.clamp_min(0) / cell
 
 
-def laid_out_like(x: Tensor, y: Tensor) -> Tensor:
-    """y with its channels last in memory where those of x are."""
+def match_layout(x: Tensor, y: Tensor) -> Tensor:
+    """Returns y with its channels last in memory where those of x are."""
     for axes, last in ((4, torch.channels_last), (5, torch.channels_last_3d)):
         if x.ndim == axes and not x.is_contiguous() and x.is_contiguous(memory_format=last):
             return y.contiguous(memory_format=last)

@@ -21,13 +21,13 @@ Rule = Literal["greedy", "expectation"]
 
 
 class HardSpatial(Hard):
-    """Looks at one position of a feature map, or a few, chosen by chance while it learns.
+    """Selects one position of a feature map, or a few, sampled in training.
 
     p = softmax over positions of w tanh(V x + v); y = the mean of x at n positions drawn from p
     soft: y = sum over positions of p x, which is deterministic
 
     Xu et al.: Show, Attend and Tell: Neural Image Caption Generation with Visual Attention, ICML 2015, section 4.1
-    (stochastic "hard" attention; equations 8 to 13). It takes the place of the pooling before a classifier. With
+    (stochastic "hard" attention; equations 8 to 13). It stands before a classifier instead of the pooling. With
     `reinforce` the choice has a log-probability and is trained by a policy gradient; with `gumbel` it is relaxed: the
     choice goes forward, the gradient of softmax((log p + Gumbel noise) / t) goes back (straight-through).
 
@@ -35,10 +35,10 @@ class HardSpatial(Hard):
         channels: c.
         hidden: outputs of V.
         form: `reinforce`, `gumbel`, or the `soft` twin.
-        positions: n, drawn independently; the n likeliest where nothing is drawn.
+        positions: n, drawn independently; without draws, the n likeliest.
         semi: the share of images that take the expectation instead of a sample while training with `reinforce`.
         temperature: t.
-        evaluation: where nothing is drawn, the likeliest positions (`greedy`) or the `expectation`.
+        evaluation: without draws, the likeliest positions (`greedy`) or the `expectation`.
 
     Shape:
         x (b, c, ...) with 1 to 3 position axes. The sample's value is (b, c). The map is (b, 1, ...).
@@ -102,14 +102,14 @@ class HardSpatial(Hard):
         self.map = Tap("spatial", shares="position")
 
     def forward(self, x: Tensor, draws: Draws | None = None) -> Sample:
-        """The features at the positions that it chooses; the sample's map is not differentiable with `reinforce`."""
+        """The features at the positions that it chooses; the map is not differentiable with `reinforce`."""
         self.expect(x)
         tokens = x.flatten(2).transpose(1, 2)
         log_p = self.score.logits(tanh(self.look.logits(tokens))).squeeze(2).log_softmax(1)
         weights, log_prob = self._choose(log_p, draws)
-        map = self.map(weights.reshape(len(x), 1, *x.shape[2:]))
-        value = (map.flatten(2) @ widen(tokens)).squeeze(1).to(x.dtype)
-        # NaN has no argmax: without this a position would be chosen as if nothing had happened.
+        attn = self.map(weights.reshape(len(x), 1, *x.shape[2:]))
+        value = (attn.flatten(2) @ widen(tokens)).squeeze(1).to(x.dtype)
+        # The argmax of NaN is some position: without this it would be chosen in silence.
         value = value + (0 * log_p.detach().sum(1, keepdim=True)).to(value.dtype)
         p = log_p.exp()
         score = None if log_prob is None else self.positions * (weights - p).detach()

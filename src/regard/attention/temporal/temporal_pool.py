@@ -76,7 +76,7 @@ class TemporalPool(Features):
         self.frame = Tap("frame", shares="frame")
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """The frames, weighed and added up."""
+        """The weighted sum of the frames."""
         self.expect(x)
         if mask is not None:
             there = self._expect_mask(x, mask).reshape(x.shape[0], 1, -1, *(1,) * (x.ndim - 3))

@@ -18,8 +18,8 @@ def squeeze_positions(x: Tensor, *statistics: Statistic, impl: Impl = "auto") ->
 
     Args:
         x: features (b, c, ...), at least one position axis, every size at least 1.
-        statistics: `mean`, `max` (a tie shares the gradient evenly) or `std` (biased standard
-            deviation, whose gradient is 0 where all positions are equal).
+        statistics: `mean`, `max` (a tie shares the gradient evenly) or `std` (biased standard deviation,
+            whose gradient is 0 where all positions are equal).
         impl: the implementation, see `choose`.
 
     Returns:

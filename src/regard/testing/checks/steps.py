@@ -113,7 +113,7 @@ def gradcheck(subject: SequentialSubject) -> None:
         given = subject.given(queries=2)
         names, parameters = zip(*module.named_parameters(), strict=True) if list(module.parameters()) else ((), ())
 
-        def weigh(query: Tensor, keys: Tensor, values: Tensor, *changed: Tensor) -> Tensor:
+        def attend(query: Tensor, keys: Tensor, values: Tensor, *changed: Tensor) -> Tensor:
             arguments = {"mask": given.mask}  # noqa: B023
             state = dict(zip(names, changed, strict=True))  # noqa: B023
             found: Attended = torch.func.functional_call(module, state, (query, keys, values), arguments)  # noqa: B023
@@ -122,7 +122,7 @@ def gradcheck(subject: SequentialSubject) -> None:
         leaves = [tensor.detach().clone().requires_grad_() for tensor in (given.query, given.keys, given.values)]
         changed = [parameter.detach().clone().requires_grad_() for parameter in parameters]
         with during("gradcheck"):
-            torch.autograd.gradcheck(weigh, (*leaves, *changed), fast_mode=True)
+            torch.autograd.gradcheck(attend, (*leaves, *changed), fast_mode=True)
 
 
 def unused_parameters(subject: SequentialSubject) -> None:

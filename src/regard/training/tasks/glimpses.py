@@ -1,4 +1,4 @@
-"""The task of saying which class an image has, for a network that chooses where to look."""
+"""The task of classifying images with a network that chooses where to look."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,18 +24,18 @@ from regard.training.tasks.task import LossParts
 
 
 class Glimpses:
-    """Images with one class each, told apart by a `Looker`.
+    """Classification of images with one class each by a `Looker`.
 
     The loss is hybrid, after Mnih et al., Recurrent Models of Visual Attention, NIPS 2014, section 3.2: cross-entropy
     through everything that is differentiable; for the choices REINFORCE, whose reward is 1 for a right answer and 0
-    for a wrong one; and the squared error of the reward that the network expected before each choice. A choice that
-    nothing follows is not made, so it is not rewarded either.
+    for a wrong one; and the squared error of the reward that the network expected before each choice. After the
+    last glimpse no position is chosen, so none is rewarded.
 
     Args:
         classes: k names.
-        rollouts: how often each image of a training batch is looked at.
-        weight: of REINFORCE in the loss.
-        entropy: of the choices' entropy, which is kept large.
+        rollouts: passes over each image of a training batch, each with other samples.
+        weight: weight of REINFORCE in the loss.
+        entropy: weight of the entropy of the choices, which the loss keeps large.
         objective: the cross-entropy in training; without smoothing or class weights where it is left out.
 
     Raises:
@@ -102,7 +102,7 @@ class Glimpses:
         cross_entropy = self._objective(answer.logits, labels)
         reward = is_right(answer.logits.detach(), labels).to(answer.logits.dtype)
         chosen = [sample for sample in answer.samples if sample.log_prob is not None]
-        parts = _of_choices(answer, chosen, reward)
+        parts = _choice_parts(answer, chosen, reward)
         net.rewarded(reward)  # type: ignore[operator]
         total = cross_entropy + self.weight * parts["reinforce"] + parts["baseline_error"]
         total = total - self.entropy * parts["entropy"] + sum(prices)
@@ -114,7 +114,7 @@ class Glimpses:
         Raises:
             ShapeError: the network's logits are not (b, k).
         """
-        # A network that looks at random places does so in evaluation too, at the same ones each time.
+        # A network with random positions has them in evaluation too, the same ones each time.
         draws = Draws(key(self.name), batch.indices) if getattr(net, "random", False) else None
         answer = net(batch.images) if draws is None else net(batch.images, draws)
         if not isinstance(answer, Answer) or answer.logits.shape != (len(batch), len(self.classes)):
@@ -126,7 +126,7 @@ class Glimpses:
         return answer.logits.float().cpu()
 
     def right(self, outputs: Tensor, batch: ImageBatch) -> Tensor:
-        """(b,) which images are right."""
+        """(b,) True where an answer is right."""
         return self._classification.right(outputs, batch)
 
     def score(self, outputs: Sequence[Tensor], batches: Sequence[ImageBatch]) -> Scores:
@@ -134,7 +134,7 @@ class Glimpses:
         return self._classification.score(outputs, batches)
 
     def by_class(self, outputs: Sequence[Tensor], batches: Sequence[ImageBatch]) -> ByClass:
-        """How each class fares, from the answers to all batches of a split."""
+        """The scores of each class, from the answers to all batches of a split."""
         return self._classification.by_class(outputs, batches)
 
     def to_json(self) -> dict[str, Any]:
@@ -142,8 +142,8 @@ class Glimpses:
         return {"name": self.name, "options": {}, "classes": list(self.classes)}
 
 
-def _of_choices(answer: Answer, chosen: Sequence[Sample], reward: Tensor) -> dict[str, Tensor]:
-    """The parts of the loss that are about choices; 0 where the network made none by chance."""
+def _choice_parts(answer: Answer, chosen: Sequence[Sample], reward: Tensor) -> dict[str, Tensor]:
+    """The parts of the loss that depend on choices; 0 where none was sampled."""
     if not chosen:
         none = reward.new_zeros(())
         return {name: none for name in ("reinforce", "baseline_error", "entropy", "gradient_variance")}
@@ -161,7 +161,7 @@ def _of_choices(answer: Answer, chosen: Sequence[Sample], reward: Tensor) -> dic
 
 @torch.no_grad()
 def _variance(chosen: Sequence[Sample], advantage: Tensor) -> Tensor:
-    """The variance over rollouts of the estimated gradient by what each policy takes, summed over that."""
+    """The variance over rollouts of the estimated gradient by the parameters of each policy, summed over these."""
     scores = torch.stack([sample.score for sample in chosen if sample.score is not None], 1)
     estimates = (scores * advantage.unsqueeze(2)).flatten(1)
     return estimates.var(0, unbiased=False).sum()
