@@ -137,3 +137,30 @@ def test_a_decode_step_is_timed_against_bare_operations():
     inference, training = decode_step.measure(2, 4, 8, "cpu", rounds=1)
     assert (inference["what"], training["what"]) == ("inference", "training")
     assert inference["ratio"] > 0
+
+
+@pytest.mark.parametrize("row", sequences.ROWS)
+@pytest.mark.parametrize("quick", [True, False])
+def test_a_row_of_sequences_is_a_recipe_and_a_network(row, quick):
+    for arm in sequences.ARMS:
+        settings = sequences.settings_of(row, "tsv:there.tsv", arm, quick=quick, epochs=None)
+        net = models.create_seq2seq(
+            settings["model"], source_symbols=9, target_symbols=9, attention=settings["attention"], seed=0
+        )
+        assert (net.decoder.attention is None) == (arm == "none")
+        assert settings["recipe"].epochs == sequences.QUICK_EPOCHS or not quick
+
+
+def test_dates_are_written_in_all_ways():
+    pairs = dates(600)
+    assert dates(600) == pairs != dates(600, seed=1)
+    assert len({source for source, _ in pairs}) == 600
+    short = [source for source, _ in pairs if source.startswith(LOCALES)]
+    assert 60 < len(short) < 240
+    assert all(len(target) == 10 for _, target in pairs)
+
+
+def test_a_hash_of_letters_makes_the_splits():
+    splits = [split_of("phonemes", f"word{n}") for n in range(2000)]
+    assert [round(splits.count(split) / 2000, 1) for split in ("train", "val", "test")] == [0.9, 0.0, 0.1]
+    assert split_of("phonemes", "it's") == split_of("phonemes", "its")
