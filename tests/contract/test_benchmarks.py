@@ -8,7 +8,11 @@ import torch
 from benchmarks.ram.__main__ import main, settings_of
 from benchmarks.ram.rows import HERE, ROWS
 from benchmarks.ram.table import BEGIN, END, PAGE, RESULTS, read_records, table, write_table
+from benchmarks.sequences import __main__ as sequences
 from benchmarks.sequences import decode_step, memory
+from benchmarks.sequences import table as sequences_table
+from benchmarks.sequences.dates import LOCALES, dates
+from benchmarks.sequences.sources import split_of
 from regard import cost, models
 from regard.core.errors import RunError
 from regard.data.cluttered import _read
@@ -164,3 +168,29 @@ def test_a_hash_of_letters_makes_the_splits():
     splits = [split_of("phonemes", f"word{n}") for n in range(2000)]
     assert [round(splits.count(split) / 2000, 1) for split in ("train", "val", "test")] == [0.9, 0.0, 0.1]
     assert split_of("phonemes", "it's") == split_of("phonemes", "its")
+
+
+def test_the_docs_hold_the_table_of_sequences(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(PAGE.read_text(encoding="utf-8"), encoding="utf-8")
+    sequences_table.write_table(page)
+    assert page.read_text(encoding="utf-8") == PAGE.read_text(encoding="utf-8")
+    with pytest.raises(RunError, match="has no room for the table"):
+        page.write_text("")
+        sequences_table.write_table(page)
+
+
+def test_sequences_that_were_not_run_are_told():
+    text = sequences_table.table([])
+    assert text.count("not run") == len(sequences_table.ROWS) * len(sequences_table.ARMS)
+    under_way = {
+        "row": "dates",
+        "arm": "none",
+        "quick": False,
+        "test": None,
+        "epochs": 2,
+        "kept_epoch": 1,
+        "minutes": 3,
+    }
+    scores = {"exact_match": 0.5, "character_error": 0.25}
+    assert "unfinished | exact match 50.00 %" in sequences_table.table([under_way | {"validation": scores}])
