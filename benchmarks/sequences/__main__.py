@@ -196,7 +196,7 @@ def _append(arguments: argparse.Namespace, record: dict[str, Any]) -> None:
 def main(words: list[str]) -> int:
     """Runs the rows that are named."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sequences", description=__doc__.partition("\n")[0])
-    parser.add_argument("rows", nargs="*", choices=(*ROWS, LENGTH, "all"))
+    parser.add_argument("rows", nargs="*", help=f"{', '.join((*ROWS, LENGTH))}, or all")
     parser.add_argument("--data", default="~/.cache/regard-data", help="where cmudict.tsv and en_de.tsv are")
     parser.add_argument("--quick", action="store_true", help="two minutes on few texts")
     parser.add_argument("--epochs", type=int, help="instead of the run file's")
@@ -211,8 +211,8 @@ def main(words: list[str]) -> int:
     arguments = parser.parse_args(words)
     if arguments.table:
         write_table()
-    elif not arguments.rows:
-        parser.error("name rows, or --table")
+    elif not arguments.rows or set(arguments.rows) - {*ROWS, LENGTH, "all"}:
+        parser.error(f"name rows, of {', '.join((*ROWS, LENGTH, 'all'))}, or --table")
     for row in (*ROWS, LENGTH) if "all" in arguments.rows else arguments.rows:
         if row == LENGTH:
             for one in SORTED_BY_LENGTH:

@@ -145,7 +145,7 @@ def test_a_decode_step_is_timed_against_bare_operations():
 
 @pytest.mark.parametrize("row", sequences.ROWS)
 @pytest.mark.parametrize("quick", [True, False])
-def test_a_row_of_sequences_is_a_recipe_and_a_network(row, quick):
+def test_a_row_of_sequences_can_be_trained(row, quick):
     for arm in sequences.ARMS:
         settings = sequences.settings_of(row, "tsv:there.tsv", arm, quick=quick, epochs=None)
         net = models.create_seq2seq(
@@ -175,8 +175,8 @@ def test_the_docs_hold_the_table_of_sequences(tmp_path):
     page.write_text(PAGE.read_text(encoding="utf-8"), encoding="utf-8")
     sequences_table.write_table(page)
     assert page.read_text(encoding="utf-8") == PAGE.read_text(encoding="utf-8")
+    page.write_text("")
     with pytest.raises(RunError, match="has no room for the table"):
-        page.write_text("")
         sequences_table.write_table(page)
 
 
