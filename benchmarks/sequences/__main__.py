@@ -7,6 +7,7 @@ wrong by the length of the source. Three alignments are drawn for each network t
 """
 
 import argparse
+import csv
 import json
 import sys
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ import torch
 import yaml
 
 from benchmarks.sequences.sources import SOURCES
+from benchmarks.sequences.table import write_table
 from regard import training
 from regard.core.epochs import Epoch
 from regard.data import Reading, text_loader
@@ -77,7 +79,7 @@ def run(row: str, arm: str, arguments: argparse.Namespace) -> None:
         "minutes": round(trained.seconds / 60, 1),
         "last_validation": [epoch.val.chosen.value for epoch in history[-5:] if epoch.val],
         "by_length": by_length(loaded, texts, references, sources),
-        "settings": {**settings, "recipe": settings["recipe"].to_json()},
+        "settings": {"model": settings["model"], "recipe": settings["recipe"].to_json()},
         "device": arguments.device,
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "threads": torch.get_num_threads(),
@@ -89,6 +91,32 @@ def run(row: str, arm: str, arguments: argparse.Namespace) -> None:
         for number in range(3):
             source = sources[number * len(sources) // 3]
             explain_text(loaded, source, beams=BEAMS[row]).save(folder / "alignments" / f"{number + 1}")
+
+
+def progress(row: str, arm: str, arguments: argparse.Namespace) -> None:
+    """Appends the best epoch of a run that is under way, on validation texts: nothing is tested."""
+    path = _run_folder(row, arm, arguments) / "epochs.csv"
+    epochs = list(csv.DictReader(path.open(encoding="utf-8"))) if path.exists() else []
+    if not epochs:
+        say(f"{row}, {arm}: no epoch is finished.")
+        return
+    first = "phoneme_error" if row == "phonemes" else "exact_match" if row == "dates" else "bleu"
+    best = (min if first == "phoneme_error" else max)(epochs, key=lambda epoch: float(epoch[f"val_{first}"]))
+    validation = {name[4:]: float(value) for name, value in best.items() if name.startswith("val_")}
+    record = {
+        "row": row,
+        "arm": arm,
+        "quick": arguments.quick,
+        "seed": arguments.seed,
+        "test": None,
+        "validation": validation,
+        "epochs": len(epochs),
+        "kept_epoch": int(best["epoch"]),
+        "minutes": round(sum(float(epoch["seconds"]) for epoch in epochs) / 60, 1),
+        "versions": versions(),
+    }
+    _append(arguments, record)
+    say(f"{row}, {arm}: {len(epochs)} epochs, the best {validation}.")
 
 
 def by_length(
@@ -168,7 +196,7 @@ def _append(arguments: argparse.Namespace, record: dict[str, Any]) -> None:
 def main(words: list[str]) -> int:
     """Runs the rows that are named."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.sequences", description=__doc__.partition("\n")[0])
-    parser.add_argument("rows", nargs="+", choices=(*ROWS, LENGTH, "all"))
+    parser.add_argument("rows", nargs="*", help=f"{', '.join((*ROWS, LENGTH))}, or all")
     parser.add_argument("--data", default="~/.cache/regard-data", help="where cmudict.tsv and en_de.tsv are")
     parser.add_argument("--quick", action="store_true", help="two minutes on few texts")
     parser.add_argument("--epochs", type=int, help="instead of the run file's")
@@ -178,14 +206,20 @@ def main(words: list[str]) -> int:
     parser.add_argument("--threads", type=int)
     parser.add_argument("--runs", default="runs/sequences", help="the folder of the runs; a run begun there goes on")
     parser.add_argument("--out", default="runs/sequences/results.jsonl")
+    parser.add_argument("--progress", action="store_true", help="note how far the rows are, without training")
+    parser.add_argument("--table", action="store_true", help="write the docs' table from results.jsonl")
     arguments = parser.parse_args(words)
+    if arguments.table:
+        write_table()
+    elif not arguments.rows or set(arguments.rows) - {*ROWS, LENGTH, "all"}:
+        parser.error(f"name rows, of {', '.join((*ROWS, LENGTH, 'all'))}, or --table")
     for row in (*ROWS, LENGTH) if "all" in arguments.rows else arguments.rows:
         if row == LENGTH:
             for one in SORTED_BY_LENGTH:
                 lengths(one, arguments)
             continue
         for arm in arguments.arms:
-            run(row, arm, arguments)
+            (progress if arguments.progress else run)(row, arm, arguments)
     return 0
 
 

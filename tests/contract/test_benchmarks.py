@@ -8,7 +8,11 @@ import torch
 from benchmarks.ram.__main__ import main, settings_of
 from benchmarks.ram.rows import HERE, ROWS
 from benchmarks.ram.table import BEGIN, END, PAGE, RESULTS, read_records, table, write_table
+from benchmarks.sequences import __main__ as sequences
 from benchmarks.sequences import decode_step, memory
+from benchmarks.sequences import table as sequences_table
+from benchmarks.sequences.dates import LOCALES, dates
+from benchmarks.sequences.sources import split_of
 from regard import cost, models
 from regard.core.errors import RunError
 from regard.data.cluttered import _read
@@ -137,3 +141,56 @@ def test_a_decode_step_is_timed_against_bare_operations():
     inference, training = decode_step.measure(2, 4, 8, "cpu", rounds=1)
     assert (inference["what"], training["what"]) == ("inference", "training")
     assert inference["ratio"] > 0
+
+
+@pytest.mark.parametrize("row", sequences.ROWS)
+@pytest.mark.parametrize("quick", [True, False])
+def test_a_row_of_sequences_can_be_trained(row, quick):
+    for arm in sequences.ARMS:
+        settings = sequences.settings_of(row, "tsv:there.tsv", arm, quick=quick, epochs=None)
+        net = models.create_seq2seq(
+            settings["model"], source_symbols=9, target_symbols=9, attention=settings["attention"], seed=0
+        )
+        assert (net.decoder.attention is None) == (arm == "none")
+        assert settings["recipe"].epochs == sequences.QUICK_EPOCHS or not quick
+
+
+def test_dates_are_written_in_all_ways():
+    pairs = dates(600)
+    assert dates(600) == pairs != dates(600, seed=1)
+    assert len({source for source, _ in pairs}) == 600
+    short = [source for source, _ in pairs if source.startswith(LOCALES)]
+    assert 60 < len(short) < 240
+    assert all(len(target) == 10 for _, target in pairs)
+
+
+def test_a_hash_of_letters_makes_the_splits():
+    splits = [split_of("phonemes", f"word{n}") for n in range(2000)]
+    assert [round(splits.count(split) / 2000, 1) for split in ("train", "val", "test")] == [0.9, 0.0, 0.1]
+    assert split_of("phonemes", "it's") == split_of("phonemes", "its")
+
+
+def test_the_docs_hold_the_table_of_sequences(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(PAGE.read_text(encoding="utf-8"), encoding="utf-8")
+    sequences_table.write_table(page)
+    assert page.read_text(encoding="utf-8") == PAGE.read_text(encoding="utf-8")
+    page.write_text("")
+    with pytest.raises(RunError, match="has no room for the table"):
+        sequences_table.write_table(page)
+
+
+def test_sequences_that_were_not_run_are_told():
+    text = sequences_table.table([])
+    assert text.count("not run") == len(sequences_table.ROWS) * len(sequences_table.ARMS)
+    under_way = {
+        "row": "dates",
+        "arm": "none",
+        "quick": False,
+        "test": None,
+        "epochs": 2,
+        "kept_epoch": 1,
+        "minutes": 3,
+    }
+    scores = {"exact_match": 0.5, "character_error": 0.25}
+    assert "unfinished | exact match 50.00 %" in sequences_table.table([under_way | {"validation": scores}])

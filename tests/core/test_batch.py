@@ -1,6 +1,6 @@
 import torch
 
-from regard.core import ImageBatch
+from regard.core import ImageBatch, TextBatch
 
 
 def batch():
@@ -21,3 +21,12 @@ def test_without_inputs_labels_and_indices_stay():
     assert (len(bare), bare.images.numel()) == (2, 0)
     assert (bare.labels.tolist(), bare.indices.tolist()) == ([0, 1], [7, 9])
     assert bare.images.untyped_storage().nbytes() == 0
+
+
+def test_a_batch_of_texts_keeps_its_lengths_here():
+    numbers = torch.zeros(2, 3, dtype=torch.int64)
+    texts = TextBatch(numbers, torch.tensor([3, 2]), numbers, (("a",), ("b", "c")), torch.tensor([4, 5]))
+    moved, bare = texts.to("meta"), texts.without_inputs()
+    assert (moved.source.device.type, moved.target.device.type, moved.lengths.device.type) == ("meta", "meta", "cpu")
+    assert (len(bare), bare.source.numel(), bare.target.numel()) == (2, 0, 0)
+    assert bare.references == texts.references

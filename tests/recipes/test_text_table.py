@@ -54,3 +54,4 @@ def test_a_comparison_of_texts_has_a_report(tmp_path):
     page = found.report.read_text(encoding="utf-8")
     assert "Texts used" in page
     assert "test texts" in page
+    assert page.count(": alignment of ") == 3

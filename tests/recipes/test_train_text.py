@@ -104,7 +104,7 @@ def test_other_texts_cannot_be_resumed(tmp_path):
 def test_attention_translates_dates_much_better(tmp_path):
     """At least 20 points of exact match over the same network without attention; 2,800 dates in 24 languages."""
     data = f"tsv:{write(tmp_path / 'dates.tsv', dates(4000))}"
-    recipe = Recipe(epochs=5, batch_size=32, optimizer="adamw", lr=0.005, weight_decay=0.01, clip=1.0)
+    recipe = Recipe(epochs=6, batch_size=32, optimizer="adamw", lr=0.005, weight_decay=0.01, clip=1.0)
     scores = [
         run(data, tmp_path / str(arm), model="seq2seq:hidden=64", attention=arm, recipe=recipe).scores["exact_match"]
         for arm in ("additive", None)

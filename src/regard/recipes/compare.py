@@ -24,6 +24,7 @@ from regard.recipes.costs import measure_arms
 from regard.recipes.gallery import show_images
 from regard.recipes.ledger import count_test_accesses
 from regard.recipes.sources import report_source
+from regard.recipes.text_gallery import show_texts
 from regard.recipes.text_table import TextTable
 from regard.recipes.texts import check_text_settings, open_pairs, report_pairs
 from regard.recipes.train_text import TEXT_MODEL
@@ -162,7 +163,11 @@ def compare(
         design, built, finished, folder, started, Hardware(str(torch_device), max(1, budget // at_once), at_once)
     )
     report.write_results(results, folder)
-    return Compared(results, write_page(results, show_images(jobs[: len(arms)]), folder / "report.html"))
+    return Compared(results, _write_report(results, jobs[: len(arms)], folder))
+
+
+def _write_report(results: report.Results, jobs: Sequence[Job], folder: Path) -> Path:
+    return write_page(results, show_images(jobs), folder / "report.html", show_texts(jobs))
 
 
 def report_data(table: Table | TextTable) -> None:

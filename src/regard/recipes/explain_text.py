@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Literal
 
 import torch
+from torch import nn
 
 from regard.core.errors import RunError
 from regard.core.tap import taps
 from regard.core.vocabulary import BEGIN, END, PAD
-from regard.data import Account
+from regard.data import Account, TextCode
 from regard.explanation import look
 from regard.recipes.text_lines import text_lines
 from regard.recipes.texts import LoadedText
@@ -90,7 +91,6 @@ def explain_texts(
     return ExplainedTexts(explanations, tuple(folders), tally.settle({"explained": len(explanations)}))
 
 
-@torch.no_grad()
 def explain_text(
     loaded: LoadedText, text: str, *, beams: int = 1, device: torch.device | None = None
 ) -> TextExplanation:
@@ -103,18 +103,24 @@ def explain_text(
         raise RunError(
             f"{loaded.path} holds {loaded.name}, a network without attention: there is nothing to show of it."
         )
-    code = loaded.code
+    answer, alignments = align(loaded.net, loaded.code, text, beams=beams, device=device)
+    return TextExplanation(network=loaded.name, text=text, answer=answer, alignments=alignments)
+
+
+@torch.no_grad()
+def align(
+    net: nn.Module, code: TextCode, text: str, *, beams: int = 1, device: torch.device | None = None
+) -> tuple[str, tuple[Alignment, ...]]:
+    """Returns the answer of a network to a text, and its alignments in one pass over that answer."""
     source = torch.tensor(code.source.encode([text]), device=device)
     lengths = torch.tensor([source.shape[1]])
-    found = loaded.net.answer(source, lengths, beams=beams, longest=code.longest)  # type: ignore[operator]
+    found = net.answer(source, lengths, beams=beams, longest=code.longest)  # type: ignore[operator]
     answer = [n for n in found.symbols[0].tolist() if n not in (PAD, END)]
     target = torch.tensor([[BEGIN, *answer]], device=device)
-    looks = look(loaded.net, (source, lengths, target), device="cpu")
+    looks = look(net, (source, lengths, target), device="cpu")
     read, written = code.source.symbols(source[0].tolist()), code.target.symbols([*answer, END])
     alignments = tuple(
         Alignment(name=path, weights=looks.maps.steps(path)[0].float().numpy(), source=read, target=written)
         for path in looks.maps
     )
-    return TextExplanation(
-        network=loaded.name, text=text, answer=code.target.decode([answer])[0], alignments=alignments
-    )
+    return code.target.decode([answer])[0], alignments

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from regard.core.files import as_bytes, write_whole
 from regard.core.seeding import generator
-from regard.data import Account, Images, Reading, Source, fit_warnings, preprocessing_for
+from regard.data import Account, Images, Reading, Source, fit_warnings, is_text, preprocessing_for
+from regard.recipes.show_text import TextSummary, show_text
 from regard.recipes.sources import open_with_bar
 from regard.report.contact_sheet import COLUMNS, ROWS, ClassRow, contact_sheet
 
@@ -101,20 +102,22 @@ def show_data(
     out: Path | None = None,
     seed: int = 0,
     reading: Reading = Reading(),  # noqa: B008 (frozen)
-) -> DataSummary:
-    """Shows the contents of a source of images: classes, counts, sizes, statistics and a contact sheet.
+) -> DataSummary | TextSummary:
+    """Shows the contents of a source: classes, counts, sizes, statistics and a contact sheet; or pairs of texts.
 
-    Writes `contact-sheet.png` and `summary.json`.
+    Writes `summary.json` and, of images, `contact-sheet.png`.
 
     Args:
         source: source of the images: fashion-mini, mnist-mini, folder:PATH, npz:PATH or torchvision:NAME; `cluttered:`
-            before one of them puts its images among clutter.
+            before one of them puts its images among clutter. Or texts, tsv:PATH.
         out: folder to write to; runs/data/NAME by default.
         seed: random seed of the splits that the source does not come with.
         reading: how the images are read and split.
     """
-    opened = open_with_bar(source, reading, seed=seed)
     folder = out or Path("runs/data") / re.sub(r"[^A-Za-z0-9_.-]+", "_", source).strip("_")
+    if is_text(source):
+        return show_text(source, folder, reading, seed=seed)
+    opened = open_with_bar(source, reading, seed=seed)
     sheet = write_whole(folder / "contact-sheet.png", sheet_of(opened))
     summary = _summary(opened, sheet)
     record = asdict(summary) | {"sheet": sheet.name, "account": summary.account.to_json()}

@@ -25,14 +25,14 @@ BATCH = 256
 _REASONS = 6
 
 
-def open_pairs(data: str, reading: Reading) -> TextSource:
+def open_pairs(data: str, reading: Reading, *, seed: int = 0) -> TextSource:
     """Opens `tsv:PATH` to train on.
 
     Raises:
         OptionError: the reading says what is about images.
         DataError: see `open_text`.
     """
-    return open_text(data, on_bad=_only_bad(data, reading).on_bad)
+    return open_text(data, seed=seed, on_bad=_only_bad(data, reading).on_bad)
 
 
 def report_pairs(source: TextSource) -> None:

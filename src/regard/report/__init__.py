@@ -1,7 +1,7 @@
 """From records to a page: the schema of results, their statistics, figures and one self-contained report."""
 
 from regard.report.files import read_results, write_results
-from regard.report.gallery import ActiveChannels, ArmOverlay, GalleryImage, Prediction
+from regard.report.gallery import ActiveChannels, ArmOverlay, GalleryImage, GalleryText, Prediction
 from regard.report.overlays import Overlay, overlay, png
 from regard.report.results import (
     SCHEMA,
@@ -31,6 +31,7 @@ __all__ = [
     "Comparison",
     "Data",
     "GalleryImage",
+    "GalleryText",
     "GateProfile",
     "Interval",
     "LeftOut",

@@ -81,3 +81,22 @@ class GalleryImage:
     predictions: tuple[Prediction, ...] = ()
     overlays: tuple[ArmOverlay, ...] = ()
     channels: tuple[ActiveChannels, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class GalleryText:
+    """The answer of one arm to one test text, with its alignment.
+
+    Attributes:
+        arm: spec of the arm.
+        text: the text.
+        answer: the answer of the network.
+        right: True if the answer is one of the references.
+        png: the figure of the alignment, encoded as PNG.
+    """
+
+    arm: str
+    text: str
+    answer: str
+    right: bool
+    png: bytes

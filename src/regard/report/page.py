@@ -1,5 +1,6 @@
 """The report: one self-contained HTML file without scripts or network requests."""
 
+import base64
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -7,19 +8,22 @@ from typing import Any
 from regard.core.files import as_bytes, write_whole
 from regard.report import contents, figures, map_figures, wording
 from regard.report.contents import ArmMaps
-from regard.report.gallery import GalleryImage
+from regard.report.gallery import GalleryImage, GalleryText
 from regard.report.numerals import count, join_words, percent, plural
 from regard.report.results import Results
 from regard.report.thumbnails import thumbnails
 
 
-def write_page(results: Results, images: Sequence[GalleryImage], path: Path | str) -> Path:
+def write_page(
+    results: Results, images: Sequence[GalleryImage], path: Path | str, texts: Sequence[GalleryText] = ()
+) -> Path:
     """Writes the report of a comparison as one self-contained HTML file.
 
     Args:
         results: the results of the comparison.
         images: test images with each network's predictions and maps; about eight, may be none.
         path: the file, for example `runs/NAME/report.html`.
+        texts: test texts with the alignments of each network.
 
     Returns:
         The path.
@@ -27,10 +31,10 @@ def write_page(results: Results, images: Sequence[GalleryImage], path: Path | st
     Raises:
         RunError: the file could not be written; an earlier one is untouched.
     """
-    return write_whole(Path(path), as_bytes(render(results, images)))
+    return write_whole(Path(path), as_bytes(render(results, images, texts)))
 
 
-def render(results: Results, images: Sequence[GalleryImage] = ()) -> str:
+def render(results: Results, images: Sequence[GalleryImage] = (), texts: Sequence[GalleryText] = ()) -> str:
     """The report's HTML; see `write_page`."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup, escape
@@ -45,7 +49,9 @@ def render(results: Results, images: Sequence[GalleryImage] = ()) -> str:
     environment.filters.update(percent=percent, count=count, plural=plural, drawn=Markup)
     environment.filters["breakable"] = lambda path: escape(path).replace(".", Markup(".<wbr>"))
     environment.filters["command"] = _break_between_words
-    return environment.get_template("page.html.jinja").render(_template_values(results, images))
+    return environment.get_template("page.html.jinja").render(
+        _template_values(results, images) | {"texts": texts, "alignments": _alignments(texts)}
+    )
 
 
 def _break_between_words(command: str) -> str:
@@ -102,3 +108,8 @@ def _gate_sections(results: Results) -> list[dict[str, Any]]:
         panels = map_figures.gate_panels(results, arm)
         found.append({"label": labels[arm], "panels": panels, "shown": len(shown), "layers": layers})
     return found
+
+
+def _alignments(texts: Sequence[GalleryText]) -> dict[bytes, str]:
+    """Figures of alignments as data URIs, in full size so that their symbols can be read."""
+    return {text.png: f"data:image/png;base64,{base64.b64encode(text.png).decode()}" for text in texts}

@@ -7,7 +7,7 @@ from regard.training.tasks.named import TASKS, named_task
 
 
 def test_every_task_comes_back_from_its_record():
-    assert list(TASKS) == ["classification", "glimpses"]
+    assert list(TASKS) == ["classification", "glimpses", "sequences"]
     looking = Glimpses(("a", "b")).to_json()
     record = TaskRecord(name=looking["name"], options=looking["options"], classes=tuple(looking["classes"]))
     assert named_task(record, "file").to_json() == looking
