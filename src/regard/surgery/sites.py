@@ -202,7 +202,7 @@ def _stages(flow: Flow, modules: dict[str, nn.Module]) -> Iterator[Candidates]:
     previous = 0
     for cuts in list(ends.values())[:-1]:
         if cuts[-1] > previous and flow.weights_in(flow.before[cuts[-1]] & ~((1 << previous + 1) - 1)) >= 2:
-            # The outermost module says best where a stage ends: the next block may widen its input before it shrinks it.
+            # A block that shrinks its input may widen it first: the outermost module says where the stage ends.
             best = min(cuts, key=lambda index: (_depth(flow, index), -index))
             yield tuple((path, i) for i in (best, cuts[-1]) for path in reversed(flow.returned[i]) if path)
         previous = max(previous, cuts[-1])
