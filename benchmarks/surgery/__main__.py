@@ -27,6 +27,7 @@ from regard.recipes.console import say
 
 MOST_PARAMETERS = 50_000_000
 SIZE = 128
+TIME_OVER, TOO_LARGE = "the time was over", "it has 50 million parameters or more"
 
 
 def main() -> None:
@@ -43,16 +44,26 @@ def main() -> None:
         return
     names = arguments.only or ordered_names(arguments.sizes)
     end = time.monotonic() + 60 * arguments.minutes
+    known = finished_rows(arguments.out)
     rows: list[dict[str, Any]] = []
     for name in names:
-        if time.monotonic() > end:
-            rows.append({"network": name, "outcome": "left out", "reason": "the time was over"})
-            continue
-        rows.append(examine(name))
-        say(line(rows[-1]))
-        arguments.out.write_text(
-            json.dumps({"size": SIZE, "torch": torch.__version__, "timm": timm.__version__, "rows": rows})
-        )
+        if name in known:
+            rows.append(known[name])
+        elif time.monotonic() > end:
+            rows.append({"network": name, "outcome": "left out", "reason": TIME_OVER})
+        else:
+            rows.append(examine(name))
+            say(line(rows[-1]))
+        result = {"size": SIZE, "torch": torch.__version__, "timm": timm.__version__, "rows": rows}
+        if name not in known:
+            arguments.out.write_text(json.dumps(result))
+
+
+def finished_rows(path: Path) -> dict[str, dict[str, Any]]:
+    """The networks that an earlier sweep with the same file has done; what failed is tried again."""
+    rows = json.loads(path.read_text())["rows"] if path.exists() else []
+    done = [row for row in rows if row["outcome"] == "works" or row.get("reason") == TOO_LARGE]
+    return {row["network"]: row for row in done}
 
 
 def ordered_names(cache: Path | None = None) -> list[str]:
@@ -110,6 +121,17 @@ def parameters(name: str) -> int | None:
     return sum(p.numel() for p in net.parameters()) if len(wide) > 1 else None
 
 
+def count_parameters(name: str) -> int:
+    """The number of parameters of a network, built without memory where that is possible."""
+    try:
+        with torch.device("meta"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            net = build(name)
+    except Exception:  # networks that compute with their weights while they are built
+        net = build(name)
+    return sum(p.numel() for p in net.parameters())
+
+
 def build(name: str) -> nn.Module:
     """The network with random weights."""
     library, _, model = name.partition(":")
@@ -146,14 +168,11 @@ def examine(name: str) -> dict[str, Any]:
     start = time.monotonic()
     row: dict[str, Any] = {"network": name}
     try:
-        if name.startswith("torchvision:"):
-            with torch.device("meta"):
-                row["parameters"] = sum(p.numel() for p in build(name).parameters())
-            if row["parameters"] >= MOST_PARAMETERS:
-                return row | {"outcome": "left out", "reason": "it has 50 million parameters or more"}
+        row["parameters"] = count_parameters(name)
+        if row["parameters"] >= MOST_PARAMETERS:
+            return row | {"outcome": "left out", "reason": TOO_LARGE}
         torch.manual_seed(0)
         net = awaken(build(name).eval())
-        row["parameters"] = sum(p.numel() for p in net.parameters())
         return row | _insert(net, inputs(net)) | {"seconds": round(time.monotonic() - start, 2)}
     except RegardError as error:
         return row | {"outcome": "refused", "reason": str(error).splitlines()[0][:200]}

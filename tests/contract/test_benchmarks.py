@@ -13,6 +13,7 @@ from benchmarks.sequences import decode_step, memory
 from benchmarks.sequences import table as sequences_table
 from benchmarks.sequences.dates import LOCALES, dates
 from benchmarks.sequences.sources import split_of
+from benchmarks.surgery.__main__ import examine, finished_rows, markdown
 from regard import cost, models
 from regard.core.errors import RunError
 from regard.data.cluttered import _read
@@ -194,3 +195,30 @@ def test_sequences_that_were_not_run_are_told():
     }
     scores = {"exact_match": 0.5, "character_error": 0.25}
     assert "unfinished | exact match 50.00 %" in sequences_table.table([under_way | {"validation": scores}])
+
+
+def test_the_sweep_of_surgery_examines_a_network():
+    row = examine("timm:test_resnet")
+    assert (row["outcome"], row["at"], row["sites"]["residual"]) == ("works", "residual", 4)
+    assert examine("torchvision:vgg11")["outcome"] == "left out"
+
+
+def test_the_sweep_of_surgery_goes_on_and_writes_a_table(tmp_path):
+    works = {
+        "network": "a",
+        "outcome": "works",
+        "parameters": 1_500_000,
+        "sites": {"conv": 2},
+        "at": "conv",
+        "select_s": 0.1,
+    }
+    failed = {"network": "b", "outcome": "failed", "reason": "no effect"}
+    late = {"network": "c", "outcome": "left out", "reason": "the time was over"}
+    result = {"size": 128, "torch": "2.14", "timm": "1.0", "rows": [works, failed, late]}
+    (tmp_path / "rows.json").write_text(json.dumps(result))
+    assert finished_rows(tmp_path / "rows.json") == {"a": works}
+    text = markdown(result)
+    assert text.startswith("1 of 2 networks work (50.0%)")
+    assert "| a | 1.5 | 0 / 0 / 2 | conv | 0.10 |" in text
+    assert "- b: failed: no effect" in text
+    assert "because the time was over: c." in text
