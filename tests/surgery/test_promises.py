@@ -265,3 +265,15 @@ def seconds(net, x):
     start = time.process_time()
     net(x)
     return time.process_time() - start
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", [m.facts.name for m in regard.CATALOGUE if m.facts.returns == "features"])
+def test_every_mechanism_starts_as_the_identity(name):
+    net, x = small_resnet(), images()
+    with torch.no_grad():
+        before = net(x)
+        with regard.attach(net, name, at="residual", example=x) as handle:
+            assert torch.equal(net(x), before)
+            assert len(handle.modules) == 4
+        assert torch.equal(net(x), before)
