@@ -197,13 +197,13 @@ def test_sequences_that_were_not_run_are_told():
     assert "unfinished | exact match 50.00 %" in sequences_table.table([under_way | {"validation": scores}])
 
 
-def test_the_sweep_of_surgery_examines_a_network():
+def test_the_sweep_examines_a_network():
     row = examine("timm:test_resnet")
     assert (row["outcome"], row["at"], row["sites"]["residual"]) == ("works", "residual", 4)
     assert examine("torchvision:vgg11")["outcome"] == "left out"
 
 
-def test_the_sweep_of_surgery_goes_on_and_writes_a_table(tmp_path):
+def test_the_sweep_goes_on_and_writes_tables(tmp_path):
     works = {
         "network": "a",
         "outcome": "works",
