@@ -241,6 +241,9 @@ def _fold(name: str) -> str:
     return name.lower().replace("_", "")
 
 
+_NOT_GIVEN = object()
+
+
 @overload
 def create(  # type: ignore[overload-overlap]
     name: str | Spec, *, channels: int, **options: object
@@ -251,13 +254,13 @@ def create(  # type: ignore[overload-overlap]
 def create(name: str | Spec, *, query_size: int, key_size: int, **options: object) -> Temporal: ...
 
 
-def create(name: str | Spec, **options: object) -> Mechanism:
+def create(name: str | Spec, *, channels: object = _NOT_GIVEN, **options: object) -> Mechanism:
     """A new module by the mechanism's name or spec.
 
     Args:
         name: for example `cbam` or `cbam:reduction=8`; options given here override those of the name.
-        options: the sizes that the mechanism is built for, `channels` of features, or `query_size` and `key_size`; then
-            options of its own, see its class.
+        channels: number of channels, of a mechanism of features.
+        options: `query_size` and `key_size` of a mechanism of sequences; then options of its own, see its class.
 
     Raises:
         UnknownNameError: no such mechanism.
@@ -270,6 +273,7 @@ def create(name: str | Spec, **options: object) -> Mechanism:
         128
     """
     spec = Spec.parse(name)
+    options |= {} if channels is _NOT_GIVEN else {"channels": channels}
     mechanism = find(spec.name)
     parameters = inspect.signature(mechanism).parameters
     sizes = [size for size, parameter in parameters.items() if parameter.default is parameter.empty]

@@ -30,6 +30,7 @@ class CNN(nn.Module):
             stage has one position, which batch normalisation cannot normalise.
 
     Example:
+        >>> import torch
         >>> CNN(num_classes=10, in_channels=1, attention="stn:hidden=4")(torch.randn(2, 1, 60, 40)).shape
         torch.Size([2, 10])
     """
