@@ -2,6 +2,9 @@
 
 from regard.data.account import Account, LeftOut
 from regard.data.augmentation import AUGMENTS, Augment
+from regard.data.caption_loading import CaptionCode, caption_loader
+from regard.data.caption_source import open_captions, open_captions_to_score
+from regard.data.captions import Captions, CaptionSource
 from regard.data.cluttered import ClutteredImages
 from regard.data.images import ArrayImages, Images, Statistics
 from regard.data.kinds import Kind, kind_of
@@ -23,6 +26,9 @@ __all__ = [
     "Augment",
     "BadImage",
     "BadImageError",
+    "CaptionCode",
+    "CaptionSource",
+    "Captions",
     "ClutteredImages",
     "Fit",
     "Images",
@@ -35,9 +41,12 @@ __all__ = [
     "Statistics",
     "TextCode",
     "TextSource",
+    "caption_loader",
     "fit_warnings",
     "kind_of",
     "loader",
+    "open_captions",
+    "open_captions_to_score",
     "open_for_scoring",
     "open_source",
     "open_text",

@@ -1,6 +1,8 @@
 """Published networks with sites for attention, and those of other libraries, by name."""
 
+from regard.models.backbone import Backbone, create_backbone
 from regard.models.bag import BagOfPatches, image_taps
+from regard.models.captioner import Captioner, create_captioner
 from regard.models.cnn import CNN
 from regard.models.description import Description, Site, describe
 from regard.models.hard_head import HardHead
@@ -15,13 +17,17 @@ from regard.models.zoo import create, is_foreign, is_looker, names
 __all__ = [
     "CNN",
     "RAM",
+    "Backbone",
     "BagOfPatches",
+    "Captioner",
     "Description",
     "Found",
     "HardHead",
     "Seq2Seq",
     "Site",
     "create",
+    "create_backbone",
+    "create_captioner",
     "create_seq2seq",
     "create_widened",
     "describe",
