@@ -182,10 +182,8 @@ class Captioner(nn.Module):
 def _coordinates(features: Tensor) -> Tensor:
     """(16, h, w) sines and cosines of the row and the column of each position."""
     rows, columns = features.shape[-2:]
-    own = {"device": features.device, "dtype": features.dtype}
-    y, x = torch.meshgrid(
-        (torch.arange(rows, **own) + 0.5) / rows, (torch.arange(columns, **own) + 0.5) / columns, indexing="ij"
-    )
+    axes = [(torch.arange(n, device=features.device, dtype=features.dtype) + 0.5) / n for n in (rows, columns)]
+    y, x = torch.meshgrid(*axes, indexing="ij")
     angles = [2 * torch.pi * frequency * axis for axis in (y, x) for frequency in _FREQUENCIES]
     return torch.stack([function(angle) for angle in angles for function in (torch.sin, torch.cos)])
 

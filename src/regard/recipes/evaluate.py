@@ -15,8 +15,9 @@ from regard import cost, training
 from regard.core.files import as_bytes, write_whole
 from regard.core.options import at_least, one_of
 from regard.core.scores import Scores, amount
-from regard.data import Account, Reading, loader, text_loader
+from regard.data import Account, Reading, caption_loader, loader, text_loader
 from regard.data.source import Split
+from regard.recipes.captioning import caption_task, load_captioner, open_captions_for
 from regard.recipes.closed_channels import ClosedChannels, GateWatch, watch_gates
 from regard.recipes.glimpse_statistics import GlimpseStatistics, watch_glimpses
 from regard.recipes.kinds import kind_of_run
@@ -154,7 +155,7 @@ def evaluate(
         device: device to compute on.
         threads: number of CPU threads; PyTorch's default if not given.
         workers: number of processes that read images.
-        beams: beams of the search for an answer to each text; 1 takes the likeliest symbol each time.
+        beams: beams of the search for a text; 1 takes the likeliest symbol each time.
         reading: how the images are read and split.
 
     Returns:
@@ -167,11 +168,14 @@ def evaluate(
     at_least("evaluate", "workers", workers, 0)
     torch_device = training.resolve_device(device)
     training.set_threads(threads)
-    evaluated = (
-        _score_text(run, data, split, torch_device, at_least("evaluate", "beams", beams, 1), reading)
-        if kind_of_run(run) == "text"
-        else _score_images(run, data, split, torch_device, workers, reading)
-    )
+    at_least("evaluate", "beams", beams, 1)
+    match kind_of_run(run):
+        case "text":
+            evaluated = _score_text(run, data, split, torch_device, beams, reading)
+        case "caption":
+            evaluated = _score_captions(run, data, split, torch_device, workers, beams, reading)
+        case _:
+            evaluated = _score_images(run, data, split, torch_device, workers, reading)
     if out:
         evaluated = replace(evaluated, out=Path(out))
         write_whole(Path(out), as_bytes(json.dumps(evaluated.to_json(), indent=1, ensure_ascii=False)))
@@ -231,6 +235,32 @@ def _score_text(
         account=source.account,
         test_accesses=count_test_accesses(loaded.path.parent),
         unit="text",
+    )
+
+
+def _score_captions(
+    run: str, data: str | None, split: Split | None, device: torch.device, workers: int, beams: int, reading: Reading
+) -> Evaluated:
+    loaded = load_captioner(run)
+    judged = open_captions_for(loaded, data, split, reading)
+    source, captions = judged.source, judged.source.splits[judged.split]
+    report_pairs(source)
+    if judged.split == "test":
+        record_test_access(loaded.path.parent, command="evaluate", what=loaded.path.name, images=len(captions))
+    size = batch_size_for(loaded.code.preprocessing)
+    batches = caption_loader(captions, loaded.code, batch_size=size, workers=workers)
+    found = training.evaluate(loaded.net, batches, caption_task(loaded.code, beams=beams), device=device)
+    return Evaluated(
+        weights=loaded.path,
+        network=loaded.name,
+        data=source.name,
+        split=judged.split,
+        n=found.n,
+        scores=found.scores,
+        by_class=None,
+        counts=(),
+        account=source.account,
+        test_accesses=count_test_accesses(loaded.path.parent),
     )
 
 
