@@ -14,19 +14,22 @@ from regard.recipes.insertion import insert, plan_for
 
 PLAIN = "none"
 WIDE = "wide"
+CAPTIONER = "captioner"
 
 
 @dataclass(frozen=True)
 class Backbone:
     """The plain network that all arms share: its name, its input channels and its classes.
 
-    With `text` they are the symbols that it reads and those that it writes. `size` is that of an image.
+    With `text` they are the symbols that it reads and those that it writes; with `caption` the channels of an image and
+    the symbols. `size` is that of an image.
     """
 
     model: str
     num_classes: int
     channels: int
     text: bool = False
+    caption: bool = False
     size: tuple[int, int] | None = None
 
 
@@ -38,7 +41,7 @@ def parse_arms(texts: tuple[str, ...], *, text_model: str | None = None) -> tupl
 
     Args:
         texts: as they are given.
-        text_model: the network for text that they are built into; None for images.
+        text_model: the network that writes texts into which they are built; None for classes of images.
 
     Raises:
         UnknownNameError: no such mechanism or control.
@@ -87,6 +90,10 @@ def build_arm(arm: str, backbone: Backbone, seed: int, *, reference_parameters: 
         return models.create_seq2seq(
             backbone.model, source_symbols=channels, target_symbols=classes, attention=attention, seed=seed
         )
+    if backbone.caption:
+        return models.create_captioner(
+            backbone.model, symbols=classes, in_channels=channels, attention=attention, seed=seed
+        )
     plan = arm_plan(arm, backbone, seed)
     given = None if plan is not None else attention
     net = models.create(backbone.model, num_classes=classes, in_channels=channels, attention=given, seed=seed)
@@ -95,7 +102,7 @@ def build_arm(arm: str, backbone: Backbone, seed: int, *, reference_parameters: 
 
 def arm_plan(arm: str, backbone: Backbone, seed: int) -> dict[str, Any] | None:
     """Returns the plan by which an arm's attention is inserted; None if the network is built with it, or without."""
-    if arm in (PLAIN, WIDE) or not models.is_foreign(backbone.model):
+    if arm in (PLAIN, WIDE) or backbone.caption or not models.is_foreign(backbone.model):
         return None
     plain = models.create(backbone.model, num_classes=backbone.num_classes, in_channels=backbone.channels, seed=seed)
     shape = (1, backbone.channels, *(backbone.size or (224, 224)))
@@ -144,4 +151,7 @@ def _check_temporal(spec: Spec, model: str) -> None:
     if spec.name == WIDE:
         raise OptionError("compare: 'wide' is not allowed with text: only networks for images can be widened.")
     attention = None if spec.name == PLAIN and not spec.options else spec
+    if Spec.parse(model).name == CAPTIONER:
+        models.create_captioner(model, symbols=5, attention=attention, seed=0)
+        return
     models.create_seq2seq(model, source_symbols=5, target_symbols=5, attention=attention, seed=0)

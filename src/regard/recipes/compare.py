@@ -19,6 +19,8 @@ from regard.core.options import at_least
 from regard.core.scores import amount
 from regard.data import kind_of
 from regard.recipes.arms import PLAIN, WIDE, arm_network, build_arm, leave_out_wide, parse_arms
+from regard.recipes.caption_gallery import show_captioned
+from regard.recipes.caption_table import CaptionTable
 from regard.recipes.console import console, say
 from regard.recipes.costs import measure_arms
 from regard.recipes.gallery import show_images
@@ -26,13 +28,14 @@ from regard.recipes.ledger import count_test_accesses
 from regard.recipes.sources import report_source
 from regard.recipes.text_gallery import show_texts
 from regard.recipes.text_table import TextTable
-from regard.recipes.texts import check_text_settings, open_pairs, report_pairs
+from regard.recipes.texts import check_text_settings, report_pairs
 from regard.recipes.train_text import TEXT_MODEL
 from regard.recipes.trial import (
+    AnyTable,
     Design,
     Finished,
     Job,
-    Table,
+    fingerprint_of_data,
     open_data,
     open_table,
     read_trial,
@@ -50,6 +53,9 @@ DEFAULT_ARMS = ("none", "se", "cbam")
 BARELY_TRAINED = 30
 """Below this number of epochs the report says that the networks are barely trained and gives the command for more."""
 TEXT_ARMS = ("none", "additive", "multiplicative")
+CAPTION_ARMS = ("none", "additive", "sca_cnn")
+_MODELS: dict[str, str] = {"text": TEXT_MODEL, "caption": "captioner:backbone=resnet8"}
+"""The plain networks of what is no classification."""
 TEXT_QUICK = training.Recipe(epochs=5, optimizer="adamw", lr=0.004, weight_decay=0.01, clip=1.0)
 DESIGN_FILE = "comparison.json"
 QUICK = training.Recipe(epochs=3, batch_size=32, optimizer="adamw", lr=0.01, channels_last=True)
@@ -113,8 +119,9 @@ def compare(
             (the plain network with more channels, up to the parameters of the largest) are controls. `none`, the plain
             network, is always included.
         data: source of the images: fashion-mini, mnist-mini, folder:PATH, npz:PATH or torchvision:NAME; `cluttered:`
-            before one of them puts its images among clutter. Or texts, tsv:PATH.
-        model: the plain network, see `regard train --help`; by default resnet8, for texts seq2seq.
+            before one of them puts its images among clutter. Or texts, tsv:PATH, or images with texts, captions:PATH.
+        model: the plain network, see `regard train --help`; by default resnet8, for texts seq2seq, for images with
+            texts captioner:backbone=resnet8.
         seeds: number of trials with each mechanism; 3 can show only large differences.
         images: number of training images, a stratified sample, or of texts; or `all`.
         out: folder of the comparison and its report.
@@ -139,14 +146,18 @@ def compare(
     started = datetime.now(UTC)
     # A program may call this twice and change its images in between.
     open_data.cache_clear()
-    text = kind_of(data) == "text"
-    if text:
-        mechanisms = TEXT_ARMS if tuple(mechanisms) == DEFAULT_ARMS else mechanisms
+    kind = kind_of(data)
+    if kind in _MODELS:
+        usual = TEXT_ARMS if kind == "text" else CAPTION_ARMS
+        mechanisms = usual if tuple(mechanisms) == DEFAULT_ARMS else mechanisms
         recipe = TEXT_QUICK if recipe == QUICK else recipe
+    if kind == "caption":
+        check_text_settings("compare", kind="captions", balanced=balanced or None)
+    if kind == "text":
         check_text_settings("compare", size=size, balanced=balanced or None, fit=None if fit == "crop" else fit)
-    model = model or (TEXT_MODEL if text else "resnet8")
+    model = model or _MODELS.get(kind, "resnet8")
     mechanisms = leave_out_wide(tuple(mechanisms), model)
-    arms = parse_arms(tuple(mechanisms), text_model=model if text else None)
+    arms = parse_arms(tuple(mechanisms), text_model=model if kind in _MODELS else None)
     folder = Path(out)
     budget = training.set_threads(threads)
     torch_device = training.resolve_device(device)
@@ -167,15 +178,15 @@ def compare(
 
 
 def _write_report(results: report.Results, jobs: Sequence[Job], folder: Path) -> Path:
-    return write_page(results, show_images(jobs), folder / "report.html", show_texts(jobs))
+    return write_page(results, show_images(jobs), folder / "report.html", (*show_texts(jobs), *show_captioned(jobs)))
 
 
-def report_data(table: Table | TextTable) -> None:
+def report_data(table: AnyTable) -> None:
     """Prints what was decided in opening the data, and what may spoil a result."""
     if isinstance(table, TextTable):
         report_pairs(table.source)
         return
-    report_source(table.source)
+    (report_pairs if isinstance(table, CaptionTable) else report_source)(table.source)  # type: ignore[arg-type]
     for warning in table.warnings()[len(table.source.warnings) :]:
         say(f"warning: {warning}", style="yellow")
 
@@ -193,10 +204,9 @@ def _design(
 ) -> Design:
     if images != "all":
         at_least("compare", "images", images, 1)
-    opened = open_pairs(source, reading) if kind_of(source) == "text" else open_data(source, reading)
     return Design(
         data=source,
-        fingerprint=opened.fingerprint,
+        fingerprint=fingerprint_of_data(source, reading),
         model=model,
         size=size,
         fit=fit,
@@ -366,7 +376,7 @@ def _full_command(design: Design, arms: tuple[report.Arm, ...], folder: Path) ->
     """Returns the command line that compares the same arms with fully trained networks."""
     model = "resnet20" if design.model == "resnet8" else design.model
     words = ["regard", "compare", *(arm.spec for arm in arms if not arm.is_plain), "--data", design.data]
-    epochs = "20" if kind_of(design.data) == "text" else "60"
+    epochs = "20" if kind_of(design.data) in _MODELS else "60"
     words += ["--model", model, "--images", "all", "--epochs", epochs, "--seeds", "5", "--out", f"{folder}-real"]
     given = design.reading.changed_options()
     given |= {"size": design.size} if design.size is not None else {}
