@@ -15,6 +15,7 @@ from torchvision import models
 import regard
 from benchmarks.surgery.__main__ import awaken, sizes_of_timm, smallest
 from benchmarks.surgery.__main__ import examine as sweep
+from benchmarks.surgery.written import pair, ratios
 from tests.surgery.in_two_processes import own_images, small_net, train_in_parallel
 from tests.surgery.networks import anatomy, copied, images, same_anatomy, small_resnet, strengthen
 
@@ -277,38 +278,11 @@ def test_selecting_on_resnet50_takes_under_3_seconds():
     assert statistics.median(seconds) < 3
 
 
-class ByHand(nn.Module):
-    """A normalisation and its mechanism, written into the network."""
-
-    def __init__(self, bn, attention):
-        super().__init__()
-        self.bn, self.attention = bn, attention
-
-    def forward(self, x):
-        return self.attention(self.bn(x))
-
-
 @pytest.mark.long
 def test_inserted_attention_costs_what_written_attention_costs():
-    net, x = small_resnet((2, 2, 2, 2)), images(96, batch=4)
-    handle = regard.attach(net, "se", at="residual", example=x)
-    other = copied(net)
-    for path, module in handle.modules.items():
-        bn = other.get_submodule(path)
-        regard.surgery.attended.detach(bn)
-        other.set_submodule(path, ByHand(bn, copy.deepcopy(module)))
-    ratios = []
-    with torch.no_grad():
-        assert torch.equal(net(x), other(x))
-        for _ in range(30):
-            ratios.append(seconds(net, x) / seconds(other, x))
-    assert statistics.median(ratios) < 1.05
-
-
-def seconds(net, x):
-    start = time.process_time()
-    net(x)
-    return time.process_time() - start
+    x = images(96, batch=4)
+    inserted, written = pair("resnet18", x)
+    assert statistics.median(ratios(inserted, written, x, 30, train=False)) < 1.05
 
 
 @pytest.mark.long
