@@ -146,16 +146,10 @@ def compare(
     started = datetime.now(UTC)
     # A program may call this twice and change its images in between.
     open_data.cache_clear()
-<<<<<<< HEAD
     kind = kind_of(data)
     if kind in _MODELS:
         usual = TEXT_ARMS if kind == "text" else CAPTION_ARMS
         mechanisms = usual if tuple(mechanisms) == DEFAULT_ARMS else mechanisms
-=======
-    text = kind_of(data) == "text"
-    if text:
-        mechanisms = TEXT_ARMS if tuple(mechanisms) == DEFAULT_ARMS else mechanisms
->>>>>>> main
         recipe = TEXT_QUICK if recipe == QUICK else recipe
     if kind == "caption":
         check_text_settings("compare", kind="captions", balanced=balanced or None)
@@ -210,10 +204,6 @@ def _design(
 ) -> Design:
     if images != "all":
         at_least("compare", "images", images, 1)
-<<<<<<< HEAD
-=======
-    opened = open_pairs(source, reading) if kind_of(source) == "text" else open_data(source, reading)
->>>>>>> main
     return Design(
         data=source,
         fingerprint=fingerprint_of_data(source, reading),
@@ -386,11 +376,7 @@ def _full_command(design: Design, arms: tuple[report.Arm, ...], folder: Path) ->
     """Returns the command line that compares the same arms with fully trained networks."""
     model = "resnet20" if design.model == "resnet8" else design.model
     words = ["regard", "compare", *(arm.spec for arm in arms if not arm.is_plain), "--data", design.data]
-<<<<<<< HEAD
     epochs = "20" if kind_of(design.data) in _MODELS else "60"
-=======
-    epochs = "20" if kind_of(design.data) == "text" else "60"
->>>>>>> main
     words += ["--model", model, "--images", "all", "--epochs", epochs, "--seeds", "5", "--out", f"{folder}-real"]
     given = design.reading.changed_options()
     given |= {"size": design.size} if design.size is not None else {}

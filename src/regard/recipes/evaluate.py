@@ -168,7 +168,6 @@ def evaluate(
     at_least("evaluate", "workers", workers, 0)
     torch_device = training.resolve_device(device)
     training.set_threads(threads)
-<<<<<<< HEAD
     at_least("evaluate", "beams", beams, 1)
     match kind_of_run(run):
         case "text":
@@ -177,13 +176,6 @@ def evaluate(
             evaluated = _score_captions(run, data, split, torch_device, workers, beams, reading)
         case _:
             evaluated = _score_images(run, data, split, torch_device, workers, reading)
-=======
-    evaluated = (
-        _score_text(run, data, split, torch_device, at_least("evaluate", "beams", beams, 1), reading)
-        if kind_of_run(run) == "text"
-        else _score_images(run, data, split, torch_device, workers, reading)
-    )
->>>>>>> main
     if out:
         evaluated = replace(evaluated, out=Path(out))
         write_whole(Path(out), as_bytes(json.dumps(evaluated.to_json(), indent=1, ensure_ascii=False)))

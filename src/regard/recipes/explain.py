@@ -24,11 +24,8 @@ from regard.recipes.explain_caption import ExplainedCaptions, explain_captions
 from regard.recipes.explain_text import ExplainedTexts, explain_texts
 from regard.recipes.glimpse_paths import path_of
 from regard.recipes.image_files import image_files, warn_of_unlike
-from regard.recipes.kinds import kind_of_run
-<<<<<<< HEAD
-=======
 from regard.recipes.insertion import show_own_attention
->>>>>>> main
+from regard.recipes.kinds import kind_of_run
 from regard.recipes.network import load_network
 from regard.recipes.texts import load_text_network
 from regard.recipes.versions import versions
@@ -214,16 +211,12 @@ def explain_images(
     training.set_threads(threads)
     one_of("explain", "on_bad", on_bad, ("skip", "fail"))
     at_least("explain", "beams", beams, 1)
-<<<<<<< HEAD
     kind = "image" if run is None else kind_of_run(run)
     if run is not None and kind == "caption":
         torch_device = training.resolve_device(device)
         captioner = load_captioner(run)
         return explain_captions(captioner, images, out=out, beams=beams, on_bad=on_bad, device=torch_device)
     if run is not None and kind == "text":
-=======
-    if run is not None and kind_of_run(run) == "text":
->>>>>>> main
         torch_device = training.resolve_device(device)
         return explain_texts(load_text_network(run), images, out=out, beams=beams, on_bad=on_bad, device=torch_device)
     files, tally = image_files("explain", images, on_bad) if images else ([], Tally(1))

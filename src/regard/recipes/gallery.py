@@ -14,11 +14,8 @@ from regard.core.records import Map
 from regard.core.seeding import generator
 from regard.core.tap import taps
 from regard.recipes.arms import build_arm
-<<<<<<< HEAD
 from regard.recipes.caption_table import CaptionTable
-=======
 from regard.recipes.insertion import show_own_attention
->>>>>>> main
 from regard.recipes.run_folder import WEIGHTS
 from regard.recipes.text_table import TextTable
 from regard.recipes.trial import Job, open_table

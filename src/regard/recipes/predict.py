@@ -124,7 +124,6 @@ def predict(
     torch_device = training.resolve_device(device)
     training.set_threads(threads)
     at_least("predict", "beams", beams, 1)
-<<<<<<< HEAD
     kind = kind_of_run(run)
     if kind == "caption":
         captioner = load_captioner(run)
@@ -132,9 +131,6 @@ def predict(
             captioner, images, beams=beams, on_bad=on_bad, max_pixels=max_pixels, out=out, device=torch_device
         )
     if kind == "text":
-=======
-    if kind_of_run(run) == "text":
->>>>>>> main
         return answer_texts(load_text_network(run), images, beams=beams, on_bad=on_bad, out=out, device=torch_device)
     files, tally = image_files("predict", images, on_bad)
     loaded = load_network(run)

@@ -15,10 +15,7 @@ from torch import Tensor
 from regard.core.files import as_bytes, write_whole
 from regard.core.seeding import generator
 from regard.data import Account, Images, Reading, Source, fit_warnings, kind_of, preprocessing_for
-<<<<<<< HEAD
 from regard.recipes.show_caption import CaptionSummary, show_captions
-=======
->>>>>>> main
 from regard.recipes.show_text import TextSummary, show_text
 from regard.recipes.sources import open_with_bar
 from regard.report.contact_sheet import COLUMNS, ROWS, ClassRow, contact_sheet

@@ -147,11 +147,7 @@ def train(
     Raises:
         RegardError: an option or a file cannot be used; the message says what to do.
     """
-<<<<<<< HEAD
     usual = Settings().model if resume else _MODELS.get(kind_of(data), Settings().model)
-=======
-    usual = TEXT_MODEL if kind_of(data) == "text" and not resume else Settings().model
->>>>>>> main
     asked = Settings(
         data=data or "", model=model or usual, attention=attention, weights=weights, freeze=freeze, augment=augment,
         size=size, fit=fit, balanced=balanced, patch=patch, patch_stride=patch_stride, seed=seed, reading=reading,
