@@ -22,8 +22,8 @@ from regard.explanation.paths import Paths, find_taps
 from regard.recipes.explain_text import ExplainedTexts, explain_texts
 from regard.recipes.glimpse_paths import path_of
 from regard.recipes.image_files import image_files, warn_of_unlike
-from regard.recipes.kinds import kind_of_run
 from regard.recipes.insertion import show_own_attention
+from regard.recipes.kinds import kind_of_run
 from regard.recipes.network import load_network
 from regard.recipes.texts import load_text_network
 from regard.recipes.versions import versions
