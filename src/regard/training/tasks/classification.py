@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from regard.core.answers import is_right
-from regard.core.batch import ImageBatch
+from regard.core.batch import ClipBatch, ImageBatch
 from regard.core.draws import Draws
 from regard.core.errors import ShapeError
 from regard.core.hard import drawing
@@ -17,6 +17,8 @@ from regard.training.objectives import Objective, mixer, objective
 from regard.training.recipe import Recipe
 from regard.training.tasks.by_class import ByClass, by_class
 from regard.training.tasks.task import LossParts
+
+Labelled = ImageBatch | ClipBatch
 
 
 class Classification:
@@ -68,35 +70,35 @@ class Classification:
             mix=mixer(recipe, len(classes), multi_label=multi_label),
         )
 
-    def loss(self, net: nn.Module, batch: ImageBatch, draws: Draws) -> LossParts:
+    def loss(self, net: nn.Module, batch: Labelled, draws: Draws) -> LossParts:
         """The mean cross-entropy of the batch, its images mixed where the task mixes, and what a budget costs."""
-        images, labels = batch.images, batch.labels
-        if self._mix is not None and len(images) > 1:
-            images, labels = self._mix(images, labels)
+        (inputs, *others), labels = batch.network_inputs(), batch.labels
+        if self._mix is not None and len(batch) > 1:
+            inputs, labels = self._mix(inputs, labels)
         with drawing(net, draws) as prices:
-            logits = net(images)
+            logits = net(inputs, *others)
         return LossParts(self._objective(logits, labels) + sum(prices))
 
-    def predict(self, net: nn.Module, batch: ImageBatch) -> Tensor:
+    def predict(self, net: nn.Module, batch: Labelled) -> Tensor:
         """Logits (b, k) in float32.
 
         Raises:
             ShapeError: the network's output is not (b, k).
         """
-        logits = net(batch.images)
+        logits = net(*batch.network_inputs())
         if not isinstance(logits, Tensor) or logits.shape != (len(batch), len(self.classes)):
             given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
             raise ShapeError(
-                f"{type(net).__name__} returned {given} for {len(batch)} images; a classifier must return one row of "
+                f"{type(net).__name__} returned {given} for {len(batch)} examples; a classifier must return one row of "
                 f"scores for each, ({len(batch)}, {len(self.classes)})."
             )
         return logits.float().cpu()
 
-    def right(self, outputs: Tensor, batch: ImageBatch) -> Tensor:
+    def right(self, outputs: Tensor, batch: Labelled) -> Tensor:
         """Returns (b,), True for correct predictions as `core.answers.is_right` defines them."""
         return is_right(outputs, batch.labels.cpu())
 
-    def score(self, outputs: Sequence[Tensor], batches: Sequence[ImageBatch]) -> Scores:
+    def score(self, outputs: Sequence[Tensor], batches: Sequence[Labelled]) -> Scores:
         """Returns accuracy, loss and scores of the classes; with several labels mean average precision first.
 
         The loss is the mean cross-entropy, of labels' yes and no with several labels, without smoothing or class
@@ -116,7 +118,7 @@ class Classification:
             scores.insert(0, Score(name="mean_average_precision", value=precision, unit=PERCENT))
         return Scores(all=tuple(scores), choice=scores[0].name)
 
-    def by_class(self, outputs: Sequence[Tensor], batches: Sequence[ImageBatch]) -> ByClass:
+    def by_class(self, outputs: Sequence[Tensor], batches: Sequence[Labelled]) -> ByClass:
         """Computes the scores of each class from the outputs for all batches of a split."""
         return self._by_class(*in_order(outputs, batches)[:2])
 
@@ -128,7 +130,7 @@ class Classification:
         return {"name": self.name, "options": {"multi_label": self.multi_label}, "classes": list(self.classes)}
 
 
-def in_order(outputs: Sequence[Tensor], batches: Sequence[ImageBatch]) -> tuple[Tensor, Tensor, Tensor]:
+def in_order(outputs: Sequence[Tensor], batches: Sequence[Labelled]) -> tuple[Tensor, Tensor, Tensor]:
     """Logits, labels and indices of all batches, on the CPU, by ascending index."""
     logits = torch.cat(list(outputs))
     labels = torch.cat([batch.labels for batch in batches]).cpu()
