@@ -4,8 +4,7 @@ from regard.core import CheckpointError, OptionError, RunError
 from regard.core.run_record import InputRecord, NetworkRecord, RunRecord, TaskRecord
 from regard.data import Reading
 from regard.recipes.evaluate import evaluate
-from regard.recipes.network import load_network
-from regard.recipes.texts import input_kind, load_text_network, open_text_for, text_code
+from regard.recipes.texts import load_text_network, open_text_for, text_code
 from regard.recipes.train import train
 from tests.recipes.texts import MODEL, QUICK, write_words
 
@@ -36,14 +35,6 @@ def test_other_texts_are_scored_whole(folder, tmp_path):
     assert (found.split, found.n) == ("all", 20)
 
 
-def test_kinds_of_networks_are_told_apart(folder, trained):
-    assert (input_kind(folder), input_kind(trained.path)) == ("text", "image")
-    with pytest.raises(RunError, match="takes images, not text"):
-        load_text_network(trained.path)
-    with pytest.raises(RunError, match="holds a network that takes text"):
-        load_network(folder)
-
-
 def test_what_cannot_be_scored(folder, words):
     loaded = load_text_network(folder)
     with pytest.raises(RunError, match="score its val or test texts, not all"):
@@ -58,3 +49,10 @@ def test_a_record_without_vocabulary_is_refused():
     )
     with pytest.raises(CheckpointError, match="names no 'vocabulary' of its texts"):
         text_code(record, "a file")
+
+
+def test_each_loader_refuses_the_other_kind(folder, trained):
+    with pytest.raises(RunError, match="takes images, not text"):
+        load_text_network(trained.path)
+    with pytest.raises(RunError, match="holds a network that takes text"):
+        load_network(folder)

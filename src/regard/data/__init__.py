@@ -4,6 +4,7 @@ from regard.data.account import Account, LeftOut
 from regard.data.augmentation import AUGMENTS, Augment
 from regard.data.cluttered import ClutteredImages
 from regard.data.images import ArrayImages, Images, Statistics
+from regard.data.kinds import Kind, kind_of
 from regard.data.loading import loader
 from regard.data.opening import Reading, open_for_scoring, open_source
 from regard.data.pairs import Pairs, TextSource
@@ -12,7 +13,7 @@ from regard.data.reading import PIXEL_LIMIT, BadImage, BadImageError, read_image
 from regard.data.sizing import Fit
 from regard.data.source import Source
 from regard.data.text_loading import TextCode, text_loader
-from regard.data.tsv import is_text, open_text, open_text_to_score
+from regard.data.tsv import open_text, open_text_to_score
 
 __all__ = [
     "AUGMENTS",
@@ -25,6 +26,7 @@ __all__ = [
     "ClutteredImages",
     "Fit",
     "Images",
+    "Kind",
     "LeftOut",
     "Pairs",
     "Preprocessing",
@@ -34,7 +36,7 @@ __all__ = [
     "TextCode",
     "TextSource",
     "fit_warnings",
-    "is_text",
+    "kind_of",
     "loader",
     "open_for_scoring",
     "open_source",

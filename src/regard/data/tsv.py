@@ -44,15 +44,6 @@ class Layout:
         at_least(TSV, "longest", self.longest, 1)
 
 
-def is_text(data: str | None) -> bool:
-    """True for the name of a source of texts.
-
-    >>> is_text("tsv:dates.tsv"), is_text("folder:tsv")
-    (True, False)
-    """
-    return data is not None and data.strip().startswith(f"{TSV}:")
-
-
 def open_text(data: str, *, seed: int = 0, on_bad: Literal["skip", "fail"] = "skip") -> TextSource:
     """Pairs of texts, in three splits.
 

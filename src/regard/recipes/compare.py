@@ -17,7 +17,7 @@ from regard.core.errors import RegardError, RunError
 from regard.core.files import write_whole
 from regard.core.options import at_least
 from regard.core.scores import amount
-from regard.data import is_text
+from regard.data import kind_of
 from regard.recipes.arms import PLAIN, WIDE, arm_network, build_arm, leave_out_wide, parse_arms
 from regard.recipes.console import console, say
 from regard.recipes.costs import measure_arms
@@ -139,7 +139,7 @@ def compare(
     started = datetime.now(UTC)
     # A program may call this twice and change its images in between.
     open_data.cache_clear()
-    text = is_text(data)
+    text = kind_of(data) == "text"
     if text:
         mechanisms = TEXT_ARMS if tuple(mechanisms) == DEFAULT_ARMS else mechanisms
         recipe = TEXT_QUICK if recipe == QUICK else recipe
@@ -193,7 +193,7 @@ def _design(
 ) -> Design:
     if images != "all":
         at_least("compare", "images", images, 1)
-    opened = open_pairs(source, reading) if is_text(source) else open_data(source, reading)
+    opened = open_pairs(source, reading) if kind_of(source) == "text" else open_data(source, reading)
     return Design(
         data=source,
         fingerprint=opened.fingerprint,
@@ -366,7 +366,7 @@ def _full_command(design: Design, arms: tuple[report.Arm, ...], folder: Path) ->
     """Returns the command line that compares the same arms with fully trained networks."""
     model = "resnet20" if design.model == "resnet8" else design.model
     words = ["regard", "compare", *(arm.spec for arm in arms if not arm.is_plain), "--data", design.data]
-    epochs = "20" if is_text(design.data) else "60"
+    epochs = "20" if kind_of(design.data) == "text" else "60"
     words += ["--model", model, "--images", "all", "--epochs", epochs, "--seeds", "5", "--out", f"{folder}-real"]
     given = design.reading.changed_options()
     given |= {"size": design.size} if design.size is not None else {}

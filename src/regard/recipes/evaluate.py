@@ -19,10 +19,11 @@ from regard.data import Account, Reading, loader, text_loader
 from regard.data.source import Split
 from regard.recipes.closed_channels import ClosedChannels, GateWatch, watch_gates
 from regard.recipes.glimpse_statistics import GlimpseStatistics, watch_glimpses
+from regard.recipes.kinds import kind_of_run
 from regard.recipes.ledger import count_test_accesses, record_test_access
 from regard.recipes.network import Loaded, batch_size_for, load_network
 from regard.recipes.sources import open_for_network, report_source
-from regard.recipes.texts import BATCH, input_kind, load_text_network, open_text_for, report_pairs, text_task
+from regard.recipes.texts import BATCH, load_text_network, open_text_for, report_pairs, text_task
 from regard.training import DeviceName
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ def evaluate(
     training.set_threads(threads)
     evaluated = (
         _score_text(run, data, split, torch_device, at_least("evaluate", "beams", beams, 1), reading)
-        if input_kind(run) == "text"
+        if kind_of_run(run) == "text"
         else _score_images(run, data, split, torch_device, workers, reading)
     )
     if out:

@@ -22,8 +22,9 @@ from regard.explanation.paths import Paths, find_taps
 from regard.recipes.explain_text import ExplainedTexts, explain_texts
 from regard.recipes.glimpse_paths import path_of
 from regard.recipes.image_files import image_files, warn_of_unlike
+from regard.recipes.kinds import kind_of_run
 from regard.recipes.network import load_network
-from regard.recipes.texts import input_kind, load_text_network
+from regard.recipes.texts import load_text_network
 from regard.recipes.versions import versions
 from regard.report import Overlay, overlay
 from regard.report.explanation_drawing import MapView, TopChannels
@@ -207,7 +208,7 @@ def explain_images(
     training.set_threads(threads)
     one_of("explain", "on_bad", on_bad, ("skip", "fail"))
     at_least("explain", "beams", beams, 1)
-    if run is not None and input_kind(run) == "text":
+    if run is not None and kind_of_run(run) == "text":
         torch_device = training.resolve_device(device)
         return explain_texts(load_text_network(run), images, out=out, beams=beams, on_bad=on_bad, device=torch_device)
     files, tally = image_files("explain", images, on_bad) if images else ([], Tally(1))

@@ -21,9 +21,10 @@ from regard.core.options import at_least, one_of
 from regard.data import PIXEL_LIMIT, Account, BadImageError, LeftOut, read_image
 from regard.data.account import Tally, printable
 from regard.recipes.image_files import image_files, warn_of_unlike
+from regard.recipes.kinds import kind_of_run
 from regard.recipes.network import Loaded, batch_size_for, load_network
 from regard.recipes.predict_text import Answered, answer_texts
-from regard.recipes.texts import input_kind, load_text_network
+from regard.recipes.texts import load_text_network
 from regard.training import DeviceName
 
 
@@ -121,7 +122,7 @@ def predict(
     torch_device = training.resolve_device(device)
     training.set_threads(threads)
     at_least("predict", "beams", beams, 1)
-    if input_kind(run) == "text":
+    if kind_of_run(run) == "text":
         return answer_texts(load_text_network(run), images, beams=beams, on_bad=on_bad, out=out, device=torch_device)
     files, tally = image_files("predict", images, on_bad)
     loaded = load_network(run)

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from regard.core.files import as_bytes, write_whole
 from regard.core.seeding import generator
-from regard.data import Account, Images, Reading, Source, fit_warnings, is_text, preprocessing_for
+from regard.data import Account, Images, Reading, Source, fit_warnings, kind_of, preprocessing_for
 from regard.recipes.show_text import TextSummary, show_text
 from regard.recipes.sources import open_with_bar
 from regard.report.contact_sheet import COLUMNS, ROWS, ClassRow, contact_sheet
@@ -115,7 +115,7 @@ def show_data(
         reading: how the images are read and split.
     """
     folder = out or Path("runs/data") / re.sub(r"[^A-Za-z0-9_.-]+", "_", source).strip("_")
-    if is_text(source):
+    if kind_of(source) == "text":
         return show_text(source, folder, reading, seed=seed)
     opened = open_with_bar(source, reading, seed=seed)
     sheet = write_whole(folder / "contact-sheet.png", sheet_of(opened))

@@ -8,7 +8,7 @@ from torch import nn
 
 from regard import models, training
 from regard.core.errors import CheckpointError, OptionError, RunError
-from regard.core.run_record import DataRecord, InputKind, InputRecord, NetworkRecord, RunRecord, TaskRecord
+from regard.core.run_record import DataRecord, InputRecord, NetworkRecord, RunRecord, TaskRecord
 from regard.core.seeding import use_seed
 from regard.data import Reading, TextCode, TextSource, open_text, open_text_to_score
 from regard.data.source import Split
@@ -123,16 +123,6 @@ class LoadedText:
     def name(self) -> str:
         """The network's name with its attention, for people."""
         return str(self.record.network)
-
-
-def input_kind(run: str | Path) -> InputKind:
-    """Returns the kind of input that the network of a run's folder or of a weights file takes.
-
-    Raises:
-        RegardError: there is no such run, or its file is damaged.
-    """
-    path = weights_path(run)
-    return RunRecord.from_json(load_weights(path)[1].get("run"), f"{path}: its record of the run").input.kind
 
 
 def load_text_network(run: str | Path) -> LoadedText:

@@ -29,7 +29,7 @@ from regard.data import (
     Reading,
     Source,
     fit_warnings,
-    is_text,
+    kind_of,
     loader,
     preprocessing_for,
 )
@@ -140,7 +140,7 @@ def train(
     Raises:
         RegardError: an option or a file cannot be used; the message says what to do.
     """
-    usual = TEXT_MODEL if is_text(data) and not resume else Settings().model
+    usual = TEXT_MODEL if kind_of(data) == "text" and not resume else Settings().model
     asked = Settings(
         data=data or "", model=model or usual, attention=attention, weights=weights, freeze=freeze, augment=augment,
         size=size, fit=fit, balanced=balanced, patch=patch, patch_stride=patch_stride, seed=seed, reading=reading,
@@ -260,7 +260,7 @@ def _open_run(asked: Settings, resume: str, out: str | None) -> tuple[Settings, 
 
 def _prepare(settings: Settings, folder: Path, *, resumed: bool, recompute: bool) -> "_Job | TextJob":
     """Opens the data and builds the network with the state that it has at the start of the run."""
-    if is_text(settings.data):
+    if kind_of(settings.data) == "text":
         return prepare_text(settings, folder, resumed=resumed)
     return _prepare_images(settings, folder, resumed=resumed, recompute=recompute)
 

@@ -185,7 +185,7 @@ def open_table(design: Design) -> Table | TextTable:
     Raises:
         RunError: the images have changed since the comparison was started.
     """
-    if data.is_text(design.data):
+    if data.kind_of(design.data) == "text":
         return open_text_table(design.data, design.fingerprint, design.images, design.reading)
     source = open_data(design.data, design.reading)
     if source.fingerprint != design.fingerprint:
