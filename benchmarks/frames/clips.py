@@ -65,7 +65,9 @@ class DigitClips:
 
     def clip(self, index: int, epoch: int = 0) -> tuple[Tensor, Tensor]:
         """Returns the frames (t, SIZE, SIZE) uint8 of a clip, and the numbers of those that show the digit."""
-        draws = Draws(key(self.seed, "frames", self.split), torch.tensor([index]), epoch if self.split == "train" else 0)
+        draws = Draws(
+            key(self.seed, "frames", self.split), torch.tensor([index]), epoch if self.split == "train" else 0
+        )
         low, high = self.lengths
         count = low + int(draws.uniform(1, dtype=torch.float64)[0, 0] * (high - low + 1))
         order = draws.at(step=1).uniform(count)[0].argsort(stable=True)
