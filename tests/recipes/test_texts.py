@@ -4,6 +4,7 @@ from regard.core import CheckpointError, OptionError, RunError
 from regard.core.run_record import InputRecord, NetworkRecord, RunRecord, TaskRecord
 from regard.data import Reading
 from regard.recipes.evaluate import evaluate
+from regard.recipes.network import load_network
 from regard.recipes.texts import load_text_network, open_text_for, text_code
 from regard.recipes.train import train
 from tests.recipes.texts import MODEL, QUICK, write_words

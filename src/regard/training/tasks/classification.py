@@ -1,4 +1,4 @@
-"""The task of classifying images, with one or several labels each."""
+"""The task of classifying images, clips or sounds, with one or several labels each."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from regard.core.answers import is_right
 from regard.core.batch import ClipBatch, ImageBatch
 from regard.core.draws import Draws
-from regard.core.errors import ShapeError
+from regard.core.errors import OptionError, ShapeError
 from regard.core.hard import drawing
 from regard.core.scores import PERCENT, Score, Scores
 from regard.training.metrics import mean
@@ -18,11 +18,9 @@ from regard.training.recipe import Recipe
 from regard.training.tasks.by_class import ByClass, by_class
 from regard.training.tasks.task import LossParts
 
-Labelled = ImageBatch | ClipBatch
-
 
 class Classification:
-    """Images with one class each, or with several.
+    """Images with one class each, or with several; or clips or sounds, whose networks also take their mask.
 
     Args:
         classes: k names.
@@ -70,16 +68,19 @@ class Classification:
             mix=mixer(recipe, len(classes), multi_label=multi_label),
         )
 
-    def loss(self, net: nn.Module, batch: Labelled, draws: Draws) -> LossParts:
+    def loss(self, net: nn.Module, batch: ImageBatch | ClipBatch, draws: Draws) -> LossParts:
         """The mean cross-entropy of the batch, its images mixed where the task mixes, and what a budget costs."""
-        (inputs, *others), labels = batch.network_inputs(), batch.labels
+        inputs, labels = batch.network_inputs(), batch.labels
         if self._mix is not None and len(batch) > 1:
-            inputs, labels = self._mix(inputs, labels)
+            if isinstance(batch, ClipBatch):
+                raise OptionError("Clips and sounds of unequal length cannot be mixed: train with mix='none'.")
+            images, labels = self._mix(*inputs, labels)
+            inputs = (images,)
         with drawing(net, draws) as prices:
-            logits = net(inputs, *others)
+            logits = net(*inputs)
         return LossParts(self._objective(logits, labels) + sum(prices))
 
-    def predict(self, net: nn.Module, batch: Labelled) -> Tensor:
+    def predict(self, net: nn.Module, batch: ImageBatch | ClipBatch) -> Tensor:
         """Logits (b, k) in float32.
 
         Raises:
@@ -89,16 +90,16 @@ class Classification:
         if not isinstance(logits, Tensor) or logits.shape != (len(batch), len(self.classes)):
             given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
             raise ShapeError(
-                f"{type(net).__name__} returned {given} for {len(batch)} examples; a classifier must return one row of "
+                f"{type(net).__name__} returned {given} for {len(batch)} images; a classifier must return one row of "
                 f"scores for each, ({len(batch)}, {len(self.classes)})."
             )
         return logits.float().cpu()
 
-    def right(self, outputs: Tensor, batch: Labelled) -> Tensor:
+    def right(self, outputs: Tensor, batch: ImageBatch | ClipBatch) -> Tensor:
         """Returns (b,), True for correct predictions as `core.answers.is_right` defines them."""
         return is_right(outputs, batch.labels.cpu())
 
-    def score(self, outputs: Sequence[Tensor], batches: Sequence[Labelled]) -> Scores:
+    def score(self, outputs: Sequence[Tensor], batches: Sequence[ImageBatch] | Sequence[ClipBatch]) -> Scores:
         """Returns accuracy, loss and scores of the classes; with several labels mean average precision first.
 
         The loss is the mean cross-entropy, of labels' yes and no with several labels, without smoothing or class
@@ -118,7 +119,7 @@ class Classification:
             scores.insert(0, Score(name="mean_average_precision", value=precision, unit=PERCENT))
         return Scores(all=tuple(scores), choice=scores[0].name)
 
-    def by_class(self, outputs: Sequence[Tensor], batches: Sequence[Labelled]) -> ByClass:
+    def by_class(self, outputs: Sequence[Tensor], batches: Sequence[ImageBatch] | Sequence[ClipBatch]) -> ByClass:
         """Computes the scores of each class from the outputs for all batches of a split."""
         return self._by_class(*in_order(outputs, batches)[:2])
 
@@ -130,7 +131,9 @@ class Classification:
         return {"name": self.name, "options": {"multi_label": self.multi_label}, "classes": list(self.classes)}
 
 
-def in_order(outputs: Sequence[Tensor], batches: Sequence[Labelled]) -> tuple[Tensor, Tensor, Tensor]:
+def in_order(
+    outputs: Sequence[Tensor], batches: Sequence[ImageBatch] | Sequence[ClipBatch]
+) -> tuple[Tensor, Tensor, Tensor]:
     """Logits, labels and indices of all batches, on the CPU, by ascending index."""
     logits = torch.cat(list(outputs))
     labels = torch.cat([batch.labels for batch in batches]).cpu()
