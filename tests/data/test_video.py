@@ -18,13 +18,13 @@ def test_lossless_frames_are_read_as_written(tmp_path):
 
 
 def test_large_frames_are_reduced_while_decoded(tmp_path):
-    frames = grey_frames([10, 90, 200], 2160, 3840)
+    frames = grey_frames([90, 200], 2160, 3840)
     frames[:, :, :1920] = 0
-    write_video(tmp_path / "4k.mkv", frames, codec="ffv1")
-    read = read_video(tmp_path / "4k.mkv", torch.arange(3), (64, 64))
-    assert read.shape == (3, 3, 64, 114)
-    assert (read[..., :55] == 0).all()
-    assert read[0, :, 30, 60:].float().mean(1).tolist() == pytest.approx([10, 90, 200], abs=1)
+    write_video(tmp_path / "4k.mp4", frames)
+    read = read_video(tmp_path / "4k.mp4", torch.arange(2), (64, 64))
+    assert read.shape == (3, 2, 64, 114)
+    assert (read[..., :55] <= 3).all()
+    assert read[0, :, 30, 60:].float().mean(1).tolist() == pytest.approx([90, 200], abs=3)
 
 
 def test_a_variable_rate_is_sampled_evenly_in_time(tmp_path):

@@ -41,19 +41,22 @@ def check_video(path: Path) -> Checked:
     """Decodes a whole video, one frame at a time."""
     times: list[float] = []
     height = width = 0
+    damaged = None
     try:
         with _frames(path) as (stream, frames):
             declared, seconds = stream.frames, _duration(stream)
             for frame in frames:
                 if not times:
                     height, width = _upright(frame)
-                if frame.is_corrupt:
-                    raise _UnusableError(f"its frame {len(times)} is damaged")
+                if frame.is_corrupt and damaged is None:
+                    damaged = len(times)
                 times.append(len(times) if frame.time is None else frame.time)
     except BadClipError as error:
         return Checked(error.reason)
     if declared - len(times) > _MISSING:
         return Checked(f"the file is truncated: only {len(times)} of its {declared} frames can be decoded")
+    if damaged is not None:
+        return Checked(f"its frame {damaged} is damaged")
     step = float(np.median(np.diff(times))) if len(times) > 1 else 0.0
     if seconds is not None and times[-1] + 2 * step + 0.5 < seconds:
         return Checked(f"the file is truncated: it has {times[-1]:.1f} of its {seconds:.1f} seconds")
