@@ -8,6 +8,7 @@ from regard.models.description import Description, Site, describe
 from regard.models.hard_head import HardHead
 from regard.models.initialisation import initialise
 from regard.models.ram import RAM
+from regard.models.resnet1d import ResNet1D
 from regard.models.resnet3d import ResNet3D
 from regard.models.search import Found
 from regard.models.seq2seq import Seq2Seq, create_seq2seq
@@ -23,6 +24,7 @@ __all__ = [
     "Description",
     "Found",
     "HardHead",
+    "ResNet1D",
     "ResNet3D",
     "Seq2Seq",
     "Site",

@@ -1,4 +1,4 @@
-"""The networks for clips by name."""
+"""The networks for clips and sounds by name."""
 
 import inspect
 
@@ -9,10 +9,16 @@ from regard.core.errors import OptionError, UnknownNameError, unknown_name
 from regard.core.spec import Spec
 from regard.models.clipnet import ClipNet
 from regard.models.initialisation import initialise
+from regard.models.resnet1d import ResNet1D
 from regard.models.resnet3d import ResNet3D
 
-CLIP_NETWORKS: dict[str, type[ClipNet] | type[ResNet3D]] = {"clipnet": ClipNet, "resnet3d": ResNet3D}
-"""They have their options on the same line: `clipnet:backbone=resnet20,recurrent=attention`, `resnet3d:depth=14`."""
+CLIP_NETWORKS: dict[str, type[ClipNet] | type[ResNet3D] | type[ResNet1D]] = {
+    "clipnet": ClipNet,
+    "resnet3d": ResNet3D,
+    "resnet1d": ResNet1D,
+}
+"""They have their options on the same line: `clipnet:backbone=resnet20,recurrent=attention`, `resnet3d:depth=14`;
+`resnet1d` is for sounds and series."""
 
 _GIVEN = ("num_classes", "in_channels", "attention")
 
@@ -20,12 +26,13 @@ _GIVEN = ("num_classes", "in_channels", "attention")
 def create_clip_network(
     name: str, *, num_classes: int, in_channels: int, attention: str | Spec | None = None, seed: int | None = None
 ) -> nn.Module:
-    """Creates a network that classifies clips, with random weights; it is called as `net(clips, mask)`.
+    """Creates a network that classifies clips or sounds, with random weights; it is called as `net(clips, mask)`.
 
     Args:
-        name: `clipnet` or `resnet3d`, with options after a colon, see `ClipNet` and `ResNet3D`.
+        name: `clipnet` or `resnet3d` for clips, `resnet1d` for sounds and series, with options after a colon, see
+            `ClipNet`, `ResNet3D` and `ResNet1D`.
         num_classes: number of outputs.
-        in_channels: channels of a frame.
+        in_channels: channels of a frame, or of a series.
         attention: a mechanism with its options, or None.
         seed: see `initialise`; without a seed one is drawn from PyTorch's generator.
 
