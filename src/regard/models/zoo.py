@@ -36,8 +36,8 @@ LAYOUTS = {
 LINES: dict[str, type[RAM] | type[CNN]] = {"ram": RAM, "cnn": CNN}
 """The networks that have their options on the same line: `ram:glimpses=6,patch=8`, `cnn:width=8`."""
 
-TIMED = ("clipnet", "resnet3d")
-"""The networks for clips, see `create_clip_network`."""
+TIMED = ("clipnet", "resnet3d", "resnet1d")
+"""The networks for clips and sounds, see `create_clip_network`."""
 
 
 def names() -> tuple[str, ...]:
@@ -97,7 +97,9 @@ def create(
     """
     seed = int(torch.randint(2**62, ()) if seed is None else seed)
     if name.partition(":")[0] in TIMED:
-        raise OptionError(f"{name!r} takes clips, not images: name them with --data clips:PATH.")
+        raise OptionError(
+            f"{name!r} takes clips or sounds, not images: name them with --data clips:PATH or sound:PATH."
+        )
     if name.partition(":")[0] == SEQUENCES:
         raise OptionError(f"{name!r} takes text, not images: name texts with --data tsv:PATH, see create_seq2seq.")
     ours = {

@@ -50,12 +50,13 @@ def clip_sheet(
     wide, high = fit_inside(frames[0, 0].numpy(), _CELL)
     rows = -(-len(chosen) // _COLUMNS)
     tall = high + _GAP + (0 if means is None else _BAR) + 14
-    width = max(MARGIN * 2 + min(_COLUMNS, len(chosen)) * (_CELL + _GAP), 420)
+    caption = _caption(name, means, spatial, len(chosen), frames.shape[1])
+    width = max(MARGIN * 2 + min(_COLUMNS, len(chosen)) * (_CELL + _GAP), MARGIN * 2 + len(caption) * 5, 420)
     lettering = lettering_for((title, name))
     low, high_weight = (0.0, 1.0) if spatial is None else (float(spatial.min()), float(spatial.max()))
     with panel(width, _TOP + rows * tall + MARGIN, lettering.families) as canvas:
         write(canvas, MARGIN, 26, shorten(lettering.write(title), int(width / _LETTER) - 4), fontsize=12)
-        write(canvas, MARGIN, 46, _caption(name, means, spatial, len(chosen), frames.shape[1]), fontsize=9, color=GREY)
+        write(canvas, MARGIN, 46, caption, fontsize=9, color=GREY)
         for position, frame in enumerate(chosen):
             x = MARGIN + position % _COLUMNS * (_CELL + _GAP)
             y = _TOP + position // _COLUMNS * tall
@@ -114,12 +115,11 @@ def _choose(count: int, weights: Weights | None) -> list[int]:
 def _caption(name: str, weights: Weights | None, spatial: Tensor | None, shown: int, count: int) -> str:
     parts = [name]
     if weights is not None:
-        parts.append(f"weights of the frames from {weights.min():.3f} to {weights.max():.3f}")
+        parts.append(f"weights of frames {weights.min():.3f} to {weights.max():.3f}")
     if spatial is not None:
-        parts.append(f"bright where a position's weight is great, up to {float(spatial.max()):.3f}")
+        parts.append(f"of positions {float(spatial.min()):.3f} to {float(spatial.max()):.3f}, bright the greatest")
     if shown < count:
-        parts.append(f"{shown} of {count} frames, those with the greatest weights" if weights is not None else
-                     f"{shown} of {count} frames, evenly spread")  # fmt: skip
+        parts.append(f"{shown} of {count} frames, {'evenly spread' if weights is None else 'of the greatest weights'}")
     return "; ".join(parts)
 
 
