@@ -23,7 +23,7 @@ from regard import models, training
 from regard.core.tap import taps
 from regard.data import Clips, ClipSource, clip_loader, clip_preprocessing_for, open_sound
 from regard.data.clip_preprocessing import ClipPreprocessing
-from regard.explanation import look
+from regard.explanation import observe
 from regard.recipes.console import say
 from regard.recipes.versions import versions
 from regard.training import Recipe
@@ -102,8 +102,9 @@ def recording_weights(net: nn.Module, clips: Clips, preprocessing: ClipPreproces
     first = [int((clips.labels == label).nonzero()[0, 0]) for label in range(classes)]
     chosen = clips.take(torch.tensor(first))
     batch = next(iter(clip_loader(chosen, preprocessing, batch_size=classes)))
-    maps = look(net, batch.network_inputs(), device="cpu").maps.by_name()
-    frames = [one.values for one in maps.values() if one.kind.name == "frame"]
+    with torch.no_grad(), observe(net.eval(), device="cpu") as maps:
+        net(*batch.network_inputs())
+    frames = [one.values for one in maps.by_name().values() if one.kind.name == "frame"]
     if not frames:
         return []
     weights = frames[-1].flatten(2).mean(1)
