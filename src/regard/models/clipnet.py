@@ -13,7 +13,7 @@ from regard.models.attention_lstm import AttentionLSTM
 from regard.models.frames import FrameEncoder, attend, clip_mechanism, expect_clips, mean_frames
 from regard.models.zoo import create
 
-Recurrent = Literal["none", "plain", "attention"]
+Recurrent = Literal["plain", "attention"]
 
 
 class ClipNet(nn.Module):
@@ -33,7 +33,7 @@ class ClipNet(nn.Module):
         num_classes: number of outputs.
         in_channels: channels of a frame.
         backbone: a network for images, see `models.create`, without patches.
-        recurrent: `none`; `plain`, an LSTM that reads the mean of each frame's features; or `attention`.
+        recurrent: None; `plain`, an LSTM that reads the mean of each frame's features; or `attention`.
         hidden: units of the LSTM.
         between: a mechanism over whole clips between backbone and LSTM or pooling, as in `nonlocal` with three position
             axes.
@@ -58,7 +58,7 @@ class ClipNet(nn.Module):
         num_classes: int,
         in_channels: int = 3,
         backbone: str = "resnet8",
-        recurrent: Recurrent = "none",
+        recurrent: Recurrent | None = None,
         hidden: int = 128,
         between: str | None = None,
         attention: str | Spec | None = None,
@@ -67,7 +67,7 @@ class ClipNet(nn.Module):
         self.name = "clipnet"
         self.num_classes = at_least("clipnet", "num_classes", num_classes, 1)
         self.in_channels = at_least("clipnet", "in_channels", in_channels, 1)
-        one_of("clipnet", "recurrent", recurrent, get_args(Recurrent))
+        one_of("clipnet", "recurrent", recurrent, (None, *get_args(Recurrent)))
         mechanism = None if attention is None else Spec.parse(attention)
         self.site = "none" if mechanism is None else site_of(mechanism)
         if self.site == "between" and between is not None:
@@ -87,7 +87,7 @@ class ClipNet(nn.Module):
             None if over_clips is None else clip_mechanism("clipnet", over_clips, channels, dims=3 if maps else 1)
         )
         looks = recurrent == "attention"
-        self.lstm = None if recurrent == "none" else AttentionLSTM(channels, hidden, looks=looks)
+        self.lstm = None if recurrent is None else AttentionLSTM(channels, hidden, looks=looks)
         channels = channels if self.lstm is None else hidden
         self.pool = catalogue.create(mechanism, channels=channels) if mechanism and self.site == "pool" else None
         self.fc = nn.Linear(channels, num_classes)

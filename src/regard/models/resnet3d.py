@@ -147,7 +147,7 @@ def _site(mechanism: Spec) -> Literal["pool", "residual", "stage"]:
     if facts.returns == "vector" and any(given.name == "mask" for given in facts.inputs):
         return "pool"
     if facts.at in ("residual", "stage"):
-        return facts.at  # type: ignore[return-value]
+        return facts.at
     raise OptionError(
         f"resnet3d: attention={str(mechanism)!r} belongs at {facts.at}, and this network has sites in its blocks, "
         "between its stages, and for a pooling over frames: take cbam, nonlocal or temporal_pool."

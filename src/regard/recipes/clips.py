@@ -188,9 +188,7 @@ def open_clips_for(loaded: LoadedClips, data: str | None, split: Split | None, r
                 "cut anew: put new ones into a place of their own and name it with --data, or bring the old ones back."
             )
         if split == "all":
-            raise RunError(
-                f"The network was trained on a part of {known.name}: score its val or test {unit}s, not all."
-            )
+            raise RunError(f"The network was trained on a part of {known.name}: score its val or test split, not all.")
         return JudgedClips(source, split or "val")
     assert data is not None
     if kind_of(data) != unit:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from torch import Tensor
@@ -14,6 +14,8 @@ from torch import Tensor
 from regard.core.files import as_bytes
 from regard.report.clip_figure import Weights, clip_sheet, sound_curve
 from regard.report.explanation_files import FORMAT, MANIFEST, put_whole
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -65,7 +67,7 @@ def save_clip(contents: ClipContents, folder: Path) -> Path:
         files[f"{number:02d}_{re.sub(r'[^A-Za-z0-9._#-]+', '_', name)}_frames.png"] = _figure(contents, name)
     arrays = io.BytesIO()
     maps = dict(contents.weights) | {name: values.numpy() for name, values in contents.spatial.items()}
-    np.savez_compressed(arrays, **maps)  # type: ignore[arg-type]
+    np.savez_compressed(arrays, **maps)
     files["maps.npz"] = arrays.getvalue()
     files[MANIFEST] = as_bytes(json.dumps(_manifest(contents, list(files)), indent=1, ensure_ascii=False)) + b"\n"
     return put_whole(files, folder)
@@ -73,18 +75,24 @@ def save_clip(contents: ClipContents, folder: Path) -> Path:
 
 def _figure(contents: ClipContents, name: str) -> bytes:
     """The figure of one map; a map of positions shows weights of frames too, and the other way round."""
-    weights = contents.weights.get(name, next(iter(reversed(contents.weights.values())), None))
+    weights = contents.weights.get(name, _last(contents.weights))
     if contents.inputs.ndim == 2:
         return sound_curve(contents.title, name, contents.inputs, contents.weights[name], seconds=contents.seconds)
     if weights is not None and weights.shape[1] != contents.inputs.shape[1]:
         weights = None
-    spatial = contents.spatial.get(name, next(iter(reversed(contents.spatial.values())), None))
+    spatial = contents.spatial.get(name, _last(contents.spatial))
     return clip_sheet(contents.title, name, contents.inputs, numbers=contents.numbers, weights=weights, spatial=spatial)
+
+
+def _last(maps: Mapping[str, T]) -> T | None:
+    """The map that is nearest to the answer."""
+    return list(maps.values())[-1] if maps else None
 
 
 def _manifest(contents: ClipContents, files: list[str]) -> dict[str, Any]:
     """Returns the manifest, in JSON's types."""
-    shapes = {name: values.shape for name, values in (*contents.weights.items(), *contents.spatial.items())}
+    shapes = {name: values.shape for name, values in contents.weights.items()}
+    shapes |= {name: tuple(values.shape) for name, values in contents.spatial.items()}
     return {
         "format": FORMAT,
         "network": contents.network,
