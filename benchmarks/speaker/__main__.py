@@ -15,6 +15,7 @@ from typing import Any
 import torch
 import yaml
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor, nn
 
 from benchmarks.speaker.table import RESULTS, write_table
@@ -119,6 +120,7 @@ def draw_weights(weights: list[Tensor], classes: tuple[str, ...], out: Path) -> 
     ):
         axes.step(range(len(row)), row.numpy(), where="mid", color="#0b6e8a")
         axes.axhline(float(row.mean()), color="#999999", linewidth=0.8)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_title(name, fontsize=9)
         axes.set_xlabel("step", fontsize=8)
         axes.set_ylabel("weight", fontsize=8)
