@@ -2,6 +2,10 @@
 
 from regard.data.account import Account, LeftOut
 from regard.data.augmentation import AUGMENTS, Augment
+from regard.data.clip_loading import clip_loader, pad_clips
+from regard.data.clip_opening import open_clips, open_clips_to_score, open_sound, open_sound_to_score
+from regard.data.clip_preprocessing import ClipPreprocessing, clip_preprocessing_for
+from regard.data.clips import ArrayClips, Clips, ClipSource
 from regard.data.cluttered import ClutteredImages
 from regard.data.images import ArrayImages, Images, Statistics
 from regard.data.kinds import Kind, kind_of
@@ -19,10 +23,14 @@ __all__ = [
     "AUGMENTS",
     "PIXEL_LIMIT",
     "Account",
+    "ArrayClips",
     "ArrayImages",
     "Augment",
     "BadImage",
     "BadImageError",
+    "ClipPreprocessing",
+    "ClipSource",
+    "Clips",
     "ClutteredImages",
     "Fit",
     "Images",
@@ -35,13 +43,20 @@ __all__ = [
     "Statistics",
     "TextCode",
     "TextSource",
+    "clip_loader",
+    "clip_preprocessing_for",
     "fit_warnings",
     "kind_of",
     "loader",
+    "open_clips",
+    "open_clips_to_score",
     "open_for_scoring",
+    "open_sound",
+    "open_sound_to_score",
     "open_source",
     "open_text",
     "open_text_to_score",
+    "pad_clips",
     "preprocessing_for",
     "read_image",
     "scoring_warnings",
