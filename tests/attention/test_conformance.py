@@ -8,14 +8,14 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 
-from regard.attention import CATALOGUE, CONTROLS
+from regard.attention import CATALOGUE, CONTROLS, SEQUENTIAL
 from regard.core import taps
 from regard.testing import CHECKS, OPT_IN, ConformanceError, check_attention
 from regard.testing.checks.capture import OTHERS, TRACED, compare_compiled
 from regard.testing.subject import subject_of
 from tests.contract.sources import PACKAGE
 
-MECHANISMS = (*CATALOGUE, *CONTROLS)
+MECHANISMS = (*CATALOGUE, *(m for m in SEQUENTIAL if m.facts.returns == "features"), *CONTROLS)
 
 GRAPHS = ("compile", "export", "onnx", "taps_compiled")
 """Checks that capture a graph, which takes seconds."""

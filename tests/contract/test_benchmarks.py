@@ -8,6 +8,9 @@ import torch
 from benchmarks.digits import __main__ as digits
 from benchmarks.digits import table as digits_table
 from benchmarks.digits.rows import MARGIN, SIDE, DigitRows
+from benchmarks.frames import __main__ as frames_benchmark
+from benchmarks.frames import table as frames_table
+from benchmarks.frames.clips import DigitClips
 from benchmarks.ram.__main__ import main, settings_of
 from benchmarks.ram.rows import HERE, ROWS
 from benchmarks.ram.table import BEGIN, END, PAGE, RESULTS, read_records, table, write_table
@@ -302,3 +305,51 @@ def test_digits_are_read_in_small(tmp_path, monkeypatch):
     assert (plain["pointing"], plain["test_images"]) == (None, 50)
     assert plain["test"]["loss"] < 2.7, "less than a guess among all symbols"
     assert "quick: `additive`" in digits_table.table([soft, plain])
+
+
+def test_a_clip_of_frames_is_the_same_every_time():
+    images = open_source("mnist-mini").splits["train"]
+    clips = DigitClips(images, "train", count=40)
+    frames, shown = clips.clip(7)
+    assert 20 <= len(frames) <= 40
+    assert len(set(shown.tolist())) == 3
+    assert torch.equal(frames, clips.clip(7)[0])
+    assert not torch.equal(frames[:20], clips.clip(7, epoch=1)[0][:20])
+    batch, other = clips.draw([7, 9]), clips.draw([9])
+    length = int(other.mask.sum())
+    assert torch.equal(batch.inputs[1:, :, :length], other.inputs)
+    assert not batch.inputs[1, :, length:].any()
+    assert batch.labels.tolist() == images.labels[[7, 9]].tolist()
+
+
+def test_the_digit_is_in_three_frames_alone():
+    images = open_source("mnist-mini").splits["val"]
+    clips = DigitClips(images, "val").with_length(30)
+    frames, shown = clips.clip(3)
+    digit = images.images[3, 0].int()
+    fits = [
+        bool((frames[t, y : y + 28, x : x + 28].int() >= digit).all())
+        for t in range(30)
+        for y in range(5)
+        for x in range(5)
+    ]
+    found = torch.tensor(fits).unflatten(0, (30, 25)).any(1).nonzero()[:, 0]
+    assert found.tolist() == shown.tolist()
+
+
+def test_pointing_is_the_share_of_greatest_weights():
+    images = open_source("mnist-mini").splits["test"]
+    clips = DigitClips(images, "test", count=4).with_length(12)
+    for arm in frames_benchmark.ARMS:
+        net = frames_benchmark.create(frames_benchmark.settings_of(quick=True)["model"], arm, 0)
+        found = frames_benchmark.score(net, clips, "cpu")
+        assert (found["pointing"] is None) == (arm == "none")
+        assert 0 <= found["accuracy"] <= 1
+
+
+def test_the_docs_hold_the_table_of_frames(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(PAGE.read_text(encoding="utf-8"), encoding="utf-8")
+    frames_table.write_table(page)
+    assert page.read_text(encoding="utf-8") == PAGE.read_text(encoding="utf-8")
+    assert frames_table.table([]).count("not run") == len(frames_benchmark.ARMS)

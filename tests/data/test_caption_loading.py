@@ -29,7 +29,7 @@ def test_batches_hold_images_with_their_texts(source, code):
     torch.testing.assert_close(batch.images[3], fixed(train.images.read(3)))
 
 
-def test_an_epoch_is_a_function_of_seed_and_epoch(source, code):
+def test_an_epoch_follows_from_seed_and_number(source, code):
     def epoch(number, seed=0):
         loader = caption_loader(
             source.splits["train"], code, batch_size=8, augment="light", seed=seed, shuffle=True, drop_last=True

@@ -20,7 +20,7 @@ def add(folder, *lines):
         file.write("".join(f"{line}\n" for line in lines))
 
 
-def test_an_image_is_in_one_split_with_all_texts(folder):
+def test_an_image_has_one_split(folder):
     source = open_captions(f"captions:{folder}")
     parts = [names(part) for part in source.splits.values()]
     assert sum(map(len, parts)) == len(set().union(*parts)) == 30

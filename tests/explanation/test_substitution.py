@@ -143,7 +143,7 @@ def test_permuted_maps_that_were_forgotten_are_computed_again():
     net = Identity()
     images = torch.arange(9.0)[:, None, None, None].expand(9, 1, 2, 2)
     substitution = Permute({"tap": net.tap}, Recording(1, 0), 0)
-    substitution.prepare(net, images, range(9))
+    substitution.prepare(net, (images,), range(9))
     assert torch.equal(substitution.substitute(("tap", 0), images[:, :, :1, :1]), images[:, :, :1, :1])  # one channel
 
 

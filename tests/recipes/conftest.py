@@ -12,6 +12,9 @@ from PIL import Image
 
 from regard.recipes.train import Trained, train
 from regard.training import Recipe
+from tests.recipes.clips import MODEL as CLIP_MODEL
+from tests.recipes.clips import QUICK as CLIP_QUICK
+from tests.recipes.clips import write_clips
 from tests.recipes.comparison import Interrupted, interrupt_comparison
 
 BARS = ("left", "middle", "right")
@@ -74,3 +77,12 @@ def bar_files(tmp_path: Path) -> Callable[[int], list[Path]]:
         return paths
 
     return write
+
+
+@pytest.fixture(scope="session")
+def clip_run(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    """A network for clips that pools frames by attention, after four epochs."""
+    folder = tmp_path_factory.mktemp("clips")
+    data = write_clips(folder)
+    out = str(folder / "run")
+    return train(data=data, model=CLIP_MODEL, attention="temporal_pool", out=out, recipe=CLIP_QUICK, device="cpu")

@@ -15,7 +15,7 @@ def run(data, out, **given):
     return train(data=data, out=str(out), device="cpu", workers=0, **options)
 
 
-def test_a_resumed_run_is_the_same_to_the_last_bit(tmp_path, monkeypatch):
+def test_a_resumed_run_is_bit_exact(tmp_path, monkeypatch):
     data = write_captions(tmp_path / "images")
     whole = run(data, tmp_path / "whole")
     from regard.training.tasks.sequences import Sequences

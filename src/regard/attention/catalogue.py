@@ -61,6 +61,7 @@ from regard.attention.spatial.stn import STN
 from regard.attention.spatial.strip import Strip
 from regard.attention.temporal.additive import Additive
 from regard.attention.temporal.coverage import Coverage
+from regard.attention.temporal.frame_gate import FrameGate
 from regard.attention.temporal.location_aware import LocationAware
 from regard.attention.temporal.monotonic import Monotonic
 from regard.attention.temporal.multiplicative import Multiplicative
@@ -139,8 +140,10 @@ SEQUENTIAL: tuple[type[Temporal] | type[Features], ...] = (
     Coverage,
     Monotonic,
     TemporalPool,
+    FrameGate,
 )
-"""Mechanisms for the steps of a sequence: between an encoder and a decoder, or in place of the last state."""
+"""Mechanisms for the steps of a sequence or the frames of a clip: between an encoder and a decoder, in place of the
+last state or of the mean, or a gate."""
 
 CONTROLS: tuple[type[Features], ...] = (Static,)
 """Controls that a mechanism has to beat; created by name like the others, but without a paper."""

@@ -20,6 +20,9 @@ class Batch(Protocol):
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> Self:
         """The same batch on another device."""
 
+    def network_inputs(self) -> tuple[Tensor, ...]:
+        """The arguments with which a network is called, the examples first."""
+
     def without_inputs(self) -> Self:
         """The part needed to score answers, without a network's inputs: small, to be kept for a whole split."""
 
@@ -49,6 +52,10 @@ class ImageBatch:
     def pin_memory(self) -> "ImageBatch":
         """The same batch in memory from which a GPU copies faster; a loader with `pin_memory` calls it."""
         return ImageBatch(self.images.pin_memory(), self.labels.pin_memory(), self.indices.pin_memory())
+
+    def network_inputs(self) -> tuple[Tensor]:
+        """The images."""
+        return (self.images,)
 
     def without_inputs(self) -> "ImageBatch":
         """Labels and indices alone."""
@@ -90,13 +97,51 @@ class TextBatch:
         return replace(self, source=source, target=target, indices=indices)
 
     def network_inputs(self) -> tuple[Tensor, ...]:
-        """The arguments of a network besides the target."""
-        return self.source, self.lengths
+        """The sources, their lengths and the targets without their last symbol, which a network is to predict."""
+        return self.source, self.lengths, self.target[:, :-1]
 
     def without_inputs(self) -> "TextBatch":
         """References and indices alone."""
         none = self.source.new_empty(len(self), 0)
         return replace(self, source=none, target=none)
+
+
+@dataclass(frozen=True, eq=False)
+class ClipBatch:
+    """Clips, or sounds, of unequal length with their labels.
+
+    Attributes:
+        inputs: (b, c, t, h, w) of clips, (b, c, t) of sounds and sensors, floating point, normalised, zero where
+            padded; (b, 0) in a batch without inputs.
+        mask: (b, t) True where there is a frame.
+        labels: (b,) class numbers, int64.
+        indices: (b,) each clip's number in its split, int64.
+    """
+
+    inputs: Tensor
+    mask: Tensor
+    labels: Tensor
+    indices: Tensor
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> "ClipBatch":
+        """The same batch on another device."""
+        fields = (self.inputs, self.mask, self.labels, self.indices)
+        return ClipBatch(*(tensor.to(device, non_blocking=non_blocking) for tensor in fields))
+
+    def pin_memory(self) -> "ClipBatch":
+        """The same batch in memory from which a GPU copies faster; a loader calls it where it is asked to."""
+        return ClipBatch(*(tensor.pin_memory() for tensor in (self.inputs, self.mask, self.labels, self.indices)))
+
+    def network_inputs(self) -> tuple[Tensor, Tensor]:
+        """The clips and their mask."""
+        return self.inputs, self.mask
+
+    def without_inputs(self) -> "ClipBatch":
+        """Mask, labels and indices."""
+        return replace(self, inputs=self.inputs.new_empty(len(self), 0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,9 +175,9 @@ class CaptionBatch:
         images, target, indices = (tensor.pin_memory() for tensor in (self.images, self.target, self.indices))
         return replace(self, images=images, target=target, indices=indices)
 
-    def network_inputs(self) -> tuple[Tensor, ...]:
-        """The arguments of a network besides the target."""
-        return (self.images,)
+    def network_inputs(self) -> tuple[Tensor, Tensor]:
+        """The images and the targets without their last symbol, which a network is to predict."""
+        return self.images, self.target[:, :-1]
 
     def without_inputs(self) -> "CaptionBatch":
         """References and indices alone."""

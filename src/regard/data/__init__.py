@@ -5,6 +5,10 @@ from regard.data.augmentation import AUGMENTS, Augment
 from regard.data.caption_loading import CaptionCode, caption_loader
 from regard.data.caption_source import open_captions, open_captions_to_score
 from regard.data.captions import Captions, CaptionSource
+from regard.data.clip_loading import clip_loader, pad_clips
+from regard.data.clip_opening import open_clips, open_clips_to_score, open_sound, open_sound_to_score
+from regard.data.clip_preprocessing import ClipPreprocessing, clip_preprocessing_for
+from regard.data.clips import ArrayClips, Clips, ClipSource
 from regard.data.cluttered import ClutteredImages
 from regard.data.images import ArrayImages, Images, Statistics
 from regard.data.kinds import Kind, kind_of
@@ -22,6 +26,7 @@ __all__ = [
     "AUGMENTS",
     "PIXEL_LIMIT",
     "Account",
+    "ArrayClips",
     "ArrayImages",
     "Augment",
     "BadImage",
@@ -29,6 +34,9 @@ __all__ = [
     "CaptionCode",
     "CaptionSource",
     "Captions",
+    "ClipPreprocessing",
+    "ClipSource",
+    "Clips",
     "ClutteredImages",
     "Fit",
     "Images",
@@ -42,15 +50,22 @@ __all__ = [
     "TextCode",
     "TextSource",
     "caption_loader",
+    "clip_loader",
+    "clip_preprocessing_for",
     "fit_warnings",
     "kind_of",
     "loader",
     "open_captions",
     "open_captions_to_score",
+    "open_clips",
+    "open_clips_to_score",
     "open_for_scoring",
+    "open_sound",
+    "open_sound_to_score",
     "open_source",
     "open_text",
     "open_text_to_score",
+    "pad_clips",
     "preprocessing_for",
     "read_image",
     "scoring_warnings",

@@ -1,7 +1,7 @@
 """`npz:PATH`: images and labels as arrays in one file, the layout that Keras made common."""
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -56,28 +56,33 @@ def open_npz(text: str, opening: Opening) -> Holding:
     return Holding(name, classes, parts, notes=(passed,) if others else ())
 
 
-def arrays_of(where: str, file: IO[bytes], *, whole: bool = True) -> tuple[Arrays, tuple[str, ...]]:
+def arrays_of(
+    where: str, file: IO[bytes], *, whole: bool = True, more: Sequence[str] = (), layout: str = _LAYOUT
+) -> tuple[Arrays, tuple[str, ...]]:
     """Reads the known arrays of an npz file, and the names of the others; nothing is ever unpickled.
 
     Args:
         where: the file, for messages.
         file: the file.
         whole: True requires training images, not only those of some split.
+        more: the names of further arrays that are read if they are there.
+        layout: the arrays that a source of this kind has, for messages.
     """
+    known = (*_KEYS, *more)
     arrays, reading = {}, "its start"
     try:
         with np.load(file, allow_pickle=False) as archive:
-            others = tuple(n for n in archive.files if n not in _KEYS and n not in _OTHER_NAMES)
+            others = tuple(n for n in archive.files if n not in known and n not in _OTHER_NAMES)
             for name in archive.files:
                 key = _OTHER_NAMES.get(name, name)
-                if key in _KEYS and key not in arrays:
+                if key in known and key not in arrays:
                     reading = f"the array {name!r}"
                     arrays[key] = archive[name]
             needed = _KEYS[:2] if whole or not any(key.startswith("x_") for key in arrays) else ()
             if missing := [key for key in needed if key not in arrays]:
                 raise DataError(
                     f"{where} has no {' and no '.join(missing)}; it has {', '.join(archive.files) or 'nothing'}. "
-                    f"{_LAYOUT}."
+                    f"{layout}."
                 )
     except DataError:
         raise
@@ -92,14 +97,14 @@ def arrays_of(where: str, file: IO[bytes], *, whole: bool = True) -> tuple[Array
         ) from error
     for key, array in arrays.items():
         if not isinstance(array, np.ndarray):
-            raise DataError(f"{where}: {key!r} is not an array. {_LAYOUT}.")
+            raise DataError(f"{where}: {key!r} is not an array. {layout}.")
     return arrays, others
 
 
 def splits_of(where: str, arrays: Arrays) -> tuple[tuple[str, ...], dict[Split, ArrayImages]]:
     """Checks the arrays; returns the class names and the splits."""
     parts: dict[Split, tuple[Tensor, Tensor]] = {}
-    arrays = _number_labels(where, arrays)
+    arrays = number_labels(where, arrays)
     for split in SPLITS:
         x, y = f"x_{split}", f"y_{split}"
         if (x in arrays) != (y in arrays):
@@ -108,7 +113,7 @@ def splits_of(where: str, arrays: Arrays) -> tuple[tuple[str, ...], dict[Split, 
                 f"{where} has {there} but no {missing}: a split needs both. Add {missing}, or leave both out."
             )
         if x in arrays:
-            images, labels = _images(where, x, arrays[x]), _labels(where, y, arrays[y])
+            images, labels = _images(where, x, arrays[x]), read_labels(where, y, arrays[y])
             if len(images) != len(labels):
                 raise DataError(
                     f"{where}: {x} has {len(images)} images but {y} has {len(labels)} labels; "
@@ -125,11 +130,11 @@ def splits_of(where: str, arrays: Arrays) -> tuple[tuple[str, ...], dict[Split, 
                 f"{where}: images in x_{split} are {_shape(images)} but those in x_{first} are {_shape(train)}; "
                 "all must have one size. Use a folder: source for images of mixed sizes."
             )
-    classes = _classes(where, arrays.get("classes"), {split: labels for split, (_, labels) in parts.items()})
+    classes = name_classes(where, arrays.get("classes"), {split: labels for split, (_, labels) in parts.items()})
     return classes, {split: ArrayImages(x, y, f"x_{split}") for split, (x, y) in parts.items()}
 
 
-def _number_labels(where: str, arrays: Arrays) -> Arrays:
+def number_labels(where: str, arrays: Arrays) -> Arrays:
     """Replaces labels that are names of classes by class numbers."""
     named = {key: a.reshape(-1) for key, a in arrays.items() if key.startswith("y_") and _is_named(a)}
     if not named or len(named) < sum(key.startswith("y_") for key in arrays):
@@ -176,8 +181,8 @@ def _images(where: str, key: str, array: NDArray[Any]) -> Tensor:
     return torch.from_numpy(array).permute(0, 3, 1, 2).contiguous()
 
 
-def _labels(where: str, key: str, array: NDArray[Any]) -> Tensor:
-    """(n,) int64 or (n, k) float32."""
+def read_labels(where: str, key: str, array: NDArray[Any]) -> Tensor:
+    """Checks labels; returns (n,) int64 or (n, k) float32."""
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.dtype.kind not in "iub" and not (array.ndim == 2 and array.dtype.kind == "f"):
@@ -199,8 +204,8 @@ def _labels(where: str, key: str, array: NDArray[Any]) -> Tensor:
     return torch.from_numpy(array.astype(np.int64))
 
 
-def _classes(where: str, names: NDArray[Any] | None, labels: Mapping[Split, Tensor]) -> tuple[str, ...]:
-    """The names of the classes; every label must have one."""
+def name_classes(where: str, names: NDArray[Any] | None, labels: Mapping[Split, Tensor]) -> tuple[str, ...]:
+    """Returns the names of the classes; every label must have one."""
     first = next(iter(labels))
     train = labels[first]
     multi_label = train.ndim == 2

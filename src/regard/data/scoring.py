@@ -22,7 +22,7 @@ def assemble_for_scoring(holding: Holding, opening: Opening) -> Source:
         return same
     name, classes, parts, tally = holding.name, holding.classes, holding.parts, holding.full_tally()
     several = any(part.labels.ndim == 2 for part in parts.values())
-    numbers = _match_classes(name, classes, opening.known, several)
+    numbers = match_classes(name, classes, opening.known, several)
     matched = {split: _with_labels(part, numbers, len(opening.known)) for split, part in parts.items()}
     whole, *others = matched.values()
     for other in others:
@@ -60,7 +60,7 @@ def _reopen(holding: Holding, opening: Opening) -> Source | None:
     return source if source.fingerprint == opening.fingerprint else None
 
 
-def _match_classes(name: str, classes: tuple[str, ...], known: tuple[str, ...], several: bool) -> list[int]:
+def match_classes(name: str, classes: tuple[str, ...], known: tuple[str, ...], several: bool) -> list[int]:
     """Returns for each class of the source its number in the network."""
     unknown = [label for label in classes if label not in known]
     if unknown:

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Literal
+from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from regard.data.account import Account, LeftOut, Tally, printable
 from regard.data.checking import Progress
 from regard.data.depth import FEW_LEVELS, Deep, ValueRange, choose_range, count_levels
 from regard.data.files import FileImages
+from regard.data.formats import IMAGE, Medium
 from regard.data.images import Images
 from regard.data.reading import PIXEL_LIMIT
 from regard.data.splits import cut
@@ -46,6 +47,7 @@ class Opening:
     scoring: bool = False
     known: tuple[str, ...] = ()
     fingerprint: str | None = None
+    medium: Medium = IMAGE
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +125,18 @@ class Holding:
         return self.tally or Tally(sum(map(len, self.parts.values())), unit="image")
 
 
+class Labelled(Protocol):
+    """Examples of any kind with their labels and names: images, clips or sounds."""
+
+    labels: Tensor
+
+    def __len__(self) -> int:
+        """The number of examples."""
+
+    def names(self, index: int) -> str:
+        """Returns the name of an example in its source."""
+
+
 def per_class(labels: Tensor, classes: int) -> Tensor:
     """Counts the images of each class, (classes,) int64."""
     return torch.bincount(labels, minlength=classes) if labels.ndim == 1 else labels.sum(0).long()
@@ -154,8 +168,8 @@ def assemble(holding: Holding, opening: Opening) -> Source:
     splits, value_range, depth = apply_value_range(holding.apply_made(splits), opening.value_range)
     contents = {split: images.contents() for split, images in splits.items()}
     shared = (
-        *_shared_warnings(contents, "image"),
-        *_shared_warnings({s: p.groups for s, p in splits.items()}, "group"),
+        *shared_warnings(contents, "image"),
+        *shared_warnings({s: p.groups for s, p in splits.items()}, "group"),
     )
     return Source(
         name=printable(name),
@@ -166,7 +180,7 @@ def assemble(holding: Holding, opening: Opening) -> Source:
         fingerprint=fingerprint_of(classes, splits, contents),
         account=tally.settle({split: len(images) for split, images in splits.items()}),
         value_range=value_range,
-        warnings=(*holding.warnings, *_class_warnings(classes, splits), *shared, *depth),
+        warnings=(*holding.warnings, *class_warnings(classes, splits), *shared, *depth),
         notes=(*holding.notes, *cuts),
         licence=holding.licence,
         mirror=holding.mirror,
@@ -236,9 +250,9 @@ def _nothing_in(name: str, split: Split, given: bool, training: Images, skipped:
 
 
 def fingerprint_of(
-    classes: tuple[str, ...], splits: Mapping[Split, Images], contents: Mapping[Split, tuple[str, ...] | None]
+    classes: tuple[str, ...], splits: Mapping[Split, Labelled], contents: Mapping[Split, tuple[str, ...] | None]
 ) -> str:
-    """A hash of the classes and of every image's content and label in each split."""
+    """A hash of the classes and of every example's content and label in each split."""
     digest = hashlib.blake2b(repr(classes).encode(), digest_size=16)
     for split, images in splits.items():
         known = contents[split] or tuple(images.names(i) for i in range(len(images)))
@@ -247,34 +261,36 @@ def fingerprint_of(
     return digest.hexdigest()
 
 
-def _class_warnings(classes: tuple[str, ...], splits: Mapping[Split, Images]) -> list[str]:
+def class_warnings(classes: tuple[str, ...], splits: Mapping[Split, Labelled], noun: str = "image") -> list[str]:
     """Returns warnings of small classes, and of classes missing in validation or test."""
     warnings = []
     counts = per_class(splits["train"].labels, len(classes))
     large, small = int(counts.argmax()), int(counts.argmin())
     if counts[large] > IMBALANCED * counts[small]:
         warnings.append(
-            f"The classes are imbalanced: {classes[large]!r} has {counts[large]} training images, "
+            f"The classes are imbalanced: {classes[large]!r} has {counts[large]} training {noun}s, "
             f"{classes[small]!r} has {counts[small]}. Use balanced accuracy, and consider class weights or "
             "balanced sampling."
         )
     if tiny := [name for name, count in zip(classes, counts.tolist(), strict=True) if count < TINY]:
         warnings.append(
-            f"Fewer than {TINY} training images have {_join_some(tiny)}: expect low accuracy on such a class."
+            f"Fewer than {TINY} training {noun}s have {_join_some(tiny)}: expect low accuracy on such a class."
         )
     for split in SPLITS[1:]:
         present = per_class(splits[split].labels, len(classes)).tolist()
         if absent := [name for name, count in zip(classes, present, strict=True) if not count]:
-            warnings.append(f"The split {split!r} has no image of {_join_some(absent)}: such a class is not evaluated.")
+            warnings.append(
+                f"The split {split!r} has no {noun} of {_join_some(absent)}: such a class is not evaluated."
+            )
     return warnings
 
 
-def _shared_warnings(known: Mapping[Split, tuple[str, ...] | None], noun: str) -> list[str]:
-    """Returns warnings of images, or groups of images, that are in two splits."""
+def shared_warnings(known: Mapping[Split, tuple[str, ...] | None], noun: str) -> list[str]:
+    """Returns warnings of examples, or groups of them, that are in two splits."""
     warnings = []
     for one, other in combinations(SPLITS, 2):
         if shared := len(set(known[one] or ()) & set(known[other] or ())):
-            remedy = "Remove them from one of the two." if noun == "image" else "Keep each in one of the two."
+            remedy = "Keep each in one of the two." if noun == "group" else "Remove them from one of the two."
             warnings.append(
                 f"{shared} {noun + ' is' if shared == 1 else noun + 's are'} both in {one!r} and in {other!r}: "
                 f"scores there are too high. {remedy}"

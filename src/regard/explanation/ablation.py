@@ -192,7 +192,7 @@ class _Trial:
         @contextmanager
         def context(batch: ImageBatch, indices: range) -> Iterator[None]:
             if substitution is not None:
-                substitution.prepare(self.net, batch.images, indices)
+                substitution.prepare(self.net, batch.network_inputs(), indices)
             with ExitStack() as stack:
                 if statistics is not None:
                     stack.enter_context(use_statistics(self.norms, statistics))

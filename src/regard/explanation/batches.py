@@ -39,8 +39,8 @@ class ImageSet:
         index = 0
         for number, batch in enumerate(self.batches() if callable(self.batches) else self.batches):
             self._check(number, batch.indices)
-            yield range(index, index + len(batch.images)), batch
-            index += len(batch.images)
+            yield range(index, index + len(batch)), batch
+            index += len(batch)
         if index == 0:
             raise DataError(f"There are no {self.name} images: the batches are empty.")
         self._complete = True
@@ -68,11 +68,11 @@ def right_answers(net: nn.Module, batch: ImageBatch) -> Tensor:
     Raises:
         ShapeError: the network's output is not (b, k).
     """
-    outputs = logits_of(net(batch.images.to(device_of(net))))
-    if not isinstance(outputs, Tensor) or outputs.ndim != 2 or len(outputs) != len(batch.images):
+    outputs = logits_of(net(*batch.to(device_of(net)).network_inputs()))
+    if not isinstance(outputs, Tensor) or outputs.ndim != 2 or len(outputs) != len(batch):
         given = tuple(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__
         raise ShapeError(
-            f"{type(net).__name__} returned {given} for {len(batch.images)} images; a classifier must return one row "
-            f"of scores for each, ({len(batch.images)}, classes)."
+            f"{type(net).__name__} returned {given} for {len(batch)} images; a classifier must return one row "
+            f"of scores for each, ({len(batch)}, classes)."
         )
     return is_right(outputs, batch.labels.to(outputs.device)).cpu().double()

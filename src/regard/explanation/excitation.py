@@ -67,7 +67,7 @@ def gates_by_class(
         net.eval()
         for _, batch in ImageSet(batches, "evaluation"):
             with observe(net, paths=paths, device="cpu") as maps:
-                net(batch.images.to(device_of(net)))
+                net(*batch.to(device_of(net)).network_inputs())
             members = _members(batch.labels.cpu(), len(classes))
             for seen in (step for steps in maps.values() for step in steps):
                 for name, branch, weights in _weights(seen):

@@ -77,7 +77,7 @@ def recalibrate(
             continue
         seen += len(indices)
         with perturbed(batch, indices), _use_batch_statistics(norms):
-            net(batch.images.to(device))
+            net(*batch.to(device).network_inputs())
             for mean, buffer in zip(average, _buffers(norms), strict=True):
                 if mean.is_floating_point():
                     mean.lerp_(buffer, len(indices) / seen)

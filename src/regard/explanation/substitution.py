@@ -38,7 +38,7 @@ class Substitution(ABC):
             yield
 
     @abstractmethod
-    def prepare(self, net: nn.Module, images: Tensor, indices: Sequence[int]) -> None:
+    def prepare(self, net: nn.Module, inputs: tuple[Tensor, ...], indices: Sequence[int]) -> None:
         """Prepares a batch of the images with these `indices`, before the maps of `net` are replaced."""
 
     @abstractmethod
@@ -52,7 +52,7 @@ class Substitution(ABC):
 class Neutral(Substitution):
     """The neutral map of each tap."""
 
-    def prepare(self, net: nn.Module, images: Tensor, indices: Sequence[int]) -> None:
+    def prepare(self, net: nn.Module, inputs: tuple[Tensor, ...], indices: Sequence[int]) -> None:
         """Does nothing: the map is the same for every image."""
 
     def substitute(self, call: Call, own: Tensor) -> Tensor:
@@ -67,7 +67,7 @@ class Mean(Substitution):
         super().__init__(taps)
         self.mean = mean
 
-    def prepare(self, net: nn.Module, images: Tensor, indices: Sequence[int]) -> None:
+    def prepare(self, net: nn.Module, inputs: tuple[Tensor, ...], indices: Sequence[int]) -> None:
         """Does nothing: the map is the same for every image of one size."""
 
     def substitute(self, call: Call, own: Tensor) -> Tensor:
@@ -88,7 +88,7 @@ class Swap(Substitution):
         self.donors = _donors(images, recording.indices, generator("swapped", *seed))
         self._maps: Mapping[Call, Sequence[Tensor]] = {}
 
-    def prepare(self, net: nn.Module, images: Tensor, indices: Sequence[int]) -> None:
+    def prepare(self, net: nn.Module, inputs: tuple[Tensor, ...], indices: Sequence[int]) -> None:
         """Looks up the donors' maps."""
         self._maps = self.recording.maps([self.donors[index] for index in indices]) or {}
 
@@ -118,13 +118,13 @@ class Permute(Substitution):
         self._maps: Mapping[Call, Sequence[Tensor]] = {}
         self._places: Sequence[int] = ()
 
-    def prepare(self, net: nn.Module, images: Tensor, indices: Sequence[int]) -> None:
+    def prepare(self, net: nn.Module, inputs: tuple[Tensor, ...], indices: Sequence[int]) -> None:
         """Looks up the images' maps, or computes them again."""
         self._places = indices
         maps = self.recording.maps(indices)
         if maps is None:
             with observe(net, paths=tuple(self.taps)) as seen:
-                net(images.to(device_of(net)))
+                net(*(tensor.to(device_of(net)) for tensor in inputs))
             maps = {call: list(value) for call, value in group_by_call(seen).items()}
         self._maps = maps
 

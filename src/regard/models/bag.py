@@ -14,6 +14,7 @@ from regard.attention.spatial.mil_pool import MILPool
 from regard.core.errors import OptionError, ShapeError
 from regard.core.options import at_least, flag
 from regard.core.tap import taps
+from regard.models.classifier import classifier_of
 
 
 class BagOfPatches(nn.Module):
@@ -76,7 +77,7 @@ class BagOfPatches(nn.Module):
         self.at_once = at_least("bag", "at_once", at_once, 1)
         self.recompute = flag("bag", "recompute", recompute)
         self.name = f"{getattr(net, 'name', type(net).__name__)} in patches of {patch}"
-        self.net, self.classifier = net, _classifier(net, num_classes)
+        self.net, self.classifier = net, classifier_of(net, num_classes, "bag")
         channels = net.get_submodule(self.classifier).in_features
         assert isinstance(channels, int)
         net.set_submodule(self.classifier, nn.Identity())
@@ -181,18 +182,6 @@ def image_taps(net: nn.Module) -> tuple[str, ...] | None:
     if not isinstance(net, BagOfPatches):
         return None
     return tuple(path for path in taps(net) if not path.startswith("net."))
-
-
-def _classifier(net: nn.Module, num_classes: int) -> str:
-    """Returns the path of the last linear layer, which computes the logits."""
-    layers = [(path, layer) for path, layer in net.named_modules() if isinstance(layer, nn.Linear)]
-    if not layers or not layers[-1][0] or layers[-1][1].out_features != num_classes:
-        found = f"its last one, {layers[-1][0]!r}, has {layers[-1][1].out_features}" if layers else "it has none"
-        raise OptionError(
-            f"bag: {getattr(net, 'name', type(net).__name__)} cannot be applied to patches: its classifier must be a "
-            f"linear layer with {num_classes} outputs, but {found}: use another network."
-        )
-    return layers[-1][0]
 
 
 def _recompute_contexts(net: nn.Module) -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:

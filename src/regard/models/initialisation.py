@@ -57,7 +57,7 @@ def _reset(path: str, module: nn.Module, *, he: bool) -> None:
     if strength is not None:
         nn.init.zeros_(strength)
         own.remove("strength")
-    if he and isinstance(module, nn.Conv2d):
+    if he and isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         if module.bias is not None:
             nn.init.zeros_(module.bias)

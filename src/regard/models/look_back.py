@@ -41,7 +41,7 @@ class LookBack(nn.Module):
         return isinstance(self.mechanism, Temporal)
 
     def remember(self, keys: Tensor, mask: Tensor | None = None) -> Memory:
-        """What does not depend on the query, of positions (b, k, d) and a mask (b, k), True where there is one.
+        """Prepares once what no query changes, of positions (b, k, d) and a mask (b, k), True where there is one.
 
         Raises:
             ShapeError: a mask that leaves positions out, and a mechanism that takes none.

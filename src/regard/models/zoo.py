@@ -36,6 +36,9 @@ LAYOUTS = {
 LINES: dict[str, type[RAM] | type[CNN]] = {"ram": RAM, "cnn": CNN}
 """The networks that have their options on the same line: `ram:glimpses=6,patch=8`, `cnn:width=8`."""
 
+TIMED = ("clipnet", "resnet3d", "resnet1d")
+"""The networks for clips and sounds, see `create_clip_network`."""
+
 
 def names() -> tuple[str, ...]:
     """Returns the names for `create`: the plain networks, each with each mechanism and control, then `ram` and `cnn`.
@@ -93,6 +96,10 @@ def create(
         2
     """
     seed = int(torch.randint(2**62, ()) if seed is None else seed)
+    if name.partition(":")[0] in TIMED:
+        raise OptionError(
+            f"{name!r} takes clips or sounds, not images: name them with --data clips:PATH or sound:PATH."
+        )
     if name.partition(":")[0] == SEQUENCES:
         raise OptionError(f"{name!r} takes text, not images: name texts with --data tsv:PATH, see create_seq2seq.")
     ours = {
@@ -133,7 +140,7 @@ def is_foreign(name: str) -> bool:
     >>> is_foreign("timm:resnet18"), is_foreign("resnet20"), is_foreign("ram:glimpses=4")
     (True, False, False)
     """
-    return ":" in name and name.partition(":")[0] not in (*LINES, SEQUENCES)
+    return ":" in name and name.partition(":")[0] not in (*LINES, *TIMED, SEQUENCES)
 
 
 def is_looker(name: str, attention: str | Spec | None = None) -> bool:

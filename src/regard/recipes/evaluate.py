@@ -15,9 +15,17 @@ from regard import cost, training
 from regard.core.files import as_bytes, write_whole
 from regard.core.options import at_least, one_of
 from regard.core.scores import Scores, amount
-from regard.data import Account, Reading, caption_loader, loader, text_loader
+from regard.data import Account, Reading, caption_loader, clip_loader, loader, text_loader
 from regard.data.source import Split
 from regard.recipes.captioning import caption_task, load_captioner, open_captions_for
+from regard.recipes.clips import (
+    CLIP_MODELS,
+    clips_at_once,
+    load_clip_network,
+    open_clips_for,
+    report_timed,
+    timed_task,
+)
 from regard.recipes.closed_channels import ClosedChannels, GateWatch, watch_gates
 from regard.recipes.glimpse_statistics import GlimpseStatistics, watch_glimpses
 from regard.recipes.kinds import kind_of_run
@@ -49,7 +57,7 @@ class Evaluated:
         network: name of the network with its attention.
         data: name of the source.
         split: the split that was scored.
-        n: number of images or texts.
+        n: number of images, clips, sounds or texts.
         scores: scores over all of them.
         by_class: scores of each class; None if the task has no classes.
         counts: number of images of each class.
@@ -58,7 +66,7 @@ class Evaluated:
         glimpses: statistics of each glimpse; None for a network without a glimpse sensor.
         closed: open and closed channels; None for a network without gates that open and close channels.
         out: the JSON file that was written, or None.
-        unit: what an example is, `image` or `text`.
+        unit: what an example is, `image`, `clip`, `sound` or `text`.
     """
 
     weights: Path
@@ -98,7 +106,7 @@ class Evaluated:
             Text(),
         ]
         if self.by_class is not None:
-            parts += [_classes(self.by_class, self.counts), Text()]
+            parts += [_classes(self.by_class, self.counts, self.unit), Text()]
         parts.append(self._summary())
         if self.by_class is not None and self.by_class.confusion and len(self.by_class.classes) <= _WIDEST:
             parts += [
@@ -169,13 +177,15 @@ def evaluate(
     torch_device = training.resolve_device(device)
     training.set_threads(threads)
     at_least("evaluate", "beams", beams, 1)
-    match kind_of_run(run):
-        case "text":
-            evaluated = _score_text(run, data, split, torch_device, beams, reading)
-        case "caption":
-            evaluated = _score_captions(run, data, split, torch_device, workers, beams, reading)
-        case _:
-            evaluated = _score_images(run, data, split, torch_device, workers, reading)
+    kind = kind_of_run(run)
+    if kind == "text":
+        evaluated = _score_text(run, data, split, torch_device, beams, reading)
+    elif kind == "caption":
+        evaluated = _score_captions(run, data, split, torch_device, workers, beams, reading)
+    elif kind in CLIP_MODELS:
+        evaluated = _score_clips(run, data, split, torch_device, workers, reading)
+    else:
+        evaluated = _score_images(run, data, split, torch_device, workers, reading)
     if out:
         evaluated = replace(evaluated, out=Path(out))
         write_whole(Path(out), as_bytes(json.dumps(evaluated.to_json(), indent=1, ensure_ascii=False)))
@@ -264,6 +274,34 @@ def _score_captions(
     )
 
 
+def _score_clips(
+    run: str, data: str | None, split: Split | None, device: torch.device, workers: int, reading: Reading
+) -> Evaluated:
+    loaded = load_clip_network(run)
+    judged = open_clips_for(loaded, data, split, reading)
+    source, clips = judged.source, judged.clips
+    report_timed(source)
+    if judged.split == "test":
+        record_test_access(loaded.path.parent, command="evaluate", what=loaded.path.name, images=len(clips))
+    at_once = clips_at_once(clips, loaded.preprocessing)
+    batches = clip_loader(clips, loaded.preprocessing, batch_size=at_once, workers=workers)
+    task = timed_task(source)
+    found = training.evaluate(loaded.net, batches, task, device=device)
+    return Evaluated(
+        weights=loaded.path,
+        network=loaded.name,
+        data=source.name,
+        split=judged.split,
+        n=found.n,
+        scores=found.scores,
+        by_class=task.by_class(found.outputs, found.batches),
+        counts=source.counts()[judged.split],
+        account=source.account,
+        test_accesses=count_test_accesses(loaded.path.parent),
+        unit=loaded.unit,
+    )
+
+
 def _closed(loaded: Loaded, gates: Sequence[GateWatch]) -> ClosedChannels:
     image = torch.zeros(1, loaded.preprocessing.channels, *loaded.preprocessing.size)
     return ClosedChannels(tuple(gate.use() for gate in gates), cost.macs(loaded.net, image))
@@ -287,9 +325,9 @@ def _short(name: str) -> str:
     return name if len(name) <= 8 else f"{name[:7]}…"
 
 
-def _classes(found: "ByClass", counts: Sequence[int]) -> RenderableType:
+def _classes(found: "ByClass", counts: Sequence[int], unit: str) -> RenderableType:
     several = found.multi_label
-    columns = ("class", "images", "recall") + (("avg. precision", "F1") if several else ("most often confused with",))
+    columns = ("class", f"{unit}s", "recall") + (("avg. precision", "F1") if several else ("most often confused with",))
     table = _table(columns, left=("class", "most often confused with"))
     for k, name in enumerate(found.classes):
         last = (_share(found.average_precision[k]), _share(found.f1[k])) if several else (_mistake(found, k),)

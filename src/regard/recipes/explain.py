@@ -20,7 +20,9 @@ from regard.data.reading import to_tensor
 from regard.explanation import ActiveChannels, look
 from regard.explanation.paths import Paths, find_taps
 from regard.recipes.captioning import load_captioner
+from regard.recipes.clips import CLIP_MODELS, load_clip_network
 from regard.recipes.explain_caption import ExplainedCaptions, explain_captions
+from regard.recipes.explain_clip import ExplainedClips, explain_clips
 from regard.recipes.explain_text import ExplainedTexts, explain_texts
 from regard.recipes.glimpse_paths import path_of
 from regard.recipes.image_files import image_files, warn_of_unlike
@@ -188,12 +190,13 @@ def explain_images(
     on_bad: Literal["skip", "fail"] = "skip",
     device: training.DeviceName = "auto",
     threads: int | None = None,
-) -> Explained | ExplainedTexts | ExplainedCaptions:
-    """Shows the attention maps of a trained network for images or texts: overlays, channel weights, alignments.
+) -> Explained | ExplainedClips | ExplainedTexts | ExplainedCaptions:
+    """Shows the attention maps of a trained network for images, clips, sounds or texts.
 
     Args:
         images: image files and folders; by default one validation image of fashion-mini. For a network that takes text,
-            texts, files with a text on each line, and - for the lines of the standard input.
+            texts, files with a text on each line, and - for the lines of the standard input. For one of clips or
+            sounds, a source of them as clips:PATH, whose first eight are shown; by default four validation clips.
         run: folder of a training run, or a weights file; by default the small trained network that comes with regard.
         out: folder to write to; each image gets a folder in it.
         top: number of channels with the largest weights to show with their features.
@@ -216,6 +219,9 @@ def explain_images(
         torch_device = training.resolve_device(device)
         captioner = load_captioner(run)
         return explain_captions(captioner, images, out=out, beams=beams, on_bad=on_bad, device=torch_device)
+    if run is not None and kind in CLIP_MODELS:
+        torch_device = training.resolve_device(device)
+        return explain_clips(load_clip_network(run), images, out=out, on_bad=on_bad, device=torch_device)
     if run is not None and kind == "text":
         torch_device = training.resolve_device(device)
         return explain_texts(load_text_network(run), images, out=out, beams=beams, on_bad=on_bad, device=torch_device)

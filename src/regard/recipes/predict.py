@@ -21,10 +21,12 @@ from regard.core.options import at_least, one_of
 from regard.data import PIXEL_LIMIT, Account, BadImageError, LeftOut, read_image
 from regard.data.account import Tally, printable
 from regard.recipes.captioning import load_captioner
+from regard.recipes.clips import CLIP_MODELS, load_clip_network
 from regard.recipes.image_files import image_files, warn_of_unlike
 from regard.recipes.kinds import kind_of_run
 from regard.recipes.network import Loaded, batch_size_for, load_network
 from regard.recipes.predict_caption import Described, describe_images
+from regard.recipes.predict_clip import PredictedClips, predict_clips
 from regard.recipes.predict_text import Answered, answer_texts
 from regard.recipes.texts import load_text_network
 from regard.training import DeviceName
@@ -98,12 +100,13 @@ def predict(
     out: str | None = None,
     device: DeviceName = "auto",
     threads: int | None = None,
-) -> "Predicted | Answered | Described":
-    """Predicts the classes of images, the texts about them, or the answers to texts, with a trained network.
+) -> "Predicted | PredictedClips | Answered | Described":
+    """Predicts the classes of images, clips or sounds, or writes texts about images or for texts, with a network.
 
     Args:
         images: image files, and folders of images; for a network that takes text, texts, files with a text on each
-            line, and - for the lines of the standard input.
+            line, and - for the lines of the standard input; for one that takes clips or sounds, a source of them as
+            clips:PATH.
         run: folder of a training run, or a weights file.
         top: number of classes to print for each image.
         beams: beams of the search for a text; 1 takes the likeliest symbol each time.
@@ -132,6 +135,8 @@ def predict(
         )
     if kind == "text":
         return answer_texts(load_text_network(run), images, beams=beams, on_bad=on_bad, out=out, device=torch_device)
+    if kind in CLIP_MODELS:
+        return predict_clips(load_clip_network(run), images, top=top, on_bad=on_bad, out=out, device=torch_device)
     files, tally = image_files("predict", images, on_bad)
     loaded = load_network(run)
     loaded.net.to(torch_device)

@@ -16,6 +16,7 @@ from regard.core.files import as_bytes, write_whole
 from regard.core.seeding import generator
 from regard.data import Account, Images, Reading, Source, fit_warnings, kind_of, preprocessing_for
 from regard.recipes.show_caption import CaptionSummary, show_captions
+from regard.recipes.show_clip import ClipSummary, show_clips
 from regard.recipes.show_text import TextSummary, show_text
 from regard.recipes.sources import open_with_bar
 from regard.report.contact_sheet import COLUMNS, ROWS, ClassRow, contact_sheet
@@ -103,19 +104,22 @@ def show_data(
     out: Path | None = None,
     seed: int = 0,
     reading: Reading = Reading(),  # noqa: B008 (frozen)
-) -> DataSummary | TextSummary | CaptionSummary:
+) -> DataSummary | TextSummary | CaptionSummary | ClipSummary:
     """Shows the contents of a source: classes, counts, sizes, statistics and a contact sheet; or pairs of texts.
 
-    Writes `summary.json` and, of images, `contact-sheet.png`.
+    Writes `summary.json` and, of images and clips, `contact-sheet.png`.
 
     Args:
         source: source of the images: fashion-mini, mnist-mini, folder:PATH, npz:PATH or torchvision:NAME; `cluttered:`
-            before one of them puts its images among clutter. Or texts, tsv:PATH.
+            before one of them puts its images among clutter. Or texts, tsv:PATH; clips, clips:PATH; or sounds,
+            sound:PATH.
         out: folder to write to; runs/data/NAME by default.
         seed: random seed of the splits that the source does not come with.
         reading: how the images are read and split.
     """
     folder = out or Path("runs/data") / re.sub(r"[^A-Za-z0-9_.-]+", "_", source).strip("_")
+    if kind_of(source) in ("clip", "sound"):
+        return show_clips(source, folder, reading, seed=seed)
     if kind_of(source) == "text":
         return show_text(source, folder, reading, seed=seed)
     if kind_of(source) == "caption":

@@ -1,4 +1,4 @@
-"""`regard train`: train a network on images or texts and write it to a run's folder."""
+"""`regard train`: train a network on images, clips, sounds or texts and write it to a run's folder."""
 
 import math
 import os
@@ -25,7 +25,6 @@ from regard.data import (
     Augment,
     ClutteredImages,
     Fit,
-    Kind,
     Preprocessing,
     Reading,
     Source,
@@ -35,6 +34,7 @@ from regard.data import (
     preprocessing_for,
 )
 from regard.recipes.captioning import CAPTION_MODEL
+from regard.recipes.clips import CLIP_MODELS
 from regard.recipes.console import say
 from regard.recipes.insertion import (
     check_network,
@@ -61,6 +61,7 @@ from regard.recipes.run_folder import (
 )
 from regard.recipes.sources import open_with_bar, record_of, report_source, task_of
 from regard.recipes.train_caption import CaptionJob, prepare_caption
+from regard.recipes.train_clip import ClipJob, prepare_clips
 from regard.recipes.train_text import TEXT_MODEL, TextJob, prepare_text
 from regard.recipes.trained import Trained
 from regard.recipes.versions import versions
@@ -73,9 +74,10 @@ from regard.training.weights import file_fault
 if TYPE_CHECKING:
     from regard.training import Classification, Glimpses
 
+USUAL_MODELS = {"text": TEXT_MODEL, "caption": CAPTION_MODEL, **CLIP_MODELS}
+"""The network of each kind of data where none is named; for images that of `Settings`."""
+
 _MOST_WORKERS = 4
-_MODELS: dict[Kind, str] = {"text": TEXT_MODEL, "caption": CAPTION_MODEL}
-"""The network that is trained where none is named."""
 
 
 def train(
@@ -101,7 +103,7 @@ def train(
     reading: Reading = Reading(),  # noqa: B008 (frozen)
     recipe: Recipe = Recipe(),  # noqa: B008 (frozen)
 ) -> Trained:
-    """Trains a network on images or texts and saves it with its settings, classes and preprocessing.
+    """Trains a network on images, clips, sounds or texts and saves it with its settings, classes and preprocessing.
 
     Writes settings.yaml (a run file for --config), weights.safetensors, epochs.csv, steps.csv, TensorBoard events and,
     after every epoch, a checkpoint to the run's folder. Test images are not used.
@@ -109,13 +111,15 @@ def train(
     Args:
         data: source of the images: fashion-mini, mnist-mini, folder:PATH, npz:PATH or torchvision:NAME; `cluttered:`
             before one of them puts its images among clutter, as in cluttered:mnist-mini:size=60,pieces=4. Or texts,
-            tsv:PATH: a source, a tab and a target on each line, as in tsv:words.tsv:target=phonemes. Or images with
-            texts about them, captions:PATH: a folder with captions.tsv, whose columns are file and caption.
+            tsv:PATH: a source, a tab and a target on each line, as in tsv:words.tsv:target=phonemes. Or
+            clips:PATH of videos, folders of frames or arrays, or sound:PATH. Or captions:PATH, a folder of images with
+            texts about them in captions.tsv.
         model: network to train: resnet8 to resnet110 for small images, resnet18 to resnet101 for large ones; ram, which
             takes glimpses, with its options after a colon, as in ram:glimpses=6,patch=8; cnn, a small plain network, as
             in cnn:width=8; timm:NAME or torchvision:NAME; package.module:function, of your own, which takes num_classes
-            and in_channels; for texts seq2seq, as in seq2seq:hidden=256,cell=lstm; for texts about
-            images captioner, as in captioner:backbone=resnet18. By default resnet20, seq2seq or captioner.
+            and in_channels; for texts seq2seq, as in seq2seq:hidden=256,cell=lstm; for clips clipnet, as in
+            clipnet:backbone=resnet20,recurrent=attention, or resnet3d; for texts about images captioner, as in
+            captioner:backbone=resnet18. By default resnet20, or the one of the kind.
         attention: mechanism to insert, NAME[:option=value,...]; `regard list` shows all.
         weights: a .safetensors or .pth file to start from; a head for another number of classes, and attention that
             the file lacks, are newly initialised.
@@ -147,7 +151,7 @@ def train(
     Raises:
         RegardError: an option or a file cannot be used; the message says what to do.
     """
-    usual = Settings().model if resume else _MODELS.get(kind_of(data), Settings().model)
+    usual = Settings().model if resume else USUAL_MODELS.get(kind_of(data), Settings().model)
     asked = Settings(
         data=data or "", model=model or usual, attention=attention, weights=weights, freeze=freeze, augment=augment,
         size=size, fit=fit, balanced=balanced, patch=patch, patch_stride=patch_stride, seed=seed, reading=reading,
@@ -237,7 +241,7 @@ class _Job:
         return loader(images, self.preprocessing, batch_size=batch_size_for(self.preprocessing))
 
 
-AnyJob = _Job | TextJob | CaptionJob
+AnyJob = _Job | TextJob | ClipJob | CaptionJob
 """A network to be trained, with its data."""
 
 
@@ -250,8 +254,8 @@ def _network(settings: Settings) -> NetworkRecord:
 def _new_folder(asked: Settings, out: str | None) -> Path:
     if not asked.data:
         raise OptionError(
-            "train: name the images or texts, for example --data fashion-mini, --data folder:PATH, --data tsv:PATH or "
-            "--data captions:PATH."
+            "train: name the data, for example --data fashion-mini, --data folder:PATH, --data clips:PATH, --data "
+            "tsv:PATH or --data captions:PATH."
         )
     patches = f"-patch{asked.patch}" if asked.patch else ""
     name = f"{asked.data}-{asked.attention or ''}-{asked.model}{patches}" + (f"-seed{asked.seed}" if asked.seed else "")
@@ -272,10 +276,13 @@ def _open_run(asked: Settings, resume: str, out: str | None) -> tuple[Settings, 
 
 def _prepare(settings: Settings, folder: Path, *, resumed: bool, recompute: bool) -> "AnyJob":
     """Opens the data and builds the network with the state that it has at the start of the run."""
-    if kind_of(settings.data) == "text":
+    kind = kind_of(settings.data)
+    if kind == "text":
         return prepare_text(settings, folder, resumed=resumed)
-    if kind_of(settings.data) == "caption":
+    if kind == "caption":
         return prepare_caption(settings, folder, resumed=resumed)
+    if kind in CLIP_MODELS:
+        return prepare_clips(settings, folder, resumed=resumed)
     return _prepare_images(settings, folder, resumed=resumed, recompute=recompute)
 
 

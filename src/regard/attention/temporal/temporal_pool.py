@@ -1,13 +1,12 @@
 """Attention pooling over the frames of a clip, or the steps of a sequence."""
 
-import torch
 from torch import Tensor, tanh
 
 from regard.attention.heads import head_count
 from regard.attention.layers import Linear, masked_softmax
-from regard.core import Facts, Features, Input, Paper, ShapeError, Tap
+from regard.attention.temporal.frames import clear_padding, frame_means
+from regard.core import Facts, Features, Input, Paper, Tap
 from regard.core.options import at_least
-from regard.core.precision import wide
 
 
 class TemporalPool(Features):
@@ -36,6 +35,7 @@ class TemporalPool(Features):
         ShapeError: an x with another number of channels or axes, or a mask that does not fit it.
 
     Example:
+        >>> import torch
         >>> TemporalPool(64, heads=4)(torch.randn(2, 64, 8, 7, 7)).shape
         torch.Size([2, 64])
         >>> steps, there = torch.tensor([[[3.0, torch.nan]]]), torch.tensor([[True, False]])
@@ -78,19 +78,8 @@ class TemporalPool(Features):
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """The weighted sum of the frames."""
         self.expect(x)
-        if mask is not None:
-            there = self._expect_mask(x, mask).reshape(x.shape[0], 1, -1, *(1,) * (x.ndim - 3))
-            x = torch.where(there, x, 0)
-        frames = x.transpose(1, 2) if x.ndim == 3 else x.flatten(3).mean(3, dtype=wide(x.dtype)).transpose(1, 2)
+        frames = frame_means(clear_padding("temporal_pool", x, mask)).transpose(1, 2)
         logits = self.score.logits(tanh(self.hidden(frames))).transpose(1, 2)
         weights = self.frame(masked_softmax(logits, None if mask is None else mask.unsqueeze(1), 2))
         shares = frames.unflatten(2, (weights.shape[1], -1)).transpose(1, 2)
         return (weights.to(shares.dtype).unsqueeze(2) @ shares).flatten(1).to(x.dtype)
-
-    def _expect_mask(self, x: Tensor, mask: Tensor) -> Tensor:
-        if mask.dtype != torch.bool or mask.shape != (x.shape[0], x.shape[2]):
-            raise ShapeError(
-                f"temporal_pool: mask has shape {tuple(mask.shape)} and dtype {mask.dtype}; for x {tuple(x.shape)} it "
-                f"must be bool, ({x.shape[0]}, {x.shape[2]}), True where there is a frame."
-            )
-        return mask

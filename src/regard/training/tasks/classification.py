@@ -1,4 +1,4 @@
-"""The task of classifying images, with one or several labels each."""
+"""The task of classifying images, clips or sounds, with one or several labels each."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from regard.core.answers import is_right
-from regard.core.batch import ImageBatch
+from regard.core.batch import ClipBatch, ImageBatch
 from regard.core.draws import Draws
-from regard.core.errors import ShapeError
+from regard.core.errors import OptionError, ShapeError
 from regard.core.hard import drawing
 from regard.core.scores import PERCENT, Score, Scores
 from regard.training.metrics import mean
@@ -20,7 +20,7 @@ from regard.training.tasks.task import LossParts
 
 
 class Classification:
-    """Images with one class each, or with several.
+    """Images with one class each, or with several; or clips or sounds, whose networks also take their mask.
 
     Args:
         classes: k names.
@@ -68,22 +68,25 @@ class Classification:
             mix=mixer(recipe, len(classes), multi_label=multi_label),
         )
 
-    def loss(self, net: nn.Module, batch: ImageBatch, draws: Draws) -> LossParts:
+    def loss(self, net: nn.Module, batch: ImageBatch | ClipBatch, draws: Draws) -> LossParts:
         """The mean cross-entropy of the batch, its images mixed where the task mixes, and what a budget costs."""
-        images, labels = batch.images, batch.labels
-        if self._mix is not None and len(images) > 1:
-            images, labels = self._mix(images, labels)
+        inputs, labels = batch.network_inputs(), batch.labels
+        if self._mix is not None and len(batch) > 1:
+            if isinstance(batch, ClipBatch):
+                raise OptionError("Clips and sounds of unequal length cannot be mixed: train with mix='none'.")
+            images, labels = self._mix(*inputs, labels)
+            inputs = (images,)
         with drawing(net, draws) as prices:
-            logits = net(images)
+            logits = net(*inputs)
         return LossParts(self._objective(logits, labels) + sum(prices))
 
-    def predict(self, net: nn.Module, batch: ImageBatch) -> Tensor:
+    def predict(self, net: nn.Module, batch: ImageBatch | ClipBatch) -> Tensor:
         """Logits (b, k) in float32.
 
         Raises:
             ShapeError: the network's output is not (b, k).
         """
-        logits = net(batch.images)
+        logits = net(*batch.network_inputs())
         if not isinstance(logits, Tensor) or logits.shape != (len(batch), len(self.classes)):
             given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
             raise ShapeError(
@@ -92,11 +95,11 @@ class Classification:
             )
         return logits.float().cpu()
 
-    def right(self, outputs: Tensor, batch: ImageBatch) -> Tensor:
+    def right(self, outputs: Tensor, batch: ImageBatch | ClipBatch) -> Tensor:
         """Returns (b,), True for correct predictions as `core.answers.is_right` defines them."""
         return is_right(outputs, batch.labels.cpu())
 
-    def score(self, outputs: Sequence[Tensor], batches: Sequence[ImageBatch]) -> Scores:
+    def score(self, outputs: Sequence[Tensor], batches: Sequence[ImageBatch] | Sequence[ClipBatch]) -> Scores:
         """Returns accuracy, loss and scores of the classes; with several labels mean average precision first.
 
         The loss is the mean cross-entropy, of labels' yes and no with several labels, without smoothing or class
@@ -116,7 +119,7 @@ class Classification:
             scores.insert(0, Score(name="mean_average_precision", value=precision, unit=PERCENT))
         return Scores(all=tuple(scores), choice=scores[0].name)
 
-    def by_class(self, outputs: Sequence[Tensor], batches: Sequence[ImageBatch]) -> ByClass:
+    def by_class(self, outputs: Sequence[Tensor], batches: Sequence[ImageBatch] | Sequence[ClipBatch]) -> ByClass:
         """Computes the scores of each class from the outputs for all batches of a split."""
         return self._by_class(*in_order(outputs, batches)[:2])
 
@@ -128,7 +131,9 @@ class Classification:
         return {"name": self.name, "options": {"multi_label": self.multi_label}, "classes": list(self.classes)}
 
 
-def in_order(outputs: Sequence[Tensor], batches: Sequence[ImageBatch]) -> tuple[Tensor, Tensor, Tensor]:
+def in_order(
+    outputs: Sequence[Tensor], batches: Sequence[ImageBatch] | Sequence[ClipBatch]
+) -> tuple[Tensor, Tensor, Tensor]:
     """Logits, labels and indices of all batches, on the CPU, by ascending index."""
     logits = torch.cat(list(outputs))
     labels = torch.cat([batch.labels for batch in batches]).cpu()

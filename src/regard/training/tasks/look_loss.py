@@ -77,7 +77,7 @@ class LookLoss:
 
 
 def advantages(rewards: Tensor, there: Tensor) -> Tensor:
-    """What each choice (b, t) gained: the rewards from its step on, less the mean of the others at that step.
+    """The gain of each choice (b, t): the rewards from its step on, less the mean of the others at that step.
 
     >>> advantages(torch.tensor([[-1.0, -2.0], [-3.0, 0.0]]), torch.tensor([[True, True], [True, False]])).tolist()
     [[0.0, 0.0], [0.0, 0.0]]

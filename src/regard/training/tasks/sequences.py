@@ -116,7 +116,7 @@ class Sequences:
         forced = self._forced(given, draws)
         record = None if self.looks is None else LookRecord(draws.of("looks"))
         asked = {} if record is None else {"record": record}
-        logits = net(*batch.network_inputs(), given, forced, **asked)
+        logits = net(*batch.network_inputs(), forced, **asked)
         loss = cross_entropy(logits.flatten(0, 1), wanted.flatten(), ignore_index=PAD, label_smoothing=self.smoothing)
         share = loss.new_ones(()) if forced is None else forced[wanted != PAD].to(loss.dtype).mean()
         if self.looks is None or record is None:
@@ -135,11 +135,12 @@ class Sequences:
     def predict(self, net: nn.Module, batch: Texts) -> Written:
         """The answers that are searched for, and the loss of the true ones."""
         net = getattr(net, "_orig_mod", net)  # a search compiles nothing: its shapes change with every step
+        inputs = batch.network_inputs()
         found = net.answer(  # type: ignore[operator]
-            *batch.network_inputs(), beams=self.beams, longest=self.longest, length_penalty=self.length_penalty
+            *inputs[:-1], beams=self.beams, longest=self.longest, length_penalty=self.length_penalty
         )
-        given, wanted = batch.target[:, :-1], batch.target[:, 1:]
-        logits = net(*batch.network_inputs(), given)
+        wanted = batch.target[:, 1:]
+        logits = net(*inputs)
         losses = cross_entropy(logits.transpose(1, 2), wanted, ignore_index=PAD, reduction="none").sum(1)
         return Written(found.symbols.cpu(), losses.detach().cpu(), (wanted != PAD).sum(1).cpu())
 
