@@ -77,12 +77,6 @@ def run(arm: str, arguments: argparse.Namespace) -> None:
     )
     folder = _folder(arm, arguments)
     task = training.Sequences.trained_by(recipe, code.target, longest=code.longest, images=True)
-    kept = task.to_json()
-    record = RunRecord(
-        network=network,
-        input=InputRecord(kind="image", options=code.preprocessing.to_json()),
-        task=TaskRecord(name=kept["name"], options=kept["options"]),
-    )
     train, val, test = (source.splits[split] for split in ("train", "val", "test"))
     fit = training.fit(
         net,
@@ -94,7 +88,7 @@ def run(arm: str, arguments: argparse.Namespace) -> None:
         seed=arguments.seed,
         device=arguments.device,
         resume=True,
-        run=record,
+        run=_record(network, code, task),
     )
     record_test_access(folder, command="benchmark", what=arm, images=len(test))
     found = training.evaluate(net, caption_loader(test, code, batch_size=250), task, device=arguments.device)
@@ -121,6 +115,16 @@ def run(arm: str, arguments: argparse.Namespace) -> None:
     )
     shown = "no map" if pointing is None else f"{100 * pointing:.1f} % of steps on the digit"
     say(f"{arm}: exact match {100 * found.scores['exact_match']:.1f} %, {shown}, epoch {fit.kept_epoch}.")
+
+
+def _record(network: NetworkRecord, code: CaptionCode, task: "training.Sequences") -> RunRecord:
+    """The record of a run, by which its weights can be loaded by name."""
+    kept = task.to_json()
+    return RunRecord(
+        network=network,
+        input=InputRecord(kind="image", options=code.preprocessing.to_json()),
+        task=TaskRecord(name=kept["name"], options=kept["options"]),
+    )
 
 
 @torch.no_grad()
