@@ -16,10 +16,15 @@ from benchmarks.sequences import decode_step, memory
 from benchmarks.sequences import table as sequences_table
 from benchmarks.sequences.dates import LOCALES, dates
 from benchmarks.sequences.sources import split_of
-from benchmarks.surgery.__main__ import examine, finished_rows, markdown
+from benchmarks.speaker import table as speaker_table
+from benchmarks.speaker import vowels
+from benchmarks.surgery.__main__ import NOT_CONVOLUTIONAL, examine, finished_rows, left_out, markdown
+from benchmarks.speaker import table as speaker_table
+from benchmarks.speaker import vowels
+from benchmarks.surgery.written import pair, ratios
 from regard import cost, models
 from regard.core.errors import RunError
-from regard.data import open_source
+from regard.data import ClipPreprocessing, open_sound_to_score, open_source
 from regard.data.cluttered import _read
 
 
@@ -207,6 +212,20 @@ def test_the_sweep_examines_a_network():
     assert examine("torchvision:vgg11")["outcome"] == "left out"
 
 
+def test_inserted_attention_is_timed_against_written():
+    x = torch.zeros(1, 3, 32, 32)
+    inserted, written = pair("resnet18", x)
+    assert len(ratios(inserted, written, x, 1, train=True)) == 1
+    assert {type(module).__name__ for module in written.modules()} >= {"Written", "BatchNorm2d"}
+
+
+def test_networks_outside_the_sweep_have_reasons():
+    assert left_out({"convolutions": 3, "parameters": 10}) is None
+    assert left_out({"convolutions": 3, "parameters": 50_000_000}) == "it has 50 million parameters or more"
+    assert left_out({"convolutions": 1, "parameters": 10}) == NOT_CONVOLUTIONAL
+    assert left_out({"convolutions": None, "parameters": None}) == NOT_CONVOLUTIONAL
+
+
 def test_the_sweep_goes_on_and_writes_tables(tmp_path):
     works = {
         "network": "a",
@@ -219,6 +238,7 @@ def test_the_sweep_goes_on_and_writes_tables(tmp_path):
     failed = {"network": "b", "outcome": "failed", "reason": "no effect"}
     late = {"network": "c", "outcome": "left out", "reason": "the time was over"}
     result = {"size": 128, "torch": "2.14", "timm": "1.0", "rows": [works, failed, late]}
+    result["outside"] = {"it is large": {"resnet": ["d", "e"], "vgg": ["f"]}}
     (tmp_path / "rows.json").write_text(json.dumps(result))
     assert finished_rows(tmp_path / "rows.json") == {"a": works}
     text = markdown(result)
@@ -226,6 +246,28 @@ def test_the_sweep_goes_on_and_writes_tables(tmp_path):
     assert "| a | 1.5 | 0 / 0 / 2 | conv | 0.10 |" in text
     assert "- b: failed: no effect" in text
     assert "because the time was over: c." in text
+    assert "because it is large: 3 networks of timm, by module: resnet 2, vgg 1." in text
+    assert "<li>resnet: d, e</li>" in text
+
+
+def test_recordings_of_speakers_are_read_from_text(tmp_path):
+    for name, rows in (("TRAIN", 18), ("TEST", 9)):
+        lines = [f"{n},1,2:0.5,{n},3:{n % 9 + 1}" for n in range(rows)]
+        (tmp_path / f"JapaneseVowels_{name}.ts").write_text("\n".join(["#a", "@classLabel true", "@data", *lines]))
+    file = vowels.write_npz(vowels.folder_of(str(tmp_path)), tmp_path / "a.npz")
+    plain = ClipPreprocessing("sound", 2, (0.0,) * 2, (1.0,) * 2)
+    source = open_sound_to_score(f"sound:{file}", [f"speaker {n}" for n in range(1, 10)], plain)
+    assert source.splits["test"].read(3).tolist() == [[3, 1, 2], [0.5, 3, 3]]
+    assert source.splits["test"].labels.tolist() == list(range(9))
+
+
+def test_the_docs_hold_the_table_of_speakers(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(PAGE.read_text(encoding="utf-8"), encoding="utf-8")
+    speaker_table.write_table(page)
+    assert page.read_text(encoding="utf-8") == PAGE.read_text(encoding="utf-8")
+    results = [record for record in speaker_table.read_records() if not record["quick"]]
+    assert min(record["test"] for record in results) >= 0.97
 
 
 def test_a_clip_of_frames_is_the_same_every_time():
