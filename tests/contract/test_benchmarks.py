@@ -19,8 +19,6 @@ from benchmarks.sequences.sources import split_of
 from benchmarks.speaker import table as speaker_table
 from benchmarks.speaker import vowels
 from benchmarks.surgery.__main__ import NOT_CONVOLUTIONAL, examine, finished_rows, left_out, markdown
-from benchmarks.speaker import table as speaker_table
-from benchmarks.speaker import vowels
 from benchmarks.surgery.written import pair, ratios
 from regard import cost, models
 from regard.core.errors import RunError

@@ -60,7 +60,7 @@ def test_folders_of_frames_are_in_natural_order(tmp_path):
         assert clip[0, 1:, 0, 0].tolist() == [100, 200 + int(train.names(index)[-1]) + int(train.labels[index])]
 
 
-def test_a_frame_that_is_broken_leaves_its_clip_out(tmp_path):
+def test_a_broken_frame_leaves_its_clip_out(tmp_path):
     root = tmp_path / "set"
     for label in ("a", "b"):
         for clip in range(4):
