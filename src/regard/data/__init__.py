@@ -3,7 +3,13 @@
 from regard.data.account import Account, LeftOut
 from regard.data.augmentation import AUGMENTS, Augment
 from regard.data.clip_loading import clip_loader, pad_clips
-from regard.data.clip_opening import open_clips, open_clips_to_score, open_sound, open_sound_to_score
+from regard.data.clip_opening import (
+    open_clips,
+    open_clips_to_predict,
+    open_clips_to_score,
+    open_sound,
+    open_sound_to_score,
+)
 from regard.data.clip_preprocessing import ClipPreprocessing, clip_preprocessing_for
 from regard.data.clips import ArrayClips, Clips, ClipSource
 from regard.data.cluttered import ClutteredImages
@@ -49,6 +55,7 @@ __all__ = [
     "kind_of",
     "loader",
     "open_clips",
+    "open_clips_to_predict",
     "open_clips_to_score",
     "open_for_scoring",
     "open_sound",
