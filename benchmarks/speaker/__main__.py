@@ -15,6 +15,7 @@ from typing import Any
 import torch
 import yaml
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor, nn
 
 from benchmarks.speaker.table import RESULTS, write_table
@@ -23,7 +24,7 @@ from regard import models, training
 from regard.core.tap import taps
 from regard.data import Clips, ClipSource, clip_loader, clip_preprocessing_for, open_sound
 from regard.data.clip_preprocessing import ClipPreprocessing
-from regard.explanation import look
+from regard.explanation import observe
 from regard.recipes.console import say
 from regard.recipes.versions import versions
 from regard.training import Recipe
@@ -102,8 +103,9 @@ def recording_weights(net: nn.Module, clips: Clips, preprocessing: ClipPreproces
     first = [int((clips.labels == label).nonzero()[0, 0]) for label in range(classes)]
     chosen = clips.take(torch.tensor(first))
     batch = next(iter(clip_loader(chosen, preprocessing, batch_size=classes)))
-    maps = look(net, batch.network_inputs(), device="cpu").maps.by_name()
-    frames = [one.values for one in maps.values() if one.kind.name == "frame"]
+    with torch.no_grad(), observe(net.eval(), device="cpu") as maps:
+        net(*batch.network_inputs())
+    frames = [one.values for one in maps.by_name().values() if one.kind.name == "frame"]
     if not frames:
         return []
     weights = frames[-1].flatten(2).mean(1)
@@ -118,6 +120,7 @@ def draw_weights(weights: list[Tensor], classes: tuple[str, ...], out: Path) -> 
     ):
         axes.step(range(len(row)), row.numpy(), where="mid", color="#0b6e8a")
         axes.axhline(float(row.mean()), color="#999999", linewidth=0.8)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set_title(name, fontsize=9)
         axes.set_xlabel("step", fontsize=8)
         axes.set_ylabel("weight", fontsize=8)

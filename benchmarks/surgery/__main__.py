@@ -27,7 +27,10 @@ from regard.recipes.console import say
 
 MOST_PARAMETERS = 50_000_000
 SIZE = 128
+FEWEST = 2
+"""Convolutions wider than one position: a patch embedding alone makes no convolutional network."""
 TIME_OVER, TOO_LARGE = "the time was over", "it has 50 million parameters or more"
+NOT_CONVOLUTIONAL = "it is not convolutional: at most one convolution, as a patch embedding, is wider than one position"
 
 
 def main() -> None:
@@ -43,6 +46,7 @@ def main() -> None:
         sys.stdout.write(markdown(json.loads(arguments.table.read_text())) + "\n")
         return
     names = arguments.only or ordered_names(arguments.sizes)
+    outside = {} if arguments.only else names_outside(arguments.sizes)
     end = time.monotonic() + 60 * arguments.minutes
     known = finished_rows(arguments.out)
     rows: list[dict[str, Any]] = []
@@ -54,7 +58,7 @@ def main() -> None:
         else:
             rows.append(examine(name))
             say(line(rows[-1]))
-        result = {"size": SIZE, "torch": torch.__version__, "timm": timm.__version__, "rows": rows}
+        result = {"size": SIZE, "torch": torch.__version__, "timm": timm.__version__, "rows": rows, "outside": outside}
         if name not in known:
             arguments.out.write_text(json.dumps(result))
 
@@ -79,25 +83,48 @@ def ordered_names(cache: Path | None = None) -> list[str]:
 
 def sizes_of_timm(cache: Path | None = None) -> dict[str, int]:
     """The numbers of parameters of timm's convolutional networks that are small enough, kept in a file."""
+    known = census(cache)
+    return {name: one["parameters"] for name, one in known.items() if left_out(one) is None}
+
+
+def census(cache: Path | None = None) -> dict[str, dict[str, Any]]:
+    """Module, parameters and number of wide convolutions of every network of timm, kept in a file.
+
+    A module whose first network has at most one wide convolution, such as that of vision transformers, is taken to have
+    no others; its further networks are not built and have `convolutions` None.
+    """
     if cache is not None and cache.exists():
         return json.loads(cache.read_text())
-    sizes: dict[str, int] = {}
-    without: set[str] = set()
-    seen: set[str] = set()
+    found: dict[str, dict[str, Any]] = {}
+    seen: dict[str, int] = {}
     for name in timm.list_models():
-        module = timm.models.model_entrypoint(name).__module__
-        if module in without:
+        module = timm.models.model_entrypoint(name).__module__.removeprefix("timm.models.")
+        if seen.get(module, FEWEST) < FEWEST:
+            found[name] = {"module": module, "parameters": None, "convolutions": None}
             continue
-        count = parameters(name)
-        # A module whose first network has no convolutions, such as that of vision transformers, has none at all.
-        if count is None and module not in seen:
-            without.add(module)
-        seen.add(module)
-        if count is not None and count < MOST_PARAMETERS:
-            sizes[name] = count
+        parameters, convolutions = size(name)
+        seen.setdefault(module, convolutions)
+        found[name] = {"module": module, "parameters": parameters, "convolutions": convolutions}
     if cache is not None:
-        cache.write_text(json.dumps(sizes))
-    return sizes
+        cache.write_text(json.dumps(found))
+    return found
+
+
+def names_outside(cache: Path | None = None) -> dict[str, dict[str, list[str]]]:
+    """timm's networks that are not in the sweep, by the reason and the module."""
+    found: dict[str, dict[str, list[str]]] = {}
+    for name, one in census(cache).items():
+        reason = left_out(one)
+        if reason is not None:
+            found.setdefault(reason, {}).setdefault(one["module"], []).append(name)
+    return found
+
+
+def left_out(one: dict[str, Any]) -> str | None:
+    """The reason why a network of the census is not in the sweep, or None."""
+    if one["convolutions"] is None or one["convolutions"] < FEWEST:
+        return NOT_CONVOLUTIONAL
+    return TOO_LARGE if one["parameters"] >= MOST_PARAMETERS else None
 
 
 def smallest(sizes: dict[str, int]) -> list[str]:
@@ -108,8 +135,8 @@ def smallest(sizes: dict[str, int]) -> list[str]:
     return list(found.values())
 
 
-def parameters(name: str) -> int | None:
-    """The number of parameters of a network of timm that has convolutions; None of any other."""
+def size(name: str) -> tuple[int, int]:
+    """The parameters of a network of timm, and its convolutions wider than one position."""
     try:
         with torch.device("meta"), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -117,8 +144,7 @@ def parameters(name: str) -> int | None:
     except Exception:  # networks that compute with their weights while they are built
         net = timm.create_model(name)
     wide = [m for m in net.modules() if isinstance(m, nn.Conv2d) and max(m.kernel_size) > 1]
-    # A patch embedding alone makes no convolutional network.
-    return sum(p.numel() for p in net.parameters()) if len(wide) > 1 else None
+    return sum(p.numel() for p in net.parameters()), len(wide)
 
 
 def count_parameters(name: str) -> int:
@@ -243,7 +269,23 @@ def markdown(result: dict[str, Any]) -> str:
             reasons.setdefault(row["reason"], []).append(row["network"])
     for reason, names in reasons.items():
         text += ["", f"Left out, because {reason}: {', '.join(names)}."]
+    for reason, modules in result.get("outside", {}).items():
+        text += ["", *outside_lines(reason, modules)]
     return "\n".join(text)
+
+
+def outside_lines(reason: str, modules: dict[str, list[str]]) -> list[str]:
+    """The networks of timm that were left out for one reason: a count for each module, and all names folded away."""
+    total = sum(map(len, modules.values()))
+    counts = ", ".join(f"{module} {len(names)}" for module, names in sorted(modules.items()))
+    items = (f"<li>{module}: {', '.join(names)}</li>" for module, names in sorted(modules.items()))
+    return [
+        f"Left out, because {reason}: {total} networks of timm, by module: {counts}.",
+        "",
+        f"<details><summary>Their {total} names</summary><ul>",
+        *items,
+        "</ul></details>",
+    ]
 
 
 if __name__ == "__main__":

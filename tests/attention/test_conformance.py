@@ -63,6 +63,9 @@ SMALLER = {"residual_mask": {"poolings": 1}}
 COMPILED = ("se", "cbam", "sk")
 """A channel gate, one with a convolution and a normalisation, and one that selects branches."""
 
+EXPORTED = tuple(sorted({*COMPILED, *(name for name, _ in HELPERS.values())}))
+"""One mechanism for every file that several share."""
+
 WATCHED = (*COMPILED, "multihead", "simam", "stn", "coord")
 """Kinds of maps: a gate, a branch, a query, a mixed map, a grid, and two maps in one module."""
 
@@ -148,7 +151,7 @@ def test_every_mechanism_is_compiled(mechanism):
     assert not check_attention(smaller(mechanism), checks="compile", dims=(main_dims(mechanism),)).skipped
 
 
-@pytest.mark.graph
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "dims"), sorted(set(HELPERS.values())))
 def test_every_helper_is_compiled_with_other_axes(name, dims):
     (mechanism,) = find(name)
@@ -162,9 +165,9 @@ def test_every_helper_has_its_representative():
 
 
 @pytest.mark.graph
-@every
-def test_every_mechanism_runs_in_onnx(mechanism):
-    """With `torch.export`, which is the first half of it."""
+@pytest.mark.parametrize("mechanism", find(*EXPORTED), ids=lambda m: m.facts.name)
+def test_every_helper_runs_in_onnx(mechanism):
+    """With `torch.export`, which is the first half of it; `make test-long` exports every configuration."""
     assert not check_attention(smaller(mechanism), checks="onnx", dims=(main_dims(mechanism),)).skipped
 
 

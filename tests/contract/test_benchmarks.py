@@ -16,7 +16,8 @@ from benchmarks.sequences import decode_step, memory
 from benchmarks.sequences import table as sequences_table
 from benchmarks.sequences.dates import LOCALES, dates
 from benchmarks.sequences.sources import split_of
-from benchmarks.surgery.__main__ import examine, finished_rows, markdown
+from benchmarks.surgery.__main__ import NOT_CONVOLUTIONAL, examine, finished_rows, left_out, markdown
+from benchmarks.surgery.written import pair, ratios
 from regard import cost, models
 from regard.core.errors import RunError
 from regard.data import open_source
@@ -207,6 +208,20 @@ def test_the_sweep_examines_a_network():
     assert examine("torchvision:vgg11")["outcome"] == "left out"
 
 
+def test_inserted_attention_is_timed_against_written():
+    x = torch.zeros(1, 3, 32, 32)
+    inserted, written = pair("resnet18", x)
+    assert len(ratios(inserted, written, x, 1, train=True)) == 1
+    assert {type(module).__name__ for module in written.modules()} >= {"Written", "BatchNorm2d"}
+
+
+def test_networks_outside_the_sweep_have_reasons():
+    assert left_out({"convolutions": 3, "parameters": 10}) is None
+    assert left_out({"convolutions": 3, "parameters": 50_000_000}) == "it has 50 million parameters or more"
+    assert left_out({"convolutions": 1, "parameters": 10}) == NOT_CONVOLUTIONAL
+    assert left_out({"convolutions": None, "parameters": None}) == NOT_CONVOLUTIONAL
+
+
 def test_the_sweep_goes_on_and_writes_tables(tmp_path):
     works = {
         "network": "a",
@@ -219,6 +234,7 @@ def test_the_sweep_goes_on_and_writes_tables(tmp_path):
     failed = {"network": "b", "outcome": "failed", "reason": "no effect"}
     late = {"network": "c", "outcome": "left out", "reason": "the time was over"}
     result = {"size": 128, "torch": "2.14", "timm": "1.0", "rows": [works, failed, late]}
+    result["outside"] = {"it is large": {"resnet": ["d", "e"], "vgg": ["f"]}}
     (tmp_path / "rows.json").write_text(json.dumps(result))
     assert finished_rows(tmp_path / "rows.json") == {"a": works}
     text = markdown(result)
@@ -226,6 +242,8 @@ def test_the_sweep_goes_on_and_writes_tables(tmp_path):
     assert "| a | 1.5 | 0 / 0 / 2 | conv | 0.10 |" in text
     assert "- b: failed: no effect" in text
     assert "because the time was over: c." in text
+    assert "because it is large: 3 networks of timm, by module: resnet 2, vgg 1." in text
+    assert "<li>resnet: d, e</li>" in text
 
 
 def test_a_clip_of_frames_is_the_same_every_time():

@@ -116,6 +116,15 @@ def test_every_step_of_a_shared_module_is_shown(jobs, tmp_path, monkeypatch):
         assert [c.tap for c in image.channels] == ["attention.channel.gate", "attention.channel.gate#2"]
 
 
+def test_attention_of_another_library_is_shown(jobs, tmp_path):
+    design = replace(jobs[0].design, model="torchvision:mobilenet_v3_small")
+    net = build_arm("none", open_table(design).backbone(design.model), 0)
+    training.save_weights(tmp_path / WEIGHTS, net, {})
+    for image in show_images([replace(jobs[0], trial_folder=tmp_path, design=design)]):
+        assert len(image.channels) == 9
+        assert image.channels[0].tap == "features.1.block.1.scale_activation.attention"
+
+
 def test_prediction_is_class_with_largest_output(jobs):
     design = jobs[0].design
     table = open_table(design)

@@ -4,23 +4,35 @@ import json
 
 import pytest
 import torch
+from PIL import Image
 
 from regard import models
-from regard.core import OptionError, SurgeryError, UnknownNameError
+from regard.core import OptionError, SurgeryError, UnknownNameError, taps
 from regard.core.run_record import RunRecord
+from regard.data import read_image
 from regard.recipes.ablate import ablate
 from regard.recipes.compare import compare
 from regard.recipes.evaluate import evaluate
-from regard.recipes.explain import explain
+from regard.recipes.explain import explain, explain_images
 from regard.recipes.network import load_network
+from regard.recipes.predict import predict
 from regard.recipes.train import train
 from regard.training import Recipe, load_weights
 
 QUICK = Recipe(epochs=2, batch_size=10, lr=0.05)
+GATE = "3.scale_activation.attention"
 CODE = """
 import torch
 from torch import nn
 from torchvision.models.resnet import BasicBlock
+from torchvision.ops import SqueezeExcitation
+
+
+def gated(num_classes, in_channels):
+    return nn.Sequential(
+        nn.Conv2d(in_channels, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8), nn.ReLU(), SqueezeExcitation(8, 4),
+        BasicBlock(8, 8), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, num_classes),
+    )
 
 
 def small(num_classes, in_channels):
@@ -38,6 +50,15 @@ def workplace(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         yield folder
+
+
+@pytest.fixture
+def image_folder(tmp_path):
+    """Two image files of the bars' size."""
+    for number in range(2):
+        pixels = torch.randint(0, 256, (12, 12), generator=torch.Generator().manual_seed(number), dtype=torch.uint8)
+        Image.fromarray(pixels.numpy()).save(tmp_path / f"{number}.png")
+    return tmp_path
 
 
 @pytest.fixture(scope="module")
@@ -80,9 +101,34 @@ def test_the_commands_open_such_a_run(frozen, bar_source):
     assert ablate(str(frozen.path), device="cpu")
 
 
-def test_its_maps_are_explained(frozen):
+def test_it_predicts_images(frozen, image_folder):
+    loaded = load_network(frozen.path)
+    found = predict([str(image_folder)], run=str(frozen.path), device="cpu").predictions
+    assert len(found) == 2
+    for one in found:
+        pixels = loaded.preprocessing.eval()(read_image(one.image, 1))
+        with torch.no_grad():
+            likely = loaded.net(pixels[None]).softmax(1)[0]
+        assert dict(one.classes) == pytest.approx(dict(zip(loaded.classes, likely.tolist(), strict=True)), abs=1e-6)
+
+
+def test_its_maps_are_explained(frozen, image_folder, tmp_path):
+    done = explain_images([str(image_folder)], run=str(frozen.path), out=str(tmp_path / "maps"), device="cpu")
+    assert all((folder / "summary.png").is_file() for folder in done.folders)
     explanation = explain(frozen.path, torch.rand(1, 12, 12))
     assert set(explanation.maps) == {"3.bn2.attention.gate", "4.bn2.attention.gate"}
+
+
+@pytest.mark.parametrize(("attention", "maps"), [(None, {GATE}), ("eca", {"4.bn2.attention.gate"})])
+def test_attention_of_another_library_is_shown(workplace, bar_source, attention, maps):
+    done = train(
+        data=bar_source, model="user_nets:gated", attention=attention, out=str(workplace / f"gated-{attention}"),
+        recipe=Recipe(epochs=1, batch_size=30), device="cpu",
+    )  # fmt: skip
+    assert set(explain(done.path, torch.rand(1, 12, 12)).maps) == maps
+    found = ablate(str(done.path), draws=1, device="cpu").ablation
+    assert {path for path, _ in found.taps} == maps
+    assert not taps(load_network(done.path).net) or attention
 
 
 def test_a_resumed_run_trains_the_same_parameters(frozen, workplace, bar_source):

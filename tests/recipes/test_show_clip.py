@@ -1,26 +1,29 @@
-import io
 import json
 
+import numpy as np
 from PIL import Image
-from rich.console import Console
 
-from regard.recipes.clips import load_clip_network
 from regard.recipes.show_data import show_data
-from tests.recipes.clips import write_series
+from tests.data.clip_writing import tone, write_sound
 
 
-def test_clips_have_a_summary_and_a_sheet(clip_run, tmp_path):
-    found = show_data(source=load_clip_network(clip_run.path).record.data.name, out=tmp_path)
-    assert found.counts == {"train": (80,) * 3, "val": (8,) * 3, "test": (8,) * 3}
-    assert (found.lengths[0], found.lengths[2], found.sizes) == (3, 6, ((12, 12),))
-    assert Image.open(tmp_path / "contact-sheet.png").width > 500
-    assert json.loads((tmp_path / "summary.json").read_text())["preprocessing"]["size"] == [12, 12]
-    text = Console(file=io.StringIO(), width=200)
-    text.print(found)
-    assert "from 3 to 6, the median" in text.file.getvalue()
+def test_clips_are_described_and_drawn(tmp_path):
+    x = np.random.default_rng(0).integers(0, 256, (20, 3, 6, 12, 10)).astype(np.uint8)
+    np.savez(tmp_path / "a.npz", x_train=x, y_train=np.arange(20) % 2, lengths_train=np.arange(20) % 5 + 2)
+    found = show_data(source=f"clips:{tmp_path / 'a.npz'}", out=tmp_path / "out")
+    record = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert sum(record["counts"]["train"]) == len(x) - sum(record["counts"]["val"]) - sum(record["counts"]["test"])
+    assert record["sizes"] == [[12, 10]]
+    assert found.lengths[0] >= 2
+    assert found.lengths[2] <= 6
+    assert Image.open(tmp_path / "out" / "contact-sheet.png").width > 100
 
 
-def test_series_have_no_sheet(tmp_path):
-    found = show_data(source=write_series(tmp_path), out=tmp_path / "shown")
-    assert (found.sheet, found.sizes, found.channels) == (None, (), 3)
-    assert (tmp_path / "shown" / "summary.json").exists()
+def test_sounds_are_described(tmp_path):
+    for number in range(4):
+        for hertz in (300, 900):
+            write_sound(tmp_path / "set" / str(hertz) / f"{number}.wav", tone(hertz + number, 0.2, 8000), 8000)
+    found = show_data(source=f"sound:{tmp_path / 'set'}:rate=8000,bands=16", out=tmp_path / "out")
+    assert (found.kind, found.rate, found.channels, found.sheet) == ("sound", 8000, 16, None)
+    assert found.lengths == (1600, 1600, 1600)
+    assert "8 files: 8 used" in str(found.account)

@@ -4,6 +4,7 @@ import copy
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 from torchvision.models.resnet import BasicBlock, ResNet
 
 
@@ -33,18 +34,41 @@ def anatomy(net):
     """All that a refusal or a revert must leave as it was."""
     return (
         [(path, id(module), type(module), module.training) for path, module in net.named_modules()],
-        [(name, id(p), p.requires_grad, p._version, p.grad is None) for name, p in net.named_parameters()],
-        {name: value.clone() for name, value in net.state_dict().items()},
-        [{k: len(v) for k, v in vars(m).items() if "hooks" in k and v is not None} for m in net.modules()],
+        [(name, *tensor_facts(p)) for name, p in (*net.named_parameters(), *net.named_buffers())],
+        {name: content(value) for name, value in net.state_dict().items()},
+        [{k: [*map(id, v.values())] for k, v in hooks(m)} for m in net.modules()],
         [sorted(vars(module)) for module in net.modules()],
     )
+
+
+def tensor_facts(tensor):
+    """Identity, flag and version; of a buffer none, since a dry run puts its content back in place."""
+    version = tensor._version if isinstance(tensor, nn.Parameter) and not is_lazy(tensor) else None
+    return id(tensor), tensor.requires_grad, version, tensor.grad is None
+
+
+def content(value):
+    """A copy of a tensor of a state dict; anything else as it is."""
+    return value.clone() if isinstance(value, torch.Tensor) and not is_lazy(value) else type(value)
+
+
+def hooks(module):
+    """The dictionaries of hooks of a module by their names."""
+    return [(k, v) for k, v in vars(module).items() if "hooks" in k and isinstance(v, dict)]
 
 
 def same_anatomy(first, second):
     """Whether two anatomies are equal, tensors bit by bit."""
     states = first[2], second[2]
-    alike = list(states[0]) == list(states[1]) and all(torch.equal(states[0][k], states[1][k]) for k in states[0])
+    alike = list(states[0]) == list(states[1]) and all(alike_content(states[0][k], states[1][k]) for k in states[0])
     return alike and first[:2] == second[:2] and first[3:] == second[3:]
+
+
+def alike_content(first, second):
+    """Whether two entries of a state dict are equal."""
+    if isinstance(first, torch.Tensor) and isinstance(second, torch.Tensor):
+        return torch.equal(first, second)
+    return first == second
 
 
 class Chain(nn.Module):

@@ -50,6 +50,24 @@ def test_the_child_takes_over_the_training_flag():
     assert not bn.attention.training
 
 
+class Around(nn.Module):
+    def __init__(self, host, attention):
+        super().__init__()
+        self.host, self.attention = host, attention
+
+    def forward(self, x):
+        return self.attention(self.host(x))
+
+
+def test_a_child_taken_out_may_be_written_in():
+    bn, x = host(), torch.randn(2, 3, 4, 4)
+    attach(bn, Double())
+    after = bn(x)
+    written = Around(bn, detach(bn))
+    assert type(written) is Around
+    assert torch.equal(written(x), after)
+
+
 @pytest.mark.parametrize("again", [copy.deepcopy, lambda m: pickle.loads(pickle.dumps(m))], ids=["deepcopy", "pickle"])
 def test_a_copy_has_a_child_of_its_own(again):
     bn, x = host(), torch.randn(2, 3, 4, 4)
@@ -59,7 +77,8 @@ def test_a_copy_has_a_child_of_its_own(again):
     with torch.no_grad():
         other.attention.factor.fill_(3.0)
     assert not torch.equal(other(x), bn(x))
-    assert is_inserted(detach(other))
+    assert is_inserted(other.attention)
+    assert not is_inserted(detach(other))
     assert type(other) is nn.BatchNorm2d
 
 

@@ -11,7 +11,8 @@ from torchvision import models
 
 import regard
 from regard.core import Spec, SurgeryError
-from regard.explanation import look
+from regard.core.batch import ImageBatch
+from regard.explanation import ablate, look
 from tests.surgery.networks import anatomy, images, same_anatomy, small_resnet
 
 
@@ -75,6 +76,27 @@ def test_it_is_found_in_networks_of_timm(name, count):
     with regard.attentions(net) as handle, regard.observe(net) as maps:
         assert torch.equal(net(x), before)
         assert len(handle.modules) == len(maps) == count
+
+
+@pytest.mark.parametrize("name", ["cbam", "seresnet18", "mobilenet_v3_small"])
+def test_it_is_explained_and_ablated(name, tmp_path):
+    torch.manual_seed(0)
+    if name == "cbam":
+        net = nn.Sequential(*inside("cbam"), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(16, 2)).eval()
+    else:
+        library = models.get_model if name.startswith("mobile") else timm.create_model
+        net = library(name, num_classes=2).eval()
+    before = net(images(32))
+    with regard.attentions(net) as handle:
+        explanation = regard.explain(net, torch.rand(3, 32, 32))
+        assert set(explanation.maps) == {f"{path}.attention" for path in handle.modules}
+        if name == "cbam":
+            assert (explanation.save(tmp_path / "maps") / "summary.png").is_file()
+        batches = [ImageBatch(images(32), torch.tensor([0, 1]), torch.tensor([0, 1]))]
+        found = ablate(net, batches, batches, draws=1, renormalise=False)
+        assert {path for path, _ in found.taps} == set(explanation.maps)
+        assert {row.mode for row in found.rows} > {"mean", "neutral"}
+    assert torch.equal(net(images(32)), before)
 
 
 def test_taps_follow_a_copy():

@@ -5,7 +5,7 @@ import torch
 from safetensors import safe_open
 
 import regard
-from regard.core import SurgeryError
+from regard.core import OptionError, SurgeryError
 from tests.surgery.networks import images, small_resnet
 
 
@@ -25,6 +25,18 @@ def test_an_optimizer_takes_the_new_parameters_once():
     assert len(scalars["params"]) == 4
     every = {id(p) for group in optimizer.param_groups for p in group["params"]}
     assert every == {id(p) for p in net.parameters()}
+
+
+def test_a_wrong_setting_or_optimizer_is_refused():
+    net = small_resnet()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+    handle = inserted(net)
+    for name in ("learning_rate", "params"):
+        with pytest.raises(OptionError, match=f"SGD has no setting '{name}'.*lr"):
+            handle.update(optimizer, **{name: 1})
+    with pytest.raises(SurgeryError, match="no optimizer"):
+        handle.update("sgd")
+    assert len(optimizer.param_groups) == 1
 
 
 def test_a_step_trains_the_strength():

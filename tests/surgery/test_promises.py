@@ -15,6 +15,8 @@ from torchvision import models
 import regard
 from benchmarks.surgery.__main__ import awaken, sizes_of_timm, smallest
 from benchmarks.surgery.__main__ import examine as sweep
+from benchmarks.surgery.written import pair, ratios
+from tests.surgery.in_two_processes import own_images, small_net, train_in_parallel
 from tests.surgery.networks import anatomy, copied, images, same_anatomy, small_resnet, strengthen
 
 CLASSIFIERS = ("resnet18", "mobilenet_v3_small", "squeezenet1_1", "shufflenet_v2_x0_5", "regnet_y_400mf")
@@ -177,6 +179,19 @@ def test_features_are_extracted_by_fx(edited):
     assert torch.equal(extractor(x)["fc"], net(x))
 
 
+@pytest.mark.graph
+def test_inductor_agrees_with_eager():
+    net, _ = small_net()
+    net.eval()
+    compiled, x = torch.compile(net, fullgraph=True, backend="inductor"), own_images(0)
+    with torch.no_grad():
+        after = net(x)
+        torch.testing.assert_close(compiled(x), after)
+        strengthen(net, 0.0)
+        assert not torch.allclose(net(x), after), "the attention had an effect"
+        torch.testing.assert_close(compiled(x), net(x))
+
+
 def test_synchronised_normalisation_keeps_it_and_reverts():
     net, x = small_resnet(), images()
     before = net(x)
@@ -186,6 +201,15 @@ def test_synchronised_normalisation_keeps_it_and_reverts():
     converted = nn.SyncBatchNorm.convert_sync_batchnorm(net).eval()
     assert torch.equal(converted(x), after)
     assert len(handle.modules) == 4
+    own = {id(p) for p in handle.parameters()}
+    assert len(own) == len(list(handle.parameters())) > 0
+    assert own <= {id(p) for p in converted.parameters()}
+    converted.train()
+    # The backward pass of a synchronised normalisation needs a GPU; its attention is reached without.
+    features = torch.randn(2, 64, 4, 4)
+    converted.layer1[0].bn2.attention(features).square().sum().backward()
+    assert all(p.grad is not None for p in handle.modules["layer1.0.bn2"].parameters())
+    converted.eval()
     handle.revert()
     assert torch.equal(converted(x), before)
     assert type(converted.layer1[0].bn2) is nn.SyncBatchNorm
@@ -214,6 +238,27 @@ def test_it_trains_under_ddp(edited, tmp_path):
         dist.destroy_process_group()
 
 
+@pytest.mark.e2e
+def test_two_processes_train_attention_together(tmp_path, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    torch.multiprocessing.spawn(train_in_parallel, (str(tmp_path),), nprocs=2)
+    (first, losses, state), (second, _, other) = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
+    assert losses[-1] < losses[0]
+    assert all(torch.equal(state[key], other[key]) for key in state), "the processes stay alike"
+    net, _ = small_net()
+    alone = []
+    for rank in range(2):
+        net.zero_grad()
+        net.train()(own_images(rank)).square().mean().backward()
+        alone.append({name: p.grad.clone() for name, p in net.named_parameters()})
+    names = [name for name in first if ".attention." in name]
+    assert names
+    for name in names:
+        assert torch.equal(first[name], second[name])
+        assert not torch.equal(alone[0][name], alone[1][name])
+        torch.testing.assert_close(first[name], (alone[0][name] + alone[1][name]) / 2)
+
+
 def test_a_whole_saved_network_is_read_back(edited):
     net, x = edited
     file = io.BytesIO()
@@ -233,38 +278,11 @@ def test_selecting_on_resnet50_takes_under_3_seconds():
     assert statistics.median(seconds) < 3
 
 
-class ByHand(nn.Module):
-    """A normalisation and its mechanism, written into the network."""
-
-    def __init__(self, bn, attention):
-        super().__init__()
-        self.bn, self.attention = bn, attention
-
-    def forward(self, x):
-        return self.attention(self.bn(x))
-
-
 @pytest.mark.long
 def test_inserted_attention_costs_what_written_attention_costs():
-    net, x = small_resnet((2, 2, 2, 2)), images(96, batch=4)
-    handle = regard.attach(net, "se", at="residual", example=x)
-    other = copied(net)
-    for path, module in handle.modules.items():
-        bn = other.get_submodule(path)
-        regard.surgery.attended.detach(bn)
-        other.set_submodule(path, ByHand(bn, copy.deepcopy(module)))
-    ratios = []
-    with torch.no_grad():
-        assert torch.equal(net(x), other(x))
-        for _ in range(30):
-            ratios.append(seconds(net, x) / seconds(other, x))
-    assert statistics.median(ratios) < 1.05
-
-
-def seconds(net, x):
-    start = time.process_time()
-    net(x)
-    return time.process_time() - start
+    x = images(96, batch=4)
+    inserted, written = pair("resnet18", x)
+    assert statistics.median(ratios(inserted, written, x, 30, train=False)) < 1.05
 
 
 @pytest.mark.long

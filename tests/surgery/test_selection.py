@@ -60,6 +60,8 @@ def test_several_kinds_at_once_are_refused(selection):
         ("sse:wrong=1", {}, OptionError, "wrong"),
         ("se", {"reduction": "many"}, SurgeryError, "reduction"),
         ("squeeze", {}, UnknownNameError, "squeeze"),
+        ("se", {"channels": 64}, OptionError, "each site has its own"),
+        (nn.Identity, {}, OptionError, "name a mechanism"),
         ("attention_gate", {"signal_channels": 4}, SurgeryError, "signal"),
     ],
 )
@@ -70,6 +72,21 @@ def test_what_cannot_be_inserted_is_refused(mechanism, options, error, word):
     with pytest.raises(error, match=word):
         selection.insert(mechanism, **options)
     assert same_anatomy(before, anatomy(net))
+
+
+def test_inserted_attention_is_no_site():
+    net = small_resnet()
+    regard.attach(net, "cbam", at="residual", example=images(batch=1))
+    again = regard.select(net, images(batch=1))
+    assert not [path for path in again.paths if "attention" in path]
+    with pytest.raises(SurgeryError, match=r"at\('residual'\) has no site.*inserted attention already"):
+        regard.attach(net, "cbam", example=images(batch=1))
+
+
+@pytest.mark.parametrize("k", [0, -1, 1.5, "2"])
+def test_every_takes_a_count(selection, k):
+    with pytest.raises(OptionError, match="every="):
+        selection.every(k)
 
 
 def test_an_unknown_kind_of_site_lists_those_known(selection):

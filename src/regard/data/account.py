@@ -8,7 +8,6 @@ from typing import Any
 HIDDEN = "hidden: its name begins with a dot, or is __MACOSX"
 
 _EXAMPLES = 3
-_UNKNOWN = "not understood, as the name is not that of an image"
 
 
 def printable(name: str | os.PathLike[str]) -> str:
@@ -48,12 +47,14 @@ class Tally:
         left_out: those that are not used.
         unknown: files that are no images by their names.
         unit: the unit of the counts, `file` or `image`.
+        noun: the word for what is looked for.
     """
 
     found: int = 0
     left_out: list[LeftOut] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     unit: str = "file"
+    noun: str = "image"
 
     def add(self, other: "Tally") -> None:
         """Adds the counts of `other`."""
@@ -67,7 +68,7 @@ class Tally:
 
     def settle(self, used: Mapping[str, int]) -> "Account":
         """Makes the final account, from the numbers of used images in each split."""
-        return Account(self.found, dict(used), tuple(self.left_out), tuple(self.unknown), self.unit)
+        return Account(self.found, dict(used), tuple(self.left_out), tuple(self.unknown), self.unit, self.noun)
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,7 @@ class Account:
         left_out: the others, each with its reason.
         unknown: files that are no images by their names.
         unit: the unit of the counts, `file` or `image`.
+        noun: the word for what was looked for.
     """
 
     found: int
@@ -87,6 +89,7 @@ class Account:
     left_out: tuple[LeftOut, ...] = ()
     unknown: tuple[str, ...] = ()
     unit: str = "file"
+    noun: str = "image"
 
     def __post_init__(self) -> None:
         counted = sum(self.used.values()) + len(self.left_out) + len(self.unknown)
@@ -108,7 +111,8 @@ class Account:
         for entry in self.left_out:
             found.setdefault(f"left out, {entry.reason}", []).append(entry.path)
         if self.unknown:
-            found[_UNKNOWN] = list(self.unknown)
+            article = "an" if self.noun[0] in "aeiou" else "a"
+            found[f"not understood, as the name is not that of {article} {self.noun}"] = list(self.unknown)
         return {reason: tuple(paths) for reason, paths in sorted(found.items(), key=lambda pair: -len(pair[1]))}
 
     def lines(self, most: int | None = None) -> Iterator[str]:

@@ -1,20 +1,23 @@
 """`clips:PATH` and `sound:PATH`: clips, sounds and series of sensors by their names on the command line."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from regard.core.errors import DataError
 from regard.core.options import at_least, one_of
+from regard.data import formats
 from regard.data.checking import Progress
 from regard.data.clip_arrays import open_clip_arrays
+from regard.data.clip_folder import open_clip_folder
 from regard.data.clip_preprocessing import FRAMES, SAMPLINGS, ClipPreprocessing, Sampling
 from regard.data.clip_source import ClipHolding, assemble_clips, assemble_clips_to_score
 from regard.data.clips import ClipKind, ClipSource
 from regard.data.mel import Mel, MelScale
 from regard.data.path_options import parse_path
 from regard.data.sizing import FITS, Fit, parse_size
+from regard.data.source import Opening
 
 CLIPS = "clips"
 SOUND = "sound"
@@ -173,7 +176,7 @@ def open_sound_to_score(
 def _hold_clips(text: str, seed: int, on_bad: OnBad, progress: Progress | None, *, scoring: bool) -> ClipHolding:
     path, options = parse_path(text, CLIPS, ClipOptions, "clips:videos:frames=16")
     one_of("open_clips", "on_bad", on_bad, ("skip", "fail"))
-    settings = {
+    settings: dict[str, Any] = {
         "frames": options.frames,
         "sampling": options.sampling,
         "stride": options.stride,
@@ -184,7 +187,8 @@ def _hold_clips(text: str, seed: int, on_bad: OnBad, progress: Progress | None, 
         return _hold_arrays(text, path, "clip", None, on_bad, settings, scoring=scoring)
     if options.frames is None:
         settings["frames"] = FRAMES
-    raise DataError(f"{path} is a folder.")
+    opening = Opening(seed=seed, on_bad=on_bad, progress=progress, scoring=scoring, medium=formats.CLIP)
+    return open_clip_folder(text.strip(), path, settings, opening)
 
 
 def _hold_sound(
@@ -192,10 +196,13 @@ def _hold_sound(
 ) -> ClipHolding:
     path, options = parse_path(text, SOUND, SoundOptions, "sound:words:rate=16000")
     one_of("open_sound", "on_bad", on_bad, ("skip", "fail"))
-    settings = {"mel": options.mel, "limit": options.limit}
+    settings: dict[str, Any] = {"mel": options.mel, "limit": options.limit}
     if _holds_arrays(path, "sound"):
         return _hold_arrays(text, path, "sound", options.limit, on_bad, settings, scoring=scoring)
-    raise DataError(f"{path} is a folder.")
+    if rate is not None:
+        settings["mel"] = replace(options.mel, rate=rate)
+    opening = Opening(seed=seed, on_bad=on_bad, progress=progress, scoring=scoring, medium=formats.SOUND)
+    return open_clip_folder(text.strip(), path, settings, opening)
 
 
 def _holds_arrays(path: Path, kind: ClipKind) -> bool:

@@ -14,7 +14,7 @@ from regard.core.options import at_least, one_of
 from regard.data.clips import Clips, ClipSource
 from regard.data.mel import Mel, log_mel
 from regard.data.preprocessing import SMALL, Normalise
-from regard.data.sizing import Fit, build_resize, parse_size
+from regard.data.sizing import CROPPED, Fit, build_resize, parse_size
 
 Sampling = Literal["uniform", "random", "dense"]
 SAMPLINGS: tuple[Sampling, ...] = ("uniform", "random", "dense")
@@ -127,7 +127,9 @@ class ClipPreprocessing:
             whole = len(frames) == int(clips.lengths[index])
             return self._normalise_series(clips.read(index, None if whole else frames), clips.names(index))
         size = (self.size[0], self.size[1])
-        raw = clips.read(index, frames, size).movedim(0, 1)
+        margin = 1 / CROPPED if self.resize == "crop" else 1.0
+        needed = (math.ceil(margin * size[0]), math.ceil(margin * size[1]))
+        raw = clips.read(index, frames, needed).movedim(0, 1)
         sized: Tensor = build_resize(size, self.resize, self.mean)(raw)
         shown: Tensor = Normalise(self.channels, self.mean, self.std)(sized)
         return shown.movedim(0, 1)

@@ -9,6 +9,7 @@ import torch
 
 from regard.core.errors import DataError, OptionError, unknown_name
 from regard.data.account import Tally, printable
+from regard.data.formats import IMAGE, Medium
 from regard.data.groups import group_by_folder
 from regard.data.labels import open_table
 from regard.data.layout import Branch, Layout, decide
@@ -41,10 +42,10 @@ def open_folder(text: str, opening: Opening) -> Holding:
             "or none, or add --labels."
         )
     layout = decide(root, opening.splits, opening.classes, scoring=opening.scoring)
-    listed = _list_images(root, layout, opening)
-    classes = _classes(root, layout, listed, opening)
+    listed = list_files(root, layout, opening)
+    classes = class_names(root, layout, listed, opening)
     if not opening.scoring:
-        _each_has_images(root, listed)
+        expect_files(root, listed)
     labels = torch.tensor([classes.index(entry.label) for entry in listed.entries], dtype=torch.int64)
     files = [entry.path.relative_to(root).as_posix() for entry in listed.entries]
     checked = checked_images(root, files, labels, opening, listed.tally)
@@ -96,9 +97,10 @@ class ClassListing:
     notes: list[str] = field(default_factory=list)
 
 
-def _list_images(root: Path, layout: Layout, opening: Opening) -> ClassListing:
-    listed = ClassListing()
-    loose = files_of(root)
+def list_files(root: Path, layout: Layout, opening: Opening) -> ClassListing:
+    """Lists the files of every class in a folder, and accounts for the others."""
+    listed = ClassListing(tally=Tally(noun=opening.medium.noun))
+    loose = files_of(root, opening.medium)
     listed.tally.add(loose.tally)
     listed.tally.leave_out([printable(p) for p in loose.images], _NO_CLASS)
     for branch, reason in layout.beside:
@@ -141,8 +143,8 @@ def _is_not_utf8(path: Path) -> bool:
     return path.name != os.fsencode(path.name).decode("utf-8", "replace")
 
 
-def _classes(root: Path, layout: Layout, listed: ClassListing, opening: Opening) -> tuple[str, ...]:
-    """Names of the training folders, sorted; no other split may have others."""
+def class_names(root: Path, layout: Layout, listed: ClassListing, opening: Opening) -> tuple[str, ...]:
+    """Returns the names of the training folders, sorted; no other split may have others."""
     given = [split for split in SPLITS if split in listed.labels]
     first = given[0] if given else None
     where = root if first is None else layout.splits[first][0].path
@@ -150,11 +152,14 @@ def _classes(root: Path, layout: Layout, listed: ClassListing, opening: Opening)
         return tuple(sorted({entry.label for entry in listed.entries}, key=lambda label: _order(listed, label)))
     classes = tuple(sorted(listed.labels.get(first, {}), key=lambda label: _order(listed, label)))
     if not classes:
+        table = (
+            ", or name the classes in a table (--labels); where the folders above are the classes write --splits none"
+        )
+        table = table if opening.medium is IMAGE else ""
         loose = any(p.is_file() and not p.name.startswith(".") for p in where.iterdir())
         raise DataError(
             f"{where} has {'files' if loose else 'nothing'} but no class folders: make one folder a class and "
-            "put the images of the class into it, or name the classes in a table (--labels); where the folders above "
-            "are the classes write --splits none."
+            f"put the {opening.medium.noun}s of the class into it{table}."
         )
     if opening.classes is not None:
         for label in opening.classes:
@@ -164,7 +169,7 @@ def _classes(root: Path, layout: Layout, listed: ClassListing, opening: Opening)
         for label, folders in listed.labels[split].items():
             if label not in classes:
                 raise DataError(
-                    f"{printable(folders[0])} is the folder of a class that no training image has. "
+                    f"{printable(folders[0])} is the folder of a class that no training {opening.medium.noun} has. "
                     f"{unknown_name('training class', label, classes)} Rename it, remove it or add it to train."
                 )
     return classes
@@ -175,8 +180,8 @@ def _order(listed: ClassListing, label: str) -> str:
     return min(own[label][0].name for own in listed.labels.values() if label in own)
 
 
-def _each_has_images(root: Path, listed: ClassListing) -> None:
-    """Raises unless every class folder has an image."""
+def expect_files(root: Path, listed: ClassListing, medium: Medium = IMAGE) -> None:
+    """Raises unless every class folder has a file of the medium."""
     full = {(entry.split, entry.label) for entry in listed.entries}
     empty = [
         folders[0]
@@ -190,10 +195,10 @@ def _each_has_images(root: Path, listed: ClassListing) -> None:
     inside = [os.path.basename(p) for p in files if any(p.startswith(f"{printable(e)}{os.sep}") for e in empty)]
     hint = f" (only files such as {inside[0]})" if inside else ""
     names = ", ".join(printable(folder) for folder in empty[:20]) + (", ..." if len(empty) > 20 else "")
-    subject = (
-        "The class folder {} has no image" if len(empty) == 1 else f"{len(empty)} class folders have no image: {{}}"
-    )
+    noun = medium.noun
+    subject = f"The class folder {names} has" if len(empty) == 1 else f"{len(empty)} class folders have"
+    listed_names = "" if len(empty) == 1 else f": {names}"
     raise DataError(
-        f"{subject.format(names)}{hint}: add images in a usual format such as JPEG or PNG, or remove the "
-        f"folder{'s' * (len(empty) > 1)}."
+        f"{subject} no {noun}{listed_names}{hint}: add {noun}s in a usual format such as {medium.formats}, or remove "
+        f"the folder{'s' * (len(empty) > 1)}."
     )

@@ -1,10 +1,19 @@
 """Recognition of image files by name, and messages for formats that regard does not read."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 from PIL import Image
+
+VIDEOS = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg", ".wmv", ".ts", ".3gp", ".ogv")
+SOUNDS = (
+    *(".wav", ".wave", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".aifc", ".au", ".snd", ".caf"),
+    ".w64",
+)
+_OTHER_SOUNDS = (".m4a", ".aac", ".wma", ".amr", ".mid", ".midi")
 
 _ONLY_NAMED = {"BUFR", "EPS", "GRIB", "HDF5", "IPTC", "MPEG", "WMF"}
 """Formats that Pillow knows but that need another program, or are no still images."""
@@ -20,7 +29,7 @@ _KINDS = {
     "a drawing of vectors": (".svg", ".eps", ".ai", ".wmf", ".emf"),
     "a PDF document": (".pdf",),
     "an array": (".npy", ".npz", ".mat", ".h5", ".hdf5"),
-    "a video": (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg"),
+    "a video": VIDEOS,
     "a slide of a microscope": (".svs", ".ndpi", ".mrxs", ".czi", ".lif", ".nd2"),
     "floating-point colour": (".exr", ".hdr"),
 }
@@ -69,6 +78,32 @@ def describe_foreign_content(start: bytes) -> str | None:
     return _unread("DICOM") if start[128:132] == b"DICM" else None
 
 
+def is_clip(name: str) -> bool:
+    """Returns True if a file of this name is treated as a video, or as a frame in a folder of frames.
+
+    >>> is_clip("a.MP4"), is_clip("0001.png"), is_clip("a.wav")
+    (True, True, False)
+    """
+    return is_video(name) or is_image(name)
+
+
+def is_video(name: str) -> bool:
+    """Returns True if a file of this name is treated as a video."""
+    return name.lower().endswith(VIDEOS)
+
+
+def is_sound(name: str) -> bool:
+    """Returns True if a file of this name is treated as a sound."""
+    return name.lower().endswith(SOUNDS)
+
+
+def describe_foreign_sound(name: str) -> str | None:
+    """Describes a file of this name, with a remedy, if it is a sound that regard does not read; else None."""
+    if name.lower().endswith(_OTHER_SOUNDS):
+        return "it is a sound in a format that soundfile does not read: convert it to .wav or .flac"
+    return None
+
+
 def read_start(path: Path) -> bytes:
     """Reads the first bytes of a file, enough to recognise its format; none if it cannot be read."""
     try:
@@ -83,3 +118,27 @@ def _unread(kind: str) -> str:
     return f"it is {kind}, which {'Pillow alone' if package else 'regard'} does not read: {package}convert it to " + (
         "JPEG" if package else "PNG or TIFF"
     )
+
+
+@dataclass(frozen=True)
+class Medium:
+    """A kind of files with labels, for finding them in folders and for messages.
+
+    Attributes:
+        noun: the word for one example.
+        scheme: the word before the colon in the name of a folder of them.
+        wanted: returns True for the name of such a file.
+        describe: describes a file of this name that cannot be read, with a remedy; None for any other.
+        formats: usual formats, for messages.
+    """
+
+    noun: str
+    scheme: str
+    wanted: Callable[[str], bool]
+    describe: Callable[[str], str | None]
+    formats: str
+
+
+IMAGE = Medium("image", "folder", is_image, describe_foreign, "JPEG or PNG")
+CLIP = Medium("clip", "clips", is_clip, describe_foreign, "MP4, or folders of frames")
+SOUND = Medium("sound", "sound", is_sound, describe_foreign_sound, "WAV or FLAC")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from regard.core.errors import DataError, OptionError
 from regard.data.account import Tally, printable
+from regard.data.formats import IMAGE, Medium
 from regard.data.listing import FolderListing, find_images, label_of, subfolders
 from regard.data.source import SPLITS, Split
 
@@ -45,9 +46,9 @@ class Branch:
     inner: int = 0
 
     @classmethod
-    def of(cls, path: Path, root: Path) -> "Branch":
+    def of(cls, path: Path, root: Path, medium: Medium = IMAGE) -> "Branch":
         """Lists the folder at `path`."""
-        walked = find_images(path, above=root)
+        walked = find_images(path, above=root, medium=medium)
         direct = sum(image.parent == path for image in walked.images)
         return cls(path, walked, direct, len(walked.images) - direct)
 
@@ -83,7 +84,7 @@ class Layout:
     tally: Tally = field(default_factory=Tally)
 
 
-def decide(root: Path, splits: str, classes: Sequence[str] | None, *, scoring: bool) -> Layout:
+def decide(root: Path, splits: str, classes: Sequence[str] | None, *, scoring: bool, medium: Medium = IMAGE) -> Layout:
     """Decides the layout of the folder `root`.
 
     Args:
@@ -92,11 +93,12 @@ def decide(root: Path, splits: str, classes: Sequence[str] | None, *, scoring: b
             and contents.
         classes: names of the only classes, or None.
         scoring: True allows splits without train.
+        medium: the kind of files.
 
     Raises:
         DataError: folders that could be both, two folders for a split, or no folder to train on.
     """
-    branches = [Branch.of(path, root) for path in subfolders(root)]
+    branches = [Branch.of(path, root, medium) for path in subfolders(root)]
     if splits not in ("auto", "none"):
         return _explicit_layout(root, branches, _pairs(splits), scoring=scoring)
     named = _by_split(root, branches) if splits == "auto" else {}
@@ -106,7 +108,8 @@ def decide(root: Path, splits: str, classes: Sequence[str] | None, *, scoring: b
     shaped = {split: branch for split, branch in named.items() if branch.like_a_split}
     if not named or (others and not shaped):
         notes = tuple(
-            f"The folder {b.name!r} is read as a class, as it has images directly in it (--splits changes that)."
+            f"The folder {b.name!r} is read as a class, as it has {medium.noun}s directly in it (--splits changes "
+            "that)."
             for b in named.values()
             if b.images
         )

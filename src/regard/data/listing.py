@@ -12,28 +12,32 @@ from regard.core.errors import DataError
 from regard.data.account import HIDDEN, LeftOut, Tally, printable
 from regard.data.checking import CheckResult, check_images
 from regard.data.files import FileImages
-from regard.data.formats import describe_foreign, is_image
+from regard.data.formats import IMAGE, Medium
 from regard.data.reading import BadImage, BadImageError
 from regard.data.source import Opening
 
 _READ_ALREADY = "it leads to a folder that is read already"
 
 
-def image_folder(text: str) -> Path:
+def image_folder(text: str, medium: Medium = IMAGE) -> Path:
     """Returns the folder at `text`, which must exist and not be empty."""
     path = Path(text).expanduser()
     if path.is_file():
         hint = f" An npz file is opened as npz:{text}." if path.suffix == ".npz" else ""
         archive = " Unpack the archive first." if path.suffix in (".zip", ".tar", ".gz", ".tgz") else ""
-        raise DataError(f"{path} is a file, not a folder of images.{hint}{archive}")
+        raise DataError(f"{path} is a file, not a folder of {medium.noun}s.{hint}{archive}")
     if not path.exists():
-        raise DataError(f"There is no folder {path}: write folder: and the path of a folder with one folder a class.")
+        raise DataError(
+            f"There is no folder {path}: write {medium.scheme}: and the path of a folder with one folder a class."
+        )
     try:
         empty = not any(path.iterdir())
     except OSError as error:
         raise DataError(f"The folder {path} cannot be read: {error}. Give yourself the right to read it.") from error
     if empty:
-        raise DataError(f"The folder {path} is empty: put one folder a class into it, with the images of the class.")
+        raise DataError(
+            f"The folder {path} is empty: put one folder a class into it, with the {medium.noun}s of the class."
+        )
     return path
 
 
@@ -58,14 +62,17 @@ class FolderListing:
     tally: Tally = field(default_factory=Tally)
 
 
-def find_images(folder: Path, *, above: Path | None = None) -> FolderListing:
-    """Finds files with names of images at any depth below `folder`; links are followed, but never twice to one folder.
+def find_images(folder: Path, *, above: Path | None = None, medium: Medium = IMAGE) -> FolderListing:
+    """Finds files of a medium by their names at any depth below `folder`.
+
+    Links are followed, but never twice to one folder.
 
     Args:
         folder: the folder to search.
         above: the root of the source; a link to it or to a folder above it is not followed.
+        medium: the kind of files.
     """
-    walked = FolderListing()
+    walked = FolderListing(tally=Tally(noun=medium.noun))
     seen = {_identity(parent) for parent in (folder, *(above or folder).absolute().parents, above or folder)}
     folders, links = [folder], list[Path]()
     while folders or links:
@@ -86,30 +93,30 @@ def find_images(folder: Path, *, above: Path | None = None) -> FolderListing:
             continue
         for entry in entries:
             if not entry.is_dir() or _is_hidden(entry.name):
-                _sort(Path(entry.path), entry.is_dir(), walked)
+                _sort(Path(entry.path), entry.is_dir(), walked, medium)
             else:
                 (links if entry.is_symlink() else folders).append(Path(entry.path))
     walked.images.sort()
     return walked
 
 
-def files_of(folder: Path) -> FolderListing:
+def files_of(folder: Path, medium: Medium = IMAGE) -> FolderListing:
     """Returns the files directly in `folder`."""
     walked = FolderListing()
     for entry in sorted(os.scandir(folder), key=lambda entry: entry.name):
         if not entry.is_dir() or _is_hidden(entry.name):
-            _sort(Path(entry.path), entry.is_dir(), walked)
+            _sort(Path(entry.path), entry.is_dir(), walked, medium)
     return walked
 
 
-def _sort(path: Path, is_folder: bool, walked: FolderListing) -> None:
+def _sort(path: Path, is_folder: bool, walked: FolderListing, medium: Medium) -> None:
     """Adds a file, or a hidden folder, to the images or the account."""
     walked.tally.found += 1
     if _is_hidden(path.name):
         walked.tally.leave_out([printable(path) + "/" * is_folder], HIDDEN)
-    elif is_image(path.name):
+    elif medium.wanted(path.name):
         walked.images.append(path)
-    elif (kind := describe_foreign(path.name)) is not None:
+    elif (kind := medium.describe(path.name)) is not None:
         walked.tally.left_out.append(LeftOut(printable(path), kind))
     else:
         walked.tally.unknown.append(printable(path))
@@ -120,14 +127,15 @@ def _identity(folder: Path) -> tuple[int, int]:
     return state.st_dev, state.st_ino
 
 
-def warn_of_ignored(others: Sequence[str], root: Path) -> tuple[str, ...]:
+def warn_of_ignored(others: Sequence[str], root: Path, noun: str = "image") -> tuple[str, ...]:
     """Returns a warning of files that were ignored because their names are not those of images."""
     if not others:
         return ()
+    article = "an" if noun[0] in "aeiou" else "a"
     names = ", ".join(os.path.relpath(p, root) for p in others[:3]) + (", ..." if len(others) > 3 else "")
     if len(others) == 1:
-        return (f"1 file is ignored, as its name is not that of an image: {names}.",)
-    return (f"{len(others)} files are ignored, as their names are not those of images: {names}.",)
+        return (f"1 file is ignored, as its name is not that of {article} {noun}: {names}.",)
+    return (f"{len(others)} files are ignored, as their names are not those of {noun}s: {names}.",)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from regard.data.account import Account, LeftOut, Tally, printable
 from regard.data.checking import Progress
 from regard.data.depth import FEW_LEVELS, Deep, ValueRange, choose_range, count_levels
 from regard.data.files import FileImages
+from regard.data.formats import IMAGE, Medium
 from regard.data.images import Images
 from regard.data.reading import PIXEL_LIMIT
 from regard.data.splits import cut
@@ -46,6 +47,7 @@ class Opening:
     scoring: bool = False
     known: tuple[str, ...] = ()
     fingerprint: str | None = None
+    medium: Medium = IMAGE
 
 
 @dataclass(frozen=True, eq=False)

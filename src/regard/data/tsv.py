@@ -1,18 +1,17 @@
 """`tsv:PATH[:source=characters,target=words]`: a file with a source, a tab and a target on each line."""
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 from unicodedata import normalize
 
-from regard.core.errors import DataError, OptionError
+from regard.core.errors import DataError
 from regard.core.options import at_least, one_of
-from regard.core.spec import Spec
 from regard.core.vocabulary import Units
 from regard.data.account import LeftOut, Tally, printable
 from regard.data.pairs import Pairs, TextSource, fingerprint_of, shared_sources, split_of
+from regard.data.path_options import parse_path
 from regard.data.source import SHARES, SPLITS, Split
 
 TSV = "tsv"
@@ -122,17 +121,7 @@ def _parse(data: str) -> tuple[Path, Layout]:
     >>> _parse("tsv:a:b.tsv:target=phonemes,longest=50")
     (PosixPath('a:b.tsv'), Layout(source='characters', target='phonemes', symbols=8000, longest=50))
     """
-    text = data.strip().removeprefix(f"{TSV}:")
-    path, _, options = text.rpartition(":")
-    if not path or not re.fullmatch(r"\w+=[^,]*(,\w+=[^,]*)*", options):
-        path, options = text, ""
-    if not path.strip():
-        raise DataError(f"{data!r} names no file: write its path after the colon, as in tsv:dates.tsv.")
-    given, known = Spec.parse(f"{TSV}:{options}").options, list(Layout.__dataclass_fields__)
-    for name in given:
-        if name not in known:
-            raise OptionError(f"{data}: there is no option {name!r}; there are {', '.join(known)}.")
-    return Path(path.strip()).expanduser(), Layout(**given)  # type: ignore[arg-type]
+    return parse_path(data, TSV, Layout, "tsv:dates.tsv")
 
 
 def _files(path: Path, *, any_split: bool = False) -> dict[Split, Path]:

@@ -36,7 +36,8 @@ def find_taps(net: nn.Module, paths: Paths = None) -> dict[str, Tap]:
     if not found:
         raise RegardError(
             f"{type(net).__name__} has no taps, so there are no maps to observe or to replace: it was built without "
-            "attention. Build it with an attention mechanism of regard (--attention NAME), or let your own module pass "
+            "attention, or with another library's. Build it with an attention mechanism of regard (--attention NAME), "
+            "call regard.attentions(net) to see what timm or torchvision built into it, or let your own module pass "
             "its map through a regard.core.Tap."
         )
     if paths is None:

@@ -141,7 +141,7 @@ def _site(mechanism: Spec) -> Literal["pool", "residual", "stage"]:
     if facts.returns == "vector" and any(given.name == "mask" for given in facts.inputs):
         return "pool"
     if facts.at in ("residual", "stage") and facts.returns == "features" and 1 in facts.dims:
-        return facts.at  # type: ignore[return-value]
+        return facts.at
     raise OptionError(
         f"resnet1d: attention={str(mechanism)!r} has no place in a network of series: it must rescale features with "
         "one position axis, or pool steps by their mask: take se, eca, nonlocal, frame_gate or temporal_pool."

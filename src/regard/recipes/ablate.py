@@ -22,6 +22,7 @@ from regard.explanation.ablation import Renormalise
 from regard.explanation.paths import find_taps
 from regard.explanation.verdict import DRAWN
 from regard.recipes.console import console
+from regard.recipes.insertion import show_own_attention
 from regard.recipes.network import batch_size_for, load_network
 from regard.recipes.sources import open_for_network, report_source
 from regard.recipes.versions import versions
@@ -133,6 +134,7 @@ def ablate(
     torch_device = training.resolve_device(device)
     training.set_threads(threads)
     loaded = load_network(run)
+    show_own_attention(loaded.net)
     paths = tuple(find_taps(loaded.net, tuple(taps) or models.image_taps(loaded.net)))
     judged = open_for_network(loaded, data, reading)
     source = judged.source

@@ -24,6 +24,7 @@ from regard.recipes.explain_clip import ExplainedClips, explain_clips
 from regard.recipes.explain_text import ExplainedTexts, explain_texts
 from regard.recipes.glimpse_paths import path_of
 from regard.recipes.image_files import image_files, warn_of_unlike
+from regard.recipes.insertion import show_own_attention
 from regard.recipes.kinds import kind_of_run
 from regard.recipes.network import load_network
 from regard.recipes.texts import load_text_network
@@ -274,7 +275,7 @@ def _subject(net: Network, classes: tuple[str, ...], preprocessing: data.Preproc
     else:
         loaded = load_network(net)
     known = preprocessing or loaded.preprocessing
-    return _Subject(loaded.net, loaded.name, classes or loaded.classes, known, loaded.multi_label)
+    return _Subject(show_own_attention(loaded.net), loaded.name, classes or loaded.classes, known, loaded.multi_label)
 
 
 def _explain(subject: _Subject, image: Image, top: int, paths: Paths) -> Explanation:

@@ -15,6 +15,7 @@ from regard.core.seeding import generator
 from regard.core.tap import taps
 from regard.recipes.arms import build_arm
 from regard.recipes.clip_table import ClipTable
+from regard.recipes.insertion import show_own_attention
 from regard.recipes.run_folder import WEIGHTS
 from regard.recipes.text_table import TextTable
 from regard.recipes.trial import Job, open_table
@@ -48,7 +49,7 @@ def show_images(jobs: Sequence[Job]) -> tuple[report.GalleryImage, ...]:
         training.restore(net, job.trial_folder / WEIGHTS)
         overlays: list[tuple[report.ArmOverlay, ...]] = [()] * IMAGES
         channels: list[tuple[report.ActiveChannels, ...]] = [()] * IMAGES
-        if taps(net):
+        if taps(show_own_attention(net)):
             looks = explanation.look(net, batch.images, k=MOST_ACTIVE)
             logits = looks.answers
             overlays, channels = _maps(job.arm, net, looks, seen)

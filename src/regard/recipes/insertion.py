@@ -1,5 +1,6 @@
 """Attention in networks of other libraries and of the user, which are built without and edited."""
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -8,10 +9,11 @@ from torch import nn
 
 from regard import attention as catalogue
 from regard import models, surgery
-from regard.core.errors import OptionError
+from regard.core.errors import OptionError, SurgeryError
 from regard.core.features import Start
 from regard.core.run_record import NetworkRecord, RunRecord
 from regard.core.spec import Spec
+from regard.core.tap import taps
 from regard.data import Preprocessing
 from regard.surgery.inserted import check
 from regard.training.matching import attention_paths, inside
@@ -91,6 +93,17 @@ def train_only(net: nn.Module, names: list[str] | tuple[str, ...]) -> None:
 def trained_names(net: nn.Module) -> list[str]:
     """Returns the names of the parameters that are trained."""
     return [name for name, parameter in net.named_parameters() if parameter.requires_grad]
+
+
+def show_own_attention(net: nn.Module) -> nn.Module:
+    """Gives taps to the attention that another library built into a network; returns the network.
+
+    Where regard's attention was inserted too, that alone has taps: it is what the run was trained for.
+    """
+    if not taps(net):
+        with suppress(SurgeryError):
+            surgery.attentions(net)
+    return net
 
 
 def insert(net: nn.Module, plan: dict[str, Any], where: str) -> nn.Module:

@@ -1,4 +1,4 @@
-"""`regard data show` for clips and sounds: the contents of a source, and a sheet of a frame of some clips."""
+"""`regard data show` for clips and sounds: the contents of a source of them."""
 
 import json
 from collections.abc import Mapping
@@ -13,11 +13,12 @@ from torch import Tensor
 
 from regard.core.files import as_bytes, write_whole
 from regard.core.seeding import generator
-from regard.data import Account, ClipSource, Reading, clip_preprocessing_for
+from regard.data import Account, Clips, ClipSource, Reading, clip_preprocessing_for
 from regard.recipes.clips import open_timed
 from regard.report.contact_sheet import COLUMNS, ROWS, ClassRow, contact_sheet
 
 _LISTED = 20
+_SIDE = 96
 
 
 @dataclass(frozen=True)
@@ -27,17 +28,19 @@ class ClipSummary:
     Attributes:
         name: name of the source.
         kind: `clip` or `sound`.
-        classes: the names of the classes.
-        counts: the number of examples of each class, by split.
-        channels: of a frame, or of a sound's input of the network.
-        lengths: shortest, median and longest training example: frames of a clip, samples of a sound, steps of a series.
-        sizes: the sizes (h, w) of the training clips that there are; empty for sounds.
-        preprocessing: what a network is given, as a run would record it.
+        classes: names of the classes in the order of their numbers.
+        counts: number of clips of each class, by split.
+        channels: those of a network's input: 1 or 3 of clips, the bands of log-mel frames, those of a series.
+        lengths: shortest, median and longest training clip, in frames, samples or steps.
+        rate: samples a second of sounds; None of clips and series.
+        sizes: the heights and widths of training clips, up to the first ten; empty of sounds.
+        mean: mean of each channel over the frames of the training clips.
+        std: standard deviation of each channel.
         account: which files were read, and which left out.
         warnings: problems that may make results unreliable.
         notes: decisions made in opening the source.
-        fingerprint: a hash of splits and contents.
-        sheet: the contact sheet of clips; None for sounds.
+        fingerprint: a hash of classes, splits and contents.
+        sheet: path of the contact sheet of clips; None of sounds.
     """
 
     name: str
@@ -46,19 +49,24 @@ class ClipSummary:
     counts: Mapping[str, tuple[int, ...]]
     channels: int
     lengths: tuple[int, int, int]
-    sizes: tuple[tuple[int, ...], ...]
-    preprocessing: Mapping[str, object]
+    rate: int | None
+    sizes: tuple[tuple[int, int], ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
     account: Account
     warnings: tuple[str, ...]
     notes: tuple[str, ...]
     fingerprint: str
-    sheet: Path | None = None
+    sheet: Path | None
 
     def __rich__(self) -> RenderableType:
-        """Returns the counts of the classes, then the facts."""
+        """Returns a table of the classes, then the facts."""
         table = Table("class", *self.counts, box=None, header_style="bold", pad_edge=False)
-        for number, name in enumerate(self.classes[:ROWS]):
-            table.add_row(Text(name), *(f"{split[number]:,}" for split in self.counts.values()))
+        for number, label in enumerate(self.classes[:_LISTED]):
+            table.add_row(Text(label), *(f"{counts[number]:,}" for counts in self.counts.values()))
+        if len(self.classes) > _LISTED:
+            table.add_row(f"... and {len(self.classes) - _LISTED} more")
+        table.add_row(f"[bold]{self.kind}s", *(f"[bold]{sum(counts):,}" for counts in self.counts.values()))
         facts = Table.grid(padding=(0, 2))
         for label, text in self._facts().items():
             facts.add_row(Text(label, style="bold"), Text(text))
@@ -66,67 +74,73 @@ class ClipSummary:
         return Group(Text(self.name, style="bold"), "", table, "", facts, *remarks)
 
     def _facts(self) -> dict[str, str]:
+        unit = "frames" if self.kind == "clip" else "steps" if self.rate is None else f"samples at {self.rate:,} Hz"
         low, middle, high = self.lengths
-        found = {
-            f"{self.kind}s": ", ".join(f"{split} {sum(counts):,}" for split, counts in self.counts.items()),
+        shown = ", ".join(f"{h} x {w}" for h, w in self.sizes)
+        few = slice(0, 3)
+        more = ", ..." if len(self.mean) > 3 else ""
+        return {
+            "lengths": f"from {low:,} to {high:,} {unit}, the median {middle:,}",
+            **({"size": shown} if shown else {}),
             "channels": str(self.channels),
-            "lengths": f"from {low:,} to {high:,}, the median {middle:,}",
-        }
-        if self.sizes:
-            sizes = [" x ".join(map(str, size)) for size in self.sizes[:3]]
-            found["sizes"] = ", ".join(sizes) + f" and {len(self.sizes) - 3} more" * (len(self.sizes) > 3)
-        found |= {
+            "values": f"mean {_numbers(self.mean[few])}{more}, standard deviation {_numbers(self.std[few])}{more}",
             "splits": " ".join(self.notes) or "as they come with the source",
             "fingerprint": self.fingerprint,
-            "files": "\n".join(self.account.lines(_LISTED)),
+            **({"contact sheet": str(self.sheet)} if self.sheet else {}),
+            f"{self.account.unit}s": "\n".join(self.account.lines(_LISTED)),
         }
-        return found | ({"sheet": str(self.sheet)} if self.sheet else {})
 
 
 def show_clips(source: str, out: Path, reading: Reading, *, seed: int = 0) -> ClipSummary:
-    """Describes a source of clips or sounds; writes `summary.json` and, of clips, `contact-sheet.png` into a folder.
+    """Describes a source of clips or sounds and writes `summary.json`, and of clips `contact-sheet.png`, to a folder.
 
     Raises:
         RegardError: the source cannot be used, or the folder cannot be written to.
     """
     opened = open_timed(source, reading, seed=seed)
-    train, kept = opened.splits["train"], clip_preprocessing_for(opened)
+    preprocessing, train = clip_preprocessing_for(opened), opened.splits["train"]
     lengths = train.lengths.sort().values.tolist()
-    sheet = None if opened.kind == "sound" else write_whole(out / "contact-sheet.png", clip_sheet_of(opened))
+    sizes = train.sizes().unique(dim=0).tolist() if opened.kind == "clip" else []
+    sheet = write_whole(out / "contact-sheet.png", _sheet(opened)) if opened.kind == "clip" else None
     found = ClipSummary(
         name=opened.name,
         kind=opened.kind,
         classes=opened.classes,
         counts={str(split): counts for split, counts in opened.counts().items()},
-        channels=kept.channels,
+        channels=preprocessing.channels,
         lengths=(lengths[0], lengths[len(lengths) // 2], lengths[-1]),
-        sizes=tuple(sorted({tuple(size) for size in train.sizes().tolist() if size})),
-        preprocessing=kept.to_json(),
+        rate=train.rate,
+        sizes=tuple((height, width) for height, width in sizes[:10]),
+        mean=preprocessing.mean,
+        std=preprocessing.std,
         account=opened.account,
         warnings=opened.warnings,
         notes=opened.notes,
         fingerprint=opened.fingerprint,
         sheet=sheet,
     )
-    record = asdict(found) | {"account": found.account.to_json(), "sheet": sheet.name if sheet else None}
+    record = asdict(found) | {"sheet": sheet.name if sheet else None, "account": found.account.to_json()}
     write_whole(out / "summary.json", as_bytes(json.dumps(record, indent=1, ensure_ascii=False)))
     return found
 
 
-def clip_sheet_of(source: ClipSource) -> bytes:
-    """Draws a PNG image with a row for each of the first 24 classes: the middle frame of ten training clips."""
+def _sheet(source: ClipSource) -> bytes:
+    """Draws a PNG image with a row for each of the first classes: the middle frames of up to ten training clips."""
     counts = source.counts()
     rows = [
-        ClassRow(name, [split[number] for split in counts.values()], _middle_frames(source, number))
-        for number, name in enumerate(source.classes[:ROWS])
+        ClassRow(label, [split[number] for split in counts.values()], _examples(source.splits["train"], number))
+        for number, label in enumerate(source.classes[:ROWS])
     ]
     return contact_sheet(source.name, list(counts), rows, len(source.classes))
 
 
-def _middle_frames(source: ClipSource, label: int) -> list[Tensor]:
+def _examples(clips: Clips, label: int) -> list[Tensor]:
     """Returns the middle frames of up to ten clips of a class, always the same."""
-    train = source.splits["train"]
-    members = (train.labels == label).nonzero()[:, 0]
+    members = (clips.labels == label).nonzero()[:, 0]
     order = torch.randperm(len(members), generator=generator("contact sheet", label))
     chosen = members[order[:COLUMNS]].tolist()
-    return [train.read(index, train.lengths[index : index + 1] // 2)[:, 0] for index in chosen]
+    return [clips.read(i, clips.lengths[i : i + 1] // 2, (_SIDE, _SIDE))[:, 0] for i in chosen]
+
+
+def _numbers(values: tuple[float, ...]) -> str:
+    return " ".join(f"{value:.3f}" for value in values)

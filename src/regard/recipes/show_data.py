@@ -15,7 +15,6 @@ from torch import Tensor
 from regard.core.files import as_bytes, write_whole
 from regard.core.seeding import generator
 from regard.data import Account, Images, Reading, Source, fit_warnings, kind_of, preprocessing_for
-from regard.recipes.clips import CLIP_MODELS
 from regard.recipes.show_clip import ClipSummary, show_clips
 from regard.recipes.show_text import TextSummary, show_text
 from regard.recipes.sources import open_with_bar
@@ -111,16 +110,17 @@ def show_data(
 
     Args:
         source: source of the images: fashion-mini, mnist-mini, folder:PATH, npz:PATH or torchvision:NAME; `cluttered:`
-            before one of them puts its images among clutter. Or texts, tsv:PATH; or clips:PATH or sound:PATH.
+            before one of them puts its images among clutter. Or texts, tsv:PATH; clips, clips:PATH; or sounds,
+            sound:PATH.
         out: folder to write to; runs/data/NAME by default.
         seed: random seed of the splits that the source does not come with.
         reading: how the images are read and split.
     """
     folder = out or Path("runs/data") / re.sub(r"[^A-Za-z0-9_.-]+", "_", source).strip("_")
+    if kind_of(source) in ("clip", "sound"):
+        return show_clips(source, folder, reading, seed=seed)
     if kind_of(source) == "text":
         return show_text(source, folder, reading, seed=seed)
-    if kind_of(source) in CLIP_MODELS:
-        return show_clips(source, folder, reading, seed=seed)
     opened = open_with_bar(source, reading, seed=seed)
     sheet = write_whole(folder / "contact-sheet.png", sheet_of(opened))
     summary = _summary(opened, sheet)

@@ -16,6 +16,9 @@ from regard.core.errors import SurgeryError
 CHILD = "attention"
 """The name under which the child is registered, as in the networks that are built with attention."""
 
+ALREADY = "it has inserted attention already; revert that first"
+"""The reason for which no attention is inserted into inserted attention, or beside it."""
+
 _BASE = "_attended_base"
 _ORIGINAL = "_attended_original"
 _INSERTED = "_inserted"
@@ -44,6 +47,8 @@ def detach(host: nn.Module) -> nn.Module:
     """Undoes `attach` on the host, a copy of it or what it was converted to; returns the child."""
     child = host._modules.pop(CHILD)
     assert child is not None
+    for mark in (_INSERTED, "__module__"):
+        child.__dict__.pop(mark, None)
     host.__class__ = _without_child(type(host))
     return child
 
@@ -62,7 +67,7 @@ def refusal(host: nn.Module) -> str | None:
     """The reason why a module cannot be given a child, or None."""
     kind = type(host)
     if is_attended(host):
-        return "it has inserted attention already; revert that first"
+        return ALREADY
     if hasattr(host, CHILD):
         return f"it has an attribute named {CHILD!r} of its own"
     if isinstance(host, ScriptModule | GraphModule):

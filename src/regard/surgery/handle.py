@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from regard.core.errors import SurgeryError
+from regard.core.errors import OptionError, SurgeryError
 from regard.core.files import replacing
 from regard.surgery.attended import CHILD, detach, is_attended
 
@@ -53,9 +53,17 @@ class Handle:
             settings: for the new groups, such as `lr`.
 
         Raises:
-            SurgeryError: nothing is inserted any more.
+            SurgeryError: nothing is inserted any more, or it is no optimizer.
+            OptionError: a setting that the optimizer does not have.
         """
         self._expect_inserted()
+        if not isinstance(getattr(optimizer, "param_groups", None), list):
+            raise SurgeryError(f"{optimizer!r} is no optimizer: give one of PyTorch's kind, with groups of parameters.")
+        for name in settings:
+            if name not in optimizer.param_groups[0] or name == "params":
+                there = ", ".join(one for one in optimizer.param_groups[0] if one != "params")
+                kind = type(optimizer).__name__
+                raise OptionError(f"update: {kind} has no setting {name!r} of a group; there are: {there}.")
         known = {id(p) for group in optimizer.param_groups for p in group["params"]}
         new = [p for p in self.parameters() if id(p) not in known]
         first = {

@@ -41,8 +41,16 @@ def check(mechanism: str | Spec, options: Mapping[str, object]) -> Spec:
     Raises:
         SurgeryError: it does not return features of the shape of its input, or needs other inputs besides.
         UnknownNameError: no such mechanism.
+        OptionError: it is given by something else than its name, or with channels.
     """
+    if not isinstance(mechanism, str | Spec):
+        raise OptionError(
+            f"{getattr(mechanism, '__name__', type(mechanism).__name__)} cannot be inserted: name a mechanism of "
+            "regard, such as 'se' or 'cbam:reduction=8'. `regard list` shows them."
+        )
     given = Spec.parse(mechanism)
+    if "channels" in {**given.options, **options}:
+        raise OptionError(f"{given.name}: channels cannot be given: each site has its own. Leave the option out.")
     spec = Spec(given.name, {**given.options, **options})  # type: ignore[dict-item]
     facts = attention.find(spec.name).facts
     if facts.returns != "features":

@@ -179,11 +179,15 @@ def _row(net: nn.Module, spec: Spec, site: Site, start: str, seed: int) -> Row:
 
 def _check_calls(net: nn.Module, example: Any, rows: tuple[Row, ...]) -> tuple[Row, ...]:
     """Skips sites whose hosts run their own children too, so that an inserted one would run twice."""
-    hosts = [(net.get_submodule(row.site.path), row.module) for row in rows if row.module is not None]
+    hosts = [(row.site.path, row.module) for row in rows if row.module is not None]
     done: list[nn.Module] = []
     try:
-        for host, child in hosts:
-            attach(host, child)
+        for path, child in hosts:
+            host = net.get_submodule(path)
+            try:
+                attach(host, child)
+            except SurgeryError as error:
+                raise SurgeryError(f"{path}: {error} Nothing was changed.") from error
             done.append(host)
         names = {id(row.module): row.site.path for row in rows if row.module is not None}
         calls = count_calls(net, names, example, run)

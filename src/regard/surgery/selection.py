@@ -11,7 +11,9 @@ from torch import nn
 
 from regard.core.errors import SurgeryError, unknown_name
 from regard.core.features import Start
+from regard.core.options import at_least
 from regard.core.spec import Spec
+from regard.surgery.attended import ALREADY
 from regard.surgery.dataflow import trace
 from regard.surgery.dry_run import first_that_runs, run
 from regard.surgery.handle import Handle
@@ -59,7 +61,9 @@ class Selection:
             UnknownNameError: no such kind.
         """
         if at == "auto":
-            at = next((kind for kind in KINDS if any(site.at == kind for site in self.sites)), "residual")
+            # Where all sites of a kind are taken, another kind would come as a surprise.
+            there = {site.at for site in self.sites} | {one.at for one in self.rejected if one.reason == ALREADY}
+            at = next((kind for kind in KINDS if kind in there), "residual")
         if at not in KINDS:
             raise unknown_name("kind of site", at, (*KINDS, "auto"))
         return self._keep(lambda site: site.at == at, f"at({at!r})")
@@ -78,8 +82,12 @@ class Selection:
         return self._keep(lambda site: _area(site) == fewest, "last_stage()")
 
     def every(self, k: int) -> "Selection":
-        """Every k-th site, the first one always."""
-        chosen = set(self.sites[:: max(1, k)])
+        """Every k-th site, the first one always.
+
+        Raises:
+            OptionError: k is no integer of at least 1.
+        """
+        chosen = set(self.sites[:: at_least("select", "every", k, 1)])
         return self._keep(lambda site: site in chosen, f"every({k})")
 
     def expect(self, sites: int) -> "Selection":

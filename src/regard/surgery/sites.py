@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import torch
 from torch import nn
 
-from regard.surgery.attended import refusal
+from regard.surgery.attended import ALREADY, is_inserted, refusal
 from regard.surgery.dataflow import CONSTANT, NORMALISATIONS, Flow, members
 
 At = Literal["residual", "stage", "conv"]
@@ -115,7 +115,9 @@ def _reason(path: str, value: int, hits: set[int], flow: Flow, modules: dict[str
         return f"a pass runs it {len(calls)} times, with different numbers of channels"
     if len(flow.values[value].shape) < 3:
         return "its result has no positions"
-    parents = (modules[path.rsplit(".", up)[0]] for up in range(1, path.count(".") + 1))
+    parents = [modules[path.rsplit(".", up)[0]] for up in range(1, path.count(".") + 1)]
+    if any(is_inserted(module) for module in (modules[path], *parents)):
+        return ALREADY
     if any(isinstance(parent, nn.TransformerEncoderLayer) for parent in (modules[""], *parents)):
         return "the fused form of nn.TransformerEncoderLayer does not run its modules in inference"
     return refusal(modules[path])
