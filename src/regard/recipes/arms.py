@@ -20,17 +20,21 @@ WIDE = "wide"
 class Backbone:
     """The plain network that all arms share: its name, its input channels and its classes.
 
-    With `text` they are the symbols that it reads and those that it writes. `size` is that of an image.
+    With `text` they are the symbols that it reads and those that it writes; with `timed` it takes clips or sounds.
+    `size` is that of an image.
     """
 
     model: str
     num_classes: int
     channels: int
     text: bool = False
+    timed: bool = False
     size: tuple[int, int] | None = None
 
 
-def parse_arms(texts: tuple[str, ...], *, text_model: str | None = None) -> tuple[str, ...]:
+def parse_arms(
+    texts: tuple[str, ...], *, text_model: str | None = None, timed_model: str | None = None
+) -> tuple[str, ...]:
     """Parses the arms: in order, the plain network first, each once; building each checks its name and options.
 
     >>> parse_arms(("se", "none", "cbam:reduction=8"))
@@ -38,7 +42,8 @@ def parse_arms(texts: tuple[str, ...], *, text_model: str | None = None) -> tupl
 
     Args:
         texts: as they are given.
-        text_model: the network for text that they are built into; None for images.
+        text_model: the network for text that they are built into; None for other data.
+        timed_model: the network for clips or sounds that they are built into; None for other data.
 
     Raises:
         UnknownNameError: no such mechanism or control.
@@ -47,10 +52,12 @@ def parse_arms(texts: tuple[str, ...], *, text_model: str | None = None) -> tupl
     specs = [Spec.parse(text) for text in texts]
     arms = [PLAIN]
     for spec in specs:
-        if text_model is None:
-            _check(spec)
-        else:
+        if text_model is not None:
             _check_temporal(spec, text_model)
+        elif timed_model is not None:
+            _check_timed(spec, timed_model)
+        else:
+            _check(spec)
         text = str(spec)
         if text in arms and text != PLAIN:
             raise OptionError(f"compare: {text!r} is given twice: keep one of them.")
@@ -86,6 +93,10 @@ def build_arm(arm: str, backbone: Backbone, seed: int, *, reference_parameters: 
     if backbone.text:
         return models.create_seq2seq(
             backbone.model, source_symbols=channels, target_symbols=classes, attention=attention, seed=seed
+        )
+    if backbone.timed:
+        return models.create_clip_network(
+            backbone.model, num_classes=classes, in_channels=channels, attention=attention, seed=seed
         )
     plan = arm_plan(arm, backbone, seed)
     given = None if plan is not None else attention
@@ -138,6 +149,13 @@ def _check(spec: Spec) -> None:
             raise
         known = (m.facts.name for m in (*attention.CATALOGUE, *attention.CONTROLS))
         raise unknown_name("mechanism or control", spec.name, (PLAIN, WIDE, *known)) from error
+
+
+def _check_timed(spec: Spec, model: str) -> None:
+    if spec.name == WIDE:
+        raise OptionError("compare: 'wide' is not allowed with clips or sounds: only networks for images are widened.")
+    attention = None if spec.name == PLAIN and not spec.options else spec
+    models.create_clip_network(model, num_classes=2, in_channels=3, attention=attention, seed=0)
 
 
 def _check_temporal(spec: Spec, model: str) -> None:

@@ -19,6 +19,8 @@ from regard.core.options import at_least
 from regard.core.scores import amount
 from regard.data import kind_of
 from regard.recipes.arms import PLAIN, WIDE, arm_network, build_arm, leave_out_wide, parse_arms
+from regard.recipes.clip_table import ClipTable
+from regard.recipes.clips import CLIP_MODELS, check_timed_settings, open_timed, report_timed
 from regard.recipes.console import console, say
 from regard.recipes.costs import measure_arms
 from regard.recipes.gallery import show_images
@@ -49,6 +51,8 @@ from regard.report.wording import need
 DEFAULT_ARMS = ("none", "se", "cbam")
 BARELY_TRAINED = 30
 """Below this number of epochs the report says that the networks are barely trained and gives the command for more."""
+CLIP_ARMS = ("none", "temporal_pool", "frame_gate")
+CLIP_QUICK = training.Recipe(epochs=5, batch_size=32, optimizer="adamw", lr=0.004, weight_decay=0.01, clip=1.0)
 TEXT_ARMS = ("none", "additive", "multiplicative")
 TEXT_QUICK = training.Recipe(epochs=5, optimizer="adamw", lr=0.004, weight_decay=0.01, clip=1.0)
 DESIGN_FILE = "comparison.json"
@@ -113,8 +117,8 @@ def compare(
             (the plain network with more channels, up to the parameters of the largest) are controls. `none`, the plain
             network, is always included.
         data: source of the images: fashion-mini, mnist-mini, folder:PATH, npz:PATH or torchvision:NAME; `cluttered:`
-            before one of them puts its images among clutter. Or texts, tsv:PATH.
-        model: the plain network, see `regard train --help`; by default resnet8, for texts seq2seq.
+            before one of them puts its images among clutter. Or texts, tsv:PATH; or clips:PATH or sound:PATH.
+        model: the plain network, see `regard train --help`; by default resnet8, for texts seq2seq, for clips clipnet.
         seeds: number of trials with each mechanism; 3 can show only large differences.
         images: number of training images, a stratified sample, or of texts; or `all`.
         out: folder of the comparison and its report.
@@ -139,14 +143,19 @@ def compare(
     started = datetime.now(UTC)
     # A program may call this twice and change its images in between.
     open_data.cache_clear()
-    text = kind_of(data) == "text"
+    kind = kind_of(data)
+    text, timed = kind == "text", kind in CLIP_MODELS
     if text:
         mechanisms = TEXT_ARMS if tuple(mechanisms) == DEFAULT_ARMS else mechanisms
         recipe = TEXT_QUICK if recipe == QUICK else recipe
         check_text_settings("compare", size=size, balanced=balanced or None, fit=None if fit == "crop" else fit)
-    model = model or (TEXT_MODEL if text else "resnet8")
+    elif timed:
+        mechanisms = CLIP_ARMS if tuple(mechanisms) == DEFAULT_ARMS else mechanisms
+        recipe = CLIP_QUICK if recipe == QUICK else recipe
+        check_timed_settings("compare", size=size, balanced=balanced or None, fit=None if fit == "crop" else fit)
+    model = model or {"text": TEXT_MODEL, **CLIP_MODELS}.get(kind, "resnet8")
     mechanisms = leave_out_wide(tuple(mechanisms), model)
-    arms = parse_arms(tuple(mechanisms), text_model=model if text else None)
+    arms = parse_arms(tuple(mechanisms), text_model=model if text else None, timed_model=model if timed else None)
     folder = Path(out)
     budget = training.set_threads(threads)
     torch_device = training.resolve_device(device)
@@ -170,11 +179,12 @@ def _write_report(results: report.Results, jobs: Sequence[Job], folder: Path) ->
     return write_page(results, show_images(jobs), folder / "report.html", show_texts(jobs))
 
 
-def report_data(table: Table | TextTable) -> None:
+def report_data(table: Table | TextTable | ClipTable) -> None:
     """Prints what was decided in opening the data, and what may spoil a result."""
     if isinstance(table, TextTable):
-        report_pairs(table.source)
-        return
+        return report_pairs(table.source)
+    if isinstance(table, ClipTable):
+        return report_timed(table.source)
     report_source(table.source)
     for warning in table.warnings()[len(table.source.warnings) :]:
         say(f"warning: {warning}", style="yellow")
@@ -193,7 +203,9 @@ def _design(
 ) -> Design:
     if images != "all":
         at_least("compare", "images", images, 1)
-    opened = open_pairs(source, reading) if kind_of(source) == "text" else open_data(source, reading)
+    kind = kind_of(source)
+    opener = open_pairs if kind == "text" else open_timed if kind in CLIP_MODELS else open_data
+    opened = opener(source, reading)
     return Design(
         data=source,
         fingerprint=opened.fingerprint,
@@ -350,7 +362,7 @@ def _data_record(design: Design) -> report.Data:
     return report.Data(
         available=available,
         used=available | {"train": len(table.train)},
-        licence=source.licence,
+        licence="" if isinstance(source, data.ClipSource) else source.licence,
         warnings=table.warnings(),
         notes=source.notes,
         unit=source.account.unit,

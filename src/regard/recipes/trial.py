@@ -23,6 +23,8 @@ from regard.core.run_record import NetworkRecord, RunRecord
 from regard.core.tap import taps
 from regard.data import Augment, Fit, Reading
 from regard.recipes.arms import Backbone, arm_network, arm_plan, build_arm
+from regard.recipes.clip_table import ClipTable, open_clip_table
+from regard.recipes.clips import CLIP_MODELS
 from regard.recipes.ledger import record_test_access
 from regard.recipes.network import batch_size_for
 from regard.recipes.run_folder import WEIGHTS
@@ -179,7 +181,7 @@ def open_data(text: str, reading: data.Reading) -> data.Source:
 
 
 @lru_cache(maxsize=1)
-def open_table(design: Design) -> Table | TextTable:
+def open_table(design: Design) -> Table | TextTable | ClipTable:
     """Opens the data of a design.
 
     Raises:
@@ -187,6 +189,8 @@ def open_table(design: Design) -> Table | TextTable:
     """
     if data.kind_of(design.data) == "text":
         return open_text_table(design.data, design.fingerprint, design.images, design.reading)
+    if data.kind_of(design.data) in CLIP_MODELS:
+        return open_clip_table(design.data, design.fingerprint, design.images, design.reading)
     source = open_data(design.data, design.reading)
     if source.fingerprint != design.fingerprint:
         raise RunError(
@@ -247,7 +251,7 @@ def trial_folder(folder: Path, arm: str, seed: int) -> Path:
     return folder / "trials" / re.sub(r"[^A-Za-z0-9_.=,-]+", "_", arm) / f"seed{seed}"
 
 
-def _train(job: Job, table: Table | TextTable, net: nn.Module) -> "training.Fit":
+def _train(job: Job, table: Table | TextTable | ClipTable, net: nn.Module) -> "training.Fit":
     recipe = job.design.recipe
     return training.fit(
         net,
@@ -264,10 +268,10 @@ def _train(job: Job, table: Table | TextTable, net: nn.Module) -> "training.Fit"
 
 
 def _ablate(
-    job: Job, table: Table | TextTable, net: nn.Module
+    job: Job, table: Table | TextTable | ClipTable, net: nn.Module
 ) -> tuple[tuple[report.AblationRow, ...], tuple[report.GateProfile, ...]]:
     """Ablates the network's maps and averages its channel weights by class, on validation images."""
-    if not job.ablation_draws or not taps(net) or isinstance(table, TextTable):
+    if not job.ablation_draws or not taps(net) or isinstance(table, TextTable | ClipTable):
         return (), ()
     val = table.source.splits["val"]
     evaluation = table.loader(val.subset(job.ablation_images, seed=0) if job.ablation_images < len(val) else val)
@@ -313,7 +317,7 @@ def ablation_rows(found: explanation.Ablation, arm: str, seed: int) -> tuple[rep
     )
 
 
-def _record(job: Job, table: Table | TextTable) -> RunRecord:
+def _record(job: Job, table: Table | TextTable | ClipTable) -> RunRecord:
     backbone = table.backbone(job.design.model)
     network = arm_network(job.arm, backbone, job.reference_parameters)
     record = table.record(network, data=job.design.data, reading=job.design.reading)
