@@ -72,7 +72,7 @@ def shorten(command: str) -> list[str]:
     """
     words = shlex.split(command)[1:]
     tiny = shlex.split(TINY.get(words[0], "")) if words else []
-    if any(word.startswith(("ram", "tsv:")) for word in words):
+    if any(word.startswith(("ram", "tsv:", "captions:")) for word in words):
         pairs = zip(tiny[::2], tiny[1::2], strict=True)
         tiny = [word for pair in pairs if pair[0] not in ("--model", "--size") for word in pair]
     for flag in tiny[::2]:

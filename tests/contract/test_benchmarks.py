@@ -5,6 +5,9 @@ import json
 import pytest
 import torch
 
+from benchmarks.digits import __main__ as digits
+from benchmarks.digits import table as digits_table
+from benchmarks.digits.rows import MARGIN, SIDE, DigitRows
 from benchmarks.frames import __main__ as frames_benchmark
 from benchmarks.frames import table as frames_table
 from benchmarks.frames.clips import DigitClips
@@ -266,6 +269,64 @@ def test_the_docs_hold_the_table_of_speakers(tmp_path):
     assert page.read_text(encoding="utf-8") == PAGE.read_text(encoding="utf-8")
     results = [record for record in speaker_table.read_records() if not record["quick"]]
     assert min(record["test"] for record in results) >= 0.97
+
+
+def rows_of(count=4, split="train"):
+    return DigitRows(open_source("mnist-mini").splits[split], count, seed=0, split=split)
+
+
+def test_rows_of_digits_are_what_they_say():
+    rows = rows_of(40)
+    images, boxes, there = rows.gather(range(40)), rows.boxes(range(40)), rows.digits(range(40)) >= 0
+    assert {len(text) for text in rows.texts()} == {3, 4, 5}
+    assert (boxes[:, 1:, 0] >= boxes[:, :-1, 2])[there[:, 1:]].all(), "digits never overlap"
+    assert int(boxes[..., 2].max()) <= images.shape[3]
+    left, top, right, bottom = boxes[7, 0].tolist()
+    inner = rows.base.images[rows.base.labels == int(rows.texts()[7][0]), 0, MARGIN:-MARGIN, MARGIN:-MARGIN]
+    seen = images[7, 0, top:bottom, left:right]
+    assert seen.shape == (SIDE, SIDE)
+    assert (inner <= seen).flatten(1).all(1).any(), "a real digit of its class, perhaps under clutter"
+
+
+def test_rows_are_functions_of_seed_epoch_and_index():
+    rows = rows_of()
+    assert torch.equal(rows.gather([2]), rows.gather([1, 2])[1:])
+    assert torch.equal(rows.take(torch.tensor([2])).gather([0]), rows.gather([2]))
+    other = rows.at_epoch(1)
+    assert (other.texts(), bool((other.gather([0]) == rows.gather([0])).all())) == (rows.texts(), False)
+    assert torch.equal(rows_of(split="val").at_epoch(3).gather([0]), rows_of(split="val").gather([0]))
+
+
+@pytest.mark.parametrize("arm", digits.ARMS)
+def test_an_arm_of_digits_can_be_trained(arm):
+    network, recipe = digits.settings_of(arm, quick=True, epochs=None)
+    net = models.create_captioner(network.name, symbols=14, in_channels=1, attention=digits.ARMS[arm], seed=0)
+    assert (net.look is None, recipe.epochs) == (arm == "none", 3)
+    assert net.grid(digits.HEIGHT, digits.WIDTH) == (5, 16)
+
+
+def test_the_docs_hold_the_table_of_digits(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(PAGE.read_text(encoding="utf-8"), encoding="utf-8")
+    digits_table.write_table(page)
+    assert page.read_text(encoding="utf-8") == PAGE.read_text(encoding="utf-8")
+    page.write_text("")
+    with pytest.raises(RunError, match="has no room for the table"):
+        digits_table.write_table(page)
+    assert digits_table.table([]).count("not run") == 2 * len(digits.ARMS)
+
+
+@pytest.mark.example
+def test_digits_are_read_in_small(tmp_path, monkeypatch):
+    for name, value in {"train": 640, "val": 50, "test": 50, "epochs": 1}.items():
+        monkeypatch.setitem(digits.QUICK, name, value)
+    words = ["additive", "none", "--quick", "--runs", str(tmp_path), "--out", str(tmp_path / "results.jsonl")]
+    assert digits.main([*words, "--device", "cpu", "--threads", "1"]) == 0
+    soft, plain = digits_table.read_records(tmp_path / "results.jsonl")
+    assert 0 <= soft["pointing"] <= 1
+    assert (plain["pointing"], plain["test_images"]) == (None, 50)
+    assert plain["test"]["loss"] < 2.7, "less than a guess among all symbols"
+    assert "quick: `additive`" in digits_table.table([soft, plain])
 
 
 def test_a_clip_of_frames_is_the_same_every_time():

@@ -1,6 +1,7 @@
 import torch
 
 from regard.core import ImageBatch, TextBatch
+from regard.core.batch import CaptionBatch
 
 
 def batch():
@@ -30,3 +31,11 @@ def test_a_batch_of_texts_keeps_its_lengths_here():
     assert (moved.source.device.type, moved.target.device.type, moved.lengths.device.type) == ("meta", "meta", "cpu")
     assert (len(bare), bare.source.numel(), bare.target.numel()) == (2, 0, 0)
     assert bare.references == texts.references
+
+
+def test_a_batch_of_captions_knows_its_parts():
+    batch = CaptionBatch(torch.zeros(2, 1, 4, 4), torch.ones(2, 3).long(), (("a",), ("b", "c")), torch.arange(2))
+    assert len(batch.to("cpu")) == 2
+    assert batch.network_inputs()[0].shape == (2, 1, 4, 4)
+    bare = batch.without_inputs()
+    assert (bare.images.shape, bare.target.shape, bare.references) == ((2, 0), (2, 0), batch.references)

@@ -142,3 +142,44 @@ class ClipBatch:
     def without_inputs(self) -> "ClipBatch":
         """Mask, labels and indices."""
         return replace(self, inputs=self.inputs.new_empty(len(self), 0))
+
+
+@dataclass(frozen=True, eq=False)
+class CaptionBatch:
+    """Images with the texts that are to be written about them.
+
+    Attributes:
+        images: (b, c, h, w), floating point, normalised; (b, 0) in a batch without inputs.
+        target: (b, t) int64, `BEGIN`, the text, `END`, padded with `PAD`; (b, 0) in a batch without inputs.
+        references: for each image every text that is right.
+        indices: (b,) each example's number in its split, int64.
+    """
+
+    images: Tensor
+    target: Tensor
+    references: tuple[tuple[str, ...], ...]
+    indices: Tensor
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def to(self, device: torch.device | str, *, non_blocking: bool = False) -> "CaptionBatch":
+        """The same batch on another device."""
+        images, target, indices = (
+            tensor.to(device, non_blocking=non_blocking) for tensor in (self.images, self.target, self.indices)
+        )
+        return replace(self, images=images, target=target, indices=indices)
+
+    def pin_memory(self) -> "CaptionBatch":
+        """The same batch in memory from which a GPU copies faster; a loader calls it where it is asked to."""
+        images, target, indices = (tensor.pin_memory() for tensor in (self.images, self.target, self.indices))
+        return replace(self, images=images, target=target, indices=indices)
+
+    def network_inputs(self) -> tuple[Tensor, Tensor]:
+        """The images and the targets without their last symbol, which a network is to predict."""
+        return self.images, self.target[:, :-1]
+
+    def without_inputs(self) -> "CaptionBatch":
+        """References and indices alone."""
+        none = self.target.new_empty(len(self), 0)
+        return replace(self, images=self.images.new_empty(len(self), 0), target=none)

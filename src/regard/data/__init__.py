@@ -2,6 +2,9 @@
 
 from regard.data.account import Account, LeftOut
 from regard.data.augmentation import AUGMENTS, Augment
+from regard.data.caption_loading import CaptionCode, caption_loader
+from regard.data.caption_source import open_captions, open_captions_to_score
+from regard.data.captions import Captions, CaptionSource
 from regard.data.clip_loading import clip_loader, pad_clips
 from regard.data.clip_opening import (
     open_clips,
@@ -34,6 +37,9 @@ __all__ = [
     "Augment",
     "BadImage",
     "BadImageError",
+    "CaptionCode",
+    "CaptionSource",
+    "Captions",
     "ClipPreprocessing",
     "ClipSource",
     "Clips",
@@ -49,11 +55,14 @@ __all__ = [
     "Statistics",
     "TextCode",
     "TextSource",
+    "caption_loader",
     "clip_loader",
     "clip_preprocessing_for",
     "fit_warnings",
     "kind_of",
     "loader",
+    "open_captions",
+    "open_captions_to_score",
     "open_clips",
     "open_clips_to_predict",
     "open_clips_to_score",

@@ -12,7 +12,7 @@ from regard.core.errors import DataError, OptionError
 from regard.core.options import at_least
 from regard.core.seeding import key
 from regard.core.spec import Spec
-from regard.data.images import ArrayImages, Images, Statistics
+from regard.data.images import ArrayImages, DrawnImages, Images, Statistics
 from regard.data.source import Holding, Split
 
 CLUTTERED = "cluttered"
@@ -41,7 +41,7 @@ class Scene:
         at_least("cluttered", "piece", self.piece, 1)
 
 
-class ClutteredImages(Images):
+class ClutteredImages(DrawnImages):
     """Canvases, each a function of (seed, split, epoch, index) only.
 
     A canvas has an image of `base` at a random position and pieces cut from random images of `base` at random

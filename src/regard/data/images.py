@@ -79,6 +79,14 @@ class Images(ABC):
         """Returns a hash of each image's content, or None if all would have to be decoded."""
 
 
+class DrawnImages(Images):
+    """Images that are drawn: each is a function of (seed, split, epoch, index) only."""
+
+    @abstractmethod
+    def at_epoch(self, epoch: int) -> "DrawnImages":
+        """Returns the images of another epoch; only training images are redrawn each epoch."""
+
+
 class ArrayImages(Images):
     """Images of one size in memory.
 

@@ -13,8 +13,7 @@ from regard.core.options import at_least
 from regard.core.seeding import generator, key, use_seed
 from regard.core.shared_memory import workers_that_fit
 from regard.data.augmentation import Augment, Shift
-from regard.data.cluttered import ClutteredImages
-from regard.data.images import Images
+from regard.data.images import DrawnImages, Images
 from regard.data.preprocessing import Preprocessing
 
 Key = tuple[int, ...]
@@ -108,7 +107,7 @@ class PreparedBatches(Dataset[ImageBatch]):
     def __getitems__(self, keys: Sequence[Key]) -> ImageBatch:
         indices = torch.tensor([key[1] for key in keys])
         images = self.images
-        if isinstance(images, ClutteredImages):
+        if isinstance(images, DrawnImages):
             images = images.at_epoch(keys[0][0])
         read = images.gather(indices.tolist())
         sized = self._apply_fixed(read) if self.random is None else self._augment(self.random, read, keys)

@@ -11,9 +11,9 @@ from torchvision.transforms import v2
 from regard.core.errors import DataError, OptionError
 from regard.core.options import one_of
 from regard.data.augmentation import Augment, build_augmentation
-from regard.data.cluttered import ClutteredImages
 from regard.data.depth import SIXTEEN_BITS, ValueRange
 from regard.data.files import FileImages
+from regard.data.images import DrawnImages
 from regard.data.sizing import FITS, Fit, build_resize, crop_warning, parse_size
 from regard.data.source import Source
 
@@ -157,7 +157,7 @@ def preprocessing_for(
     one_of("preprocessing_for", "fit", fit, FITS)
     train = source.splits["train"]
     sizes = train.sizes()
-    small = int(sizes.max()) <= SMALL or isinstance(train, ClutteredImages)
+    small = int(sizes.max()) <= SMALL or isinstance(train, DrawnImages)
     whole = small and bool((sizes == sizes[0]).all())
     own = (int(sizes[0, 0]), int(sizes[0, 1])) if whole else _square(sizes, fit)
     statistics = train.statistics()

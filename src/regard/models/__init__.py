@@ -1,6 +1,8 @@
 """Published networks with sites for attention, and those of other libraries, by name."""
 
+from regard.models.backbone import Backbone, create_backbone
 from regard.models.bag import BagOfPatches, image_taps
+from regard.models.captioner import Captioner, create_captioner
 from regard.models.clipnet import ClipNet
 from regard.models.clips import create_clip_network
 from regard.models.cnn import CNN
@@ -19,7 +21,9 @@ from regard.models.zoo import create, is_foreign, is_looker, names
 __all__ = [
     "CNN",
     "RAM",
+    "Backbone",
     "BagOfPatches",
+    "Captioner",
     "ClipNet",
     "Description",
     "Found",
@@ -29,6 +33,8 @@ __all__ = [
     "Seq2Seq",
     "Site",
     "create",
+    "create_backbone",
+    "create_captioner",
     "create_clip_network",
     "create_seq2seq",
     "create_widened",

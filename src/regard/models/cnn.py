@@ -60,11 +60,15 @@ class CNN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The logits, (b, num_classes)."""
+        return self.fc(self.features(x).mean((2, 3)))
+
+    def features(self, x: Tensor) -> Tensor:
+        """The features before the mean over positions, (b, c, h, w)."""
         self._expect(x)
         x = self.stages[0](self.attention(x))
         for stage in self.stages[1:]:
             x = stage(self.pool(x))
-        return self.fc(x.mean((2, 3)))
+        return x
 
     def _expect(self, x: Tensor) -> None:
         if x.ndim != 4 or x.shape[1] != self.in_channels or not x.is_floating_point():

@@ -6,10 +6,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from regard.core.look_record import LookRecord
 from regard.core.precision import widen
 from regard.core.returns import Memory
 from regard.core.temporal import Temporal
 from regard.core.vocabulary import PAD
+from regard.models.look_back import LookBack
 
 Cell = Literal["gru", "lstm"]
 Feed = Literal["context", "readout", "nothing"]
@@ -20,11 +22,13 @@ class Encoded(NamedTuple):
 
     Attributes:
         memory: what attention looks at; None without attention.
-        last: (b, d) the last state of each direction.
+        last: (b, d) the last state of each direction, or the mean of all positions of an image.
+        record: receives what the decoder looks at in a pass over known answers; None where nobody asks.
     """
 
     memory: Memory | None
     last: Tensor
+    record: LookRecord | None = None
 
 
 class State(NamedTuple):
@@ -136,7 +140,7 @@ class Decoder(nn.Module):
         embedding: int,
         hidden: int,
         context: int,
-        attention: Temporal | None,
+        attention: Temporal | LookBack | None,
         cell: Cell = "gru",
         feed: Feed = "context",
         readout: bool = True,
@@ -213,6 +217,9 @@ class Decoder(nn.Module):
         if self.attention is None or encoded.memory is None:
             last = encoded.last
             return (last if query.ndim == 2 else last.unsqueeze(1).expand(-1, query.shape[1], -1)), None
+        if isinstance(self.attention, LookBack):
+            context, kept = self.attention(query, encoded.memory, state, encoded.record)
+            return context.to(query.dtype), kept
         context, _, kept = self.attention(query, encoded.memory, state=state, need_weights=False)
         return context.to(query.dtype), kept
 

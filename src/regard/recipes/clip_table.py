@@ -36,7 +36,7 @@ class ClipTable:
 
     def backbone(self, model: str) -> Backbone:
         """Returns the network that all arms share."""
-        return Backbone(model, len(self.source.classes), self.preprocessing.channels, timed=True)
+        return Backbone(model, len(self.source.classes), self.preprocessing.channels, self.source.kind)
 
     def loader(self, clips: Clips) -> DataLoader[ClipBatch]:
         """Returns batches to score."""

@@ -15,8 +15,9 @@ from regard import cost, training
 from regard.core.files import as_bytes, write_whole
 from regard.core.options import at_least, one_of
 from regard.core.scores import Scores, amount
-from regard.data import Account, Reading, clip_loader, loader, text_loader
+from regard.data import Account, Reading, caption_loader, clip_loader, loader, text_loader
 from regard.data.source import Split
+from regard.recipes.captioning import caption_task, load_captioner, open_captions_for
 from regard.recipes.clips import (
     CLIP_MODELS,
     clips_at_once,
@@ -162,7 +163,7 @@ def evaluate(
         device: device to compute on.
         threads: number of CPU threads; PyTorch's default if not given.
         workers: number of processes that read images.
-        beams: beams of the search for an answer to each text; 1 takes the likeliest symbol each time.
+        beams: beams of the search for a text; 1 takes the likeliest symbol each time.
         reading: how the images are read and split.
 
     Returns:
@@ -179,6 +180,8 @@ def evaluate(
     kind = kind_of_run(run)
     if kind == "text":
         evaluated = _score_text(run, data, split, torch_device, beams, reading)
+    elif kind == "caption":
+        evaluated = _score_captions(run, data, split, torch_device, workers, beams, reading)
     elif kind in CLIP_MODELS:
         evaluated = _score_clips(run, data, split, torch_device, workers, reading)
     else:
@@ -242,6 +245,32 @@ def _score_text(
         account=source.account,
         test_accesses=count_test_accesses(loaded.path.parent),
         unit="text",
+    )
+
+
+def _score_captions(
+    run: str, data: str | None, split: Split | None, device: torch.device, workers: int, beams: int, reading: Reading
+) -> Evaluated:
+    loaded = load_captioner(run)
+    judged = open_captions_for(loaded, data, split, reading)
+    source, captions = judged.source, judged.source.splits[judged.split]
+    report_pairs(source)
+    if judged.split == "test":
+        record_test_access(loaded.path.parent, command="evaluate", what=loaded.path.name, images=len(captions))
+    size = batch_size_for(loaded.code.preprocessing)
+    batches = caption_loader(captions, loaded.code, batch_size=size, workers=workers)
+    found = training.evaluate(loaded.net, batches, caption_task(loaded.code, beams=beams), device=device)
+    return Evaluated(
+        weights=loaded.path,
+        network=loaded.name,
+        data=source.name,
+        split=judged.split,
+        n=found.n,
+        scores=found.scores,
+        by_class=None,
+        counts=(),
+        account=source.account,
+        test_accesses=count_test_accesses(loaded.path.parent),
     )
 
 

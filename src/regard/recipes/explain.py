@@ -19,7 +19,9 @@ from regard.data.account import Tally, printable
 from regard.data.reading import to_tensor
 from regard.explanation import ActiveChannels, look
 from regard.explanation.paths import Paths, find_taps
+from regard.recipes.captioning import load_captioner
 from regard.recipes.clips import CLIP_MODELS, load_clip_network
+from regard.recipes.explain_caption import ExplainedCaptions, explain_captions
 from regard.recipes.explain_clip import ExplainedClips, explain_clips
 from regard.recipes.explain_text import ExplainedTexts, explain_texts
 from regard.recipes.glimpse_paths import path_of
@@ -188,7 +190,7 @@ def explain_images(
     on_bad: Literal["skip", "fail"] = "skip",
     device: training.DeviceName = "auto",
     threads: int | None = None,
-) -> Explained | ExplainedClips | ExplainedTexts:
+) -> Explained | ExplainedClips | ExplainedTexts | ExplainedCaptions:
     """Shows the attention maps of a trained network for images, clips, sounds or texts.
 
     Args:
@@ -198,7 +200,7 @@ def explain_images(
         run: folder of a training run, or a weights file; by default the small trained network that comes with regard.
         out: folder to write to; each image gets a folder in it.
         top: number of channels with the largest weights to show with their features.
-        beams: beams of the search for an answer to each text; 1 takes the likeliest symbol each time.
+        beams: beams of the search for a text; 1 takes the likeliest symbol each time.
         on_bad: leave out images that cannot be read and list them (`skip`), or stop (`fail`).
         device: device to compute on.
         threads: number of CPU threads; all by default.
@@ -213,6 +215,10 @@ def explain_images(
     one_of("explain", "on_bad", on_bad, ("skip", "fail"))
     at_least("explain", "beams", beams, 1)
     kind = "image" if run is None else kind_of_run(run)
+    if run is not None and kind == "caption":
+        torch_device = training.resolve_device(device)
+        captioner = load_captioner(run)
+        return explain_captions(captioner, images, out=out, beams=beams, on_bad=on_bad, device=torch_device)
     if run is not None and kind in CLIP_MODELS:
         torch_device = training.resolve_device(device)
         return explain_clips(load_clip_network(run), images, out=out, on_bad=on_bad, device=torch_device)

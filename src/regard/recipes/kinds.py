@@ -16,4 +16,5 @@ def kind_of_run(run: str | Path) -> Kind:
     """
     path = weights_path(run)
     record = RunRecord.from_json(load_weights(path)[1].get("run"), f"{path}: its record of the run")
-    return record.input.kind
+    writes = record.input.kind == "image" and record.task.name == "sequences"
+    return "caption" if writes else record.input.kind

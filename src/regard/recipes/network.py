@@ -96,6 +96,8 @@ def load_network(run: str | Path) -> Loaded:
     record = RunRecord.from_json(metadata.get("run"), f"{path}: its record of the run")
     if record.input.kind != "image":
         raise RunError(f"{path} holds a network that takes {record.input.kind}, and this needs one that takes images.")
+    if record.task.name == "sequences":
+        raise RunError(f"{path} holds a network that writes about images, and this needs one that classifies them.")
     try:
         preprocessing = Preprocessing.from_json(record.input.options)
         with use_seed(0):

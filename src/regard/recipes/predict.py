@@ -20,10 +20,12 @@ from regard.core.files import write_whole
 from regard.core.options import at_least, one_of
 from regard.data import PIXEL_LIMIT, Account, BadImageError, LeftOut, read_image
 from regard.data.account import Tally, printable
+from regard.recipes.captioning import load_captioner
 from regard.recipes.clips import CLIP_MODELS, load_clip_network
 from regard.recipes.image_files import image_files, warn_of_unlike
 from regard.recipes.kinds import kind_of_run
 from regard.recipes.network import Loaded, batch_size_for, load_network
+from regard.recipes.predict_caption import Described, describe_images
 from regard.recipes.predict_clip import PredictedClips, predict_clips
 from regard.recipes.predict_text import Answered, answer_texts
 from regard.recipes.texts import load_text_network
@@ -98,8 +100,8 @@ def predict(
     out: str | None = None,
     device: DeviceName = "auto",
     threads: int | None = None,
-) -> "Predicted | PredictedClips | Answered":
-    """Predicts the classes of images, clips or sounds, or the answers to texts, with a trained network.
+) -> "Predicted | PredictedClips | Answered | Described":
+    """Predicts the classes of images, clips or sounds, or writes texts about images or for texts, with a network.
 
     Args:
         images: image files, and folders of images; for a network that takes text, texts, files with a text on each
@@ -107,7 +109,7 @@ def predict(
             clips:PATH.
         run: folder of a training run, or a weights file.
         top: number of classes to print for each image.
-        beams: beams of the search for an answer to each text; 1 takes the likeliest symbol each time.
+        beams: beams of the search for a text; 1 takes the likeliest symbol each time.
         on_bad: leave out images or texts that cannot be read and list them (`skip`), or stop (`fail`).
         max_pixels: largest number of pixels of an image; larger images are not read.
         out: CSV file to write the predictions to.
@@ -115,7 +117,7 @@ def predict(
         threads: number of CPU threads; PyTorch's default if not given.
 
     Returns:
-        The most likely classes of each image, or the answer to each text.
+        The most likely classes of each image, the text about it, or the answer to each text.
 
     Raises:
         RegardError: there is no such run or image, or no image could be read.
@@ -126,6 +128,11 @@ def predict(
     training.set_threads(threads)
     at_least("predict", "beams", beams, 1)
     kind = kind_of_run(run)
+    if kind == "caption":
+        captioner = load_captioner(run)
+        return describe_images(
+            captioner, images, beams=beams, on_bad=on_bad, max_pixels=max_pixels, out=out, device=torch_device
+        )
     if kind == "text":
         return answer_texts(load_text_network(run), images, beams=beams, on_bad=on_bad, out=out, device=torch_device)
     if kind in CLIP_MODELS:

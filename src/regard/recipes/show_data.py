@@ -15,6 +15,7 @@ from torch import Tensor
 from regard.core.files import as_bytes, write_whole
 from regard.core.seeding import generator
 from regard.data import Account, Images, Reading, Source, fit_warnings, kind_of, preprocessing_for
+from regard.recipes.show_caption import CaptionSummary, show_captions
 from regard.recipes.show_clip import ClipSummary, show_clips
 from regard.recipes.show_text import TextSummary, show_text
 from regard.recipes.sources import open_with_bar
@@ -103,7 +104,7 @@ def show_data(
     out: Path | None = None,
     seed: int = 0,
     reading: Reading = Reading(),  # noqa: B008 (frozen)
-) -> DataSummary | TextSummary | ClipSummary:
+) -> DataSummary | TextSummary | CaptionSummary | ClipSummary:
     """Shows the contents of a source: classes, counts, sizes, statistics and a contact sheet; or pairs of texts.
 
     Writes `summary.json` and, of images and clips, `contact-sheet.png`.
@@ -121,6 +122,8 @@ def show_data(
         return show_clips(source, folder, reading, seed=seed)
     if kind_of(source) == "text":
         return show_text(source, folder, reading, seed=seed)
+    if kind_of(source) == "caption":
+        return show_captions(source, folder, reading, seed=seed)
     opened = open_with_bar(source, reading, seed=seed)
     sheet = write_whole(folder / "contact-sheet.png", sheet_of(opened))
     summary = _summary(opened, sheet)

@@ -10,7 +10,7 @@ from regard import models, training
 from regard.core.errors import CheckpointError, OptionError, RunError
 from regard.core.run_record import DataRecord, InputRecord, NetworkRecord, RunRecord, TaskRecord
 from regard.core.seeding import use_seed
-from regard.data import Reading, TextCode, TextSource, open_text, open_text_to_score
+from regard.data import CaptionSource, Reading, TextCode, TextSource, open_text, open_text_to_score
 from regard.data.source import Split
 from regard.recipes.console import say
 from regard.recipes.network import weights_path
@@ -35,7 +35,7 @@ def open_pairs(data: str, reading: Reading, *, seed: int = 0) -> TextSource:
     return open_text(data, seed=seed, on_bad=_only_bad(data, reading).on_bad)
 
 
-def report_pairs(source: TextSource) -> None:
+def report_pairs(source: TextSource | CaptionSource) -> None:
     """Says what was decided in opening a source, what may spoil a result, and what became of every line."""
     for note in source.notes:
         say(note)
@@ -200,16 +200,20 @@ def _only_bad(data: str, reading: Reading) -> Reading:
     return reading
 
 
-def check_text_settings(owner: str, **options: object) -> None:
-    """Raises an `OptionError` where an option that is about images is not as usual with text.
+def check_text_settings(owner: str, *, kind: str = "text", **options: object) -> None:
+    """Raises an `OptionError` where an option that is about images or classes is not as usual with text.
 
     Args:
         owner: the command.
+        kind: what is not compatible with the options, `text` or `captions`.
         options: each option's value where it is not as usual, else None.
     """
     for name, value in options.items():
         if value is not None:
-            raise OptionError(f"{owner}: {name}={value!r} is not allowed with text; it is about images: leave it out.")
+            about = "images" if kind == "text" else "classes"
+            raise OptionError(
+                f"{owner}: {name}={value!r} is not allowed with {kind}; it is about {about}: leave it out."
+            )
 
 
 def unknown_symbols(unknown: int, of: int) -> None:

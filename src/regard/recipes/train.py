@@ -33,6 +33,7 @@ from regard.data import (
     loader,
     preprocessing_for,
 )
+from regard.recipes.captioning import CAPTION_MODEL
 from regard.recipes.clips import CLIP_MODELS
 from regard.recipes.console import say
 from regard.recipes.insertion import (
@@ -59,6 +60,7 @@ from regard.recipes.run_folder import (
     write_facts,
 )
 from regard.recipes.sources import open_with_bar, record_of, report_source, task_of
+from regard.recipes.train_caption import CaptionJob, prepare_caption
 from regard.recipes.train_clip import ClipJob, prepare_clips
 from regard.recipes.train_text import TEXT_MODEL, TextJob, prepare_text
 from regard.recipes.trained import Trained
@@ -72,7 +74,7 @@ from regard.training.weights import file_fault
 if TYPE_CHECKING:
     from regard.training import Classification, Glimpses
 
-USUAL_MODELS = {"text": TEXT_MODEL, **CLIP_MODELS}
+USUAL_MODELS = {"text": TEXT_MODEL, "caption": CAPTION_MODEL, **CLIP_MODELS}
 """The network of each kind of data where none is named; for images that of `Settings`."""
 
 _MOST_WORKERS = 4
@@ -110,12 +112,14 @@ def train(
         data: source of the images: fashion-mini, mnist-mini, folder:PATH, npz:PATH or torchvision:NAME; `cluttered:`
             before one of them puts its images among clutter, as in cluttered:mnist-mini:size=60,pieces=4. Or texts,
             tsv:PATH: a source, a tab and a target on each line, as in tsv:words.tsv:target=phonemes. Or
-            clips:PATH of videos, folders of frames or arrays, or sound:PATH.
+            clips:PATH of videos, folders of frames or arrays, or sound:PATH. Or captions:PATH, a folder of images with
+            texts about them in captions.tsv.
         model: network to train: resnet8 to resnet110 for small images, resnet18 to resnet101 for large ones; ram, which
             takes glimpses, with its options after a colon, as in ram:glimpses=6,patch=8; cnn, a small plain network, as
             in cnn:width=8; timm:NAME or torchvision:NAME; package.module:function, of your own, which takes num_classes
             and in_channels; for texts seq2seq, as in seq2seq:hidden=256,cell=lstm; for clips clipnet, as in
-            clipnet:backbone=resnet20,recurrent=attention, or resnet3d. By default resnet20, or the one of the kind.
+            clipnet:backbone=resnet20,recurrent=attention, or resnet3d; for texts about images captioner, as in
+            captioner:backbone=resnet18. By default resnet20, or the one of the kind.
         attention: mechanism to insert, NAME[:option=value,...]; `regard list` shows all.
         weights: a .safetensors or .pth file to start from; a head for another number of classes, and attention that
             the file lacks, are newly initialised.
@@ -237,6 +241,10 @@ class _Job:
         return loader(images, self.preprocessing, batch_size=batch_size_for(self.preprocessing))
 
 
+AnyJob = _Job | TextJob | ClipJob | CaptionJob
+"""A network to be trained, with its data."""
+
+
 def _network(settings: Settings) -> NetworkRecord:
     patches = {"patch": settings.patch, "patch_stride": settings.patch_stride}
     named = {name: value for name, value in patches.items() if value is not None}
@@ -246,8 +254,8 @@ def _network(settings: Settings) -> NetworkRecord:
 def _new_folder(asked: Settings, out: str | None) -> Path:
     if not asked.data:
         raise OptionError(
-            "train: name the data, for example --data fashion-mini, --data folder:PATH, --data clips:PATH or --data "
-            "tsv:PATH."
+            "train: name the data, for example --data fashion-mini, --data folder:PATH, --data clips:PATH, --data "
+            "tsv:PATH or --data captions:PATH."
         )
     patches = f"-patch{asked.patch}" if asked.patch else ""
     name = f"{asked.data}-{asked.attention or ''}-{asked.model}{patches}" + (f"-seed{asked.seed}" if asked.seed else "")
@@ -266,11 +274,13 @@ def _open_run(asked: Settings, resume: str, out: str | None) -> tuple[Settings, 
     return saved, folder
 
 
-def _prepare(settings: Settings, folder: Path, *, resumed: bool, recompute: bool) -> "_Job | TextJob | ClipJob":
+def _prepare(settings: Settings, folder: Path, *, resumed: bool, recompute: bool) -> "AnyJob":
     """Opens the data and builds the network with the state that it has at the start of the run."""
     kind = kind_of(settings.data)
     if kind == "text":
         return prepare_text(settings, folder, resumed=resumed)
+    if kind == "caption":
+        return prepare_caption(settings, folder, resumed=resumed)
     if kind in CLIP_MODELS:
         return prepare_clips(settings, folder, resumed=resumed)
     return _prepare_images(settings, folder, resumed=resumed, recompute=recompute)
@@ -340,7 +350,7 @@ def _num_workers(source: Source, workers: int | None) -> int:
     return 0 if in_memory else min(_MOST_WORKERS, os.cpu_count() or 1)
 
 
-def _facts(job: _Job | TextJob | ClipJob) -> dict[str, Any]:
+def _facts(job: AnyJob) -> dict[str, Any]:
     """Returns the contents of `run.json`: all that is recorded of the run besides its settings."""
     source = job.source
     return {
@@ -353,9 +363,7 @@ def _facts(job: _Job | TextJob | ClipJob) -> dict[str, Any]:
     } | ({"trained": trained_names(job.net)} if job.settings.freeze else {})
 
 
-def _fit(
-    job: _Job | TextJob | ClipJob, folder: Path, device: torch.device, workers: int | None, *, resume: bool
-) -> "training.Fit":
+def _fit(job: AnyJob, folder: Path, device: torch.device, workers: int | None, *, resume: bool) -> "training.Fit":
     settings, recipe = job.settings, job.settings.recipe
     batches = job.batches(device, workers)
     say(f"Training for {plural(recipe.epochs, 'epoch')} of {len(batches)} steps on {device} in {folder}.")
@@ -376,7 +384,7 @@ def _fit(
         raise KeyboardInterrupt(f"{stopped} Continue with: regard train --resume {folder}") from stopped
 
 
-def _score(job: _Job | TextJob | ClipJob, folder: Path, device: torch.device, fit: "training.Fit") -> Trained:
+def _score(job: AnyJob, folder: Path, device: torch.device, fit: "training.Fit") -> Trained:
     found = training.evaluate(job.net, job.validation(), job.task(training=False), device=device)
     return Trained(
         path=folder,

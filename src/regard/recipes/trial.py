@@ -23,13 +23,16 @@ from regard.core.run_record import NetworkRecord, RunRecord
 from regard.core.tap import taps
 from regard.data import Augment, Fit, Reading
 from regard.recipes.arms import Backbone, arm_network, arm_plan, build_arm
+from regard.recipes.caption_table import CaptionTable, open_caption_table
+from regard.recipes.captioning import open_captioned
 from regard.recipes.clip_table import ClipTable, open_clip_table
-from regard.recipes.clips import CLIP_MODELS
+from regard.recipes.clips import CLIP_MODELS, open_timed
 from regard.recipes.ledger import record_test_access
 from regard.recipes.network import batch_size_for
 from regard.recipes.run_folder import WEIGHTS
 from regard.recipes.sources import open_with_bar, record_of, task_of
 from regard.recipes.text_table import TextTable, open_text_table
+from regard.recipes.texts import open_pairs
 from regard.training.tasks import judged_by
 from regard.training.weights import weights_metadata
 
@@ -174,14 +177,29 @@ class Table:
         return net
 
 
+AnyTable = Table | TextTable | CaptionTable | ClipTable
+"""The data of a design, of any kind."""
+
+
 @lru_cache(maxsize=1)
 def open_data(text: str, reading: data.Reading) -> data.Source:
     """Opens a source once for all trials of a process."""
     return open_with_bar(text, reading)
 
 
+def fingerprint_of_data(source: str, reading: data.Reading) -> str:
+    """Opens data of any kind and returns the hash of their contents."""
+    if data.kind_of(source) == "text":
+        return open_pairs(source, reading).fingerprint
+    if data.kind_of(source) == "caption":
+        return open_captioned(source, reading).fingerprint
+    if data.kind_of(source) in CLIP_MODELS:
+        return open_timed(source, reading).fingerprint
+    return open_data(source, reading).fingerprint
+
+
 @lru_cache(maxsize=1)
-def open_table(design: Design) -> Table | TextTable | ClipTable:
+def open_table(design: Design) -> AnyTable:
     """Opens the data of a design.
 
     Raises:
@@ -191,6 +209,16 @@ def open_table(design: Design) -> Table | TextTable | ClipTable:
         return open_text_table(design.data, design.fingerprint, design.images, design.reading)
     if data.kind_of(design.data) in CLIP_MODELS:
         return open_clip_table(design.data, design.fingerprint, design.images, design.reading)
+    if data.kind_of(design.data) == "caption":
+        return open_caption_table(
+            design.data,
+            design.fingerprint,
+            design.images,
+            design.reading,
+            size=design.size,
+            fit=design.fit,
+            augment=design.augment,
+        )
     source = open_data(design.data, design.reading)
     if source.fingerprint != design.fingerprint:
         raise RunError(
@@ -251,7 +279,7 @@ def trial_folder(folder: Path, arm: str, seed: int) -> Path:
     return folder / "trials" / re.sub(r"[^A-Za-z0-9_.=,-]+", "_", arm) / f"seed{seed}"
 
 
-def _train(job: Job, table: Table | TextTable | ClipTable, net: nn.Module) -> "training.Fit":
+def _train(job: Job, table: AnyTable, net: nn.Module) -> "training.Fit":
     recipe = job.design.recipe
     return training.fit(
         net,
@@ -268,10 +296,10 @@ def _train(job: Job, table: Table | TextTable | ClipTable, net: nn.Module) -> "t
 
 
 def _ablate(
-    job: Job, table: Table | TextTable | ClipTable, net: nn.Module
+    job: Job, table: AnyTable, net: nn.Module
 ) -> tuple[tuple[report.AblationRow, ...], tuple[report.GateProfile, ...]]:
     """Ablates the network's maps and averages its channel weights by class, on validation images."""
-    if not job.ablation_draws or not taps(net) or isinstance(table, TextTable | ClipTable):
+    if not job.ablation_draws or not taps(net) or isinstance(table, TextTable | CaptionTable | ClipTable):
         return (), ()
     val = table.source.splits["val"]
     evaluation = table.loader(val.subset(job.ablation_images, seed=0) if job.ablation_images < len(val) else val)
@@ -317,7 +345,7 @@ def ablation_rows(found: explanation.Ablation, arm: str, seed: int) -> tuple[rep
     )
 
 
-def _record(job: Job, table: Table | TextTable | ClipTable) -> RunRecord:
+def _record(job: Job, table: AnyTable) -> RunRecord:
     backbone = table.backbone(job.design.model)
     network = arm_network(job.arm, backbone, job.reference_parameters)
     record = table.record(network, data=job.design.data, reading=job.design.reading)

@@ -45,6 +45,8 @@ class Recipe:
         policy_entropy: weight of an entropy bonus for the policy of such a network.
         teacher_forcing: share of true symbols that a network for text reads in the last epoch; it falls to this
             linearly, and instead of the others the network reads the symbol that it thought likeliest.
+        coverage: weight of a term by which a network that writes about images looks at every position once (doubly
+            stochastic attention).
         keep: epoch whose weights are the result: the `last`, or the `best` on the validation images.
         save_every: number of epochs between two full checkpoints; the last epoch is always saved.
 
@@ -80,6 +82,7 @@ class Recipe:
     policy_weight: float = 0.01
     policy_entropy: float = 0.0
     teacher_forcing: float = 1.0
+    coverage: float = 0.0
     keep: Literal["last", "best"] = "last"
     save_every: int = 1
 
@@ -98,6 +101,7 @@ class Recipe:
         self._check("attention_lr", above=0.0)
         for option in ("weight_decay", "warmup_epochs", "mixup", "cutmix", "clip", "policy_weight", "policy_entropy"):
             self._check(option)
+        self._check("coverage")
         for option in ("momentum", "label_smoothing", "ema"):
             self._check(option, below=1.0)
         self._check("teacher_forcing")

@@ -1,5 +1,6 @@
 """Stochastic attention over positions."""
 
+from functools import partial
 from typing import ClassVar, Literal
 
 import torch
@@ -8,8 +9,8 @@ from torch.nn.functional import one_hot
 
 from regard.attention.layers import Linear, softmax
 from regard.core.draws import Draws
-from regard.core.errors import OptionError
-from regard.core.facts import Facts, Paper
+from regard.core.errors import OptionError, ShapeError
+from regard.core.facts import Facts, Input, Paper
 from regard.core.hard import Hard
 from regard.core.options import at_least, positive
 from regard.core.precision import widen
@@ -20,14 +21,20 @@ Form = Literal["reinforce", "gumbel", "soft"]
 Rule = Literal["greedy", "expectation"]
 
 
+def _state(size: int, channels: int, positions: tuple[int, ...], batch: int) -> Tensor:
+    """A random state."""
+    return torch.randn(batch, size)
+
+
 class HardSpatial(Hard):
     """Selects one position of a feature map, or a few, sampled in training.
 
-    p = softmax over positions of w tanh(V x + v); y = the mean of x at n positions drawn from p
+    p = softmax over positions of w tanh(V x + v + U h); y = the mean of x at n positions drawn from p
     soft: y = sum over positions of p x, which is deterministic
 
     Xu et al.: Show, Attend and Tell: Neural Image Caption Generation with Visual Attention, ICML 2015, section 4.1
-    (stochastic "hard" attention; equations 8 to 13). It stands before a classifier instead of the pooling. With
+    (stochastic "hard" attention; equations 8 to 13). It stands before a classifier instead of the pooling, or with
+    `state_size` in a decoder, whose state h steers it at every step; without there is no U h. With
     `reinforce` the choice has a log-probability and is trained by a policy gradient; with `gumbel` it is relaxed: the
     choice goes forward, the gradient of softmax((log p + Gumbel noise) / t) goes back (straight-through).
 
@@ -39,13 +46,15 @@ class HardSpatial(Hard):
         semi: the share of images that take the expectation instead of a sample while training with `reinforce`.
         temperature: t.
         evaluation: without draws, the likeliest positions (`greedy`) or the `expectation`.
+        state_size: the size of h, or None for the form without.
 
     Shape:
-        x (b, c, ...) with 1 to 3 position axes. The sample's value is (b, c). The map is (b, 1, ...).
+        x (b, c, ...) with 1 to 3 position axes. A state is (b, state_size). The sample's value is (b, c).
+        The map is (b, 1, ...).
 
     Raises:
         OptionError: an option out of its range.
-        ShapeError: an x with another number of channels or axes.
+        ShapeError: an x with another number of channels or axes; a state of another shape, missing or not expected.
 
     Example:
         >>> HardSpatial(64)(torch.randn(2, 64, 7, 5)).value.shape
@@ -71,13 +80,14 @@ class HardSpatial(Hard):
         ),
         authors_code="https://github.com/kelvinxu/arctic-captions",
         departures=(
-            "The scores depend on the features alone; the paper's depend on a decoder's state too.",
+            "Without state_size the scores see the features alone; the paper's always see the state of the decoder.",
             "Semi-sampling is decided for each image; the authors decide it for a whole batch.",
             "There may be several positions, and a relaxed form.",
         ),
         at="head",
         returns="sample",
-        parameters="c*hidden + 2*hidden",
+        inputs=(Input(name="state", shape="(b, state_size)", optional=True),),
+        parameters="c*hidden + 2*hidden + hidden*(state_size or 0)",
     )
 
     def __init__(
@@ -90,6 +100,7 @@ class HardSpatial(Hard):
         semi: float = 0.0,
         temperature: float = 1.0,
         evaluation: Rule = "greedy",
+        state_size: int | None = None,
     ) -> None:
         super().__init__(channels)
         if isinstance(semi, bool) or not isinstance(semi, int | float) or not 0 <= semi < 1:
@@ -98,14 +109,22 @@ class HardSpatial(Hard):
         self.positions = at_least("hard_spatial", "positions", positions, 1)
         self.temperature = positive("hard_spatial", "temperature", temperature)
         self.look = Linear(channels, at_least("hard_spatial", "hidden", hidden, 1))
+        self.state_size = None if state_size is None else at_least("hard_spatial", "state_size", state_size, 1)
+        if state_size is not None:
+            self.amend(inputs=(Input(name="state", shape=f"(b, {state_size})", example=partial(_state, state_size)),))
+        self.steer = None if state_size is None else Linear(state_size, hidden, bias=False)
         self.score = Linear(hidden, 1, bias=False)
         self.map = Tap("spatial", shares="position")
 
-    def forward(self, x: Tensor, draws: Draws | None = None) -> Sample:
+    def forward(self, x: Tensor, draws: Draws | None = None, state: Tensor | None = None) -> Sample:
         """The features at the positions that it chooses; the map is not differentiable with `reinforce`."""
         self.expect(x)
+        self._expect_state(x, state)
         tokens = x.flatten(2).transpose(1, 2)
-        log_p = self.score.logits(tanh(self.look.logits(tokens))).squeeze(2).log_softmax(1)
+        hidden = self.look.logits(tokens)
+        if state is not None and self.steer is not None:
+            hidden = hidden + self.steer.logits(state).unsqueeze(1)
+        log_p = self.score.logits(tanh(hidden)).squeeze(2).log_softmax(1)
         weights, log_prob = self._choose(log_p, draws)
         attn = self.map(weights.reshape(len(x), 1, *x.shape[2:]))
         value = (attn.flatten(2) @ widen(tokens)).squeeze(1).to(x.dtype)
@@ -134,3 +153,12 @@ class HardSpatial(Hard):
             return drawn, log_prob
         expected = draws.of("semi").uniform(1).to(log_p.dtype) < self.semi
         return torch.where(expected, log_p.exp(), drawn), torch.where(expected.squeeze(1), 0 * log_prob, log_prob)
+
+    def _expect_state(self, x: Tensor, state: Tensor | None) -> None:
+        wanted = None if self.state_size is None else (x.shape[0], self.state_size)
+        given = None if state is None else tuple(state.shape)
+        if given != wanted or (state is not None and not state.is_floating_point()):
+            raise ShapeError(
+                f"hard_spatial: the state has shape {given}; with state_size={self.state_size} it must be "
+                f"{'left out' if wanted is None else f'floating point {wanted}'}."
+            )

@@ -1,4 +1,4 @@
-"""The task of writing the text that another one is to become."""
+"""The task of writing a text: the one that another text is to become, or one about an image."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -7,15 +7,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
-from regard.core.batch import TextBatch
+from regard.core.batch import CaptionBatch, TextBatch
 from regard.core.draws import Draws
 from regard.core.errors import OptionError
+from regard.core.look_record import LookRecord
 from regard.core.options import at_least, not_negative
 from regard.core.scores import Score, Scores
 from regard.core.vocabulary import PAD, Vocabulary
 from regard.training.recipe import Recipe
+from regard.training.tasks.look_loss import LookLoss
 from regard.training.tasks.task import LossParts
 from regard.training.text_scores import exact, score_texts
+
+Texts = TextBatch | CaptionBatch
+"""A batch with texts to write."""
 
 
 class Written(NamedTuple):
@@ -33,7 +38,7 @@ class Written(NamedTuple):
 
 
 class Sequences:
-    """Texts with one or more texts each that are right.
+    """Texts, or images, with one or more texts each that are right.
 
     The loss is the mean cross-entropy of the target's symbols. With `forcing` below 1 a step sometimes reads the symbol
     that the network thought likeliest instead of the true one: its share rises linearly from 0 in the first epoch to
@@ -48,13 +53,13 @@ class Sequences:
         smoothing: of the labels in training.
         forcing: the share of true symbols that are read in the last epoch.
         epochs: of the training.
+        looks: the parts of the loss that depend on where a network looks at an image; None for texts.
 
     Raises:
         OptionError: an option out of its range.
     """
 
     name = "sequences"
-    part_names: tuple[str, ...] = ("forced",)
 
     def __init__(
         self,
@@ -66,40 +71,59 @@ class Sequences:
         smoothing: float = 0.0,
         forcing: float = 1.0,
         epochs: int = 1,
+        looks: LookLoss | None = None,
     ) -> None:
         self.vocabulary = vocabulary
         self.longest = at_least("sequences", "longest", longest, 1)
         self.beams = at_least("sequences", "beams", beams, 1)
         self.length_penalty = not_negative("sequences", "length_penalty", length_penalty)
         self.smoothing, self.forcing, self.epochs = smoothing, forcing, epochs
+        self.looks = looks
+
+    @property
+    def part_names(self) -> tuple[str, ...]:
+        """The names of the parts of its loss."""
+        return ("forced",) if self.looks is None else ("forced", "cross_entropy", *self.looks.names)
 
     @classmethod
-    def trained_by(cls, recipe: Recipe, vocabulary: Vocabulary, *, longest: int) -> "Sequences":
-        """The task with the recipe's smoothing and forcing.
+    def trained_by(cls, recipe: Recipe, vocabulary: Vocabulary, *, longest: int, images: bool = False) -> "Sequences":
+        """The task with the recipe's smoothing, forcing and, for images, weights of the looks.
 
         Raises:
-            OptionError: the recipe has an option that is about images or classes.
+            OptionError: the recipe has an option that is about classes, or for texts one that is about images.
         """
-        usual = Recipe()
-        for option in ("mixup", "cutmix", "class_weights", "rollouts"):
+        usual, looks = Recipe(), None
+        if images:
+            looks = LookLoss(recipe.coverage, recipe.policy_weight, recipe.policy_entropy)
+        for option in ("mixup", "cutmix", "class_weights", "rollouts", *(() if images else ("coverage",))):
             if getattr(recipe, option) != getattr(usual, option):
                 raise OptionError(
                     f"recipe: {option}={getattr(recipe, option)} is not allowed with text: it is about images or their "
                     "classes. Leave it out."
                 )
-        smoothing = recipe.label_smoothing
         return cls(
-            vocabulary, longest=longest, smoothing=smoothing, forcing=recipe.teacher_forcing, epochs=recipe.epochs
+            vocabulary,
+            longest=longest,
+            smoothing=recipe.label_smoothing,
+            forcing=recipe.teacher_forcing,
+            epochs=recipe.epochs,
+            looks=looks,
         )
 
-    def loss(self, net: nn.Module, batch: TextBatch, draws: Draws) -> LossParts:
-        """The mean cross-entropy of the batch's symbols."""
+    def loss(self, net: nn.Module, batch: Texts, draws: Draws) -> LossParts:
+        """The mean cross-entropy of the batch's symbols, and the parts that depend on the looks."""
         given, wanted = batch.target[:, :-1], batch.target[:, 1:]
         forced = self._forced(given, draws)
-        logits = net(batch.source, batch.lengths, given, forced)
+        record = None if self.looks is None else LookRecord(draws.of("looks"))
+        asked = {} if record is None else {"record": record}
+        logits = net(*batch.network_inputs(), forced, **asked)
         loss = cross_entropy(logits.flatten(0, 1), wanted.flatten(), ignore_index=PAD, label_smoothing=self.smoothing)
         share = loss.new_ones(()) if forced is None else forced[wanted != PAD].to(loss.dtype).mean()
-        return LossParts(loss, {"forced": share})
+        if self.looks is None or record is None:
+            return LossParts(loss, {"forced": share})
+        losses = cross_entropy(logits.detach().transpose(1, 2), wanted, ignore_index=PAD, reduction="none")
+        parts = self.looks.parts(record, losses, wanted != PAD)
+        return LossParts(loss + self.looks.total(parts), {"forced": share, "cross_entropy": loss, **parts})
 
     def _forced(self, given: Tensor, draws: Draws) -> Tensor | None:
         """(b, t) bool, which true symbols are read; None where all are."""
@@ -108,18 +132,19 @@ class Sequences:
             return None
         return draws.of("forced").uniform(given.shape[1]) >= share
 
-    def predict(self, net: nn.Module, batch: TextBatch) -> Written:
+    def predict(self, net: nn.Module, batch: Texts) -> Written:
         """The answers that are searched for, and the loss of the true ones."""
         net = getattr(net, "_orig_mod", net)  # a search compiles nothing: its shapes change with every step
+        inputs = batch.network_inputs()
         found = net.answer(  # type: ignore[operator]
-            batch.source, batch.lengths, beams=self.beams, longest=self.longest, length_penalty=self.length_penalty
+            *inputs[:-1], beams=self.beams, longest=self.longest, length_penalty=self.length_penalty
         )
-        given, wanted = batch.target[:, :-1], batch.target[:, 1:]
-        logits = net(batch.source, batch.lengths, given)
+        wanted = batch.target[:, 1:]
+        logits = net(*inputs)
         losses = cross_entropy(logits.transpose(1, 2), wanted, ignore_index=PAD, reduction="none").sum(1)
         return Written(found.symbols.cpu(), losses.detach().cpu(), (wanted != PAD).sum(1).cpu())
 
-    def right(self, outputs: Written, batch: TextBatch) -> Tensor:
+    def right(self, outputs: Written, batch: Texts) -> Tensor:
         """(b,) which answers are one of their references."""
         return torch.tensor(exact(self.texts(outputs), batch.references))
 
@@ -127,7 +152,7 @@ class Sequences:
         """The answers as texts."""
         return self.vocabulary.decode(outputs.symbols.tolist())
 
-    def score(self, outputs: Sequence[Written], batches: Sequence[TextBatch]) -> Scores:
+    def score(self, outputs: Sequence[Written], batches: Sequence[Texts]) -> Scores:
         """Exact match, errors of symbols and, where targets have words, BLEU and chrF.
 
         Networks are chosen by the exact match of characters, by the error of phonemes, and else by BLEU.
