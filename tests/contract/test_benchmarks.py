@@ -246,7 +246,7 @@ def test_the_sweep_goes_on_and_writes_tables(tmp_path):
     assert "<li>resnet: d, e</li>" in text
 
 
-def test_a_clip_of_frames_is_the_same_every_time():
+def test_clips_of_frames_are_made_alike():
     images = open_source("mnist-mini").splits["train"]
     clips = DigitClips(images, "train", count=40)
     frames, shown = clips.clip(7)

@@ -143,8 +143,7 @@ def compare(
     started = datetime.now(UTC)
     # A program may call this twice and change its images in between.
     open_data.cache_clear()
-    kind = kind_of(data)
-    text, timed = kind == "text", kind in CLIP_MODELS
+    text, timed = (kind := kind_of(data)) == "text", kind in CLIP_MODELS
     if text:
         mechanisms = TEXT_ARMS if tuple(mechanisms) == DEFAULT_ARMS else mechanisms
         recipe = TEXT_QUICK if recipe == QUICK else recipe
