@@ -329,7 +329,7 @@ def test_digits_are_read_in_small(tmp_path, monkeypatch):
     assert "quick: `additive`" in digits_table.table([soft, plain])
 
 
-def test_a_clip_of_frames_is_the_same_every_time():
+def test_clips_of_frames_are_made_alike():
     images = open_source("mnist-mini").splits["train"]
     clips = DigitClips(images, "train", count=40)
     frames, shown = clips.clip(7)

@@ -19,7 +19,7 @@ def test_arms_of_clips_share_batches_and_backbone(table):
     assert table.unit == "clip"
     assert table.train.labels.bincount().tolist() == [20, 20, 20]
     backbone = table.backbone(MODEL)
-    arms = parse_arms(("temporal_pool", "frame_gate"), timed_model=MODEL)
+    arms = parse_arms(("temporal_pool", "frame_gate"), kind="clip", model=MODEL)
     assert arms == ("none", "temporal_pool", "frame_gate")
     nets = [build_arm(arm, backbone, 3) for arm in arms]
     for net in nets[1:]:
@@ -42,7 +42,7 @@ def test_a_trial_is_scored_class_by_class(table, clip_run):
 def test_other_clips_or_arms_are_refused(table, clip_run):
     with pytest.raises(RunError, match="contains other clips than when the comparison was started"):
         open_clip_table(table.source.name, "another", None, Reading())
-    with pytest.raises(OptionError, match="'wide' is not allowed with clips or sounds"):
-        parse_arms(("wide",), timed_model=MODEL)
+    with pytest.raises(OptionError, match="'wide' is not allowed with clips"):
+        parse_arms(("wide",), kind="clip", model=MODEL)
     with pytest.raises(OptionError, match="answers queries"):
-        parse_arms(("additive",), timed_model=MODEL)
+        parse_arms(("additive",), kind="clip", model=MODEL)
