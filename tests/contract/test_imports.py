@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-HEAVY = ("jsonargparse", "lightning", "matplotlib", "PIL", "rich", "scipy", "sklearn", "tensorboard", "torchvision")
+HEAVY = (
+    *("av", "jsonargparse", "lightning", "matplotlib", "PIL", "rich", "scipy", "sklearn", "soundfile", "tensorboard"),
+    "torchvision",
+)
 ROUNDS = 3
 
 MEASURE = """

@@ -6,7 +6,14 @@ import torch
 from PIL import Image
 
 from regard.core.errors import DataError
-from regard.data import clip_loader, clip_preprocessing_for, open_clips, open_clips_to_score, open_sound
+from regard.data import (
+    clip_loader,
+    clip_preprocessing_for,
+    open_clips,
+    open_clips_to_predict,
+    open_clips_to_score,
+    open_sound,
+)
 from regard.data.clip_checking import BadClipError
 from tests.data.clip_writing import grey_frames, tone, write_sound, write_video
 
@@ -53,7 +60,7 @@ def test_folders_of_frames_are_in_natural_order(tmp_path):
         assert clip[0, 1:, 0, 0].tolist() == [100, 200 + int(train.names(index)[-1]) + int(train.labels[index])]
 
 
-def test_a_frame_that_is_broken_leaves_its_clip_out(tmp_path):
+def test_a_broken_frame_leaves_its_clip_out(tmp_path):
     root = tmp_path / "set"
     for label in ("a", "b"):
         for clip in range(4):
@@ -134,6 +141,20 @@ def test_an_empty_class_is_named(tmp_path):
     (tmp_path / "set" / "b" / "notes.m4a").write_bytes(b"1")
     with pytest.raises(DataError, match=r"b has no sound .*notes\.m4a.*WAV or FLAC"):
         open_sound(f"sound:{tmp_path / 'set'}")
+
+
+def test_files_without_classes_are_opened(videos):
+    preprocessing = clip_preprocessing_for(open_clips(f"clips:{videos}:size=16"))
+    (videos / "bad.mp4").write_bytes(b"no video")
+    write_frames(videos / "frames", [10, 20])
+    clips, account = open_clips_to_predict([videos / "dark" / "0.mp4", videos], preprocessing)
+    assert len(clips) == 9
+    assert (account.found, account.used["all"], len(account.bad)) == (11, 10, 1)
+    assert {preprocessing.read(clips, i).shape[0] for i in range(9)} == {3}
+    with pytest.raises(BadClipError, match=r"bad\.mp4"):
+        open_clips_to_predict([videos], preprocessing, on_bad="fail")
+    with pytest.raises(DataError, match="single image"):
+        open_clips_to_predict([videos / "frames" / "f8.png"], preprocessing)
 
 
 def test_two_processes_read_the_same_batches(videos):

@@ -20,7 +20,11 @@ def opened(data, fingerprint=None):
 
 def test_arms_read_images_and_are_measured(table):
     backbone = table.backbone(MODEL)
-    assert parse_arms(("additive", "sca_cnn:hidden=4"), text_model=MODEL) == ("none", "additive", "sca_cnn:hidden=4")
+    assert parse_arms(("additive", "sca_cnn:hidden=4"), kind="caption", model=MODEL) == (
+        "none",
+        "additive",
+        "sca_cnn:hidden=4",
+    )
     net = build_arm("additive", backbone, 0)
     (example,) = table.examples([2], torch.device("cpu"))
     assert table.measurable(net)(example).shape == (2, len(table.code.target))

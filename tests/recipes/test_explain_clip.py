@@ -14,7 +14,7 @@ from regard.recipes.explain import explain_images
 from regard.recipes.explain_clip import explain_clip, read_maps
 
 
-def test_the_frame_with_the_shape_has_the_greatest_weight(clip_run):
+def test_frames_with_the_shape_have_greatest_weights(clip_run):
     loaded = load_clip_network(clip_run.path)
     clips = open_clips_for(loaded, None, "val", Reading()).clips
     hits = 0
@@ -44,7 +44,7 @@ def test_a_network_without_attention_is_refused(clip_run):
         explain_clip(replace(loaded, net=torch.nn.ReLU()), clips, 0)
 
 
-def test_maps_of_steps_and_of_frames_are_those_of_positions():
+def test_maps_of_steps_and_frames_are_told_apart():
     maps, spatial = Maps(), find_kind("spatial")
     for step in range(3):
         maps.add(Map("looks", spatial, torch.full((1, 1, 2, 4), float(step)), 1.0, step=step))

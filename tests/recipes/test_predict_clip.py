@@ -7,7 +7,7 @@ from regard.recipes.clips import load_clip_network
 from regard.recipes.predict import predict
 
 
-def test_clips_of_its_own_source_are_those_of_validation(clip_run, tmp_path):
+def test_of_its_own_source_validation_is_predicted(clip_run, tmp_path):
     data = load_clip_network(clip_run.path).record.data.name
     found = predict([data], run=str(clip_run.path), top=2, out=str(tmp_path / "found.csv"), device="cpu")
     assert len(found.predictions) == 24
@@ -19,5 +19,5 @@ def test_clips_of_its_own_source_are_those_of_validation(clip_run, tmp_path):
 
 
 def test_one_source_is_named(clip_run):
-    with pytest.raises(OptionError, match="name one source of them, clips:PATH, not 2"):
-        predict(["a", "b"], run=str(clip_run.path))
+    with pytest.raises(OptionError, match="or one source, clips:PATH, and not 2"):
+        predict(["clips:a", "clips:b"], run=str(clip_run.path))

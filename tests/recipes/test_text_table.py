@@ -35,9 +35,9 @@ def test_costs_of_attention_are_counted(table):
 
 def test_what_cannot_be_compared(table, tmp_path):
     with pytest.raises(OptionError, match="'wide' is not allowed with text"):
-        parse_arms(("wide",), text_model=MODEL)
+        parse_arms(("wide",), kind="text", model=MODEL)
     with pytest.raises(OptionError, match="must return a context"):
-        parse_arms(("se",), text_model=MODEL)
+        parse_arms(("se",), kind="text", model=MODEL)
     data = write_words(tmp_path / "words.tsv", 60)
     with pytest.raises(RunError, match="contains other texts"):
         open_text_table(data, table.source.fingerprint, None, Reading())

@@ -6,7 +6,13 @@ from regard.data.caption_loading import CaptionCode, caption_loader
 from regard.data.caption_source import open_captions, open_captions_to_score
 from regard.data.captions import Captions, CaptionSource
 from regard.data.clip_loading import clip_loader, pad_clips
-from regard.data.clip_opening import open_clips, open_clips_to_score, open_sound, open_sound_to_score
+from regard.data.clip_opening import (
+    open_clips,
+    open_clips_to_predict,
+    open_clips_to_score,
+    open_sound,
+    open_sound_to_score,
+)
 from regard.data.clip_preprocessing import ClipPreprocessing, clip_preprocessing_for
 from regard.data.clips import ArrayClips, Clips, ClipSource
 from regard.data.cluttered import ClutteredImages
@@ -58,6 +64,7 @@ __all__ = [
     "open_captions",
     "open_captions_to_score",
     "open_clips",
+    "open_clips_to_predict",
     "open_clips_to_score",
     "open_for_scoring",
     "open_sound",

@@ -8,16 +8,17 @@ from typing import Any, NamedTuple
 
 import torch
 
-from regard.data.account import LeftOut, Tally, printable
+from regard.core.errors import DataError
+from regard.data.account import Account, LeftOut, Tally, printable
 from regard.data.checking import check_images
 from regard.data.clip_checking import BadClipError, Checked, check_files
 from regard.data.clip_files import ClipFile, FileClips, FileSounds, resampled
 from regard.data.clip_source import ClipHolding
 from regard.data.clips import Clips
 from regard.data.folder import class_names, expect_files, list_files
-from regard.data.formats import SOUND, is_video
+from regard.data.formats import SOUND, is_image, is_video
 from regard.data.layout import decide
-from regard.data.listing import image_folder, warn_of_ignored
+from regard.data.listing import FolderListing, find_images, image_folder, warn_of_ignored
 from regard.data.mel import Mel
 from regard.data.sound import check_sound, soundfile
 from regard.data.source import Opening, Split
@@ -84,15 +85,9 @@ def open_clip_folder(name: str, path: Path, settings: Settings, opening: Opening
     usable = (
         _check_sounds(root, clips, settings, opening, tally)
         if medium is SOUND
-        else _check_clips(root, clips, opening, tally)
+        else _check_clips(root, clips, settings, opening, tally)
     )
-    if opening.on_bad == "fail" and (bad := [entry for entry in tally.left_out if entry.bad]):
-        more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
-        raise BadClipError(
-            f"The {medium.noun} {bad[0].path} cannot be used: {bad[0].reason}{more}. Repair or remove it, or let it be "
-            "left out with --on-bad skip (on_bad='skip').",
-            bad[0].reason,
-        )
+    _refuse_bad(tally, opening)
     parts: dict[Split, Clips] = {}
     for split in layout.splits:
         chosen = [one for one in usable if one.split == split]
@@ -150,7 +145,7 @@ def _check_sounds(
     return usable
 
 
-def _check_clips(root: Path, clips: Sequence[_Clip], opening: Opening, tally: Tally) -> list[_Usable]:
+def _check_clips(root: Path, clips: Sequence[_Clip], _: Settings, opening: Opening, tally: Tally) -> list[_Usable]:
     """Decodes every video and frame; clips that cannot be used go into the tally."""
     videos = [clip.files[0] for clip in clips if is_video(clip.files[0])]
     frames = [file for clip in clips if not is_video(clip.files[0]) for file in clip.files]
@@ -202,3 +197,62 @@ def _natural(name: str) -> list[tuple[int, str]]:
     ['a9.png', 'a10.png']
     """
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
+def open_clip_files(
+    paths: Sequence[Path], settings: Settings, opening: Opening, *, channels: int = 3
+) -> tuple[Clips, Account]:
+    """Opens videos, folders of frames or sounds without classes, in the order of their paths.
+
+    Args:
+        paths: files, and folders in which they are searched for; all images in one folder are the frames of one clip.
+        settings: of sounds `mel` and `limit`.
+        opening: its medium is `CLIP` or `SOUND`.
+        channels: those of the frames.
+
+    Raises:
+        DataError: no such file or folder, or nothing in them that can be used.
+        BadClipError: a clip cannot be used, and `opening.on_bad` is `fail`.
+    """
+    medium, tally = opening.medium, Tally(noun=opening.medium.noun)
+    found: dict[Path, list[str]] = {}
+    for path in paths:
+        if not path.exists():
+            raise DataError(f"There is no file or folder {path}: name {medium.noun}s.")
+        if path.is_file() and (not medium.wanted(path.name) or is_image(path.name)):
+            single = (
+                "a single image: name the folder of the clip's frames" if is_image(path.name) else "no file of them"
+            )
+            raise DataError(f"{path} is {single}; {medium.noun}s are files such as {medium.formats}.")
+        walked = find_images(path, medium=medium) if path.is_dir() else FolderListing([path], Tally(1))
+        tally.add(walked.tally)
+        for file in walked.images:
+            key = file.parent if is_image(file.name) and medium is not SOUND else file
+            if file.as_posix() not in found.setdefault(key, []):
+                found[key].append(file.as_posix())
+            else:
+                tally.found -= 1
+    clips = [_Clip(tuple(sorted(files, key=_natural)), None, "") for files in found.values()]
+    here = Path()
+    check = _check_sounds if medium is SOUND else _check_clips
+    usable = check(here, clips, settings, opening, tally)
+    _refuse_bad(tally, opening)
+    if not usable:
+        bad = next((f": {entry}" for entry in tally.left_out if entry.bad), "")
+        raise DataError(f"There is no {medium.noun} that can be used in {', '.join(map(str, paths))}{bad}.")
+    made = _make(here, usable, ("",), usable, settings, sound=medium is SOUND)
+    if isinstance(made, FileClips):
+        made.channels = channels
+    return made, tally.settle({"all": made.files()})
+
+
+def _refuse_bad(tally: Tally, opening: Opening) -> None:
+    """Raises an error that names the first clip that cannot be used, if `opening.on_bad` is `fail`."""
+    bad = [entry for entry in tally.left_out if entry.bad]
+    if bad and opening.on_bad == "fail":
+        more = f" (and {len(bad) - 1} more)" if len(bad) > 1 else ""
+        raise BadClipError(
+            f"The {opening.medium.noun} {bad[0].path} cannot be used: {bad[0].reason}{more}. Repair or remove it, or "
+            "let it be left out with --on-bad skip (on_bad='skip').",
+            bad[0].reason,
+        )

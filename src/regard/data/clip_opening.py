@@ -8,12 +8,13 @@ from typing import Any, Literal
 from regard.core.errors import DataError
 from regard.core.options import at_least, one_of
 from regard.data import formats
+from regard.data.account import Account
 from regard.data.checking import Progress
 from regard.data.clip_arrays import open_clip_arrays
-from regard.data.clip_folder import open_clip_folder
+from regard.data.clip_folder import open_clip_files, open_clip_folder
 from regard.data.clip_preprocessing import FRAMES, SAMPLINGS, ClipPreprocessing, Sampling
 from regard.data.clip_source import ClipHolding, assemble_clips, assemble_clips_to_score
-from regard.data.clips import ClipKind, ClipSource
+from regard.data.clips import ClipKind, Clips, ClipSource
 from regard.data.mel import Mel, MelScale
 from regard.data.path_options import parse_path
 from regard.data.sizing import FITS, Fit, parse_size
@@ -171,6 +172,32 @@ def open_sound_to_score(
     rate = None if preprocessing.mel is None else preprocessing.mel.rate
     holding = _hold_sound(text, seed, on_bad, progress, scoring=True, rate=rate)
     return assemble_clips_to_score(holding, known, fingerprint=fingerprint, seed=seed)
+
+
+def open_clips_to_predict(
+    paths: Sequence[str | Path], preprocessing: ClipPreprocessing, *, on_bad: OnBad = "skip"
+) -> tuple[Clips, Account]:
+    """Opens videos, folders of frames or sounds without classes, for a trained network.
+
+    Args:
+        paths: files, and folders in which they are searched for.
+        preprocessing: that of the network.
+        on_bad: as for `open_clips`.
+
+    Returns:
+        The clips, all with the label 0, and the account of every file.
+
+    Raises:
+        DataError: there is no such file, or none that can be used.
+    """
+    one_of("open_clips_to_predict", "on_bad", on_bad, ("skip", "fail"))
+    sound = preprocessing.kind == "sound"
+    if sound and preprocessing.mel is None:
+        raise DataError("The network was trained on series of numbers, not on sounds: give it an .npz or .pt file.")
+    opening = Opening(on_bad=on_bad, scoring=True, medium=formats.SOUND if sound else formats.CLIP)
+    settings = {"mel": preprocessing.mel, "limit": SoundOptions.limit}
+    channels = 3 if sound else preprocessing.channels
+    return open_clip_files([Path(path).expanduser() for path in paths], settings, opening, channels=channels)
 
 
 def _hold_clips(text: str, seed: int, on_bad: OnBad, progress: Progress | None, *, scoring: bool) -> ClipHolding:

@@ -126,7 +126,7 @@ def _frames(path: Path) -> Iterator[tuple[Any, Iterator[Any]]]:
 
 
 def _is_cover(stream: Any) -> bool:
-    """True for the cover picture of a sound, which is stored as a video stream of one frame."""
+    """True for the cover image of a sound, which is stored as a video stream of one frame."""
     return bool(getattr(stream.disposition, "name", None) and "attached_pic" in stream.disposition.name)
 
 

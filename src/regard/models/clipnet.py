@@ -107,7 +107,7 @@ class ClipNet(nn.Module):
 
 
 def site_of(mechanism: Spec) -> Literal["pool", "between", "backbone"]:
-    """Where a mechanism belongs in a network for clips that sees frame by frame, by its facts.
+    """The site of a mechanism in a network for clips that sees frame by frame, by its facts.
 
     >>> site_of(Spec("temporal_pool")), site_of(Spec("frame_gate")), site_of(Spec("se"))
     ('pool', 'between', 'backbone')

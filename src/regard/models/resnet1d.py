@@ -136,7 +136,7 @@ class _Block(nn.Module):
 
 
 def _site(mechanism: Spec) -> Literal["pool", "residual", "stage"]:
-    """Where a mechanism goes, by its facts; an error where it goes nowhere."""
+    """Returns the site of a mechanism, by its facts; an error where it has none."""
     facts = catalogue.find(mechanism.name).facts
     if facts.returns == "vector" and any(given.name == "mask" for given in facts.inputs):
         return "pool"

@@ -96,12 +96,7 @@ def create(
         2
     """
     seed = int(torch.randint(2**62, ()) if seed is None else seed)
-    if name.partition(":")[0] in TIMED:
-        raise OptionError(
-            f"{name!r} takes clips or sounds, not images: name them with --data clips:PATH or sound:PATH."
-        )
-    if name.partition(":")[0] == SEQUENCES:
-        raise OptionError(f"{name!r} takes text, not images: name texts with --data tsv:PATH, see create_seq2seq.")
+    _refuse_other_kinds(name)
     ours = {
         "attention": attention,
         "width": None if width == 1.0 else width,
@@ -132,6 +127,16 @@ def create(
     # The network keeps the initial values that it has without patches.
     initialise(nn.ModuleDict({"pool": bag.pool, "fc": bag.fc}), seed)
     return bag
+
+
+def _refuse_other_kinds(name: str) -> None:
+    """Raises an error for the name of a network that takes no images."""
+    if name.partition(":")[0] in TIMED:
+        raise OptionError(
+            f"{name!r} takes clips or sounds, not images: name them with --data clips:PATH or sound:PATH."
+        )
+    if name.partition(":")[0] == SEQUENCES:
+        raise OptionError(f"{name!r} takes text, not images: name texts with --data tsv:PATH, see create_seq2seq.")
 
 
 def is_foreign(name: str) -> bool:

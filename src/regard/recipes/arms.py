@@ -9,31 +9,31 @@ from regard import attention, models
 from regard.core.errors import OptionError, UnknownNameError, unknown_name
 from regard.core.run_record import NetworkRecord
 from regard.core.spec import Spec
+from regard.data.kinds import Kind
 from regard.recipes.console import say
 from regard.recipes.insertion import insert, plan_for
 
 PLAIN = "none"
 WIDE = "wide"
-CAPTIONER = "captioner"
+_PLURAL: dict[Kind, str] = {"text": "text", "caption": "captions", "clip": "clips", "sound": "sounds"}
 
 
 @dataclass(frozen=True)
 class Backbone:
     """The plain network that all arms share: its name, its input channels and its classes.
 
-    With `text` they are the symbols that it reads and those that it writes; with `caption` the channels of an image and
-    the symbols. `size` is that of an image.
+    With `kind="text"` they are the symbols that it reads and those that it writes; with `caption` the channels of an
+    image and the symbols. `size` is that of an image.
     """
 
     model: str
     num_classes: int
     channels: int
-    text: bool = False
-    caption: bool = False
+    kind: Kind = "image"
     size: tuple[int, int] | None = None
 
 
-def parse_arms(texts: tuple[str, ...], *, text_model: str | None = None) -> tuple[str, ...]:
+def parse_arms(texts: tuple[str, ...], *, kind: Kind = "image", model: str = "resnet8") -> tuple[str, ...]:
     """Parses the arms: in order, the plain network first, each once; building each checks its name and options.
 
     >>> parse_arms(("se", "none", "cbam:reduction=8"))
@@ -41,7 +41,8 @@ def parse_arms(texts: tuple[str, ...], *, text_model: str | None = None) -> tupl
 
     Args:
         texts: as they are given.
-        text_model: the network that writes texts into which they are built; None for classes of images.
+        kind: of the data.
+        model: the network that they are built into, where the data are no images with classes.
 
     Raises:
         UnknownNameError: no such mechanism or control.
@@ -50,10 +51,7 @@ def parse_arms(texts: tuple[str, ...], *, text_model: str | None = None) -> tupl
     specs = [Spec.parse(text) for text in texts]
     arms = [PLAIN]
     for spec in specs:
-        if text_model is None:
-            _check(spec)
-        else:
-            _check_temporal(spec, text_model)
+        _check(spec) if kind == "image" else _check_other(spec, kind, model)
         text = str(spec)
         if text in arms and text != PLAIN:
             raise OptionError(f"compare: {text!r} is given twice: keep one of them.")
@@ -86,14 +84,8 @@ def build_arm(arm: str, backbone: Backbone, seed: int, *, reference_parameters: 
             backbone.model, reference_parameters, num_classes=classes, in_channels=channels, seed=seed
         )
     attention = None if arm == PLAIN else arm
-    if backbone.text:
-        return models.create_seq2seq(
-            backbone.model, source_symbols=channels, target_symbols=classes, attention=attention, seed=seed
-        )
-    if backbone.caption:
-        return models.create_captioner(
-            backbone.model, symbols=classes, in_channels=channels, attention=attention, seed=seed
-        )
+    if backbone.kind != "image":
+        return _create_other(backbone, attention, seed)
     plan = arm_plan(arm, backbone, seed)
     given = None if plan is not None else attention
     net = models.create(backbone.model, num_classes=classes, in_channels=channels, attention=given, seed=seed)
@@ -102,7 +94,7 @@ def build_arm(arm: str, backbone: Backbone, seed: int, *, reference_parameters: 
 
 def arm_plan(arm: str, backbone: Backbone, seed: int) -> dict[str, Any] | None:
     """Returns the plan by which an arm's attention is inserted; None if the network is built with it, or without."""
-    if arm in (PLAIN, WIDE) or backbone.caption or not models.is_foreign(backbone.model):
+    if arm in (PLAIN, WIDE) or backbone.kind != "image" or not models.is_foreign(backbone.model):
         return None
     plain = models.create(backbone.model, num_classes=backbone.num_classes, in_channels=backbone.channels, seed=seed)
     shape = (1, backbone.channels, *(backbone.size or (224, 224)))
@@ -147,11 +139,27 @@ def _check(spec: Spec) -> None:
         raise unknown_name("mechanism or control", spec.name, (PLAIN, WIDE, *known)) from error
 
 
-def _check_temporal(spec: Spec, model: str) -> None:
+def _check_other(spec: Spec, kind: Kind, model: str) -> None:
+    """Builds an arm of data that are no images with classes, so that a wrong name is told at once."""
     if spec.name == WIDE:
-        raise OptionError("compare: 'wide' is not allowed with text: only networks for images can be widened.")
-    attention = None if spec.name == PLAIN and not spec.options else spec
-    if Spec.parse(model).name == CAPTIONER:
-        models.create_captioner(model, symbols=5, attention=attention, seed=0)
-        return
-    models.create_seq2seq(model, source_symbols=5, target_symbols=5, attention=attention, seed=0)
+        raise OptionError(
+            f"compare: 'wide' is not allowed with {_PLURAL[kind]}: only networks for images with classes are widened."
+        )
+    plain = spec.name == PLAIN and not spec.options
+    _create_other(Backbone(model, 5, 5 if kind == "text" else 3, kind), None if plain else str(spec), 0)
+
+
+def _create_other(backbone: Backbone, attention: str | None, seed: int) -> nn.Module:
+    """Builds the network of an arm for data that are no images with classes."""
+    model, classes, channels = backbone.model, backbone.num_classes, backbone.channels
+    match backbone.kind:
+        case "text":
+            return models.create_seq2seq(
+                model, source_symbols=channels, target_symbols=classes, attention=attention, seed=seed
+            )
+        case "caption":
+            return models.create_captioner(model, symbols=classes, in_channels=channels, attention=attention, seed=seed)
+        case _:
+            return models.create_clip_network(
+                model, num_classes=classes, in_channels=channels, attention=attention, seed=seed
+            )

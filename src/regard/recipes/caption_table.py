@@ -32,7 +32,7 @@ class CaptionTable:
     def backbone(self, model: str) -> Backbone:
         """Returns the network that all arms share."""
         known = self.code.preprocessing
-        return Backbone(model, len(self.code.target), known.channels, caption=True, size=known.size)
+        return Backbone(model, len(self.code.target), known.channels, kind="caption", size=known.size)
 
     def loader(self, captions: Captions) -> DataLoader[CaptionBatch]:
         """Returns batches to score."""

@@ -18,9 +18,12 @@ from regard.core.files import write_whole
 from regard.core.options import at_least
 from regard.core.scores import amount
 from regard.data import kind_of
+from regard.data.kinds import Kind
 from regard.recipes.arms import PLAIN, WIDE, arm_network, build_arm, leave_out_wide, parse_arms
 from regard.recipes.caption_gallery import show_captioned
 from regard.recipes.caption_table import CaptionTable
+from regard.recipes.clip_table import ClipTable
+from regard.recipes.clips import CLIP_MODELS, check_timed_settings, report_timed
 from regard.recipes.console import console, say
 from regard.recipes.costs import measure_arms
 from regard.recipes.gallery import show_images
@@ -52,10 +55,10 @@ from regard.report.wording import need
 DEFAULT_ARMS = ("none", "se", "cbam")
 BARELY_TRAINED = 30
 """Below this number of epochs the report says that the networks are barely trained and gives the command for more."""
+CLIP_ARMS = ("none", "temporal_pool", "frame_gate")
+CLIP_QUICK = training.Recipe(epochs=5, batch_size=32, optimizer="adamw", lr=0.004, weight_decay=0.01, clip=1.0)
 TEXT_ARMS = ("none", "additive", "multiplicative")
 CAPTION_ARMS = ("none", "additive", "sca_cnn")
-_MODELS: dict[str, str] = {"text": TEXT_MODEL, "caption": "captioner:backbone=resnet8"}
-"""The plain networks of what is no classification."""
 TEXT_QUICK = training.Recipe(epochs=5, optimizer="adamw", lr=0.004, weight_decay=0.01, clip=1.0)
 DESIGN_FILE = "comparison.json"
 QUICK = training.Recipe(epochs=3, batch_size=32, optimizer="adamw", lr=0.01, channels_last=True)
@@ -119,9 +122,10 @@ def compare(
             (the plain network with more channels, up to the parameters of the largest) are controls. `none`, the plain
             network, is always included.
         data: source of the images: fashion-mini, mnist-mini, folder:PATH, npz:PATH or torchvision:NAME; `cluttered:`
-            before one of them puts its images among clutter. Or texts, tsv:PATH, or images with texts, captions:PATH.
+            before one of them puts its images among clutter. Or texts, tsv:PATH; images with texts, captions:PATH;
+            clips:PATH or sound:PATH.
         model: the plain network, see `regard train --help`; by default resnet8, for texts seq2seq, for images with
-            texts captioner:backbone=resnet8.
+            texts captioner:backbone=resnet8, for clips clipnet, for sounds resnet1d.
         seeds: number of trials with each mechanism; 3 can show only large differences.
         images: number of training images, a stratified sample, or of texts; or `all`.
         out: folder of the comparison and its report.
@@ -147,17 +151,18 @@ def compare(
     # A program may call this twice and change its images in between.
     open_data.cache_clear()
     kind = kind_of(data)
-    if kind in _MODELS:
-        usual = TEXT_ARMS if kind == "text" else CAPTION_ARMS
-        mechanisms = usual if tuple(mechanisms) == DEFAULT_ARMS else mechanisms
-        recipe = TEXT_QUICK if recipe == QUICK else recipe
+    arms, quick, network = _usual(kind)
+    mechanisms = arms if tuple(mechanisms) == DEFAULT_ARMS else mechanisms
+    recipe = quick if recipe == QUICK else recipe
     if kind == "caption":
         check_text_settings("compare", kind="captions", balanced=balanced or None)
     if kind == "text":
         check_text_settings("compare", size=size, balanced=balanced or None, fit=None if fit == "crop" else fit)
-    model = model or _MODELS.get(kind, "resnet8")
+    if kind in CLIP_MODELS:
+        check_timed_settings("compare", size=size, balanced=balanced or None, fit=None if fit == "crop" else fit)
+    model = model or network
     mechanisms = leave_out_wide(tuple(mechanisms), model)
-    arms = parse_arms(tuple(mechanisms), text_model=model if kind in _MODELS else None)
+    arms = parse_arms(tuple(mechanisms), kind=kind, model=model)
     folder = Path(out)
     budget = training.set_threads(threads)
     torch_device = training.resolve_device(device)
@@ -181,10 +186,26 @@ def _write_report(results: report.Results, jobs: Sequence[Job], folder: Path) ->
     return write_page(results, show_images(jobs), folder / "report.html", (*show_texts(jobs), *show_captioned(jobs)))
 
 
+def _usual(kind: Kind) -> tuple[tuple[str, ...], training.Recipe, str]:
+    """Returns the arms, the recipe and the plain network of data of a kind, where none are named."""
+    match kind:
+        case "text":
+            return TEXT_ARMS, TEXT_QUICK, TEXT_MODEL
+        case "caption":
+            return CAPTION_ARMS, TEXT_QUICK, "captioner:backbone=resnet8"
+        case "clip" | "sound":
+            return CLIP_ARMS, CLIP_QUICK, CLIP_MODELS[kind]
+        case "image":
+            return DEFAULT_ARMS, QUICK, "resnet8"
+
+
 def report_data(table: AnyTable) -> None:
     """Prints what was decided in opening the data, and what may spoil a result."""
     if isinstance(table, TextTable):
         report_pairs(table.source)
+        return
+    if isinstance(table, ClipTable):
+        report_timed(table.source)
         return
     (report_pairs if isinstance(table, CaptionTable) else report_source)(table.source)  # type: ignore[arg-type]
     for warning in table.warnings()[len(table.source.warnings) :]:
@@ -360,7 +381,7 @@ def _data_record(design: Design) -> report.Data:
     return report.Data(
         available=available,
         used=available | {"train": len(table.train)},
-        licence=source.licence,
+        licence="" if isinstance(source, data.ClipSource) else source.licence,
         warnings=table.warnings(),
         notes=source.notes,
         unit=source.account.unit,
@@ -376,7 +397,7 @@ def _full_command(design: Design, arms: tuple[report.Arm, ...], folder: Path) ->
     """Returns the command line that compares the same arms with fully trained networks."""
     model = "resnet20" if design.model == "resnet8" else design.model
     words = ["regard", "compare", *(arm.spec for arm in arms if not arm.is_plain), "--data", design.data]
-    epochs = "20" if kind_of(design.data) in _MODELS else "60"
+    epochs = "20" if kind_of(design.data) != "image" else "60"
     words += ["--model", model, "--images", "all", "--epochs", epochs, "--seeds", "5", "--out", f"{folder}-real"]
     given = design.reading.changed_options()
     given |= {"size": design.size} if design.size is not None else {}

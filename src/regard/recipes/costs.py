@@ -76,7 +76,7 @@ def _measure(jobs: Sequence[Job], device: torch.device) -> tuple[report.Arm, ...
             name=title(arm),
             is_control=is_control(arm),
             parameters=cost.parameters(net),
-            macs=_count_macs(net, example, text=backbone.text or backbone.caption),
+            macs=_count_macs(net, example, text=backbone.kind in ("text", "caption")),
             sites=len(models.describe(net).sites) if arm != PLAIN else 0,
             inference=_to_report(inference[arm]),
             training=_to_report(steps[arm]),

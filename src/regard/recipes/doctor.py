@@ -18,7 +18,7 @@ from regard import __version__
 from regard.core.shared_memory import SHARED, free_bytes
 from regard.kernels.choice import choose
 
-_EXTRAS = {"timm": ("timm",), "onnx": ("onnx", "onnxscript", "onnxruntime")}
+_EXTRAS = {"timm": ("timm",), "video": ("av",), "sound": ("soundfile",), "onnx": ("onnx", "onnxscript", "onnxruntime")}
 _PRIMITIVES = ("squeeze_positions", "squeeze_channels", "apply_gate", "select_branches")
 _GIGABYTE = 1e9
 _LITTLE_DISK = 2 * _GIGABYTE

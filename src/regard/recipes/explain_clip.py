@@ -158,13 +158,13 @@ def read_maps(maps: Maps, frames: int) -> tuple[dict[str, Weights], dict[str, Te
         if Axis.FRAME in one.kind.axes:
             weights[path] = one.values[0].float().flatten(1).numpy()
             continue
-        places = [positions[0] for positions in map(Map.positions, seen) if positions is not None]
-        if not places:
+        steps = [positions[0] for positions in map(Map.positions, seen) if positions is not None]
+        if not steps:
             continue
         found = one.positions()
         assert found is not None
         if len(seen) == frames > 1:
-            spatial[path] = torch.stack(places).float()
+            spatial[path] = torch.stack(steps).float()
         elif found.ndim == 3 and len(found) == frames:
             spatial[path] = found.float()
         elif found.ndim == 4 and len(found) == 1:

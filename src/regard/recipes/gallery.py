@@ -15,6 +15,7 @@ from regard.core.seeding import generator
 from regard.core.tap import taps
 from regard.recipes.arms import build_arm
 from regard.recipes.caption_table import CaptionTable
+from regard.recipes.clip_table import ClipTable
 from regard.recipes.insertion import show_own_attention
 from regard.recipes.run_folder import WEIGHTS
 from regard.recipes.text_table import TextTable
@@ -32,7 +33,7 @@ def show_images(jobs: Sequence[Job]) -> tuple[report.GalleryImage, ...]:
         jobs: finished jobs of one comparison, one for each arm.
     """
     table = open_table(jobs[0].design)
-    if isinstance(table, TextTable | CaptionTable):
+    if isinstance(table, TextTable | CaptionTable | ClipTable):
         return ()
     test = table.source.splits["test"]
     chosen = choose(test.labels, IMAGES)

@@ -14,9 +14,11 @@ from rich.text import Text
 
 from regard.core.errors import OptionError
 from regard.core.files import write_whole
-from regard.data import Account, Clips, Reading, clip_loader
+from regard.data import Account, Clips, Reading, clip_loader, open_clips_to_predict
 from regard.data.account import printable
 from regard.recipes.clips import LoadedClips, clips_at_once, open_clips_for
+
+_ARRAYS = (".npz", ".pt", ".pth")
 
 
 @dataclass(frozen=True)
@@ -117,17 +119,26 @@ def predict_clips(
 def clips_of(
     loaded: LoadedClips, sources: Sequence[str], *, command: str, on_bad: Literal["skip", "fail"]
 ) -> tuple[Clips, Account]:
-    """The clips or sounds of the one source that a command names, and the account of its files.
+    """The clips or sounds that a command names, and the account of their files.
+
+    Args:
+        loaded: the network.
+        sources: one source with classes, `clips:PATH` or `sound:PATH`, or an array; or files and folders of any kind.
+        command: its name, for errors.
+        on_bad: leave out what cannot be used, or stop.
 
     Raises:
-        OptionError: not one source is named, or one of another kind.
-        DataError: it cannot be used.
+        OptionError: a source beside others.
+        DataError: nothing that can be used.
     """
     scheme = "clips" if loaded.unit == "clip" else loaded.unit
+    arrays = [text for text in sources if text.startswith(f"{scheme}:") or text.lower().endswith(_ARRAYS)]
+    if sources and not arrays:
+        return open_clips_to_predict(sources, loaded.preprocessing, on_bad=on_bad)
     if len(sources) != 1:
         raise OptionError(
-            f"{command}: {loaded.path} takes {loaded.unit}s: name one source of them, {scheme}:PATH, not "
-            f"{len(sources)}."
+            f"{command}: {loaded.path} takes {loaded.unit}s: name files and folders of them, or one source, "
+            f"{scheme}:PATH, and not {len(sources)} with one among them."
         )
     (name,) = sources
     name = name if name.startswith(f"{scheme}:") else f"{scheme}:{name}"

@@ -31,7 +31,7 @@ class TextTable:
 
     def backbone(self, model: str) -> Backbone:
         """Returns the network that all arms share."""
-        return Backbone(model, len(self.code.target), len(self.code.source), text=True)
+        return Backbone(model, len(self.code.target), len(self.code.source), kind="text")
 
     def loader(self, pairs: Pairs) -> DataLoader[TextBatch]:
         """Returns batches to score."""

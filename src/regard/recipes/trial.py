@@ -25,6 +25,8 @@ from regard.data import Augment, Fit, Reading
 from regard.recipes.arms import Backbone, arm_network, arm_plan, build_arm
 from regard.recipes.caption_table import CaptionTable, open_caption_table
 from regard.recipes.captioning import open_captioned
+from regard.recipes.clip_table import ClipTable, open_clip_table
+from regard.recipes.clips import CLIP_MODELS, open_timed
 from regard.recipes.ledger import record_test_access
 from regard.recipes.network import batch_size_for
 from regard.recipes.run_folder import WEIGHTS
@@ -175,7 +177,7 @@ class Table:
         return net
 
 
-AnyTable = Table | TextTable | CaptionTable
+AnyTable = Table | TextTable | CaptionTable | ClipTable
 """The data of a design, of any kind."""
 
 
@@ -191,6 +193,8 @@ def fingerprint_of_data(source: str, reading: data.Reading) -> str:
         return open_pairs(source, reading).fingerprint
     if data.kind_of(source) == "caption":
         return open_captioned(source, reading).fingerprint
+    if data.kind_of(source) in CLIP_MODELS:
+        return open_timed(source, reading).fingerprint
     return open_data(source, reading).fingerprint
 
 
@@ -203,6 +207,8 @@ def open_table(design: Design) -> AnyTable:
     """
     if data.kind_of(design.data) == "text":
         return open_text_table(design.data, design.fingerprint, design.images, design.reading)
+    if data.kind_of(design.data) in CLIP_MODELS:
+        return open_clip_table(design.data, design.fingerprint, design.images, design.reading)
     if data.kind_of(design.data) == "caption":
         return open_caption_table(
             design.data,
@@ -293,7 +299,7 @@ def _ablate(
     job: Job, table: AnyTable, net: nn.Module
 ) -> tuple[tuple[report.AblationRow, ...], tuple[report.GateProfile, ...]]:
     """Ablates the network's maps and averages its channel weights by class, on validation images."""
-    if not job.ablation_draws or not taps(net) or isinstance(table, TextTable | CaptionTable):
+    if not job.ablation_draws or not taps(net) or isinstance(table, TextTable | CaptionTable | ClipTable):
         return (), ()
     val = table.source.splits["val"]
     evaluation = table.loader(val.subset(job.ablation_images, seed=0) if job.ablation_images < len(val) else val)
