@@ -1,6 +1,6 @@
 """Trains and tests the image-to-sequence network on rows of digits: `python -m benchmarks.digits`.
 
-Every arm has the same images, initial values and settings, fixed beforehand in `settings.yaml`. Only the epoch is
+Every arm has the same images, initial values and settings, which stand in `settings.yaml`. Only the epoch is
 chosen, on validation images; the test images are looked at once. A line is appended to the JSON file for each arm.
 """
 
