@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from regard.data import Reading
-from regard.recipes.compare import QUICK
 from regard.recipes.costs import COSTS_FILE, measure_arms
 from regard.recipes.trial import Design, Job, open_data
+from regard.recipes.usual_arms import QUICK
 
 CPU = torch.device("cpu")
 

@@ -10,10 +10,10 @@ from regard.core import taps
 from regard.data import Reading
 from regard.explanation import observe
 from regard.recipes.arms import build_arm
-from regard.recipes.compare import QUICK
 from regard.recipes.gallery import IMAGES, _predictions, choose, show_images
 from regard.recipes.run_folder import WEIGHTS
 from regard.recipes.trial import Design, Job, open_data, open_table
+from regard.recipes.usual_arms import QUICK
 from tests.explanation.nets import Shared
 
 ARMS = ("none", "se", "cbam", "bam", "sk", "sca_cnn", "hard_spatial", "hard_channel")

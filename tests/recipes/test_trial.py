@@ -11,7 +11,6 @@ from regard import data
 from regard.core import RunError, taps
 from regard.data import Reading
 from regard.recipes.arms import build_arm
-from regard.recipes.compare import QUICK
 from regard.recipes.network import load_network
 from regard.recipes.run_folder import WEIGHTS
 from regard.recipes.trial import (
@@ -24,6 +23,7 @@ from regard.recipes.trial import (
     run_trial,
     trial_folder,
 )
+from regard.recipes.usual_arms import QUICK
 
 DESIGN = Design(
     data="mnist-mini",

@@ -18,12 +18,11 @@ from regard.core.files import write_whole
 from regard.core.options import at_least
 from regard.core.scores import amount
 from regard.data import kind_of
-from regard.data.kinds import Kind
 from regard.recipes.arms import PLAIN, WIDE, arm_network, build_arm, leave_out_wide, parse_arms
 from regard.recipes.caption_gallery import show_captioned
 from regard.recipes.caption_table import CaptionTable
 from regard.recipes.clip_table import ClipTable
-from regard.recipes.clips import CLIP_MODELS, check_timed_settings, report_timed
+from regard.recipes.clips import report_timed
 from regard.recipes.console import console, say
 from regard.recipes.costs import measure_arms
 from regard.recipes.gallery import show_images
@@ -31,8 +30,7 @@ from regard.recipes.ledger import count_test_accesses
 from regard.recipes.sources import report_source
 from regard.recipes.text_gallery import show_texts
 from regard.recipes.text_table import TextTable
-from regard.recipes.texts import check_text_settings, report_pairs
-from regard.recipes.train_text import TEXT_MODEL
+from regard.recipes.texts import report_pairs
 from regard.recipes.trial import (
     AnyTable,
     Design,
@@ -45,6 +43,7 @@ from regard.recipes.trial import (
     run_trial,
     trial_folder,
 )
+from regard.recipes.usual_arms import DEFAULT_ARMS, QUICK, check_settings, usual
 from regard.recipes.versions import versions
 from regard.recipes.workers import run_jobs
 from regard.report.numerals import change
@@ -52,16 +51,9 @@ from regard.report.page import write_page
 from regard.report.statistics import best_arm, compare_arms
 from regard.report.wording import need
 
-DEFAULT_ARMS = ("none", "se", "cbam")
 BARELY_TRAINED = 30
 """Below this number of epochs the report says that the networks are barely trained and gives the command for more."""
-CLIP_ARMS = ("none", "temporal_pool", "frame_gate")
-CLIP_QUICK = training.Recipe(epochs=5, batch_size=32, optimizer="adamw", lr=0.004, weight_decay=0.01, clip=1.0)
-TEXT_ARMS = ("none", "additive", "multiplicative")
-CAPTION_ARMS = ("none", "additive", "sca_cnn")
-TEXT_QUICK = training.Recipe(epochs=5, optimizer="adamw", lr=0.004, weight_decay=0.01, clip=1.0)
 DESIGN_FILE = "comparison.json"
-QUICK = training.Recipe(epochs=3, batch_size=32, optimizer="adamw", lr=0.01, channels_last=True)
 
 
 @dataclass(frozen=True)
@@ -151,15 +143,10 @@ def compare(
     # A program may call this twice and change its images in between.
     open_data.cache_clear()
     kind = kind_of(data)
-    arms, quick, network = _usual(kind)
+    arms, quick, network = usual(kind)
     mechanisms = arms if tuple(mechanisms) == DEFAULT_ARMS else mechanisms
     recipe = quick if recipe == QUICK else recipe
-    if kind == "caption":
-        check_text_settings("compare", kind="captions", balanced=balanced or None)
-    if kind == "text":
-        check_text_settings("compare", size=size, balanced=balanced or None, fit=None if fit == "crop" else fit)
-    if kind in CLIP_MODELS:
-        check_timed_settings("compare", size=size, balanced=balanced or None, fit=None if fit == "crop" else fit)
+    check_settings(kind, size=size, balanced=balanced, fit=fit)
     model = model or network
     mechanisms = leave_out_wide(tuple(mechanisms), model)
     arms = parse_arms(tuple(mechanisms), kind=kind, model=model)
@@ -184,19 +171,6 @@ def compare(
 
 def _write_report(results: report.Results, jobs: Sequence[Job], folder: Path) -> Path:
     return write_page(results, show_images(jobs), folder / "report.html", (*show_texts(jobs), *show_captioned(jobs)))
-
-
-def _usual(kind: Kind) -> tuple[tuple[str, ...], training.Recipe, str]:
-    """Returns the arms, the recipe and the plain network of data of a kind, where none are named."""
-    match kind:
-        case "text":
-            return TEXT_ARMS, TEXT_QUICK, TEXT_MODEL
-        case "caption":
-            return CAPTION_ARMS, TEXT_QUICK, "captioner:backbone=resnet8"
-        case "clip" | "sound":
-            return CLIP_ARMS, CLIP_QUICK, CLIP_MODELS[kind]
-        case "image":
-            return DEFAULT_ARMS, QUICK, "resnet8"
 
 
 def report_data(table: AnyTable) -> None:
