@@ -86,8 +86,8 @@ def _mechanisms(profiles: dict[str, Profile]) -> str:
             "`regard cite NAME`. "
             "[How to choose](../explanation/choosing.md) has what is known about which one to take.",
             "Parameters and multiply-adds (in millions, of layers and matrix products) are those of one module at "
-            f"{format_shape(profile_of('se').size.shape)}, unless another shape is named. *At* is the site in a network, as "
-            "`--at` and `Facts.at` name it.",
+            f"{format_shape(profile_of('se').size.shape)}, unless another shape is named. *At* is the site in a "
+            "network, as `--at` and `Facts.at` name it.",
             *families,
             "## Controls",
             "What a mechanism has to beat: a part of the gain of many gates is that of a learned constant.",

@@ -9,6 +9,8 @@ from regard import cost, models
 COUNTS = {
     "se_resnet18": 11_778_592,
     "se_resnet34": 21_958_868,
+    "legacy_seresnet18": 11_778_592,
+    "legacy_seresnet34": 21_958_868,
     "se_resnet50": 28_088_024,
     "se_resnet101": 49_326_872,
     "se_resnet152": 66_821_848,
@@ -91,7 +93,7 @@ def test_the_stored_sizes_are_counted(name):
     assert models.PUBLISHED[name].size == (count(net), cost.macs(net, IMAGE))
 
 
-@pytest.mark.parametrize("name", ["se_resnet18", "se_resnext50_32x4d", "sknet26", "ge_resnet50", "resnest50"])
+@pytest.mark.parametrize("name", ["legacy_seresnet18", "se_resnext50_32x4d", "sknet26", "ge_resnet50", "resnest50"])
 def test_any_size_channels_and_classes(name):
     width = 0.25 if name in ("se_resnext50_32x4d", "sknet26") else 0.125
     net = models.create(name, num_classes=3, in_channels=2, width=width).eval()

@@ -164,7 +164,7 @@ def test_other_images_are_refused(x, said):
 
 
 def test_a_pooling_without_border_needs_three_pixels():
-    net = models.create("se_resnet18", num_classes=3, width=0.125).eval()
+    net = models.create("legacy_seresnet18", num_classes=3, width=0.125).eval()
     assert net(torch.randn(1, 3, 3, 40)).shape == (1, 3)
     with pytest.raises(ShapeError, match=r"image of 2x40 is too small.*at least 3x3"):
         net(torch.randn(1, 3, 2, 40))

@@ -28,6 +28,7 @@ class Style:
         expansion: output channels of a bottleneck, as a multiple of those of its 3x3 convolution.
         narrowing: those of the 3x3 convolution, as a multiple of the channels of the 1x1 convolution before it.
         groups: of the 3x3 convolution of a bottleneck.
+        rectified: True if a ReLU precedes the gate of a basic block.
         pooled_stride: True if a 3x3 mean pooling behind the 3x3 convolution of a bottleneck has its stride.
     """
 
@@ -38,6 +39,7 @@ class Style:
     expansion: int = 4
     narrowing: int = 1
     groups: int = 1
+    rectified: bool = False
     pooled_stride: bool = False
 
     @property
@@ -131,7 +133,8 @@ def shortcut(inputs: int, outputs: int, stride: int, form: Shortcut) -> nn.Modul
 
 def basic(inputs: int, width: int, stride: int, style: Style) -> Residual:
     """Creates a block of two 3x3 convolutions; a mechanism may replace the first."""
-    parts = [*_wide_unit(1, inputs, width, stride, style), *_unit(2, width, width, 3), *_gate(width, style)]
+    rectified = [("relu2", nn.ReLU(inplace=True))] if style.rectified else []
+    parts = [*_wide_unit(1, inputs, width, stride, style), *_unit(2, width, width, 3), *rectified, *_gate(width, style)]
     return Residual(parts, shortcut(inputs, width, stride, style.shortcut))
 
 

@@ -62,7 +62,6 @@ class Published:
 
 _CAFFE = "The authors' network: stride in the first 1x1 convolution, pooling without border."
 _CAFFE_GROUPS = "The authors' network: stride in the 3x3 convolution, pooling without border."
-_CAFFE_BASIC = "With the pooling of the authors' networks, without border."
 _AUTHORS = "authors' repository"
 _SE = Spec("se")
 
@@ -75,6 +74,15 @@ def _plain(
     size: tuple[int, int], depth: int, mechanism: str, accuracy: Accuracy | None = None, imports: tuple[str, ...] = ()
 ) -> Published:
     return Published(size, resnet(depth), Spec(mechanism), accuracy=accuracy, imports=imports)
+
+
+def _legacy(size: tuple[int, int], depth: int) -> Published:
+    layout = caffe(resnet(depth))
+    layout = replace(layout, style=replace(layout.style, rectified=True))
+    note = (
+        "timm's network of this name: a ReLU before each gate, which the paper does not have, pooling without border."
+    )
+    return Published(size, layout, _SE, imports=("timm",), note=note)
 
 
 def _eca(size: tuple[int, int], depth: int, sizes: tuple[int, ...], accuracy: Accuracy | None = None) -> Published:
@@ -90,8 +98,10 @@ def _eca(size: tuple[int, int], depth: int, sizes: tuple[int, ...], accuracy: Ac
 
 
 PUBLISHED = {
-    "se_resnet18": _se((11_778_592, 1_814_160_384), resnet(18), note=_CAFFE_BASIC),
-    "se_resnet34": _se((21_958_868, 3_663_918_592), resnet(34), note=_CAFFE_BASIC),
+    "se_resnet18": _plain((11_778_592, 1_814_160_384), 18, "se", imports=("pytorchcv",)),
+    "se_resnet34": _plain((21_958_868, 3_663_918_592), 34, "se", imports=("pytorchcv",)),
+    "legacy_seresnet18": _legacy((11_778_592, 1_814_160_384), 18),
+    "legacy_seresnet34": _legacy((21_958_868, 3_663_918_592), 34),
     "se_resnet50": _se((28_088_024, 3_860_488_192), resnet(50), accuracy=Accuracy(77.63, 93.64, _AUTHORS)),
     "se_resnet101": _se((49_326_872, 7_574_937_600), resnet(101), accuracy=Accuracy(78.25, 94.28, _AUTHORS)),
     "se_resnet152": _se((66_821_848, 11_288_993_792), resnet(152), accuracy=Accuracy(78.66, 94.46, _AUTHORS)),
