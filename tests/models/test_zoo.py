@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from regard import CATALOGUE, CONTROLS, models
-from regard.core import OptionError, RegardError, Spec, UnknownNameError
+from regard import CATALOGUE, CONTROLS, models, training
+from regard.core import CheckpointError, OptionError, RegardError, Spec, UnknownNameError
 from regard.models.layouts import PLAIN
 
 PUBLISHED = {
@@ -120,6 +120,35 @@ def test_a_published_name_has_its_own_layout():
     assert (published.layer2[0].conv1.stride, plain.layer2[0].conv1.stride) == ((2, 2), (1, 1))
     assert (published.maxpool.ceil_mode, plain.maxpool.ceil_mode) == (True, False)
     assert models.create("se_resnet50", stride_in="3x3", width=0.125).layer2[0].conv2.stride == (2, 2)
+
+
+def save(path, net, **network):
+    training.save_weights(path, net, {"run": {"network": network}} if network else {})
+
+
+def test_weights_of_a_file_are_loaded(tmp_path):
+    net = models.create("cbam_resnet8", num_classes=3, seed=1)
+    save(tmp_path / "w.safetensors", net, name="resnet8", options={"attention": "cbam"})
+    loaded = models.create("cbam_resnet8", num_classes=3, weights=tmp_path / "w.safetensors")
+    assert all(torch.equal(loaded.state_dict()[name], value) for name, value in net.state_dict().items())
+
+
+def test_weights_of_the_same_shapes_and_another_function(tmp_path):
+    net = models.create("resnet50", attention="se", num_classes=3, width=0.125)
+    save(tmp_path / "w.safetensors", net, name="resnet50", options={"attention": "se"})
+    with pytest.raises(CheckpointError, match=r"weights of resnet50 with se, and se_resnet50 computes something else"):
+        models.create("se_resnet50", num_classes=3, width=0.125, weights=tmp_path / "w.safetensors")
+    models.create("resnet50", attention="se", num_classes=3, width=0.125, weights=str(tmp_path / "w.safetensors"))
+
+
+def test_a_pickle_or_another_networks_file_is_refused(tmp_path):
+    net = models.create("resnet8", num_classes=3)
+    torch.save(net.state_dict(), tmp_path / "w.pth")
+    with pytest.raises(CheckpointError, match=r"w\.pth: this is a pickle.*refused"):
+        models.create("resnet8", num_classes=3, weights=tmp_path / "w.pth")
+    save(tmp_path / "w.safetensors", net)
+    with pytest.raises(CheckpointError, match=r"w\.safetensors: These weights are not those of this resnet20"):
+        models.create("resnet20", num_classes=3, weights=tmp_path / "w.safetensors")
 
 
 def test_an_outline_has_the_shapes_of_the_network():

@@ -3,15 +3,17 @@
 import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import get_args
 
 import torch
 from torch import nn
 
 from regard import attention as catalogue
-from regard.core.errors import OptionError, UnknownNameError, unknown_name
+from regard.core.errors import CheckpointError, OptionError, RegardError, UnknownNameError, unknown_name
 from regard.core.options import at_least, one_of
 from regard.core.spec import Spec
+from regard.core.tensor_files import read_tensors
 from regard.models import foreign
 from regard.models.bag import BagOfPatches
 from regard.models.blocks import Shortcut, StrideIn, Style
@@ -23,6 +25,7 @@ from regard.models.published import PUBLISHED
 from regard.models.ram import RAM
 from regard.models.resnet import Layout, ResNet
 from regard.models.seq2seq import NAME as SEQUENCES
+from regard.models.state import load_state
 
 LINES: dict[str, type[RAM] | type[CNN]] = {"ram": RAM, "cnn": CNN}
 """The networks that have their options on the same line: `ram:glimpses=6,patch=8`, `cnn:width=8`."""
@@ -51,8 +54,9 @@ def create(
     patch: int | None = None,
     patch_stride: int | None = None,
     recompute: bool = False,
+    weights: str | Path | None = None,
 ) -> nn.Module:
-    """Creates a network with random weights; nothing is downloaded.
+    """Creates a network with random weights, or with those of a file; nothing is downloaded.
 
     Args:
         name: a plain network (`resnet20`), a published one (`se_resnet50`, `senet154`), which has the layout of its
@@ -73,6 +77,7 @@ def create(
             image.
         patch_stride: pixels from patch to patch, as in `BagOfPatches`.
         recompute: less memory in training, as in `BagOfPatches`.
+        weights: a .safetensors file of regard, from `regard import-weights` or from a training; never a pickle.
 
     Returns:
         The network in training mode; its modules are named as in torchvision.
@@ -81,12 +86,14 @@ def create(
         UnknownNameError: no such network or mechanism; the message names the nearest.
         OptionError: an option out of its range, or one that this network does not have.
         DependencyError: the other library is not installed.
+        CheckpointError: the weights are damaged, a pickle, or those of another network.
 
     Example:
         >>> net = create("resnet20", attention="se:reduction=8", num_classes=10)
         >>> net.layer1[0].attention.reduce.out_features
         2
     """
+    form = None
     seed = int(torch.randint(2**62, ()) if seed is None else seed)
     if name.partition(":")[0] == SEQUENCES:
         raise OptionError(f"{name!r} takes text, not images: name texts with --data tsv:PATH, see create_seq2seq.")
@@ -106,10 +113,10 @@ def create(
         chosen = _resolve(name, attention)
         layout = _scale_widths(chosen.name, chosen.layout, width)
         style = _style(chosen, stride_in, shortcut)
-        net = _build(chosen, layout, style, num_classes, in_channels, seed)
+        net, form = _build(chosen, layout, style, num_classes, in_channels, seed), _form(layout, style)
     if patch is None:
         _refuse_without_patch(name, patch_stride=patch_stride, recompute=recompute or None)
-        return net
+        return net if weights is None else _load(net, Path(weights), name, form)
     bag = BagOfPatches(
         net,
         num_classes=num_classes,
@@ -120,7 +127,7 @@ def create(
     )
     # The network keeps the initial values that it has without patches.
     initialise(nn.ModuleDict({"pool": bag.pool, "fc": bag.fc}), seed)
-    return bag
+    return bag if weights is None else _load(bag, Path(weights), name, form)
 
 
 def outline(
@@ -269,6 +276,34 @@ def _prefixes() -> tuple[str, ...]:
     """Returns the mechanisms and controls that fit into a residual network."""
     every = (*catalogue.CATALOGUE, *catalogue.LOOKING, *catalogue.CONTROLS)
     return tuple(mechanism.facts.name for mechanism in every if mechanism.facts.at != "input")
+
+
+def _form(layout: Layout, style: Style) -> tuple[Layout, Style]:
+    """Returns what makes a network compute what it does, beside the shapes of its tensors."""
+    return replace(layout, widths=(), style=Style()), style
+
+
+def _load(net: nn.Module, path: Path, name: str, form: tuple[Layout, Style] | None) -> nn.Module:
+    """Loads a file of regard, which may not be of a network with the same shapes and another function."""
+    state, metadata = read_tensors(path)
+    run = metadata.get("run")
+    network = run.get("network") if isinstance(run, dict) else None
+    if form is not None and isinstance(network, dict):
+        options = network.get("options") or {}
+        try:
+            theirs = _resolve(str(network.get("name")), options.get("attention"))
+            style = _style(theirs, options.get("stride_in"), options.get("shortcut"))
+        except RegardError:
+            theirs = None
+        if theirs is not None and _form(theirs.layout, style) != form:
+            raise CheckpointError(
+                f"{path}: these are the weights of {theirs.name}, and {name} computes something else: create the "
+                f"network with the name and the options that they were saved with, {network}."
+            )
+    try:
+        return load_state(net, state)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
 
 
 def _build(
