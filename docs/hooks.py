@@ -16,8 +16,9 @@ from regard.attention.catalogue import AMBIGUOUS
 from regard.cli.commands import COMMANDS
 from regard.cli.pages import command_page, overview
 from regard.cli.parser import CommandParser
-from regard.recipes.catalogue import cite, flow_of, show
+from regard.recipes.catalogue import cite, flow_of, profile_of
 from regard.recipes.listing import millions
+from regard.recipes.networks import list_networks
 from regard.recipes.profile import Profile, costs_of, facts_of, paragraphs
 from regard.recipes.shapes import dims_of, format_shape
 from regard.report.numerals import count
@@ -56,8 +57,9 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds the derived pages."""
-    profiles = {m.facts.name: show(m.facts.name) for m in (*CATALOGUE, *LOOKING, *SEQUENTIAL, *CONTROLS)}
+    profiles = {m.facts.name: profile_of(m.facts.name) for m in (*CATALOGUE, *LOOKING, *SEQUENTIAL, *CONTROLS)}
     pages = {OVERVIEW: _mechanisms(profiles), "reference/commands.md": _commands()}
+    pages |= {"reference/networks.md": list_networks().markdown()}
     pages |= {_path(name): _mechanism(profile) for name, profile in profiles.items()}
     pages |= {f"reference/api/{room}.md": f"# regard.{room}\n\n::: regard.{room}\n" for room in ROOMS}
     for path, text in pages.items():
@@ -84,8 +86,8 @@ def _mechanisms(profiles: dict[str, Profile]) -> str:
             "`regard cite NAME`. "
             "[How to choose](../explanation/choosing.md) has what is known about which one to take.",
             "Parameters and multiply-adds (in millions, of layers and matrix products) are those of one module at "
-            f"{format_shape(show('se').size.shape)}, unless another shape is named. *At* is the site in a network, as "
-            "`--at` and `Facts.at` name it.",
+            f"{format_shape(profile_of('se').size.shape)}, unless another shape is named. *At* is the site in a "
+            "network, as `--at` and `Facts.at` name it.",
             *families,
             "## Controls",
             "What a mechanism has to beat: a part of the gain of many gates is that of a learned constant.",

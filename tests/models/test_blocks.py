@@ -30,7 +30,7 @@ def test_the_pad_shortcut_strides_and_adds_zero_channels(size):
     assert y[:, 3:].abs().max() == 0
 
 
-@pytest.mark.parametrize("form", ["projection", "pad"])
+@pytest.mark.parametrize("form", ["projection", "pad", "pooled", "3x3"])
 def test_the_shortcut_of_unchanged_shapes_is_the_identity(form):
     assert shortcut(8, 8, 1, form) is None
     assert shortcut(8, 8, 2, form) is not None
@@ -77,3 +77,41 @@ def test_a_replacing_mechanism_has_the_3x3s_stride():
     assert inside(x).shape == before(x).shape == (2, 32, 4, 5)
     assert inside.attention(x).shape[2:] == (4, 5)
     assert before.attention(x).shape[2:] == (7, 9)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (4, 6), (5, 3)])
+def test_every_shortcut_has_the_size_of_the_branch(size):
+    x = torch.randn(2, 3, *size)
+    expected = PadShortcut(3, 5, 2)(x).shape
+    assert all(shortcut(3, 5, 2, form)(x).shape == expected for form in ("projection", "pooled", "3x3"))
+
+
+def test_a_pooled_shortcut_takes_the_mean_of_what_is_there():
+    pool, conv, _ = shortcut(1, 1, 2, "pooled")
+    assert conv.kernel_size == conv.stride == (1, 1)
+    assert pool(torch.arange(9.0).reshape(1, 1, 3, 3)).flatten().tolist() == [2.0, 3.5, 6.5, 8.0]
+
+
+def test_a_3x3_shortcut_is_1x1_where_the_size_stays():
+    assert shortcut(3, 5, 1, "3x3")[0].kernel_size == (1, 1)
+    assert shortcut(3, 5, 2, "3x3")[0].kernel_size == (3, 3)
+
+
+def test_groups_and_widths_of_a_bottleneck():
+    block = bottleneck(16, 8, 2, Style(expansion=2, narrowing=2, groups=4))
+    assert (block.conv1.out_channels, block.conv2.out_channels, block.conv3.out_channels) == (4, 8, 16)
+    assert block.conv2.groups == 4
+    assert bottleneck(16, 8, 1, Style(Spec("dynamic_conv"), groups=4)).attention.options["groups"] == 4
+
+
+def test_a_pooling_has_the_stride_behind_the_attention():
+    block = bottleneck(8, 8, 2, Style(Spec("splat"), pooled_stride=True))
+    assert block.attention(torch.randn(2, 8, 7, 9)).shape[2:] == (7, 9)
+    assert block(torch.randn(2, 8, 7, 9)).shape == (2, 32, 4, 5)
+    assert "pool" not in names(bottleneck(8, 8, 1, Style(Spec("splat"), pooled_stride=True)))
+
+
+def test_a_stage_has_its_own_options():
+    style = Style(Spec("ge", {"form": "theta_plus"}), by_stage=({"size": 4}, {"size": 2}))
+    assert style.of_stage(2).mechanism == Spec("ge", {"form": "theta_plus", "size": 2})
+    assert style.of_stage(2).of_stage(1).mechanism == style.of_stage(2).mechanism

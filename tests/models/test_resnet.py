@@ -62,9 +62,7 @@ def agree(ours: nn.Module, theirs: nn.Module, names: dict[str, str]) -> bool:
 
 def test_caffe_se_resnet50_equals_another_librarys():
     theirs = timm.create_model("legacy_seresnet50", num_classes=7)
-    ours = models.create("se_resnet50", num_classes=7, stride_in="1x1")
-    # The Caffe networks pool without padding, which moves the grid by a pixel; nothing else differs.
-    ours.maxpool = nn.MaxPool2d(3, stride=2, ceil_mode=True)
+    ours = models.create("se_resnet50", num_classes=7)
     names = {"se_module.fc1": "attention.reduce", "se_module.fc2": "attention.expand"}
     assert agree(ours, theirs, {"layer0.": "", "last_linear": "fc", **names})
 
@@ -73,14 +71,14 @@ def test_caffe_se_resnet50_equals_another_librarys():
 def test_se_networks_are_another_librarys_without_its_rounding(name):
     gate = functools.partial(timm.layers.SqueezeExcite, rd_divisor=1)
     theirs = timm.create_model(name, num_classes=7, block_args={"attn_layer": gate})
-    ours = models.create(f"se_{name}", num_classes=7)
+    ours = models.create(name, attention="se", num_classes=7)
     assert agree(ours, theirs, {".se.fc1": ".attention.reduce", ".se.fc2": ".attention.expand"})
 
 
 @pytest.mark.parametrize("name", ["resnet18", "resnet50"])
 def test_eca_networks_are_another_librarys(name):
     theirs = timm.create_model(name, num_classes=7, block_args={"attn_layer": "eca"})
-    assert agree(models.create(f"eca_{name}", num_classes=7), theirs, {".se.conv": ".attention.conv"})
+    assert agree(models.create(name, attention="eca", num_classes=7), theirs, {".se.conv": ".attention.conv"})
 
 
 @pytest.mark.parametrize("size", [(1, 1), (17, 23), (28, 28), (33, 2)])
@@ -95,7 +93,7 @@ def test_any_size_and_channel_count(name, size):
 @pytest.mark.parametrize("name", ["resnet8", "resnet18", "resnet50"])
 @pytest.mark.parametrize("mechanism", MECHANISMS)
 def test_every_mechanism_trains_in_its_place(name, mechanism):
-    net = models.create(f"{mechanism}_{name}", num_classes=3, in_channels=2, width=0.25, seed=0)
+    net = models.create(name, attention=mechanism, num_classes=3, in_channels=2, width=0.25, seed=0)
     for size in ((17, 23), (1, 1)):
         loss = nn.functional.cross_entropy(net(torch.randn(2, 2, *size)), torch.tensor([0, 2]))
         net.zero_grad()
@@ -163,6 +161,13 @@ def test_exports_with_dynamic_batch_and_size(mechanism):
 def test_other_images_are_refused(x, said):
     with pytest.raises(ShapeError, match=said):
         models.create("resnet8")(x)
+
+
+def test_a_pooling_without_border_needs_three_pixels():
+    net = models.create("legacy_seresnet18", num_classes=3, width=0.125).eval()
+    assert net(torch.randn(1, 3, 3, 40)).shape == (1, 3)
+    with pytest.raises(ShapeError, match=r"image of 2x40 is too small.*at least 3x3"):
+        net(torch.randn(1, 3, 2, 40))
 
 
 @pytest.mark.parametrize(("name", "largest"), [("resnet8", 4), ("resnet18", 32)])

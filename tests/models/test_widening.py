@@ -7,7 +7,7 @@ from torch import nn
 from regard import models
 from regard.core import OptionError, UnknownNameError
 from regard.models.blocks import PadShortcut
-from regard.models.zoo import LAYOUTS
+from regard.models.layouts import PLAIN
 
 
 def count(net: nn.Module) -> int:
@@ -34,7 +34,7 @@ def test_the_control_is_nearer_than_any_common_factor(name, mechanism):
 
 @pytest.mark.parametrize("factor", [0.5, 0.999, 1.0, 1.001, 1.3, 5.0])
 def test_no_stage_becomes_narrower_in_a_wider_network(factor):
-    base = LAYOUTS["resnet20"].widths
+    base = PLAIN["resnet20"].widths
     widths = models.width_for("resnet20", round(factor * count(models.create("resnet20"))))
     for width, start in zip(widths, base, strict=True):
         assert width >= start if factor >= 1 else width <= start

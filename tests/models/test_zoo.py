@@ -6,26 +6,18 @@ import pytest
 import torch
 from torch import nn
 
-from regard import CATALOGUE, CONTROLS, models
-from regard.core import OptionError, RegardError, Spec, UnknownNameError
+from regard import CATALOGUE, CONTROLS, models, training
+from regard.core import CheckpointError, OptionError, RegardError, Spec, UnknownNameError
+from regard.models.layouts import PLAIN
 
 PUBLISHED = {
     "resnet18": 11_689_512,
     "resnet34": 21_797_672,
     "resnet50": 25_557_032,
     "resnet101": 44_549_160,
-    "se_resnet18": 11_778_592,
-    "se_resnet34": 21_958_868,
-    "se_resnet50": 28_088_024,
-    "se_resnet101": 49_326_872,
-    "cbam_resnet18": 11_779_392,
-    "cbam_resnet34": 21_960_468,
-    "cbam_resnet50": 28_089_624,
-    "cbam_resnet101": 49_330_172,
-    "bam_resnet18": 11_712_503,
-    "bam_resnet34": 21_820_663,
-    "bam_resnet50": 25_915_099,
-    "bam_resnet101": 44_907_227,
+    "resnet152": 60_192_808,
+    "resnext50_32x4d": 25_028_904,
+    "resnext101_32x4d": 44_177_704,
 }
 PUBLISHED_SMALL = {
     ("resnet20", "projection"): 272_474,
@@ -46,7 +38,7 @@ def count(net: nn.Module) -> int:
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_published_parameter_counts(name):
-    assert count(models.create(name)) == PUBLISHED[name]
+    assert count(models.outline(name)) == PUBLISHED[name]
 
 
 @pytest.mark.parametrize(("name", "shortcut"), PUBLISHED_SMALL)
@@ -55,7 +47,7 @@ def test_published_parameter_counts_for_small_images(name, shortcut):
 
 
 def test_the_stride_changes_no_parameter():
-    assert count(models.create("se_resnet50", stride_in="1x1")) == PUBLISHED["se_resnet50"]
+    assert count(models.create("resnet50", stride_in="1x1")) == PUBLISHED["resnet50"]
 
 
 @pytest.mark.parametrize("name", BLOCKS)
@@ -66,7 +58,7 @@ def test_eca_adds_the_papers_kernels(name):
     for blocks, width in zip(BLOCKS[name], WIDTHS, strict=True):
         size = int(abs(math.log2(expansion * width) / 2 + 0.5))
         kernels += blocks * (size if size % 2 else size + 1)
-    assert count(models.create(f"eca_{name}")) == PUBLISHED[name] + kernels
+    assert count(models.outline(name, attention="eca")) == PUBLISHED[name] + kernels
 
 
 def test_eca_with_a_uniform_released_kernel_size():
@@ -84,7 +76,7 @@ def test_sk_replaces_the_middle_convolution(name):
         branches = 2 * (9 * width * width // 32 + 2 * width)
         chooses = width * hidden + 2 * hidden + 2 * width * hidden
         changed += blocks * (branches + chooses - replaced)
-    assert count(models.create(f"sk_{name}")) == PUBLISHED[name] + changed
+    assert count(models.outline(f"sk_{name}")) == PUBLISHED[name] + changed
 
 
 @pytest.mark.parametrize("depth", [8, 20, 32, 56, 110])
@@ -106,7 +98,9 @@ def test_the_number_of_sites(name, sites):
 
 def test_every_name_exists():
     names = models.names()
-    assert len(names) == len(set(names)) == 9 * (2 + len(CATALOGUE) + len(CONTROLS)) + 2
+    composed = {f"{mechanism.facts.name}_{plain}" for mechanism in (*CATALOGUE, *CONTROLS) for plain in PLAIN}
+    beside = len(models.PUBLISHED.keys() - composed)
+    assert len(names) == len(set(names)) == len(PLAIN) * (2 + len(CATALOGUE) + len(CONTROLS)) + beside + 2
     for name in names:
         if name.endswith(("resnet8", "resnet18")):
             assert models.create(name, width=0.25, num_classes=2).name == name
@@ -117,6 +111,57 @@ def test_prefix_and_option_make_the_same_network():
     two = models.create("resnet8", attention=Spec("cbam"), num_classes=3, seed=4).state_dict()
     assert one.keys() == two.keys()
     assert all(torch.equal(one[name], two[name]) for name in one)
+
+
+def test_a_published_name_has_its_own_layout():
+    published, plain = models.outline("se_resnet50"), models.outline("resnet50", attention="se")
+    assert (published.name, plain.name) == ("se_resnet50", "resnet50 with se")
+    assert published.state_dict().keys() == plain.state_dict().keys()
+    assert (published.layer2[0].conv1.stride, plain.layer2[0].conv1.stride) == ((2, 2), (1, 1))
+    assert (published.maxpool.ceil_mode, plain.maxpool.ceil_mode) == (True, False)
+    assert models.create("se_resnet50", stride_in="3x3", width=0.125).layer2[0].conv2.stride == (2, 2)
+
+
+def save(path, net, **network):
+    training.save_weights(path, net, {"run": {"network": network}} if network else {})
+
+
+def test_weights_of_a_file_are_loaded(tmp_path):
+    net = models.create("cbam_resnet8", num_classes=3, seed=1)
+    save(tmp_path / "w.safetensors", net, name="resnet8", options={"attention": "cbam"})
+    loaded = models.create("cbam_resnet8", num_classes=3, weights=tmp_path / "w.safetensors")
+    assert all(torch.equal(loaded.state_dict()[name], value) for name, value in net.state_dict().items())
+
+
+def test_weights_of_the_same_shapes_and_another_function(tmp_path):
+    net = models.create("resnet50", attention="se", num_classes=3, width=0.125)
+    save(tmp_path / "w.safetensors", net, name="resnet50", options={"attention": "se"})
+    with pytest.raises(CheckpointError, match=r"weights of resnet50 with se, and se_resnet50 computes something else"):
+        models.create("se_resnet50", num_classes=3, width=0.125, weights=tmp_path / "w.safetensors")
+    models.create("resnet50", attention="se", num_classes=3, width=0.125, weights=str(tmp_path / "w.safetensors"))
+
+
+def test_a_pickle_or_another_networks_file_is_refused(tmp_path):
+    net = models.create("resnet8", num_classes=3)
+    torch.save(net.state_dict(), tmp_path / "w.pth")
+    with pytest.raises(CheckpointError, match=r"w\.pth: this is a pickle.*refused"):
+        models.create("resnet8", num_classes=3, weights=tmp_path / "w.pth")
+    save(tmp_path / "w.safetensors", net)
+    with pytest.raises(CheckpointError, match=r"w\.safetensors: These weights are not those of this resnet20"):
+        models.create("resnet20", num_classes=3, weights=tmp_path / "w.safetensors")
+
+
+def test_an_outline_has_the_shapes_of_the_network():
+    outline, net = models.outline("hard_spatial_resnet8"), models.create("hard_spatial_resnet8")
+    shapes = {name: value.shape for name, value in net.state_dict().items()}
+    assert {name: value.shape for name, value in outline.state_dict().items()} == shapes
+    assert all(value.is_meta for value in outline.parameters())
+
+
+def test_widths_are_multiples_of_the_groups():
+    net = models.create("resnext50_32x4d", width=0.3)
+    assert (net.layer1[0].conv2.out_channels, net.layer4[0].conv2.groups) == (32, 32)
+    assert net(torch.randn(2, 3, 40, 33)).shape == (2, 1000)
 
 
 def test_options_of_the_mechanism_arrive():
@@ -151,6 +196,8 @@ def test_an_unknown_name_says_what_is_near(name, said):
     ("name", "options", "said"),
     [
         ("se_resnet8", {"attention": "cbam"}, "'se_resnet8' already names its attention.*'resnet8' is the plain"),
+        ("senet154", {"attention": "cbam"}, "'senet154' already names its attention, 'se'"),
+        ("resnext50_32x4d", {"width": (32, 64, 128, 250)}, "have groups: give multiples of 32"),
         ("resnet8", {"attention": "se:reductoin=4"}, "option of 'se'.*'reduction'"),
         ("resnet8", {"attention": "sea"}, "no mechanism named 'sea'"),
         ("resnet8", {"stride_in": "1x1"}, "resnet8: stride_in='1x1'.*resnet50"),

@@ -3,9 +3,10 @@
 import pytest
 
 from regard.core import CheckpointError
+from regard.core.tensor_files import read_metadata, read_tensors
 from regard.training import Classification, Recipe, save_weights
 from regard.training.saving import Identity, Position, read_position
-from regard.training.weights import read_metadata, read_tensors, write_tensors
+from regard.training.weights import write_tensors
 from tests.training.conftest import fit_bars as fit
 
 

@@ -35,11 +35,30 @@ def import_weights(module: Mechanism, state: Mapping[str, Tensor], library: str)
         >>> import_weights(gate, export_weights(create("se", channels=8, reduction=4), "timm"), "timm")
     """
     held_back = getattr(module, "strength", None) is not None
+    module.load_state_dict(convert_weights(module, state, library), strict=not held_back)
+
+
+def convert_weights(module: Mechanism, state: Mapping[str, Tensor], library: str) -> dict[str, Tensor]:
+    """Converts the state dict of the same mechanism in another library to ours, as `import_weights` does.
+
+    Args:
+        module: a mechanism of the catalogue, built with the options of those weights; it is not changed.
+        state: the other library's state dict of its module.
+        library: see `import_weights`.
+
+    Returns:
+        Every tensor of the module but the `strength` of an identity start.
+
+    Raises:
+        UnknownNameError: as in `import_weights`.
+        CheckpointError: as in `import_weights`.
+    """
+    held_back = getattr(module, "strength", None) is not None
     like = {name: values for name, values in module.state_dict().items() if name != "strength" or not held_back}
     layouts = _fitting_layouts(module, library)
     found = next((layout for layout in layouts if layout.names_all(like, state)), layouts[0])
     found.check(module.options, state)
-    module.load_state_dict(found.to_ours(state, like), strict=not held_back)
+    return found.to_ours(state, like)
 
 
 def export_weights(module: Mechanism, library: str) -> dict[str, Tensor]:

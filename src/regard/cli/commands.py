@@ -51,5 +51,6 @@ COMMANDS = (
     Command("evaluate", "regard.recipes.evaluate:evaluate", words="run"),
     Command("predict", "regard.recipes.predict:predict", words="images"),
     Command("explain", "regard.recipes.explain:explain_images", words="images"),
+    Command("import-weights", "regard.recipes.imported:import_weights", words="file"),
     Command("doctor", "regard.recipes.doctor:examine"),
 )

@@ -68,10 +68,10 @@ def _positional(words: Parameter) -> str:
 def _metavar(parameter: Parameter) -> str:
     if parameter.choices:
         text = "|".join(str(c) for c in parameter.choices)
-        text = text if len(text) <= 32 else parameter.name.rpartition("_")[2].upper()
+        text = text if len(text) <= 32 else parameter.flag.rpartition("-")[2].upper()
     else:
         names = {int: "N", float: "X", bool: "true|false"}
-        text = names.get(parameter.item, parameter.name.rpartition("_")[2].upper())
+        text = names.get(parameter.item, parameter.flag.rpartition("-")[2].upper())
     return f"{text} ..." if parameter.many else text
 
 

@@ -27,8 +27,8 @@ class Parameter:
 
     @property
     def flag(self) -> str:
-        """The option as it is typed."""
-        return "--" + self.name.replace("_", "-")
+        """The option as it is typed; a name like `from_`, a keyword of Python, without its underscore."""
+        return "--" + self.name.rstrip("_").replace("_", "-")
 
     @property
     def required(self) -> bool:

@@ -83,6 +83,7 @@ def _take(
 ) -> None:
     """Reads one option with its value or values, taken from the front of `rest` if `value` is None."""
     name = flag[2:].replace("-", "_")
+    name = f"{name}_" if f"{name}_" in parameters else name
     if name not in parameters and name.startswith("no_") and name[3:] in parameters:
         name, value = name[3:], "false" if parameters[name[3:]].plain is bool and value is None else None
         if value is None:

@@ -9,6 +9,7 @@ from regard.models.cnn import CNN
 from regard.models.description import Description, Site, describe
 from regard.models.hard_head import HardHead
 from regard.models.initialisation import initialise
+from regard.models.published import PUBLISHED, Accuracy, Published
 from regard.models.ram import RAM
 from regard.models.resnet1d import ResNet1D
 from regard.models.resnet3d import ResNet3D
@@ -16,11 +17,13 @@ from regard.models.search import Found
 from regard.models.seq2seq import Seq2Seq, create_seq2seq
 from regard.models.state import load_state
 from regard.models.widening import create_widened, width_for
-from regard.models.zoo import create, is_foreign, is_looker, names
+from regard.models.zoo import create, is_foreign, is_looker, names, outline
 
 __all__ = [
     "CNN",
+    "PUBLISHED",
     "RAM",
+    "Accuracy",
     "Backbone",
     "BagOfPatches",
     "Captioner",
@@ -28,6 +31,7 @@ __all__ = [
     "Description",
     "Found",
     "HardHead",
+    "Published",
     "ResNet1D",
     "ResNet3D",
     "Seq2Seq",
@@ -45,5 +49,6 @@ __all__ = [
     "is_looker",
     "load_state",
     "names",
+    "outline",
     "width_for",
 ]

@@ -1,7 +1,8 @@
 """The residual network, for small and for large images, with sites for a mechanism."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -9,24 +10,35 @@ from torch import Tensor, nn
 from regard import attention
 from regard.core.errors import ShapeError
 from regard.core.options import at_least
-from regard.models.blocks import EXPANSION, Residual, Style, basic, bottleneck
+from regard.models.blocks import Residual, Style, basic, bottleneck, convolution
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The depth, widths and stem of a residual network.
+    """The depth, widths, stem and blocks of a residual network.
 
     Attributes:
         blocks: number of blocks of each stage.
-        widths: channels of the 3x3 convolutions of each stage; the stem has those of the first.
+        widths: channels of the 3x3 convolutions of each stage.
         bottlenecks: True if a block has three convolutions (1x1, 3x3, 1x1) instead of two (3x3, 3x3).
-        small: a 3x3 stem that keeps the size, for small images; else 7x7 and a pooling, which divide it by four.
+        small: a 3x3 stem that keeps the size, for small images; else a convolution and a pooling, which divide it by
+            four.
+        stem: channels of the convolutions of the stem: one, 7x7, or three, 3x3; by default one with the channels of
+            the first stage.
+        pool: the stem's pooling has a border, as in torchvision, or none and takes in the last row and column
+            (`ceil`), as in Caffe.
+        style: the form of the blocks.
+        dropout: probability with which a feature is zeroed before the classifier in training.
     """
 
     blocks: tuple[int, ...]
     widths: tuple[int, ...]
     bottlenecks: bool = False
     small: bool = False
+    stem: tuple[int, ...] = ()
+    pool: Literal["padded", "ceil"] = "padded"
+    style: Style = field(default_factory=Style)
+    dropout: float = 0.0
 
 
 class ResNet(nn.Module):
@@ -40,18 +52,18 @@ class ResNet(nn.Module):
 
     Args:
         name: name for errors and descriptions.
-        layout: depth, widths and stem.
-        style: the mechanism and the two published variations of the blocks.
+        layout: depth, widths, stem and blocks.
+        style: the mechanism and the form of the blocks; by default the layout's.
         num_classes: number of outputs.
         in_channels: channels of an image.
 
     Shape:
-        x (b, in_channels, h, w) with h, w >= 1; y (b, num_classes), logits.
+        x (b, in_channels, h, w) with h, w >= 1, or >= 3 with a pooling without border; y (b, num_classes), logits.
 
     Raises:
         OptionError: an option out of its range.
-        ShapeError: an x with another number of channels or axes; in training, a single image so small that the
-            last stage has one position, which batch normalisation cannot normalise.
+        ShapeError: an x with another number of channels or axes, or too small; in training, a single image so small
+            that the last stage has one position, which batch normalisation cannot normalise.
 
     Example:
         >>> net = ResNet("resnet8", Layout((1, 1, 1), (16, 32, 64), small=True), num_classes=10, in_channels=1)
@@ -63,26 +75,28 @@ class ResNet(nn.Module):
         self, name: str, layout: Layout, style: Style | None = None, *, num_classes: int = 1000, in_channels: int = 3
     ) -> None:
         super().__init__()
-        style = style or Style()
+        style = style or layout.style
         self.name = name
         self.num_classes = at_least("resnet", "num_classes", num_classes, 1)
         self.in_channels = at_least("resnet", "in_channels", in_channels, 1)
-        stem, size, stride = layout.widths[0], *((3, 1) if layout.small else (7, 2))
-        self.conv1 = nn.Conv2d(in_channels, stem, size, stride=stride, padding=size // 2, bias=False)
-        self.bn1 = nn.BatchNorm2d(stem)
+        stem = layout.stem or layout.widths[:1]
+        self.conv1 = _create_stem(in_channels, stem, layout.small)
+        self.bn1 = nn.BatchNorm2d(stem[-1])
         self.relu = nn.ReLU(inplace=True)
-        self.maxpool = nn.Identity() if layout.small else nn.MaxPool2d(3, stride=2, padding=1)
+        self.maxpool, self.smallest = _create_stem_pooling(layout)
         self.order: list[str] = []
-        channels = stem
+        channels = stem[-1]
         for stage, (depth, width) in enumerate(zip(layout.blocks, layout.widths, strict=True), start=1):
-            blocks = _stage(channels, width, depth, 1 if stage == 1 else 2, layout.bottlenecks, style)
-            channels = EXPANSION * width if layout.bottlenecks else width
+            own = style.of_stage(stage)
+            blocks = _stage(channels, width, depth, 1 if stage == 1 else 2, layout.bottlenecks, own)
+            channels = style.expansion * width if layout.bottlenecks else width
             self._append(f"layer{stage}", nn.Sequential(*blocks))
-            if style.mechanism is not None and style.site == "stage" and stage < len(layout.blocks):
-                self._append(f"attention{stage}", attention.create(style.mechanism, channels=channels))
+            if own.mechanism is not None and style.site == "stage" and stage < len(layout.blocks):
+                self._append(f"attention{stage}", attention.create(own.mechanism, channels=channels))
         self.pooling = "attention" if style.site == "head" else "avgpool"
         pooling = _create_pooling(channels, style)
         self.add_module(self.pooling, pooling)
+        self.drop = nn.Dropout(layout.dropout) if layout.dropout else None
         self.fc = nn.Linear(getattr(pooling, "out_channels", channels), num_classes)
         self.reduction = (1 if layout.small else 4) * 2 ** (len(layout.blocks) - 1)
 
@@ -92,7 +106,8 @@ class ResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Computes the logits, (b, num_classes)."""
-        return self.fc(torch.flatten(getattr(self, self.pooling)(self.features(x)), 1))
+        pooled = torch.flatten(getattr(self, self.pooling)(self.features(x)), 1)
+        return self.fc(pooled if self.drop is None else self.drop(pooled))
 
     def features(self, x: Tensor) -> Tensor:
         """Computes the features before the pooling, (b, c, h, w)."""
@@ -109,12 +124,40 @@ class ResNet(nn.Module):
                 f"floating-point images (b, {self.in_channels}, h, w): convert them, or create the network with "
                 "in_channels= the number of their channels."
             )
+        if min(x.shape[2:]) < self.smallest:
+            raise ShapeError(
+                f"{self.name}: an image of {x.shape[2]}x{x.shape[3]} is too small, because this network's stem pools "
+                f"without a border: take images of at least {self.smallest}x{self.smallest}, or a network whose "
+                "pooling has one, for example resnet50 with attention='se'."
+            )
         if self.bn1.training and x.shape[0] == 1 and max(x.shape[2:]) <= self.reduction:
             raise ShapeError(
                 f"{self.name}: a single image of {x.shape[2]}x{x.shape[3]} leaves one position per channel in the "
                 "last stage, whose variance batch normalisation cannot take: train with batches of two or more "
                 f"(drop_last=True leaves out a last batch of one), or with images larger than {self.reduction}."
             )
+
+
+def _create_stem(inputs: int, channels: tuple[int, ...], small: bool) -> nn.Module:
+    """Creates the first convolution, or the first three with a normalisation and a ReLU between two of them."""
+    if len(channels) == 1:
+        return convolution(inputs, channels[0], *((3, 1) if small else (7, 2)))
+    layers: list[nn.Module] = []
+    for index, outputs in enumerate(channels):
+        before = channels[index - 1] if index else inputs
+        layers.append(convolution(before, outputs, 3, 1 if index or small else 2))
+        if index < len(channels) - 1:
+            layers += [nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers)
+
+
+def _create_stem_pooling(layout: Layout) -> tuple[nn.Module, int]:
+    """Creates the pooling behind the stem; also returns the least height and width of an image that it takes."""
+    if layout.small:
+        return nn.Identity(), 1
+    if layout.pool == "padded":
+        return nn.MaxPool2d(3, stride=2, padding=1), 1
+    return nn.MaxPool2d(3, stride=2, ceil_mode=True), 3
 
 
 def _create_pooling(channels: int, style: Style) -> nn.Module:
@@ -125,7 +168,7 @@ def _create_pooling(channels: int, style: Style) -> nn.Module:
 
 
 def _stage(inputs: int, width: int, depth: int, stride: int, bottlenecks: bool, style: Style) -> Iterator[Residual]:
-    build, outputs = (bottleneck, EXPANSION * width) if bottlenecks else (basic, width)
+    build, outputs = (bottleneck, style.expansion * width) if bottlenecks else (basic, width)
     yield build(inputs, width, stride, style)
     for _ in range(depth - 1):
         yield build(outputs, width, 1, style)

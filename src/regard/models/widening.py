@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from regard.core.options import at_least
-from regard.models.blocks import Shortcut, StrideIn, Style
+from regard.models.blocks import Shortcut, StrideIn
 from regard.models.resnet import ResNet
 from regard.models.zoo import create, layout_of
 
@@ -24,8 +24,8 @@ def width_for(
     *,
     num_classes: int = 1000,
     in_channels: int = 3,
-    stride_in: StrideIn = "3x3",
-    shortcut: Shortcut = "projection",
+    stride_in: StrideIn | None = None,
+    shortcut: Shortcut | None = None,
 ) -> tuple[int, ...]:
     """Finds the channels of each stage with which the plain network is nearest to a number of parameters.
 
@@ -51,7 +51,9 @@ def width_for(
         (17, 32, 64)
     """
     layout = layout_of(name)
-    style = Style(None, stride_in, shortcut)
+    style = replace(
+        layout.style, stride_in=stride_in or layout.style.stride_in, shortcut=shortcut or layout.style.shortcut
+    )
     at_least(name, "parameters", parameters, 1)
 
     def count(widths: tuple[int, ...]) -> int:
@@ -59,7 +61,7 @@ def width_for(
             net = ResNet(name, replace(layout, widths=widths), style, num_classes=num_classes, in_channels=in_channels)
         return sum(parameter.numel() for parameter in net.parameters())
 
-    return _nearest(layout.widths, parameters, count)
+    return _nearest(layout.widths, parameters, count, layout.style.step)
 
 
 def create_widened(
@@ -69,8 +71,8 @@ def create_widened(
     num_classes: int = 1000,
     in_channels: int = 3,
     seed: int | None = None,
-    stride_in: StrideIn = "3x3",
-    shortcut: Shortcut = "projection",
+    stride_in: StrideIn | None = None,
+    shortcut: Shortcut | None = None,
 ) -> nn.Module:
     """Creates the plain network with the widths from `width_for`.
 
@@ -88,25 +90,31 @@ def create_widened(
     return create(name, seed=seed, width=width_for(name, parameters, **options), **options)
 
 
-def _nearest(base: tuple[int, ...], parameters: int, count: Callable[[tuple[int, ...]], int]) -> tuple[int, ...]:
-    """Returns the widths nearest to `parameters` around a multiple of `base`, all on the same side of it."""
+def _nearest(
+    base: tuple[int, ...], parameters: int, count: Callable[[tuple[int, ...]], int], step: int = 1
+) -> tuple[int, ...]:
+    """Returns the widths nearest to `parameters` around a multiple of `base`, all on the same side of it.
+
+    All are multiples of `step`.
+    """
     wider = parameters >= count(base)
     low, high = (1.0, 2.0) if wider else (0.0, 1.0)
-    while wider and count(_times(base, high)) < parameters:
+    while wider and count(_times(base, high, step)) < parameters:
         low, high = high, 2 * high
     for _ in range(BISECTIONS):
         middle = (low + high) / 2
-        low, high = (middle, high) if count(_times(base, middle)) <= parameters else (low, middle)
-    proportional = _times(base, low)
-    choices = (_around(width, start, wider) for width, start in zip(proportional, base, strict=True))
+        low, high = (middle, high) if count(_times(base, middle, step)) <= parameters else (low, middle)
+    proportional = _times(base, low, step)
+    choices = (_around(width, start, wider, step) for width, start in zip(proportional, base, strict=True))
     candidates = itertools.product(*choices)
     return min(candidates, key=lambda widths: (abs(count(widths) - parameters), math.dist(widths, proportional)))
 
 
-def _times(base: tuple[int, ...], factor: float) -> tuple[int, ...]:
-    return tuple(max(1, round(width * factor)) for width in base)
+def _times(base: tuple[int, ...], factor: float, step: int) -> tuple[int, ...]:
+    return tuple(step * max(1, round(width * factor / step)) for width in base)
 
 
-def _around(width: int, start: int, wider: bool) -> list[int]:
+def _around(width: int, start: int, wider: bool, step: int) -> list[int]:
     """Returns `width` and its neighbours, without those that would narrow a widened network or widen a narrowed one."""
-    return [near for near in (width - 1, width, width + 1) if near >= 1 and (near >= start if wider else near <= start)]
+    candidates = (width - step, width, width + step)
+    return [near for near in candidates if near >= step and (near >= start if wider else near <= start)]

@@ -1,37 +1,31 @@
 """The networks by name."""
 
 import inspect
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import get_args
 
 import torch
 from torch import nn
 
 from regard import attention as catalogue
-from regard.core.errors import OptionError, UnknownNameError, unknown_name
+from regard.core.errors import CheckpointError, OptionError, RegardError, UnknownNameError, unknown_name
 from regard.core.options import at_least, one_of
 from regard.core.spec import Spec
+from regard.core.tensor_files import read_tensors
 from regard.models import foreign
 from regard.models.bag import BagOfPatches
 from regard.models.blocks import Shortcut, StrideIn, Style
 from regard.models.cnn import CNN
 from regard.models.hard_head import HardHead
 from regard.models.initialisation import initialise
+from regard.models.layouts import PLAIN
+from regard.models.published import PUBLISHED
 from regard.models.ram import RAM
 from regard.models.resnet import Layout, ResNet
 from regard.models.seq2seq import NAME as SEQUENCES
-
-SMALL, LARGE = (16, 32, 64), (64, 128, 256, 512)
-
-LAYOUTS = {
-    **{f"resnet{6 * n + 2}": Layout((n, n, n), SMALL, small=True) for n in (1, 3, 5, 9, 18)},
-    "resnet18": Layout((2, 2, 2, 2), LARGE),
-    "resnet34": Layout((3, 4, 6, 3), LARGE),
-    "resnet50": Layout((3, 4, 6, 3), LARGE, bottlenecks=True),
-    "resnet101": Layout((3, 4, 23, 3), LARGE, bottlenecks=True),
-}
-"""The plain networks of He et al., section 4.2 (small images, 6n + 2 layers) and table 1 (large ones)."""
-
+from regard.models.state import load_state
 
 LINES: dict[str, type[RAM] | type[CNN]] = {"ram": RAM, "cnn": CNN}
 """The networks that have their options on the same line: `ram:glimpses=6,patch=8`, `cnn:width=8`."""
@@ -41,12 +35,13 @@ TIMED = ("clipnet", "resnet3d", "resnet1d")
 
 
 def names() -> tuple[str, ...]:
-    """Returns the names for `create`: the plain networks, each with each mechanism and control, then `ram` and `cnn`.
+    """Returns the names for `create`: plain and published networks, plain ones with a mechanism, `ram` and `cnn`.
 
     >>> names()[:2], "cbam_resnet18" in names()
     (('resnet8', 'resnet20'), True)
     """
-    return (*LAYOUTS, *(f"{prefix}_{plain}" for prefix in _prefixes() for plain in LAYOUTS), *LINES)
+    composed = (f"{prefix}_{plain}" for prefix in _prefixes() for plain in PLAIN)
+    return tuple(dict.fromkeys((*PLAIN, *PUBLISHED, *composed, *LINES)))
 
 
 def create(
@@ -57,30 +52,35 @@ def create(
     attention: str | Spec | None = None,
     seed: int | None = None,
     width: float | Sequence[int] = 1.0,
-    stride_in: StrideIn = "3x3",
-    shortcut: Shortcut = "projection",
+    stride_in: StrideIn | None = None,
+    shortcut: Shortcut | None = None,
     patch: int | None = None,
     patch_stride: int | None = None,
     recompute: bool = False,
+    weights: str | Path | None = None,
 ) -> nn.Module:
-    """Creates a network with random weights; nothing is downloaded.
+    """Creates a network with random weights, or with those of a file; nothing is downloaded.
 
     Args:
-        name: a plain network (`resnet20`), one with a mechanism before it (`se_resnet20`), or a network of another
-            library, `timm:NAME` or `torchvision:NAME`, or of your own, `package.module:function`; or `ram` or `cnn`,
-            with options after a colon, see `RAM` and `CNN`.
+        name: a plain network (`resnet20`), a published one (`se_resnet50`, `senet154`), which has the layout of its
+            authors, or a plain one with a mechanism before it (`se_resnet20`); or a network of another library,
+            `timm:NAME` or `torchvision:NAME`, or of your own, `package.module:function`; or `ram` or `cnn`, with
+            options after a colon, see `RAM` and `CNN`.
         num_classes: number of outputs.
         in_channels: channels of an image.
         attention: a mechanism with its options (`cbam:reduction=8`), if the name has none.
         seed: see `initialise`; without a seed one is drawn from PyTorch's generator.
         width: factor on the channels of all stages, or the channels of each stage.
-        stride_in: convolution of a bottleneck that has the stride: `3x3`, or `1x1` as in the Caffe networks.
-        shortcut: shortcut of blocks that change the shape, `projection` (1x1 convolution and normalisation) or `pad`
-            (zero channels).
+        stride_in: convolution of a bottleneck that has the stride: `3x3`, or `1x1` as in the Caffe networks; by
+            default the layout's.
+        shortcut: shortcut of blocks that change the shape, `projection` (1x1 convolution and normalisation), `pad`
+            (zero channels), `pooled` (mean pooling before the convolution) or `3x3` (a 3x3 convolution); by default
+            the layout's.
         patch: divide images into patches with sides of this many pixels, see `BagOfPatches`; None takes the whole
             image.
         patch_stride: pixels from patch to patch, as in `BagOfPatches`.
         recompute: less memory in training, as in `BagOfPatches`.
+        weights: a .safetensors file of regard, from `regard import-weights` or from a training; never a pickle.
 
     Returns:
         The network in training mode; its modules are named as in torchvision.
@@ -89,19 +89,21 @@ def create(
         UnknownNameError: no such network or mechanism; the message names the nearest.
         OptionError: an option out of its range, or one that this network does not have.
         DependencyError: the other library is not installed.
+        CheckpointError: the weights are damaged, a pickle, or those of another network.
 
     Example:
         >>> net = create("resnet20", attention="se:reduction=8", num_classes=10)
         >>> net.layer1[0].attention.reduce.out_features
         2
     """
+    form = None
     seed = int(torch.randint(2**62, ()) if seed is None else seed)
     _refuse_other_kinds(name)
     ours = {
         "attention": attention,
         "width": None if width == 1.0 else width,
-        "stride_in": None if stride_in == "3x3" else stride_in,
-        "shortcut": None if shortcut == "projection" else shortcut,
+        "stride_in": stride_in,
+        "shortcut": shortcut,
     }
     if name.partition(":")[0] in LINES:
         _refuse_ours(name, **{option: value for option, value in ours.items() if option != "attention"}, patch=patch)
@@ -110,12 +112,13 @@ def create(
         _refuse_ours(name, **ours)
         net = foreign.build(name, num_classes, in_channels, seed)
     else:
-        plain, mechanism = _resolve(name, attention)
-        sizes = {"num_classes": num_classes, "in_channels": in_channels}
-        net = _residual(plain, mechanism, _scale_widths(plain, width), stride_in, shortcut, sizes, seed)
+        chosen = _resolve(name, attention)
+        layout = _scale_widths(chosen.name, chosen.layout, width)
+        style = _style(chosen, stride_in, shortcut)
+        net, form = _build(chosen, layout, style, num_classes, in_channels, seed), _form(layout, style)
     if patch is None:
         _refuse_without_patch(name, patch_stride=patch_stride, recompute=recompute or None)
-        return net
+        return net if weights is None else _load(net, Path(weights), name, form)
     bag = BagOfPatches(
         net,
         num_classes=num_classes,
@@ -126,7 +129,31 @@ def create(
     )
     # The network keeps the initial values that it has without patches.
     initialise(nn.ModuleDict({"pool": bag.pool, "fc": bag.fc}), seed)
-    return bag
+    return bag if weights is None else _load(bag, Path(weights), name, form)
+
+
+def outline(
+    name: str, *, num_classes: int = 1000, in_channels: int = 3, attention: str | Spec | None = None
+) -> nn.Module:
+    """Creates one of regard's residual networks on the meta device: its shapes without their values, at once.
+
+    Args:
+        name: as in `create`, of a plain or a published network.
+        num_classes: number of outputs.
+        in_channels: channels of an image.
+        attention: as in `create`.
+
+    Raises:
+        UnknownNameError: no such network or mechanism.
+        OptionError: an option out of its range.
+
+    Example:
+        >>> sum(parameter.numel() for parameter in outline("senet154").parameters())
+        115088984
+    """
+    chosen = _resolve(name, attention)
+    with torch.device("meta"):
+        return _build(chosen, chosen.layout, chosen.style, num_classes, in_channels, None)
 
 
 def _refuse_other_kinds(name: str) -> None:
@@ -157,62 +184,103 @@ def is_looker(name: str, attention: str | Spec | None = None) -> bool:
     own = LINES.get(name.partition(":")[0])
     if own is not None or ":" in name:
         return own is RAM
-    mechanism = _resolve(name, attention)[1]
-    return mechanism is not None and _samples(mechanism)
+    return _resolve(name, attention).head is not None
 
 
 def layout_of(name: str) -> Layout:
     """Returns the layout of a plain network; an unknown name is an error that lists the nearest."""
-    if name not in LAYOUTS:
-        error = unknown_name("network", name, LAYOUTS)
+    if name not in PLAIN:
+        error = unknown_name("network", name, (*PLAIN, *PUBLISHED))
         raise UnknownNameError(
             f"{error} A mechanism's name before it adds attention (se_resnet50); timm:NAME and torchvision:NAME are "
             "the networks of other libraries."
         )
-    return LAYOUTS[name]
+    return PLAIN[name]
 
 
-def _resolve(name: str, attention: str | Spec | None) -> tuple[str, Spec | None]:
-    """Returns the plain network's name and the mechanism, from the name or from the option."""
-    prefix, _, plain = name.rpartition("_")
-    known = prefix in _prefixes()
-    if not prefix or not (known or plain in LAYOUTS):
-        layout_of(name)
-        return name, None if attention is None else Spec.parse(attention)
-    layout_of(plain)
-    if attention is not None:
+@dataclass(frozen=True)
+class _Chosen:
+    """What a name stands for: the name of the network, its layout and its style with the mechanism."""
+
+    name: str
+    layout: Layout
+    style: Style
+
+    @property
+    def head(self) -> Spec | None:
+        """The mechanism if it samples: it becomes the head of the network, whose blocks have none."""
+        mechanism = self.style.mechanism
+        samples = mechanism is not None and catalogue.find(mechanism.name).facts.returns == "sample"
+        return mechanism if samples else None
+
+
+def _resolve(name: str, attention: str | Spec | None) -> _Chosen:
+    """Resolves the name of a network, and the mechanism in the name or in the option."""
+    plain, mechanism = _split(name)
+    if attention is not None and (mechanism is not None or name in PUBLISHED):
+        own = repr(mechanism.name if mechanism is not None else PUBLISHED[name].mechanism.name)
+        instead = f" ({plain!r} is the plain network)" if plain in PLAIN else ""
         raise OptionError(
-            f"{name!r} already names its attention, {prefix!r}, and attention={str(attention)!r} names another one: "
-            f"leave one of them out ({plain!r} is the plain network)."
+            f"{name!r} already names its attention, {own}, and attention={str(attention)!r} names another one: "
+            f"leave one of them out{instead}."
         )
-    return plain, Spec(catalogue.find(prefix).facts.name)
+    if name in PUBLISHED:
+        return _Chosen(name, PUBLISHED[name].layout, PUBLISHED[name].style)
+    layout = layout_of(plain)
+    if attention is not None:
+        mechanism = Spec.parse(attention)
+    if mechanism is None:
+        return _Chosen(plain, layout, layout.style)
+    composed = f"{mechanism.name}_{plain}"
+    # A published network of that name has a layout of its own.
+    called = f"{plain} with {mechanism}" if composed in PUBLISHED else composed
+    return _Chosen(called, layout, replace(layout.style, mechanism=mechanism))
 
 
-def _style(plain: str, mechanism: Spec | None, stride_in: StrideIn, shortcut: Shortcut) -> Style:
-    one_of(plain, "stride_in", stride_in, ("3x3", "1x1"))
-    one_of(plain, "shortcut", shortcut, ("projection", "pad"))
-    if stride_in == "1x1" and not LAYOUTS[plain].bottlenecks:
+def _split(name: str) -> tuple[str, Spec | None]:
+    """Splits a name into that of the plain network and the mechanism before it."""
+    if name in PLAIN:
+        return name, None
+    plain = next((plain for plain in PLAIN if name.endswith(f"_{plain}")), None)
+    prefix = name.removesuffix(f"_{plain}") if plain is not None else name.rpartition("_")[0]
+    if plain is None and prefix not in _prefixes():
+        return name, None
+    return plain or name.rpartition("_")[2], Spec(catalogue.find(prefix).facts.name)
+
+
+def _style(chosen: _Chosen, stride_in: StrideIn | None, shortcut: Shortcut | None) -> Style:
+    style, name = chosen.style, chosen.name
+    if stride_in is not None:
+        one_of(name, "stride_in", stride_in, get_args(StrideIn))
+    if shortcut is not None:
+        one_of(name, "shortcut", shortcut, get_args(Shortcut))
+    if stride_in == "1x1" and not chosen.layout.bottlenecks:
         raise OptionError(
-            f"{plain}: stride_in='1x1' is not allowed, because its blocks have no 1x1 convolution: leave "
+            f"{name}: stride_in='1x1' is not allowed, because its blocks have no 1x1 convolution: leave "
             "stride_in='3x3', or take resnet50 or resnet101."
         )
-    return Style(mechanism, stride_in, shortcut)
+    return replace(style, stride_in=stride_in or style.stride_in, shortcut=shortcut or style.shortcut)
 
 
-def _scale_widths(plain: str, width: float | Sequence[int]) -> Layout:
+def _scale_widths(name: str, layout: Layout, width: float | Sequence[int]) -> Layout:
     """Returns the layout with its channels multiplied, or replaced stage by stage."""
-    layout = LAYOUTS[plain]
+    step = layout.style.step
     if isinstance(width, Sequence):
         if len(width) != len(layout.widths):
             raise OptionError(
-                f"{plain}: width={tuple(width)} has channels for {len(width)} stages, but the network has "
+                f"{name}: width={tuple(width)} has channels for {len(width)} stages, but the network has "
                 f"{len(layout.widths)}: give {len(layout.widths)} integers, for example {layout.widths}."
             )
-        widths = tuple(at_least(plain, "width", channels, 1) for channels in width)
+        widths = tuple(at_least(name, "width", channels, 1) for channels in width)
+        if any(channels % step for channels in widths):
+            raise OptionError(
+                f"{name}: width={widths} is not allowed, because its convolutions have groups: give "
+                f"multiples of {step}, for example {layout.widths}."
+            )
     elif isinstance(width, bool) or not isinstance(width, int | float) or not 0 < width < float("inf"):
-        raise OptionError(f"{plain}: width={width!r} is not allowed; it must be a positive factor, for example 1.25.")
+        raise OptionError(f"{name}: width={width!r} is not allowed; it must be a positive factor, for example 1.25.")
     else:
-        widths = tuple(max(1, round(channels * width)) for channels in layout.widths)
+        widths = tuple(step * max(1, round(channels * width / step)) for channels in layout.widths)
     return replace(layout, widths=widths)
 
 
@@ -222,30 +290,49 @@ def _prefixes() -> tuple[str, ...]:
     return tuple(mechanism.facts.name for mechanism in every if mechanism.facts.at != "input")
 
 
-def _residual(
-    plain: str,
-    mechanism: Spec | None,
-    layout: Layout,
-    stride_in: StrideIn,
-    shortcut: Shortcut,
-    sizes: Mapping[str, int],
-    seed: int,
+def _form(layout: Layout, style: Style) -> tuple[Layout, Style]:
+    """Returns what makes a network compute what it does, beside the shapes of its tensors."""
+    return replace(layout, widths=(), style=Style()), style
+
+
+def _load(net: nn.Module, path: Path, name: str, form: tuple[Layout, Style] | None) -> nn.Module:
+    """Loads a file of regard, which may not be of a network with the same shapes and another function."""
+    state, metadata = read_tensors(path)
+    run = metadata.get("run")
+    network = run.get("network") if isinstance(run, dict) else None
+    if form is not None and isinstance(network, dict):
+        options = network.get("options") or {}
+        try:
+            theirs = _resolve(str(network.get("name")), options.get("attention"))
+            style = _style(theirs, options.get("stride_in"), options.get("shortcut"))
+        except RegardError:
+            theirs = None
+        if theirs is not None and _form(theirs.layout, style) != form:
+            raise CheckpointError(
+                f"{path}: these are the weights of {theirs.name}, and {name} computes something else: create the "
+                f"network with the name and the options that they were saved with, {network}."
+            )
+    try:
+        return load_state(net, state)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+
+
+def _build(
+    chosen: _Chosen, layout: Layout, style: Style, num_classes: int, in_channels: int, seed: int | None
 ) -> nn.Module:
-    """Creates a residual network; a mechanism that samples becomes the head of the plain one."""
-    head = mechanism if mechanism is not None and _samples(mechanism) else None
-    style = _style(plain, mechanism if head is None else None, stride_in, shortcut)
-    resnet = ResNet(plain if mechanism is None else f"{mechanism.name}_{plain}", layout, style, **sizes)
-    initialise(resnet, seed)
+    """Builds a residual network, initialised with a seed; a mechanism that samples is the head of the plain one."""
+    head = chosen.head
+    inside = style if head is None else replace(style, mechanism=None)
+    resnet = ResNet(chosen.name, layout, inside, num_classes=num_classes, in_channels=in_channels)
+    if seed is not None:
+        initialise(resnet, seed)
     if head is None:
         return resnet
     net = HardHead(resnet, head)
-    initialise(nn.ModuleDict({"head": net.head}), seed)
+    if seed is not None:
+        initialise(nn.ModuleDict({"head": net.head}), seed)
     return net
-
-
-def _samples(mechanism: Spec) -> bool:
-    """Returns True if the mechanism returns a sample, so that the network returns an `Answer`."""
-    return catalogue.find(mechanism.name).facts.returns == "sample"
 
 
 def _of_line(name: str, attention: str | Spec | None, num_classes: int, in_channels: int) -> nn.Module:

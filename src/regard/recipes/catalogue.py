@@ -1,4 +1,4 @@
-"""`regard list`, `show` and `cite`: the catalogue of mechanisms, derived from the facts on their classes."""
+"""`regard list`, `show` and `cite`: the mechanisms by the facts on their classes, and the published networks."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,9 +10,11 @@ from regard.attention.exchange import layouts_of
 from regard.core import Facts, Mechanism, OptionError, Paper, Spec
 from regard.core.facts import Act, Family, Kind, Site
 from regard.core.files import write_whole
+from regard.models import PUBLISHED
 from regard.recipes.console import say
 from regard.recipes.listing import JsonListing, Listing
 from regard.recipes.mechanism_cost import forms_of, size_of
+from regard.recipes.networks import NetworkListing, NetworkProfile, list_networks, show_network
 from regard.recipes.profile import Profile, bibtex_key, read_docstring
 from regard.recipes.shapes import USUAL, build, dims_of, read_shape, with_dims
 
@@ -41,9 +43,10 @@ def list_mechanisms(
     at: Site | None = None,
     dims: Dims | None = None,
     search: str | None = None,
+    networks: bool = False,
     json: bool = False,
-) -> Listing | JsonListing:
-    """Lists the attention mechanisms with their cost and their papers.
+) -> Listing | NetworkListing | JsonListing:
+    """Lists the attention mechanisms, or the published networks, with their cost and their papers.
 
     Parameters and multiply-adds are counted for 256 channels and, for image features, 56 x 56 positions; those of a
     temporal mechanism for one query over 1024 keys.
@@ -56,13 +59,15 @@ def list_mechanisms(
         dims: only those for features with this number of position axes (1 sound, 2 images, 3 clips); the cost is
             counted for such features.
         search: only those with this text in their name, or in the title or authors of their paper.
+        networks: list the published networks instead, with their published accuracy; of the filters only `search`
+            applies to them.
         json: print one JSON array with all facts instead of a table.
 
     Returns:
         The facts of each, and its cost.
 
     Raises:
-        OptionError: a family, kind, act or site that does not exist.
+        OptionError: a family, kind, act or site that does not exist, or one with `networks`.
 
     Example:
         >>> [facts.name for facts in list_mechanisms(family="mixed", search="woo").mechanisms]
@@ -76,6 +81,14 @@ def list_mechanisms(
         ("dims", dims, get_args(Dims)),
     ):
         _check_choice(option, value, choices)
+        if networks and value is not None:
+            raise OptionError(
+                f"{option}={value!r} is not allowed with networks: it selects mechanisms. Leave one of the two out; "
+                "search= selects networks."
+            )
+    if networks:
+        found = list_networks(search)
+        return JsonListing(found.records()) if json else found
 
     def matches(facts: Facts) -> bool:
         searched = f"{facts.name} {facts.paper.title} {facts.paper.authors}".casefold()
@@ -94,11 +107,12 @@ def list_mechanisms(
     return JsonListing(listing.records()) if json else listing
 
 
-def show(mechanism: str, *, shape: str | None = None, drawing: Path | None = None) -> Profile:
-    """Explains one mechanism: formula, paper, options, cost, an example, and departures from the paper.
+def show(mechanism: str, *, shape: str | None = None, drawing: Path | None = None) -> Profile | NetworkProfile:
+    """Explains one mechanism: formula, paper, options, cost, an example, departures; or one published network.
 
     Args:
-        mechanism: name of the mechanism, with options if wanted, as in cbam:reduction=8.
+        mechanism: name of the mechanism, with options if wanted, as in cbam:reduction=8; or of a published network, as
+            in se_resnet50.
         shape: channels and sizes of the features for which the cost is counted, as in 256x56x56 (the default for
             images), 256x1024 or 256x8x28x28.
         drawing: SVG file to write a drawing of the data flow to.
@@ -107,13 +121,30 @@ def show(mechanism: str, *, shape: str | None = None, drawing: Path | None = Non
         Its profile.
 
     Raises:
-        UnknownNameError: no such mechanism.
-        OptionError: no such option, a value it does not allow, or a shape that it does not take.
+        UnknownNameError: no such mechanism or network.
+        OptionError: no such option, a value it does not allow, or a shape that it does not take; a shape or a drawing
+            of a network.
         RunError: the drawing could not be written.
 
     Example:
-        >>> show("se").parameters, show("se", shape="64x7x7").size.parameters
-        ({64: 580, 256: 8464}, 580)
+        >>> show("senet154").description.parameters
+        115088984
+    """
+    if mechanism in PUBLISHED:
+        if shape is not None or drawing is not None:
+            raise OptionError(
+                f"{mechanism} is a network, and shape= and drawing= are for mechanisms: leave them out, or name its "
+                f"mechanism, {PUBLISHED[mechanism].mechanism.name}."
+            )
+        return show_network(mechanism)
+    return profile_of(mechanism, shape=shape, drawing=drawing)
+
+
+def profile_of(mechanism: str, *, shape: str | None = None, drawing: Path | None = None) -> Profile:
+    """Returns the profile of one mechanism, as `show` explains it.
+
+    >>> profile_of("se").parameters
+    {64: 580, 256: 8464}
     """
     spec = Spec.parse(mechanism)
     kind = find(spec.name)

@@ -20,6 +20,7 @@ from regard.core.features import Start
 from regard.core.hard import Looker
 from regard.core.options import at_least
 from regard.core.run_record import NetworkRecord, RunRecord
+from regard.core.tensor_files import file_fault
 from regard.data import (
     ArrayImages,
     Augment,
@@ -69,7 +70,6 @@ from regard.report.numerals import plural
 from regard.training import DeviceName, Recipe
 from regard.training.precision import check_precision
 from regard.training.transfer import read_state, transfer
-from regard.training.weights import file_fault
 
 if TYPE_CHECKING:
     from regard.training import Classification, Glimpses

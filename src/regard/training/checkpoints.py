@@ -6,8 +6,9 @@ from typing import Any
 from lightning.pytorch.plugins.io import CheckpointIO
 
 from regard.core.errors import CheckpointError
+from regard.core.tensor_files import read_tensors
 from regard.training.tree import flatten, unflatten
-from regard.training.weights import read_tensors, write_tensors
+from regard.training.weights import write_tensors
 
 SETTINGS = "regard"
 """The key of a checkpoint for the settings of its run: recipe, seed, classes."""

@@ -9,8 +9,9 @@ from lightning.pytorch.callbacks import Checkpoint
 from torch import nn
 
 from regard.core.errors import CheckpointError
+from regard.core.tensor_files import read_metadata
 from regard.training.checkpoints import SETTINGS
-from regard.training.weights import check_state, read_metadata
+from regard.training.weights import check_state
 
 LAST = "last.safetensors"
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -14,6 +14,7 @@ from regard.core.epochs import Epoch
 from regard.core.errors import CheckpointError
 from regard.core.files import replacing
 from regard.core.run_record import RunRecord
+from regard.core.tensor_files import ENTRY, read_tensors
 from regard.training.recipe import Recipe
 
 RESUME = (
@@ -21,9 +22,6 @@ RESUME = (
     "complete epoch with --resume."
 )
 """The remedy if a file of a training run cannot be written."""
-
-_ENTRY = "regard"
-_REMEDY = "Copy the file again, or train again."
 
 
 def save_weights(path: str | Path, net: nn.Module | Mapping[str, Tensor], metadata: Mapping[str, Any]) -> None:
@@ -97,7 +95,7 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[s
     """Writes tensors and JSON metadata to a safetensors file, completely or not at all."""
     with replacing(path, remedy=RESUME) as aside:
         try:
-            save_file(_copy_shared(tensors), aside, metadata={"format": "pt", _ENTRY: json.dumps(metadata)})
+            save_file(_copy_shared(tensors), aside, metadata={"format": "pt", ENTRY: json.dumps(metadata)})
         except SafetensorError as error:
             raise OSError(str(error).removeprefix("Error while serializing: I/O error: ")) from error
 
@@ -114,72 +112,6 @@ def _copy_shared(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
         memory.add(storage.data_ptr())
         apart[name] = tensor
     return apart
-
-
-def read_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Reads tensors and metadata of a safetensors file of regard."""
-    metadata = read_metadata(path)
-    with safe_open(path, "pt") as file:
-        return {name: file.get_tensor(name).clone() for name in file.keys()}, metadata  # noqa: SIM118
-
-
-def file_fault(path: Path) -> str | None:
-    """Returns a message on the damage of a safetensors file of regard, or None if it is intact."""
-    try:
-        read_metadata(path)
-    except CheckpointError as error:
-        return str(error)
-    return None
-
-
-def read_metadata(path: Path) -> dict[str, Any]:
-    """Reads the metadata of a safetensors file of regard, without its tensors."""
-    entries = _header(path)
-    if _ENTRY not in entries:
-        raise CheckpointError(
-            f"{path}: the file has no metadata of regard's, so it does not say which network, classes and "
-            "preprocessing the weights belong to. A file from elsewhere can start a training: "
-            f"`regard train --model timm:NAME --weights {path}`."
-        )
-    try:
-        metadata = json.loads(entries[_ENTRY])
-    except ValueError as error:
-        raise CheckpointError(f"{path}: the file's metadata are damaged: {error}. {_REMEDY}") from error
-    if not isinstance(metadata, dict):
-        raise CheckpointError(f"{path}: the file's metadata are damaged: they are not a JSON object. {_REMEDY}")
-    return metadata
-
-
-def _header(path: Path) -> dict[str, str]:
-    """Reads the header, after checking that the file is a complete safetensors file."""
-    if not path.is_file():
-        what = "is a folder, not a file" if path.is_dir() else "there is no such file"
-        raise CheckpointError(f"{path}: {what}; name a .safetensors file that regard wrote.")
-    try:
-        with safe_open(path, "pt") as file:
-            return file.metadata() or {}
-    except SafetensorError as error:
-        raise CheckpointError(f"{path}: {_explain_fault(path, str(error))}") from error
-    except OSError as error:
-        raise CheckpointError(f"{path}: could not be read: {error.strerror or error}.") from error
-
-
-def _explain_fault(path: Path, error: str) -> str:
-    """Explains why `path` is not safetensors: 8 bytes with the length of the header, then the header."""
-    with path.open("rb") as file:
-        start = file.read(9)
-    if start.startswith((b"PK\x03\x04", b"\x80")):
-        return (
-            "this is a pickle, and reading a pickle can execute any code, so it is refused. regard reads .safetensors; "
-            "a .pth file of plain tensors can start a training (`regard train --weights`), where it is read without "
-            "executing anything."
-        )
-    if not start:
-        return f"the file is empty. {_REMEDY}"
-    cut_header = start[8:] == b"{" and path.stat().st_size < 8 + int.from_bytes(start[:8], "little")
-    if len(start) < 9 or cut_header or "ncomplete" in error:
-        return f"the file is truncated. {_REMEDY}"
-    return f"this is not a safetensors file ({error}). {_REMEDY}"
 
 
 def _of(shape: tuple[int, ...]) -> str:

@@ -5,6 +5,7 @@ LIBRARIES: tuple[str, ...] = (
     "torchvision",
     "pytorchcv",
     "official",
+    "moskomule",
     "torch",
     "mmcv",
     "segmentation_models_pytorch",

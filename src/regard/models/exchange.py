@@ -1,0 +1,232 @@
+"""Weights of whole networks from other libraries: their names, layouts and shapes brought to ours, or refused."""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from torch import Tensor, nn
+
+from regard.attention.exchange import convert_weights
+from regard.core.errors import CheckpointError, UnknownNameError
+from regard.core.mechanism import Mechanism
+from regard.core.options import one_of
+from regard.models.resnet import ResNet
+
+Library = Literal["timm", "torchvision", "pytorchcv", "official", "moskomule"]
+
+_BLOCK = r"^(layer\d+\.\d+\.)"
+_GATE = (rf"{_BLOCK}(?!conv\d|bn\d|downsample|attention)\w+\.", r"\1attention.")
+"""Whatever a block has besides its convolutions, normalisations and shortcut is its attention."""
+
+_STEM = {"conv1": "conv1.0", "bn1": "conv1.1", "conv2": "conv1.3", "bn2": "conv1.4", "conv3": "conv1.6", "bn3": "bn1"}
+"""The stem of three convolutions of timm's older networks."""
+
+
+@dataclass(frozen=True)
+class Converted:
+    """The weights of a network of another library, under our names.
+
+    Attributes:
+        state: all tensors of ours.
+        names: the names in the file by ours, of the tensors outside attention.
+        attention: number of attention modules that were read in the library's layout.
+    """
+
+    state: dict[str, Tensor]
+    names: dict[str, str]
+    attention: int
+
+    @property
+    def renamed(self) -> int:
+        """The number of tensors outside attention that have another name there."""
+        return sum(ours != theirs for ours, theirs in self.names.items())
+
+
+def convert_network(net: nn.Module, state: Mapping[str, Tensor], library: Library) -> Converted:
+    """Converts the state dict of the same network in another library to ours; `net` is not changed.
+
+    Args:
+        net: one of regard's residual networks, with the attention and the options of those weights.
+        state: the other library's state dict.
+        library: `timm`, `torchvision`, `pytorchcv`, `official` (the authors' own PyTorch code) or `moskomule`
+            (senet.pytorch).
+
+    Returns:
+        Every tensor of `net`, in its shape and dtype.
+
+    Raises:
+        OptionError: no such library.
+        CheckpointError: the weights are those of another network, or of one with another function; the message names
+            the first tensor that does not fit.
+
+    Example:
+        >>> import torchvision
+        >>> from regard import models
+        >>> theirs, ours = torchvision.models.resnet18(num_classes=3), models.create("resnet18", num_classes=3)
+        >>> _ = ours.load_state_dict(convert_network(ours, theirs.state_dict(), "torchvision").state)
+    """
+    one_of("weights", "library", library, get_args(Library))
+    if not isinstance(net, ResNet):
+        raise CheckpointError(
+            f"{type(net).__name__}: weights of other libraries are known for regard's residual networks only: take one "
+            "of them, for example resnet50."
+        )
+    names = rename(net, state, library)
+    _expect_function(net, state, library)
+    paths = _attention_paths(net)
+    own = net.state_dict()
+    converted: dict[str, Tensor] = {}
+    for path in paths:
+        theirs = {ours.removeprefix(f"{path}."): state[there] for ours, there in names.items() if _in(ours, [path])}
+        converted |= {f"{path}.{name}": value for name, value in _convert(net, path, theirs, library).items()}
+    outside = {ours: there for ours, there in names.items() if not _in(ours, paths)}
+    needed = {name: value for name, value in own.items() if not _in(name, paths)}
+    faults = list(_faults(needed, outside, state))
+    if faults:
+        more = f" {len(faults)} tensors do not fit." if len(faults) > 1 else ""
+        raise CheckpointError(f"These weights are not those of {net.name} from {library}: {faults[0]}.{more} {_REMEDY}")
+    converted |= {
+        name: state[outside[name]].to(value).reshape(value.shape).clone() if name in outside else value.clone()
+        for name, value in needed.items()
+    }
+    return Converted({name: converted[name] for name in own}, outside, len(paths))
+
+
+def rename(net: nn.Module, state: Mapping[str, Tensor], library: Library) -> dict[str, str]:
+    """Returns the names in the file by the names that the tensors have in `net`.
+
+    Inside attention the names are still the library's, under the path of our module.
+
+    Raises:
+        CheckpointError: two tensors of the file would have one name.
+    """
+    rules = _RULES[library](net, state) if library in _RULES else [*_replaced(net), _GATE]
+    names: dict[str, str] = {}
+    for there in state:
+        ours = there
+        for pattern, replacement in rules:
+            ours = re.sub(pattern, replacement, ours)
+        if ours in names:
+            raise CheckpointError(
+                f"{names[ours]!r} and {there!r} of these weights are both our {ours!r}: they are not those of a "
+                f"residual network from {library}. {_REMEDY}"
+            )
+        names[ours] = there
+    return names
+
+
+_REMEDY = "Nothing was loaded. Name the network that the weights were trained in."
+
+_Rules = list[tuple[str, str]]
+
+
+def _timm(net: nn.Module, state: Mapping[str, Tensor]) -> _Rules:
+    deep = "layer0.conv3.weight" in state
+    stem = [(rf"^layer0\.{name}\.", f"{ours if deep else name}.") for name, ours in _STEM.items()]
+    # A convolution with its normalisation is one module in some of timm's blocks.
+    joined = [(rf"{_BLOCK}conv(\d)\.conv\.", r"\1conv\2."), (rf"{_BLOCK}conv(\d)\.bn\.", r"\1bn\2.")]
+    return [*stem, (r"^last_linear\.", "fc."), *_replaced(net), *joined, _GATE]
+
+
+def _pytorchcv(net: nn.Module, state: Mapping[str, Tensor]) -> _Rules:
+    stem = [(r"^features\.init_block\.conv\.conv\.", "conv1."), (r"^features\.init_block\.conv\.bn\.", "bn1.")]
+    bam = [(rf"^features\.stage{n + 1}\.unit1\.bam\.", f"attention{n}.") for n in range(1, 5)]
+    units = {int(found[1]) for name in state if (found := re.match(r"features\.stage\d+\.unit(\d+)\.", name))}
+    blocks = [(rf"^features\.stage(\d+)\.unit{n}\.", rf"layer\1.{n - 1}.") for n in sorted(units)]
+    inside = [
+        (rf"{_BLOCK}res_unit\.", r"\1"),
+        (rf"{_BLOCK}body\.", r"\1"),
+        *_replaced(net),
+        (rf"{_BLOCK}identity_conv\.conv\.", r"\1downsample.0."),
+        (rf"{_BLOCK}identity_conv\.bn\.", r"\1downsample.1."),
+        (rf"{_BLOCK}conv(\d)\.conv\.", r"\1conv\2."),
+        (rf"{_BLOCK}conv(\d)\.bn\.", r"\1bn\2."),
+    ]
+    return [*stem, *bam, *blocks, *inside, (r"^output\.", "fc."), _GATE]
+
+
+def _official(net: nn.Module, state: Mapping[str, Tensor]) -> _Rules:
+    return [*_replaced(net), (r"^bam(\d)\.", r"attention\1."), _GATE]
+
+
+_RULES = {"timm": _timm, "pytorchcv": _pytorchcv, "official": _official}
+
+
+def _replaced(net: nn.Module) -> _Rules:
+    """The rule for attention that stands instead of a convolution of a block."""
+    blocks = {name: module for name, module in net.named_modules() if re.fullmatch(r"layer\d+\.\d+", name)}
+    missing = [n for n in (1, 2) if blocks and not any(hasattr(block, f"conv{n}") for block in blocks.values())]
+    return [(rf"{_BLOCK}conv{missing[0]}\.", r"\1attention.")] if missing else []
+
+
+def _expect_function(net: ResNet, state: Mapping[str, Tensor], library: Library) -> None:
+    """Raises an error if the library's network pools or strides elsewhere, which no shape shows."""
+    caffe = library == "timm" and any(name.startswith("layer0.") for name in state)
+    pool = net.maxpool
+    if isinstance(pool, nn.MaxPool2d) and pool.ceil_mode != caffe:
+        form = "without a border, as in Caffe" if caffe else "with a border"
+        raise CheckpointError(
+            f"These weights are of a network whose stem pools {form}, and {net.name} is another: its outputs would be "
+            f"wrong. {_ways(net, caffe)} Nothing was loaded."
+        )
+    second = net.get_submodule("layer2.0")
+    conv = getattr(second, "conv1", None) if hasattr(second, "conv3") else None
+    grouped = getattr(getattr(second, "conv2", None), "groups", 1) > 1
+    first = caffe and not grouped
+    if isinstance(conv, nn.Conv2d) and library != "pytorchcv" and (conv.stride[0] > 1) != first:
+        raise CheckpointError(
+            f"These weights are of a network with the stride in the {'1x1' if first else '3x3'} convolution, and "
+            f"{net.name} has it elsewhere: its outputs would be wrong. {_ways(net, caffe)} Nothing was loaded."
+        )
+
+
+def _ways(net: ResNet, caffe: bool) -> str:
+    if caffe:
+        return "Name the published network, for example se_resnet50."
+    return (
+        "Name the plain network and its attention, for example resnet50 with attention='se', and no other stride than "
+        "'3x3'."
+    )
+
+
+def _convert(net: ResNet, path: str, theirs: Mapping[str, Tensor], library: Library) -> dict[str, Tensor]:
+    """Converts the tensors of one attention module."""
+    module = net.get_submodule(path)
+    assert isinstance(module, Mechanism)
+    like = module.state_dict()
+    if not theirs and like:
+        raise CheckpointError(
+            f"These weights are not those of {net.name} from {library}: they have no tensor for our "
+            f"{path}.{next(iter(like))!s}. {_REMEDY}"
+        )
+    if not theirs or {name: value.shape for name, value in theirs.items()} == {n: v.shape for n, v in like.items()}:
+        return {name: theirs[name].to(value).clone() for name, value in like.items()}
+    try:
+        return convert_weights(module, theirs, library)
+    except (CheckpointError, UnknownNameError) as error:
+        raise CheckpointError(f"{path}: {error} Nothing was loaded.") from error
+
+
+def _faults(needed: Mapping[str, Tensor], names: Mapping[str, str], state: Mapping[str, Tensor]) -> Iterator[str]:
+    """Yields a clause for each tensor that is missing, of another shape or too many."""
+    for name, value in needed.items():
+        if name not in names and not name.endswith("num_batches_tracked"):
+            yield f"they have no tensor for our {name}, of shape {tuple(value.shape)}"
+        elif name in names and (given := state[names[name]]).shape != value.shape and given.squeeze().ndim:
+            yield f"{names[name]} has shape {tuple(given.shape)}, and our {name} has {tuple(value.shape)}"
+    for name, there in names.items():
+        if name not in needed and not name.endswith("num_batches_tracked"):
+            yield f"{there}, of shape {tuple(state[there].shape)}, has no counterpart"
+
+
+def _attention_paths(net: nn.Module) -> list[str]:
+    paths: list[str] = []
+    for path, module in net.named_modules():
+        if isinstance(module, Mechanism) and not _in(path, paths):
+            paths.append(path)
+    return paths
+
+
+def _in(name: str, paths: list[str]) -> bool:
+    return any(name.startswith(f"{path}.") for path in paths)
