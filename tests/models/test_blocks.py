@@ -86,13 +86,13 @@ def test_every_shortcut_has_the_size_of_the_branch(size):
     assert all(shortcut(3, 5, 2, form)(x).shape == expected for form in ("projection", "pooled", "3x3"))
 
 
-def test_a_pooled_shortcut_takes_the_mean_of_what_is_there():
+def test_a_pooled_shortcut_averages_existing_positions():
     pool, conv, _ = shortcut(1, 1, 2, "pooled")
     assert conv.kernel_size == conv.stride == (1, 1)
     assert pool(torch.arange(9.0).reshape(1, 1, 3, 3)).flatten().tolist() == [2.0, 3.5, 6.5, 8.0]
 
 
-def test_a_3x3_shortcut_is_1x1_where_the_size_stays():
+def test_a_3x3_shortcut_without_stride_is_1x1():
     assert shortcut(3, 5, 1, "3x3")[0].kernel_size == (1, 1)
     assert shortcut(3, 5, 2, "3x3")[0].kernel_size == (3, 3)
 

@@ -95,7 +95,6 @@ def test_initial_values_are_those_of_every_arm():
         ("clipnet:between=frame_gate", "frame_gate", "have the same place"),
         ("clipnet:between=sk", None, "clipnet: 'sk' cannot rescale the frames of a clip"),
         ("clipnet:recurrent=yes", None, "clipnet: recurrent='yes' is not allowed"),
-        ("clipnet:backbone='cnn:width=4',recurrent=attention", None, "does not say which part of it computes"),
     ],
 )
 def test_what_has_no_place_is_refused(name, attention, message):

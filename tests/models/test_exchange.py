@@ -167,7 +167,7 @@ def test_the_number_of_renamed_tensors_is_told(state):
         (lambda s: s.clear(), r"no tensor for our layer1\.0\.attention\.reduce\.weight"),
     ],
 )
-def test_the_first_tensor_that_does_not_fit_is_named(state, change, said):
+def test_the_first_unfitting_tensor_is_named(state, change, said):
     change(state)
     net = small()
     before = {name: value.clone() for name, value in net.state_dict().items()}

@@ -200,7 +200,7 @@ def layout_of(name: str) -> Layout:
 
 @dataclass(frozen=True)
 class _Chosen:
-    """What a name stands for: the name of the network, its layout and its style with the mechanism."""
+    """A network as its name says: its own name, its layout and its style with the mechanism."""
 
     name: str
     layout: Layout

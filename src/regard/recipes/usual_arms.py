@@ -16,7 +16,7 @@ _CLIP_QUICK = Recipe(epochs=5, batch_size=32, optimizer="adamw", lr=0.004, weigh
 
 
 class Usual(NamedTuple):
-    """What is compared where nothing else is asked for.
+    """The usual comparison of a kind of data.
 
     Attributes:
         arms: the plain network and mechanisms.
