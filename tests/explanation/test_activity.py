@@ -6,6 +6,7 @@ from regard.attention import CATALOGUE, create
 from regard.core import Tap, taps
 from regard.explanation import look
 from regard.explanation.observation import observe
+from regard.models import create_clip_network
 from tests.explanation.nets import CLASSES, Shared, classifier
 
 
@@ -139,3 +140,10 @@ def test_features_are_not_the_gate_itself():
     ((path, found),) = active_channels(net, x, k=2).items()
     assert path == "0.gate.2"
     torch.testing.assert_close(found.features[0], net(x)[0, found.channels[0]])
+
+
+def test_maps_of_frames_have_no_active_channels():
+    net = create_clip_network("clipnet:backbone=resnet8", num_classes=2, in_channels=1, attention="se", seed=0)
+    looks = look(net, torch.randn(1, 1, 3, 16, 16))
+    assert looks.maps.by_name()
+    assert not looks.active

@@ -18,3 +18,8 @@ def test_a_result_goes_to_standard_output(capsys):
 def test_long_remarks_in_a_file_are_one_line(capsys):
     say("x " * 200)
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_colons_make_no_emoji(capsys):
+    say("sound:sound: 2 classes")
+    assert "sound:sound: 2 classes" in capsys.readouterr().err

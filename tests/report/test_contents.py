@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from regard.core.run_record import InputRecord
 from regard.report import Interval
 from regard.report.contents import (
     ablation_table,
@@ -124,3 +125,9 @@ def test_errors_are_shown_in_their_unit(errors):
 
 def test_accuracy_is_shown_in_points(results):
     assert score_headings(results) == {"title": "Accuracy", "mean": "mean, %", "minus": "points"}
+
+
+def test_sounds_have_no_size(results):
+    run = replace(results.settings.run, input=InputRecord(kind="sound", options={"size": None}))
+    listed = dict(facts(replace(results, settings=replace(results.settings, run=run)))[0][1])
+    assert "Size" not in listed

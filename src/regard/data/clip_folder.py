@@ -221,7 +221,7 @@ def open_clip_files(
             raise DataError(f"There is no file or folder {path}: name {medium.noun}s.")
         if path.is_file() and (not medium.wanted(path.name) or is_image(path.name)):
             single = (
-                "a single image: name the folder of the clip's frames" if is_image(path.name) else "no file of them"
+                "a single image: name the folder of the clip's frames" if is_image(path.name) else f"no {medium.noun}"
             )
             raise DataError(f"{path} is {single}; {medium.noun}s are files such as {medium.formats}.")
         walked = find_images(path, medium=medium) if path.is_dir() else FolderListing([path], Tally(1))

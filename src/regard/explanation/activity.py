@@ -44,12 +44,12 @@ def most_active(maps: Maps, outputs: Outputs, batch: int, k: int) -> dict[str, A
         k: the number of channels; all of them if there are fewer. Equal weights keep the order of the channels.
 
     Returns:
-        By the map's name, in the order of the network.
+        By the map's name, in the order of the network; without maps of another batch, as those of the frames of clips.
     """
     found = {}
     for name, seen in maps.by_name().items():
         weights, branches = _weights(seen)
-        if weights is not None:
+        if weights is not None and len(weights) in (1, batch):
             values, order = weights.expand(batch, -1).sort(dim=1, descending=True, stable=True)
             found[name] = ActiveChannels(
                 path=seen.path,

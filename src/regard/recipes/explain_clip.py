@@ -68,6 +68,11 @@ class ClipExplanation:
             peak = int(mean.argmax())
             frame = self.numbers[peak] if len(mean) == len(self.numbers) else peak
             lines.append(f"  {name}: the greatest weight, {mean[peak]:.3f}, is that of frame {frame}")
+        lines += [f"  {name}: the positions of each frame, as drawn" for name in self.spatial]
+        if not self.weights and not self.spatial:
+            lines.append(
+                "  its maps are neither of frames nor of their positions, so no figure shows them; see maps.npz"
+            )
         return "\n".join(lines)
 
 

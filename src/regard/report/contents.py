@@ -240,7 +240,7 @@ def _mean(rows: Sequence[AblationRow]) -> float | None:
 def facts(results: Results) -> tuple[tuple[str, tuple[tuple[str, str], ...]], ...]:
     """Settings and versions as headed lists of (name, value)."""
     s = results.settings
-    size = s.run.input.options.get("size", ())
+    size = s.run.input.options.get("size") or ()  # sounds have none
     splits = ", ".join(f"{count(s.data.used.get(k, 0))} of {count(n)} {k}" for k, n in s.data.available.items())
     images = [
         ("Source", s.source),
