@@ -34,6 +34,7 @@ class FrameGate(Rescaling):
         ShapeError: an x with another number of channels or axes, or a mask that does not fit it.
 
     Example:
+        >>> import torch
         >>> FrameGate(64)(torch.randn(2, 64, 30, 7, 7)).shape
         torch.Size([2, 64, 30, 7, 7])
         >>> clip, there = torch.tensor([[[3.0, torch.nan]]]), torch.tensor([[True, False]])
