@@ -126,7 +126,7 @@ def test_ctrl_c_and_resume(tmp_path, bar_source, capsys):
         train(**settings, out=str(run), recipe=recipe, device="cpu")
     thread.join()
     assert not (run / "weights.safetensors").exists()
-    with pytest.raises(RunError, match=r"not finished: finish it by `regard train --resume"):
+    with pytest.raises(RunError, match=r"not finished: finish it with `regard train --resume"):
         load_network(run)
     with pytest.raises(RunError, match=r"was started with other settings \(model was resnet8, not resnet56"):
         train(resume=str(run), model="resnet56")
