@@ -138,7 +138,7 @@ def test_ctrl_c_and_resume(tmp_path, bar_source, capsys):
     assert resumed.scores == expected.scores
     capsys.readouterr()
     assert train(resume=str(run)) == resumed
-    assert "was finished already" in " ".join(capsys.readouterr().err.split())
+    assert "is already finished" in " ".join(capsys.readouterr().err.split())
 
 
 def test_changed_images_prevent_resuming(tmp_path, bar_source):
