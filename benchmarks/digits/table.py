@@ -1,16 +1,12 @@
 """The docs' table of the benchmark, made from the lines of its results file."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-from regard.core.errors import RunError
-from regard.core.files import write_whole
+from benchmarks.tables import PAGE, Record, by_arm, read_latest, write_between
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.jsonl"
-PAGE = HERE.parents[1] / "docs" / "reference" / "benchmarks.md"
 BEGIN, END = "<!-- made by python -m benchmarks.digits --table -->", "<!-- end of digits -->"
 
 ARMS: dict[str, str | None] = {
@@ -28,30 +24,19 @@ NAMES = {
     "none": "none, the mean of all positions",
 }
 
-Record = dict[str, Any]
-
 
 def read_records(path: Path = RESULTS) -> list[Record]:
-    """The results, oldest first; an arm that was run again with one seed counts once, by its latest line."""
-    if not path.exists():
-        return []
-    records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    return list({(record["arm"], record["quick"], record["seed"]): record for record in records}.values())
+    """The results, oldest first; a network that was run again counts once, by its latest line."""
+    return read_latest(path, by_arm)
 
 
 def write_table(page: Path = PAGE, results: Path = RESULTS) -> None:
-    """Writes the table of the results between the markers of a page.
+    """Writes the table of the results into its place on a page.
 
     Raises:
         RunError: the page lacks the markers.
     """
-    text = page.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise RunError(f"{page} has no room for the table: it needs the lines {BEGIN} and {END}.")
-    made = f"{before}{BEGIN}\n\n{table(read_records(results))}\n\n{END}{after}"
-    write_whole(page, made.encode())
+    write_between(page, BEGIN, END, table(read_records(results)))
 
 
 def table(records: Sequence[Record]) -> str:
