@@ -36,6 +36,12 @@ from regard.recipes.texts import BATCH, load_text_network, open_text_for, report
 from regard.training import DeviceName
 
 if TYPE_CHECKING:
+    from torch.utils.data import DataLoader
+
+    from regard.data import CaptionSource, ClipSource, TextSource
+    from regard.recipes.captioning import LoadedCaptioner
+    from regard.recipes.clips import LoadedClips
+    from regard.recipes.texts import LoadedText
     from regard.training.tasks.by_class import ByClass
 
 
@@ -227,25 +233,11 @@ def _score_text(
 ) -> Evaluated:
     loaded = load_text_network(run)
     judged = open_text_for(loaded, data, split, reading)
-    source, pairs = judged.source, judged.source.splits[judged.split]
-    report_pairs(source)
-    if judged.split == "test":
-        record_test_access(loaded.path.parent, command="evaluate", what=loaded.path.name, images=len(pairs))
+    report_pairs(judged.source)
+    pairs = judged.source.splits[judged.split]
     batches = text_loader(pairs, loaded.code, batch_size=BATCH)
-    found = training.evaluate(loaded.net, batches, text_task(loaded.code, beams=beams), device=device)
-    return Evaluated(
-        weights=loaded.path,
-        network=loaded.name,
-        data=source.name,
-        split=judged.split,
-        n=found.n,
-        scores=found.scores,
-        by_class=None,
-        counts=(),
-        account=source.account,
-        test_accesses=count_test_accesses(loaded.path.parent),
-        unit="text",
-    )
+    task = text_task(loaded.code, beams=beams)
+    return _score(loaded, judged.source, judged.split, batches, task, device, unit="text")
 
 
 def _score_captions(
@@ -253,25 +245,11 @@ def _score_captions(
 ) -> Evaluated:
     loaded = load_captioner(run)
     judged = open_captions_for(loaded, data, split, reading)
-    source, captions = judged.source, judged.source.splits[judged.split]
-    report_pairs(source)
-    if judged.split == "test":
-        record_test_access(loaded.path.parent, command="evaluate", what=loaded.path.name, images=len(captions))
-    size = batch_size_for(loaded.code.preprocessing)
+    report_pairs(judged.source)
+    captions, size = judged.source.splits[judged.split], batch_size_for(loaded.code.preprocessing)
     batches = caption_loader(captions, loaded.code, batch_size=size, workers=workers)
-    found = training.evaluate(loaded.net, batches, caption_task(loaded.code, beams=beams), device=device)
-    return Evaluated(
-        weights=loaded.path,
-        network=loaded.name,
-        data=source.name,
-        split=judged.split,
-        n=found.n,
-        scores=found.scores,
-        by_class=None,
-        counts=(),
-        account=source.account,
-        test_accesses=count_test_accesses(loaded.path.parent),
-    )
+    task = caption_task(loaded.code, beams=beams)
+    return _score(loaded, judged.source, judged.split, batches, task, device, unit="image")
 
 
 def _score_clips(
@@ -281,24 +259,41 @@ def _score_clips(
     judged = open_clips_for(loaded, data, split, reading)
     source, clips = judged.source, judged.clips
     report_timed(source)
-    if judged.split == "test":
-        record_test_access(loaded.path.parent, command="evaluate", what=loaded.path.name, images=len(clips))
     at_once = clips_at_once(clips, loaded.preprocessing)
     batches = clip_loader(clips, loaded.preprocessing, batch_size=at_once, workers=workers)
     task = timed_task(source)
+    found = _score(loaded, source, judged.split, batches, task, device, unit=loaded.unit)
+    return replace(found, counts=source.counts()[judged.split])
+
+
+def _score(
+    loaded: "LoadedText | LoadedCaptioner | LoadedClips",
+    source: "TextSource | CaptionSource | ClipSource",
+    split: Split,
+    batches: "DataLoader[Any]",
+    task: Any,
+    device: torch.device,
+    *,
+    unit: str,
+) -> Evaluated:
+    """Scores a network that takes no images with classes, by all batches of a split."""
+    if split == "test":
+        examples = len(source.splits[split])
+        record_test_access(loaded.path.parent, command="evaluate", what=loaded.path.name, images=examples)
     found = training.evaluate(loaded.net, batches, task, device=device)
+    classifying = isinstance(task, training.Classification)
     return Evaluated(
         weights=loaded.path,
         network=loaded.name,
         data=source.name,
-        split=judged.split,
+        split=split,
         n=found.n,
         scores=found.scores,
-        by_class=task.by_class(found.outputs, found.batches),
-        counts=source.counts()[judged.split],
+        by_class=task.by_class(found.outputs, found.batches) if classifying else None,
+        counts=(),
         account=source.account,
         test_accesses=count_test_accesses(loaded.path.parent),
-        unit=loaded.unit,
+        unit=unit,
     )
 
 
