@@ -128,3 +128,8 @@ def test_options_that_cannot_be_used(checkpoint, tmp_path):
         with pytest.raises((OptionError, UnknownNameError), match=said):
             import_weights(checkpoint, **{"out": tmp_path / "w.safetensors", **OPTIONS, **options})
     refused(checkpoint, "residual networks only", model="cnn", attention=None)
+
+
+def test_a_wrong_name_is_told_first(tmp_path):
+    with pytest.raises(LookupError, match="se_resnet50"):
+        import_weights(tmp_path / "none.pth", from_="timm", model="se_resnet5")

@@ -96,9 +96,11 @@ def import_weights(
     if out.suffix != ".safetensors":
         raise OptionError(f"out={str(out)!r} is not allowed: the name of a weights file ends in .safetensors.")
     at_least("import-weights", "size", size, 1)
-    state = read_state(file)
     options: dict[str, Any] = {"attention": attention, "stride_in": stride_in}
     options = {name: value for name, value in options.items() if value is not None}
+    if _is_ours(model):  # a wrong name is reported before the file is read
+        _outline(model, options)
+    state = read_state(file)
     try:
         net = _network(model, options, state, from_)
         done = convert_network(net, state, from_)
@@ -118,8 +120,7 @@ def import_weights(
 
 def _network(model: str, options: dict[str, Any], state: dict[str, Tensor], library: Library) -> Any:
     """Builds the network with the classes and the channels of images that the weights show."""
-    plain = {name: value for name, value in options.items() if name == "attention"}
-    outline = models.outline(model, **plain) if _is_ours(model) else nn.Module()
+    outline = _outline(model, options) if _is_ours(model) else nn.Module()
     names = rename(outline, state, library)
     head, first = (state.get(names.get(name, "")) for name in ("fc.weight", "conv1.weight"))
     first = state.get(names.get("conv1.0.weight", "")) if first is None else first
@@ -128,6 +129,10 @@ def _network(model: str, options: dict[str, Any], state: dict[str, Tensor], libr
         "in_channels": first.shape[1] if first is not None and first.ndim == 4 else 3,
     }
     return models.create(model, seed=0, **sizes, **options)
+
+
+def _outline(model: str, options: dict[str, Any]) -> nn.Module:
+    return models.outline(model, attention=options.get("attention"))
 
 
 def _is_ours(model: str) -> bool:
