@@ -26,3 +26,13 @@ def test_each_symbol_has_its_own_bright_position():
 @pytest.mark.parametrize(("count", "shape"), [(1, (3, 9, 7)), (30, (1, 8, 16))])
 def test_few_and_many_symbols_fit(count, shape):
     assert min(drawn(count, shape).shape[:2]) > 300
+
+
+def test_nearly_equal_weights_are_told_apart():
+    weights = np.full((1, 2, 4), 0.12, np.float32)
+    weights[0, 1, 2] = 0.16
+    maps = StepMaps(name="look.alignment", weights=weights, target=["x"])
+    image = torch.full((1, 8, 16), 90, dtype=torch.uint8)
+    pixels = np.asarray(Image.open(io.BytesIO(steps_figure(maps, image, "a → b"))).convert("RGB")).astype(int)
+    yellow = (pixels[..., 0] > 150) & (pixels[..., 1] > 150) & (pixels[..., 2] < 110)
+    assert 0 < yellow.mean() < 0.05, "one bright spot, not a bright image"

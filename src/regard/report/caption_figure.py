@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, from_numpy
 
+from regard.core.vocabulary import END, SPECIAL
 from regard.report.drawing import GREY, INK, panel, shorten
 from regard.report.explanation_drawing import MARGIN, encode_png, fit_inside, place, show, write
 from regard.report.fonts import lettering_for
@@ -52,10 +53,10 @@ def steps_figure(maps: StepMaps, image: Tensor, title: str) -> bytes:
     rows = -(-cells // columns)
     width = max(2 * MARGIN + columns * (wide + _GAP), 420)
     height = _TOP + rows * (tall + _LINE + _GAP) + MARGIN
-    peak = max(float(maps.weights.max()), 1e-9)
+    low, peak = float(maps.weights.min()), float(maps.weights.max())
     with panel(width, height, lettering.families) as canvas:
         write(canvas, MARGIN, 26, shorten(lettering.write(title), int(width / _LETTER) - 4), fontsize=12)
-        note = f"{maps.name}: dark is 0, bright {peak:.2f}"
+        note = f"{maps.name}: dark is {low:.3f}, bright {peak:.3f}"
         write(canvas, MARGIN, 46, shorten(note, int(width / 6) - 4), fontsize=9, color=GREY)
         for cell in range(cells):
             left = MARGIN + cell % columns * (wide + _GAP)
@@ -64,7 +65,7 @@ def steps_figure(maps: StepMaps, image: Tensor, title: str) -> bytes:
                 label, shown = "image", pixels
             else:
                 label = _visible(maps.target[cell - 1])
-                shown = overlay(image, from_numpy(maps.weights[cell - 1]), low=0, high=peak).pixels
+                shown = overlay(image, from_numpy(maps.weights[cell - 1]), low=low, high=peak).pixels
             colour = GREY if cell == 0 else INK
             write(canvas, left, top - 5, shorten(lettering.write(label), 22), fontsize=11, color=colour)
             show(place(canvas, left, top, wide, tall), shown)
@@ -72,5 +73,7 @@ def steps_figure(maps: StepMaps, image: Tensor, title: str) -> bytes:
 
 
 def _visible(symbol: str) -> str:
-    """The symbol, a mark in place of one that is only space."""
+    """The symbol, with a mark in place of one that is only space, and a word in place of the end."""
+    if symbol == SPECIAL[END]:
+        return "(end)"
     return symbol if symbol.strip() else _SPACE * len(symbol)

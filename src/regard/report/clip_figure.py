@@ -117,9 +117,11 @@ def _caption(name: str, weights: Weights | None, spatial: Tensor | None, shown: 
     if weights is not None:
         parts.append(f"weights of frames {weights.min():.3f} to {weights.max():.3f}")
     if spatial is not None:
-        parts.append(f"of positions {float(spatial.min()):.3f} to {float(spatial.max()):.3f}, bright the greatest")
+        parts.append(f"weights of positions {float(spatial.min()):.3f} (dark) to {float(spatial.max()):.3f} (bright)")
     if shown < count:
-        parts.append(f"{shown} of {count} frames, {'evenly spread' if weights is None else 'of the greatest weights'}")
+        parts.append(
+            f"{shown} of {count} frames, {'evenly spread' if weights is None else 'those with the greatest weights'}"
+        )
     return "; ".join(parts)
 
 
