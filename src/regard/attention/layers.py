@@ -36,7 +36,9 @@ class Rescaling(Features):
         """The gate as it is applied: held back by the strength, past the tap, with as many axes as x."""
         assert isinstance(tap, Tap)
         gate = over_positions(gate, x)
-        shown: Tensor = tap(self.temper(gate, tap.level(gate)))
+        if self.strength is not None:
+            gate = self.temper(gate, tap.level(gate))
+        shown: Tensor = tap(gate)
         return shown
 
     def rescale(self, x: Tensor | Squeezed, tap: nn.Module, gate: Tensor) -> Tensor:

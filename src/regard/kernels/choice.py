@@ -7,7 +7,7 @@ from typing import Literal
 from regard.core.errors import OptionError
 from regard.core.options import one_of
 
-Impl = Literal["auto", "reference"]
+Impl = Literal["auto", "cpu", "reference"]
 
 _forced: str = "auto"
 

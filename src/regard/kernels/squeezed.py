@@ -1,12 +1,29 @@
 """The result of a squeeze, as a gate takes it: the statistics and the features that they are of."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from torch import Tensor
 
 
-@dataclass(frozen=True, eq=False)
+class Link:
+    """What joins the backward passes of a squeeze and of the gate that is made of it.
+
+    The features reach the gate through the squeeze, which is alone in giving them to it. So the gate's backward pass
+    leaves the weights here and hands on the gradient as it came; the squeeze's, which follows, writes the gradient of
+    the features once: weighted, and with that of the statistics. One link serves one gate: any other consumer would
+    get a gradient that is not its own.
+    """
+
+    __slots__ = ("channel", "is_taken", "mode", "position", "spatial")
+
+    def __init__(self) -> None:
+        self.is_taken = False
+        self.mode = 0
+        self.channel: Tensor | None = None
+        self.position: Tensor | None = None
+        self.spatial: tuple[Tensor | None, ...] = ()
+
+
 class Squeezed:
     """Statistics of features over their positions, each (b, c), in at least float32.
 
@@ -20,8 +37,18 @@ class Squeezed:
         (2.0, 3.0)
     """
 
-    _x: Tensor
-    _statistics: tuple[Tensor, ...]
+    __slots__ = ("_link", "_linked", "_served", "_statistics", "_x")
+
+    def __init__(
+        self,
+        x: Tensor,
+        statistics: tuple[Tensor, ...],
+        linked: Tensor | None = None,
+        link: Link | None = None,
+        *,
+        served: bool = False,
+    ) -> None:
+        self._x, self._statistics, self._linked, self._link, self._served = x, statistics, linked, link, served
 
     @property
     def ndim(self) -> int:

@@ -12,6 +12,7 @@ def squeeze_positions(x: Tensor, statistics: tuple[str, ...]) -> tuple[Tensor, .
     ways = {
         "mean": lambda: x.mean(axes, dtype=wide(x.dtype)),
         "max": lambda: widen(x.amax(axes)),
+        "power": lambda: widen(x).square().mean(axes),
         "std": lambda: _root(torch.var(widen(x), axes, correction=0)),
     }
     return tuple(ways[statistic]() for statistic in statistics)

@@ -1,0 +1,105 @@
+// What the loops are given. Features are (b, c, p): b images, c channels, p positions, contiguous ("rows": the
+// positions of a channel lie side by side) or channels last ("positions": the channels of a position do).
+
+#pragma once
+
+namespace regard {
+
+struct bf16 {
+  unsigned short bits;
+};
+
+enum Type { kFloat, kDouble, kBfloat };
+
+// How a value is weighted: by its channel (b, c), its position (b, p), the product or the sum of both; `kShift` adds
+// the channel's number instead; `kNone` is no gradient from above.
+enum Mode { kChannel, kPosition, kProduct, kSum, kShift, kNone };
+
+enum Statistic { kMean, kPeak, kSpread, kPower };
+
+// The statistics of each channel over its positions. Channels last, an image is cut into `segments` for the threads,
+// which leave their sums in `work` (4 rows of c for each) and their places in `places` (2 rows), to be joined.
+struct Squeeze {
+  const void* x;
+  long b, c, p, segments;
+  Statistic kind;
+  void *mean, *second;  // (b, c): the mean (of squares: kPower); the maximum or the standard deviation
+  int *index, *ties;    // (b, c): the first place of the maximum, and how many places have it
+  void* work;
+  int* places;
+};
+
+// y = x * weight
+struct Gate {
+  const void* x;
+  long b, c, p;
+  const void *channel, *position;
+  void* y;
+};
+
+// The sums that are gradients of the weights: of g * x (with the other weight in a product), plus w * x for channels.
+// `to_channel` and `to_position` are null where nobody asks. The channels' sums of a segment are left in `work`
+// (2 rows of c for each).
+struct Reduce {
+  const void *g, *x;
+  long b, c, p, segments;
+  Mode mode;
+  const void *channel, *position, *w;  // w (b, p): a gradient that every channel of a position has beside g
+  const void* peak;                    // (b, p), with `place` (b, p): one that only the channels at `top` have, by ties
+  const int *place, *ties;
+  const void* top;
+  void *to_channel, *to_position, *work;
+};
+
+// dx = g * weight + w * h + u + v * x, with the gradients of maxima
+struct Spread {
+  const void *g, *x;
+  long b, c, p;
+  Mode mode;
+  const void *channel, *position;
+  const void *w, *h;             // (b, p) and (b, c), a product of the two; or both null
+  const void *u, *v;             // (b, c); v may be null
+  const void *peak, *most;       // (b, c) the gradient of a channel's maximum, and the maximum; or null
+  const int *index, *ties;       //        the first place that has it, and how many have it
+  const void *top_peak, *top;    // (b, p) the gradient of a position's maximum over x * channel, and the maximum
+  const int *top_index, *top_ties;
+  void* dx;
+};
+
+// The statistics of each position over its channels, of x or of x * channel.
+struct Across {
+  const void* x;
+  long b, c, p;
+  const void* channel;  // (b, c), or null
+  int with_max;
+  void *sum, *most;  // (b, p): the sum, the maximum
+  int *index, *ties;
+};
+
+
+// One function each for rows and for positions; begin and end count what the name says.
+struct Loops {
+  const char* name;
+  void (*squeeze_rows[3])(const Squeeze&, long, long);
+  void (*squeeze_segments[3])(const Squeeze&, long, long);
+  void (*squeeze_join[3])(const Squeeze&, long, long);
+  void (*gate_rows[3][5])(const Gate&, long, long);
+  void (*gate_positions[3][5])(const Gate&, long, long);
+  void (*reduce_rows[3])(const Reduce&, long, long);      // the channels' sums only
+  void (*reduce_images[3])(const Reduce&, long, long);    // contiguous: segments
+  void (*reduce_segments[3])(const Reduce&, long, long);  // channels last: segments
+  void (*reduce_join[3])(const Reduce&, long, long);
+  void (*reduce_peaks[2][3])(const Reduce&, long, long);  // by layout: images
+  void (*spread_rows[3])(const Spread&, long, long);
+  void (*spread_positions[3])(const Spread&, long, long);
+  void (*across_images[3])(const Across&, long, long);     // contiguous: blocks of positions
+  void (*across_positions[3])(const Across&, long, long);  // channels last: positions
+};
+
+constexpr long kBlock = 512;  // positions of a block of `across_images` and `reduce_images`
+
+namespace avx512 { extern const Loops loops; }
+namespace avx2 { extern const Loops loops; }
+namespace baseline { extern const Loops loops; }
+
+}  // namespace regard

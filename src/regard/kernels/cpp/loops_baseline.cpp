@@ -1,0 +1,6 @@
+// The loops for every processor.
+
+#define LEVEL baseline
+#define NAME "baseline"
+#define BYTES 16
+#include "loops.h"

@@ -1,0 +1,169 @@
+"""The operators of the extension in C++: their schemas, their shapes, and whether they can be had here.
+
+The sources are in `cpp/`, on PyTorch's stable ABI, so that one binary serves all versions of Python and PyTorch. Where
+it was not built, or cannot be loaded, the oracles in plain PyTorch serve.
+"""
+
+import ctypes
+import math
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.autograd import forward_ad
+
+SCHEMAS = (
+    "squeeze_mean(Tensor x) -> Tensor",
+    "squeeze_power(Tensor x) -> Tensor",
+    "squeeze_spread(Tensor x) -> (Tensor, Tensor)",
+    "squeeze_peak(Tensor x) -> (Tensor, Tensor, Tensor, Tensor)",
+    "gate(Tensor x, Tensor? channel, Tensor? position, int mode) -> Tensor",
+    "gate_sums(Tensor g, Tensor x, Tensor? channel, Tensor? position, int mode, Tensor? w, Tensor? peak, Tensor? top,"
+    " Tensor? place, Tensor? ties, bool to_channel, bool to_position) -> (Tensor, Tensor)",
+    "gate_spread(Tensor? g, Tensor x, Tensor? channel, Tensor? position, int mode, Tensor? w, Tensor? h, Tensor? u,"
+    " Tensor? v, Tensor? peak, Tensor? most, Tensor? index, Tensor? ties, Tensor? top_peak, Tensor? top,"
+    " Tensor? top_index, Tensor? top_ties) -> Tensor",
+    "across(Tensor x, Tensor? channel, bool with_max) -> (Tensor, Tensor, Tensor, Tensor)",
+)
+"""What the operators mean stands in `cpp/level.h`."""
+
+CHANNEL, POSITION, PRODUCT, SUM, SHIFT = range(5)
+"""How a value is weighted, as in `cpp/level.h`."""
+
+DTYPES = (torch.float32, torch.bfloat16, torch.float64)
+
+_TYPES = (Tensor, torch.nn.Parameter)
+_transforms = torch._C._functorch.peek_interpreter_stack
+_tracing = torch._C._is_tracing
+
+_LIBRARY = torch.library.Library("regard", "FRAGMENT")
+
+
+def _load() -> tuple[str | None, str]:
+    """The instructions that the extension uses on this processor, or None and the reason."""
+    for path in sorted(Path(__file__).parent.glob("_cpu*.so")):
+        try:
+            torch.ops.load_library(path)
+            level = ctypes.CDLL(str(path)).regard_kernels_level
+        except (OSError, AttributeError) as error:
+            return None, f"{path.name} cannot be loaded ({error})"
+        level.restype = ctypes.c_char_p
+        return level().decode(), ""
+    return None, "it was not built: there was no C++ compiler, or no PyTorch, when regard was installed"
+
+
+def _define() -> None:
+    for schema in SCHEMAS:
+        _LIBRARY.define(schema, tags=(torch.Tag.pt2_compliant_tag,))
+        name = schema.partition("(")[0]
+        torch.library.register_fake(f"regard::{name}", _FAKES[name], lib=_LIBRARY)
+
+
+def _sizes(x: Tensor) -> tuple[int, int, int]:
+    return x.shape[0], x.shape[1], math.prod(x.shape[2:])
+
+
+def _statistic(x: Tensor, *size: int, dtype: torch.dtype | None = None) -> Tensor:
+    wide = torch.promote_types(x.dtype, torch.float32)
+    return x.new_empty(size, dtype=dtype or wide)
+
+
+def _fake_one(x: Tensor) -> Tensor:
+    return _statistic(x, *x.shape[:2])
+
+
+def _fake_spread(x: Tensor) -> tuple[Tensor, Tensor]:
+    return _fake_one(x), _fake_one(x)
+
+
+def _fake_peak(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    places = (_statistic(x, *x.shape[:2], dtype=torch.int32) for _ in range(2))
+    return _fake_one(x), _fake_one(x), *places
+
+
+def _fake_gate(x: Tensor, channel: Tensor | None, position: Tensor | None, mode: int) -> Tensor:
+    return torch.empty_like(x)
+
+
+def _fake_sums(
+    g: Tensor,
+    x: Tensor,
+    channel: Tensor | None,
+    position: Tensor | None,
+    mode: int,
+    w: Tensor | None,
+    peak: Tensor | None,
+    top: Tensor | None,
+    place: Tensor | None,
+    ties: Tensor | None,
+    to_channel: bool,
+    to_position: bool,
+) -> tuple[Tensor, Tensor]:
+    b, c, p = _sizes(x)
+    return _statistic(x, b if to_channel else 0, c), _statistic(x, b if to_position else 0, p)
+
+
+def _fake_gradient(g: Tensor | None, x: Tensor, *others: object) -> Tensor:
+    return torch.empty_like(x)
+
+
+def _fake_across(x: Tensor, channel: Tensor | None, with_max: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    b, _, p = _sizes(x)
+    some = b if with_max else 0
+    places = (_statistic(x, some, p, dtype=torch.int32) for _ in range(2))
+    return _statistic(x, b, p), _statistic(x, some, p), *places
+
+
+_FAKES = {
+    "squeeze_mean": _fake_one,
+    "squeeze_power": _fake_one,
+    "squeeze_spread": _fake_spread,
+    "squeeze_peak": _fake_peak,
+    "gate": _fake_gate,
+    "gate_sums": _fake_sums,
+    "gate_spread": _fake_gradient,
+    "across": _fake_across,
+}
+
+_define()
+LEVEL, WHY_NOT = _load()
+"""The instructions that the extension uses here, such as `avx512`, or None; and why it is not there."""
+
+
+def can_serve(x: Tensor) -> bool:
+    """Whether the operators take these features: in memory of the CPU, dense, and in an ordinary pass.
+
+    Compilers, exports, transforms of functions (`torch.func`) and forward derivatives get the oracle, which they can
+    look into.
+    """
+    return (
+        LEVEL is not None
+        and type(x) in _TYPES
+        and x.dtype in DTYPES
+        and x.is_cpu
+        and x.ndim >= 3
+        and not torch.compiler.is_compiling()
+        and (x.is_contiguous() or _is_channels_last(x))
+        and x.numel() > 0
+        and _is_ordinary()
+    )
+
+
+def _is_ordinary() -> bool:
+    """Whether no transform of functions, forward derivative or trace is under way."""
+    return forward_ad._current_level < 0 and _transforms() is None and not _tracing()
+
+
+def _is_channels_last(x: Tensor) -> bool:
+    if x.ndim == 4:
+        return x.is_contiguous(memory_format=torch.channels_last)
+    if x.ndim == 5:
+        return x.is_contiguous(memory_format=torch.channels_last_3d)
+    return x.movedim(1, -1).is_contiguous()
+
+
+def laid_out_as(x: Tensor, other: Tensor) -> Tensor:
+    """`other`, which has x's shape, in x's strides and dtype."""
+    if other.stride() == x.stride() and other.dtype == x.dtype:
+        return other
+    return torch.empty_like(x).copy_(other)

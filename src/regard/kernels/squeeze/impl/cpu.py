@@ -1,0 +1,87 @@
+"""The kernels for the CPU; see `regard.kernels.squeezed.Link` for how the backward pass is joined with a gate's."""
+
+import math
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+from torch.autograd.function import once_differentiable
+
+from regard.kernels.operators import CHANNEL, laid_out_as
+from regard.kernels.squeezed import Link
+
+SERVED = (("mean",), ("max",), ("mean", "max"), ("max", "mean"), ("mean", "std"), ("power",))
+"""The statistics, in their order, that one operator makes."""
+
+
+def squeeze_positions(x: Tensor, statistics: tuple[str, ...]) -> tuple[tuple[Tensor, ...], Tensor | None, Link | None]:
+    """See `regard.kernels.squeeze.api.squeeze_positions`; also x as the gate shall take it, and their link."""
+    if not (torch.is_grad_enabled() and x.requires_grad):
+        return _pick(_measure(x, statistics), statistics), None, None
+    link = Link()
+    linked, *made = _Squeeze.apply(x, statistics, link)
+    return tuple(made), linked, link
+
+
+def _measure(x: Tensor, statistics: tuple[str, ...]) -> tuple[Tensor, ...]:
+    if statistics == ("mean",):
+        return (torch.ops.regard.squeeze_mean.default(x),)
+    if statistics == ("power",):
+        return (torch.ops.regard.squeeze_power.default(x),)
+    if "max" in statistics:
+        made: tuple[Tensor, ...] = torch.ops.regard.squeeze_peak.default(x)
+        return made
+    made = torch.ops.regard.squeeze_spread.default(x)
+    return made
+
+
+def _pick(made: tuple[Tensor, ...], statistics: tuple[str, ...]) -> tuple[Tensor, ...]:
+    """The statistics in the order asked for, of what the operator made: the mean, another one, its places."""
+    if statistics == ("max",):
+        return (made[1],)
+    return made[1::-1] if statistics == ("max", "mean") else made[: len(statistics)]
+
+
+class _Squeeze(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, statistics: tuple[str, ...], link: Link) -> tuple[Tensor, ...]:
+        ctx.set_materialize_grads(False)
+        made = _measure(x, statistics)
+        ctx.statistics, ctx.link, ctx.shape = statistics, link, x.shape
+        ctx.save_for_backward(*(() if statistics == ("mean",) else (x, *made)))
+        return (x, *_pick(made, statistics))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, g: Tensor | None, *upstream: Tensor | None) -> tuple[Tensor | None, None, None]:
+        positions = math.prod(ctx.shape[2:])
+        of = dict(zip(ctx.statistics, upstream, strict=True))
+        if g is None and not ctx.saved_tensors:
+            mean = of["mean"]
+            return None if mean is None else _spread_evenly(mean / positions, ctx.shape), None, None
+        x, *made = ctx.saved_tensors if ctx.saved_tensors else (g,)
+        u = v = peak = most = index = ties = None
+        if of.get("mean") is not None:
+            u = of["mean"] / positions
+        if of.get("max") is not None:
+            peak, (_, most, index, ties) = of["max"], made
+        if of.get("std") is not None:  # whose gradient is 0 where all positions are equal
+            mean, deviation = made
+            v = torch.where(deviation > 0, of["std"] / (deviation * positions), 0)
+            u = -v * mean if u is None else u - v * mean
+        if of.get("power") is not None:
+            v = of["power"] * (2 / positions)
+        link = ctx.link
+        weights = (link.channel, link.position, link.mode) if g is not None else (None, None, CHANNEL)
+        w, h, *tops = link.spatial if g is not None and link.spatial else (None,) * 6
+        g = None if g is None else laid_out_as(x, g)
+        return (
+            torch.ops.regard.gate_spread.default(g, x, *weights, w, h, u, v, peak, most, index, ties, *tops),
+            None,
+            None,
+        )
+
+
+def _spread_evenly(values: Tensor, shape: torch.Size) -> Tensor:
+    return values.reshape(*shape[:2], *(1,) * (len(shape) - 2)).expand(shape)
