@@ -6,7 +6,9 @@ it was not built, or cannot be loaded, the oracles in plain PyTorch serve.
 
 import ctypes
 import math
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -77,8 +79,8 @@ def _fake_spread(x: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _fake_peak(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    places = (_statistic(x, *x.shape[:2], dtype=torch.int32) for _ in range(2))
-    return _fake_one(x), _fake_one(x), *places
+    index, ties = (_statistic(x, *x.shape[:2], dtype=torch.int32) for _ in range(2))
+    return _fake_one(x), _fake_one(x), index, ties
 
 
 def _fake_gate(x: Tensor, channel: Tensor | None, position: Tensor | None, mode: int) -> Tensor:
@@ -110,11 +112,11 @@ def _fake_gradient(g: Tensor | None, x: Tensor, *others: object) -> Tensor:
 def _fake_across(x: Tensor, channel: Tensor | None, with_max: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     b, _, p = _sizes(x)
     some = b if with_max else 0
-    places = (_statistic(x, some, p, dtype=torch.int32) for _ in range(2))
-    return _statistic(x, b, p), _statistic(x, some, p), *places
+    index, ties = (_statistic(x, some, p, dtype=torch.int32) for _ in range(2))
+    return _statistic(x, b, p), _statistic(x, some, p), index, ties
 
 
-_FAKES = {
+_FAKES: dict[str, Callable[..., Any]] = {
     "squeeze_mean": _fake_one,
     "squeeze_power": _fake_one,
     "squeeze_spread": _fake_spread,

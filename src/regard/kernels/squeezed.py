@@ -25,7 +25,7 @@ class Link:
 
 
 class Squeezed:
-    """Statistics of features over their positions, each (b, c), in at least float32.
+    """Statistics of features over their positions or their channels, in at least float32.
 
     The features are not public: what comes of them goes through `apply_gate`, so that a kernel may join the two.
 
@@ -37,7 +37,7 @@ class Squeezed:
         (2.0, 3.0)
     """
 
-    __slots__ = ("_link", "_linked", "_served", "_statistics", "_x")
+    __slots__ = ("_channel", "_link", "_linked", "_served", "_statistics", "_x")
 
     def __init__(
         self,
@@ -47,7 +47,9 @@ class Squeezed:
         link: Link | None = None,
         *,
         served: bool = False,
+        channel: Tensor | None = None,
     ) -> None:
+        self._channel = channel
         self._x, self._statistics, self._linked, self._link, self._served = x, statistics, linked, link, served
 
     @property
@@ -63,3 +65,15 @@ class Squeezed:
 
     def __len__(self) -> int:
         return len(self._statistics)
+
+
+class Held:
+    """Features and a gate for each channel, not multiplied yet: what comes next may be done in the same passes.
+
+    `squeeze_channels` and `apply_gate` take it as the product that it stands for.
+    """
+
+    __slots__ = ("_gate", "_squeezed")
+
+    def __init__(self, squeezed: Squeezed, gate: Tensor) -> None:
+        self._squeezed, self._gate = squeezed, gate

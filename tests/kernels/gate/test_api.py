@@ -23,5 +23,5 @@ def test_a_gate_never_enlarges_the_features():
 
 
 def test_an_unavailable_implementation_is_refused():
-    with pytest.raises(OptionError, match="apply_gate: impl='cpu' is not available here"):
-        apply_gate(torch.zeros(1, 2, 3), torch.ones(1, 2, 1), impl="cpu")
+    with pytest.raises(OptionError, match="apply_gate: impl='gpu' is not available here"):
+        apply_gate(torch.zeros(1, 2, 3), torch.ones(1, 2, 1), impl="gpu")

@@ -17,8 +17,8 @@ def test_an_unknown_statistic_is_refused():
 
 
 def test_an_unavailable_implementation_is_refused():
-    with pytest.raises(OptionError, match="squeeze_positions: impl='cpu' is not available here"):
-        squeeze_positions(torch.zeros(1, 2, 3), "mean", impl="cpu")
+    with pytest.raises(OptionError, match="squeeze_positions: impl='gpu' is not available here"):
+        squeeze_positions(torch.zeros(1, 2, 3), "mean", impl="gpu")
 
 
 def test_features_without_positions_are_refused():

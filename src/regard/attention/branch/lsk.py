@@ -93,6 +93,6 @@ class LSK(LargeKernelGate):
         """The score of each value, of the shape of x."""
         near = self.near(x)
         branches = self.reduce_near(near), self.reduce_far(self.far(near))
-        statistics = torch.cat(squeeze_channels(torch.cat(branches, 1), "mean", "max"), 1)
+        statistics = torch.cat(tuple(squeeze_channels(torch.cat(branches, 1), "mean", "max")), 1)
         chosen = sigmoid(self.squeeze(statistics))
         return self.expand(select_branches(branches, self.select(chosen.unsqueeze(2))))

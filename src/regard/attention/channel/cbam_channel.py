@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn, relu
@@ -10,7 +10,7 @@ from torch import Tensor, nn, relu
 from regard.attention.layers import Rescaling, bottleneck, sigmoid
 from regard.core import Facts, OptionError, Paper, Start, Tap, widen
 from regard.core.options import one_of
-from regard.kernels import squeeze_positions
+from regard.kernels import Held, Squeezed, apply_gate, hold_gate, squeeze_positions
 
 PAPER = Paper(
     title="CBAM: Convolutional Block Attention Module",
@@ -33,13 +33,11 @@ def _soft_maximum(x: Tensor) -> Tensor:
 
 POOLS: Mapping[str, Callable[[Tensor], Tensor]] = MappingProxyType(
     {
-        "mean": lambda x: squeeze_positions(x, "mean")[0],
-        "max": lambda x: squeeze_positions(x, "max")[0],
         "lp": _length,
         "lse": _soft_maximum,
     }
 )
-"""The pools over a channel's positions, in at least float32."""
+"""The pools over a channel's positions beside those of `squeeze_positions`, in at least float32."""
 
 
 class CBAMChannel(Rescaling):
@@ -111,19 +109,29 @@ class CBAMChannel(Rescaling):
 
     def forward(self, x: Tensor) -> Tensor:
         """x with every channel rescaled."""
+        return apply_gate(*self._weigh(x))
+
+    def hold(self, x: Tensor) -> Tensor | Held:
+        """x with every channel rescaled, which may be put off, see `hold_gate`."""
+        return hold_gate(*self._weigh(x))
+
+    def _weigh(self, x: Tensor) -> tuple[Squeezed, Tensor]:
+        """The features, squeezed, and the map as it is applied."""
         self.expect(x)
-        statistics = [POOLS[pool](x) for pool in self.pools]
-        scores = [self.expand.logits(relu(self.reduce(statistic))) for statistic in statistics]
-        return self.rescale(x, self.gate, sigmoid(torch.stack(scores).sum(0)))
+        squeezed = squeeze_positions(x, *[pool for pool in self.pools if pool in ("mean", "max")])
+        made = iter(squeezed)
+        statistics = [POOLS[pool](x) if pool in POOLS else next(made) for pool in self.pools]
+        scores = self.expand.logits(relu(self.reduce(torch.stack(statistics))))
+        return squeezed, self.show(squeezed, self.gate, sigmoid(scores.sum(0)))
 
 
 def _check_pools(pools: tuple[Pool, ...]) -> tuple[Pool, ...]:
     """Return the pools, which must be known and named once."""
     if not isinstance(pools, tuple) or not pools or len(set(pools)) < len(pools):
         raise OptionError(
-            f"cbam_channel: pools={pools!r} is not allowed; it must name some of {', '.join(map(repr, POOLS))}, each "
-            "once, for example ('mean', 'max')."
+            f"cbam_channel: pools={pools!r} is not allowed; it must name some of "
+            f"{', '.join(map(repr, get_args(Pool)))}, each once, for example ('mean', 'max')."
         )
     for pool in pools:
-        one_of("cbam_channel", "pools", pool, POOLS)
+        one_of("cbam_channel", "pools", pool, get_args(Pool))
     return pools

@@ -76,4 +76,4 @@ class CBAM(Features):
     def forward(self, x: Tensor) -> Tensor:
         """x with every channel and then every position rescaled."""
         self.expect(x, (self.spatial.dims,))
-        return self.spatial(self.channel(x))
+        return self.spatial.attend(self.channel.hold(x))

@@ -117,6 +117,6 @@ class _Branch(nn.Module):
         self.gate = Tap(kind)
 
     def forward(self, x: Tensor) -> Tensor:
-        statistics = torch.cat(squeeze_channels(x, "max", "mean"), 1)
+        statistics = torch.cat(tuple(squeeze_channels(x, "max", "mean")), 1)
         logits: Tensor = self.norm(self.conv(statistics))
         return logits

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from regard.attention.layers import Norm, Rescaling, convolution, sigmoid
 from regard.core import Facts, Paper, Start, Tap
 from regard.core.options import odd
-from regard.kernels import squeeze_channels
+from regard.kernels import Held, squeeze_channels
 
 
 class CBAMSpatial(Rescaling):
@@ -89,5 +89,10 @@ class CBAMSpatial(Rescaling):
     def forward(self, x: Tensor) -> Tensor:
         """x with every position rescaled."""
         self.expect(x, (self.dims,))
-        statistics = torch.cat(squeeze_channels(x, "max", "mean"), 1)
-        return self.rescale(x, self.gate, sigmoid(self.norm(self.conv(statistics))))
+        return self.attend(x)
+
+    def attend(self, x: Tensor | Held) -> Tensor:
+        """x with every position rescaled; x may be held, see `hold_gate`."""
+        squeezed = squeeze_channels(x, "max", "mean")
+        statistics = torch.cat(tuple(squeezed), 1)
+        return self.rescale(squeezed, self.gate, sigmoid(self.norm(self.conv(statistics))))

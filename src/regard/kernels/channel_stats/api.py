@@ -6,22 +6,26 @@ from torch import Tensor
 
 from regard.core.errors import ShapeError
 from regard.core.options import one_of
-from regard.kernels.channel_stats.impl import reference
+from regard.kernels.channel_stats.impl import cpu, reference
 from regard.kernels.choice import Impl, choose
+from regard.kernels.operators import can_serve
+from regard.kernels.squeezed import Held, Squeezed
 
 Statistic = Literal["mean", "max"]
+STATISTICS = ("mean", "max")
 
 
-def squeeze_channels(x: Tensor, *statistics: Statistic, impl: Impl = "auto") -> tuple[Tensor, ...]:
+def squeeze_channels(x: Tensor | Held, *statistics: Statistic, impl: Impl = "auto") -> Squeezed:
     """Compute the named statistics of x over its channels.
 
     Args:
-        x: features (b, c, ...), at least one channel.
+        x: features (b, c, ...), at least one channel, or what `hold_gate` gave.
         statistics: `mean` or `max` (a tie shares the gradient evenly).
         impl: the implementation, see `choose`.
 
     Returns:
-        One tensor (b, 1, ...) for each statistic, in the order asked for, in at least float32.
+        One tensor (b, 1, ...) for each statistic, in the order asked for, in at least float32; `apply_gate` takes them
+        instead of x.
 
     Raises:
         ShapeError: an x without positions.
@@ -33,9 +37,22 @@ def squeeze_channels(x: Tensor, *statistics: Statistic, impl: Impl = "auto") -> 
         >>> peak.shape, mean.item()
         (torch.Size([1, 1, 1]), 2.0)
     """
-    choose("squeeze_channels", impl)
+    held, link, gate = x, None, None
+    if isinstance(held, Held):
+        squeezed, gate = held._squeezed, held._gate
+        x, link = squeezed._x if squeezed._linked is None else squeezed._linked, squeezed._link
+    assert isinstance(x, Tensor)
     if x.ndim < 3:
         raise ShapeError(f"squeeze_channels: x has shape {tuple(x.shape)}; it must be (b, c, ...) with positions.")
     for statistic in statistics:
-        one_of("squeeze_channels", "statistics", statistic, ("mean", "max"))
-    return reference.squeeze_channels(x, statistics)
+        if statistic not in STATISTICS:
+            one_of("squeeze_channels", "statistics", statistic, STATISTICS)
+    served = gate is not None or (len(set(statistics)) == len(statistics) and can_serve(x))
+    if choose("squeeze_channels", impl, ("cpu", "reference") if served else ("reference",)) == "cpu":
+        if link is not None:
+            link.is_taken = True
+        made, linked, link = cpu.squeeze_channels(x, statistics, gate, link)
+        return Squeezed(x, made, linked, link, served=True, channel=gate)
+    if gate is not None:
+        x = x * gate
+    return Squeezed(x, reference.squeeze_channels(x, statistics))

@@ -1,7 +1,7 @@
 """The kernels for the CPU; see `regard.kernels.squeezed.Link` for how the backward pass is joined with a gate's."""
 
 import math
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -60,7 +60,8 @@ class _Squeeze(Function):
         if g is None and not ctx.saved_tensors:
             mean = of["mean"]
             return None if mean is None else _spread_evenly(mean / positions, ctx.shape), None, None
-        x, *made = ctx.saved_tensors if ctx.saved_tensors else (g,)
+        saved = ctx.saved_tensors or (g,)  # for a mean the operator reads no features
+        x, made = cast(Tensor, saved[0]), saved[1:]
         u = v = peak = most = index = ties = None
         if of.get("mean") is not None:
             u = of["mean"] / positions
