@@ -14,13 +14,14 @@ class Link:
     get a gradient that is not its own.
     """
 
-    __slots__ = ("channel", "is_taken", "mode", "position", "spatial")
+    __slots__ = ("channel", "features", "is_taken", "mode", "position", "spatial")
 
     def __init__(self) -> None:
         self.is_taken = False
         self.mode = 0
         self.channel: Tensor | None = None
         self.position: Tensor | None = None
+        self.features: Tensor | None = None
         self.spatial: tuple[Tensor | None, ...] = ()
 
 

@@ -35,6 +35,7 @@ struct Gate {
   long b, c, p;
   const void *channel, *position;
   void* y;
+  bool stream;  // the result is too large to stay in the caches
 };
 
 // The sums that are gradients of the weights: of g * x (with the other weight in a product), plus w * x for channels.
@@ -64,6 +65,7 @@ struct Spread {
   const void *top_peak, *top;    // (b, p) the gradient of a position's maximum over x * channel, and the maximum
   const int *top_index, *top_ties;
   void* dx;
+  bool stream;
 };
 
 // The statistics of each position over its channels, of x or of x * channel.

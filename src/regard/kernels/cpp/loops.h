@@ -5,120 +5,10 @@
 // keep one copy of them for all levels. `level.h` says what each loop means; T is the type of the features, A the type
 // that sums are taken in.
 
-#include "level.h"
+#include "lanes.h"
 
 namespace regard::LEVEL {
 namespace {
-
-#define ALWAYS inline __attribute__((always_inline))
-#define FORCED __attribute__((always_inline))
-#define RESTRICT __restrict__
-
-// ---- vectors -------------------------------------------------------------------------------------------------------
-
-template <class T> struct Lanes;
-
-template <class A, long n> struct Wide {
-  typedef A V __attribute__((vector_size(n * sizeof(A))));
-};
-
-template <> struct Lanes<float> {
-  static constexpr long n = BYTES / 4;
-  typedef float V __attribute__((vector_size(BYTES)));
-  typedef int I __attribute__((vector_size(BYTES)));
-  typedef int Index;
-  static ALWAYS V load(const float* p) {
-    V v;
-    __builtin_memcpy(&v, p, sizeof v);
-    return v;
-  }
-  static ALWAYS void store(float* p, V v) { __builtin_memcpy(p, &v, sizeof v); }
-  static ALWAYS float wide(float x) { return x; }
-  static ALWAYS float narrow(float x) { return x; }
-};
-
-template <> struct Lanes<double> {
-  static constexpr long n = BYTES / 8;
-  typedef double V __attribute__((vector_size(BYTES)));
-  typedef long I __attribute__((vector_size(BYTES)));
-  typedef long Index;
-  static ALWAYS V load(const double* p) {
-    V v;
-    __builtin_memcpy(&v, p, sizeof v);
-    return v;
-  }
-  static ALWAYS void store(double* p, V v) { __builtin_memcpy(p, &v, sizeof v); }
-  static ALWAYS double wide(double x) { return x; }
-  static ALWAYS double narrow(double x) { return x; }
-};
-
-template <> struct Lanes<bf16> {
-  static constexpr long n = BYTES / 4;
-  typedef float V __attribute__((vector_size(BYTES)));
-  typedef int I __attribute__((vector_size(BYTES)));
-  typedef unsigned U __attribute__((vector_size(BYTES)));
-  typedef unsigned short H __attribute__((vector_size(BYTES / 2)));
-  typedef int Index;
-  static ALWAYS V load(const bf16* p) {
-    H h;
-    __builtin_memcpy(&h, p, sizeof h);
-    return (V)(__builtin_convertvector(h, U) << 16);
-  }
-  static ALWAYS void store(bf16* p, V v) {  // to the nearest, an even one of two; not a number stays one
-    U bits = (U)v;
-    U rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
-    U kept = (U)(v != v);
-    U result = (kept & 0x7fc0) | (~kept & rounded);
-    H h = __builtin_convertvector(result, H);
-    __builtin_memcpy(p, &h, sizeof h);
-  }
-  static ALWAYS float wide(bf16 x) {
-    unsigned bits = (unsigned)x.bits << 16;
-    float f;
-    __builtin_memcpy(&f, &bits, 4);
-    return f;
-  }
-  static ALWAYS bf16 narrow(float f) {
-    unsigned bits;
-    __builtin_memcpy(&bits, &f, 4);
-    if (f != f) return bf16{0x7fc0};
-    return bf16{(unsigned short)((bits + 0x7fff + ((bits >> 16) & 1)) >> 16)};
-  }
-};
-
-template <class T> using Vec = typename Lanes<T>::V;
-
-template <class V, class A> ALWAYS V fill(A value) { return value - V{}; }
-
-template <class A, long n> ALWAYS A sum_lanes(typename Wide<A, n>::V v) {
-  if constexpr (n == 2) {
-    return v[0] + v[1];
-  } else {
-    typename Wide<A, n / 2>::V low, high;
-    __builtin_memcpy(&low, &v, sizeof low);
-    __builtin_memcpy(&high, (const char*)&v + sizeof low, sizeof high);
-    return sum_lanes<A, n / 2>(low + high);
-  }
-}
-template <class A, class V> ALWAYS A sum_lanes(V v) { return sum_lanes<A, sizeof(V) / sizeof(A)>(v); }
-
-// A vector of which only the last `count` lanes are kept, the others 0.
-template <class T> ALWAYS Vec<T> keep_last(Vec<T> v, long count) {
-  typedef typename Lanes<T>::I I;
-  typedef typename Lanes<T>::Index Index;
-  I lane;
-  for (long i = 0; i < Lanes<T>::n; i++) lane[i] = (Index)i;
-  return lane >= (Index)(Lanes<T>::n - count) - I{} ? v : Vec<T>{};
-}
-
-// The larger one, and not a number where either is none.
-template <class V> ALWAYS V larger(V value, V most) { return (value > most) | (value != value) ? value : most; }
-ALWAYS float larger(float value, float most) { return value > most || value != value ? value : most; }
-ALWAYS double larger(double value, double most) { return value > most || value != value ? value : most; }
-
-template <class A> ALWAYS A lowest() { return -(A)__builtin_inf(); }
-
-constexpr long kRun = 4096;  // values that one accumulator of a row takes before it is added to the sum
 
 // ---- statistics of a row of n values -------------------------------------------------------------------------------
 
@@ -150,38 +40,55 @@ template <class T, class A, class F> ALWAYS A sum_row(const T* RESTRICT x, long 
   return total + last;
 }
 
-template <class T, class A> ALWAYS A max_row(const T* RESTRICT x, long n) {
+// The largest value of f over a row.
+template <class T, class A, class F> ALWAYS A max_row(const T* RESTRICT x, long n, F f) {
   typedef Lanes<T> L;
   typedef Vec<T> V;
-  V a = fill<V>(lowest<A>()), b = a;
+  A most = lowest<A>();
+  if (n < L::n) {
+    for (long i = 0; i < n; i++) most = larger(f((A)L::wide(x[i]), i), most);
+    return most;
+  }
+  V a = fill<V>(most), b = a;
   long i = 0;
   for (; i + 2 * L::n <= n; i += 2 * L::n) {
-    a = larger(L::load(x + i), a);
-    b = larger(L::load(x + i + L::n), b);
+    a = larger(f(L::load(x + i), i), a);
+    b = larger(f(L::load(x + i + L::n), i + L::n), b);
   }
-  a = larger(a, b);
-  A most = lowest<A>();
-  for (long lane = 0; lane < L::n; lane++) most = larger((A)a[lane], most);
-  for (; i < n; i++) most = larger((A)L::wide(x[i]), most);
-  return most;
+  if (i + L::n <= n) a = larger(f(L::load(x + i), i), a);
+  b = larger(f(L::load(x + n - L::n), n - L::n), b);
+  return max_lanes<A, L::n>(larger(a, b));
 }
 
-// The first place of a value in a row, and how often it is there; a row without it (not a number) has 0 of them.
-template <class T, class A> ALWAYS void find_row(const T* RESTRICT x, long n, A value, int* first, int* ties) {
+// The first place of a value of f in a row, and how often it is there; 0 of them where it is not a number.
+template <class T, class A, class F> ALWAYS void find_row(const T* RESTRICT x, long n, A value, int* first, int* ties, F f) {
   typedef Lanes<T> L;
-  typedef Vec<T> V;
   typedef typename L::I I;
-  V wanted = fill<V>(value);
-  I found{};
-  long i = 0, place = -1;
-  for (; i + L::n <= n; i += L::n) found -= (I)(L::load(x + i) == wanted);
-  int count = 0;
-  for (long lane = 0; lane < L::n; lane++) count += (int)found[lane];
-  for (; i < n; i++) count += (A)L::wide(x[i]) == value;
-  if (count)
-    for (place = 0; (A)L::wide(x[place]) != value;) place++;
-  *first = (int)(place < 0 ? 0 : place);
-  *ties = count;
+  typedef typename L::Index Index;
+  Vec<T> wanted = fill<Vec<T>>(value);
+  I found{}, place = (Index)n - I{}, lane = lane_numbers<T>();
+  long i = 0;
+  for (; i + L::n <= n; i += L::n) {
+    I same = (I)(f(L::load(x + i), i) == wanted), here = same ? lane + (Index)i : (Index)n - I{};
+    found -= same;
+    place = here < place ? here : place;
+  }
+  if (i < n && n >= L::n) {
+    long at = n - L::n;
+    I same = (I)(f(L::load(x + at), at) == wanted) & (I)(lane >= (Index)(i - at) - I{});
+    I here = same ? lane + (Index)at : (Index)n - I{};
+    found -= same;
+    place = here < place ? here : place;
+    i = n;
+  }
+  Index count = sum_lanes<Index, L::n>(found), least = min_lanes<Index, L::n>(place);
+  for (; i < n; i++)
+    if (f((A)L::wide(x[i]), i) == value) {
+      if (!count) least = (Index)i;
+      count++;
+    }
+  *first = count ? (int)least : 0;
+  *ties = (int)count;
 }
 
 // ---- squeeze -------------------------------------------------------------------------------------------------------
@@ -207,9 +114,10 @@ template <class T, class A> void squeeze_rows(const Squeeze& s, long begin, long
     }
     ((A*)s.mean)[row] = sum_row<T, A>(from, s.p, [](auto v) FORCED { return v; }) / (A)s.p;
     if (s.kind == kPeak) {
-      A most = max_row<T, A>(from, s.p);
+      auto same = [](auto v, long) FORCED { return v; };
+      A most = max_row<T, A>(from, s.p, same);
       ((A*)s.second)[row] = most;
-      find_row<T, A>(from, s.p, most, s.index + row, s.ties + row);
+      find_row<T, A>(from, s.p, most, s.index + row, s.ties + row, same);
     }
   }
 }
@@ -344,73 +252,50 @@ template <int mode, class W> ALWAYS W weigh(W channel, W position) {
   else return channel + position;
 }
 
-template <int mode> constexpr bool by_position = mode != kChannel;
-template <int mode> constexpr bool by_channel = mode != kPosition;
-
 // y = x * weight, or x + channel
+template <int mode, class V, class W> ALWAYS V weighted(V v, W channel, W position) {
+  if constexpr (mode == kShift) return v + channel;
+  else return v * weigh<mode>(channel, position);
+}
+
 template <class T, class A, int mode> void gate_rows(const Gate& s, long begin, long end) {
   typedef Lanes<T> L;
   typedef Lanes<A> M;
-  typedef Vec<T> V;
+  constexpr bool by_row = mode == kPosition || mode == kProduct || mode == kSum;
   for (long row = begin; row < end; row++) {
     const T* RESTRICT x = (const T*)s.x + row * s.p;
-    T* RESTRICT y = (T*)s.y + row * s.p;
-    A channel = by_channel<mode> || mode == kShift ? ((const A*)s.channel)[row] : (A)1;
-    V channels = fill<V>(channel);
-    const A* position = (const A*)s.position + (row / s.c) * s.p;
-    long i = 0;
-    for (; i < s.p && s.p >= L::n; i += L::n) {
-      if (i + L::n > s.p) i = s.p - L::n;  // the last vector overlaps the one before
-      V v = L::load(x + i);
-      if constexpr (mode == kShift)
-        L::store(y + i, v + channels);
-      else if constexpr (mode == kChannel)
-        L::store(y + i, v * channels);
-      else
-        L::store(y + i, v * weigh<mode>(channels, M::load(position + i)));
-    }
-    for (; i < s.p; i++) {
-      A v = L::wide(x[i]);
-      if constexpr (mode == kShift)
-        y[i] = L::narrow(v + channel);
-      else if constexpr (mode == kChannel)
-        y[i] = L::narrow(v * channel);
-      else
-        y[i] = L::narrow(v * weigh<mode>(channel, position[i]));
-    }
+    A channel = mode == kPosition ? (A)1 : ((const A*)s.channel)[row];
+    Vec<T> channels = fill<Vec<T>>(channel);
+    const A* position = by_row ? (const A*)s.position + (row / s.c) * s.p : nullptr;
+    write_row<T>(
+        (T*)s.y + row * s.p, s.p, s.stream,
+        [&](long i) FORCED {
+          if constexpr (by_row) return weighted<mode>(L::load(x + i), channels, M::load(position + i));
+          else return weighted<mode>(L::load(x + i), channels, channels);
+        },
+        [&](long i) FORCED { return weighted<mode>((A)L::wide(x[i]), channel, by_row ? position[i] : (A)1); });
   }
+  if (s.stream) end_of_stream();
 }
 
 template <class T, class A, int mode> void gate_positions(const Gate& s, long begin, long end) {
   typedef Lanes<T> L;
   typedef Lanes<A> M;
-  typedef Vec<T> V;
+  constexpr bool by_channel = mode != kPosition;
   for (long row = begin; row < end; row++) {
     const T* RESTRICT x = (const T*)s.x + row * s.c;
-    T* RESTRICT y = (T*)s.y + row * s.c;
-    const A* RESTRICT channel = (const A*)s.channel + (row / s.p) * s.c;
-    A position = by_position<mode> && mode != kShift ? ((const A*)s.position)[row] : (A)1;
-    V positions = fill<V>(position);
-    long i = 0;
-    for (; i + L::n <= s.c; i += L::n) {
-      V v = L::load(x + i);
-      if constexpr (mode == kShift)
-        L::store(y + i, v + M::load(channel + i));
-      else if constexpr (mode == kPosition)
-        L::store(y + i, v * positions);
-      else
-        L::store(y + i, v * weigh<mode>(M::load(channel + i), positions));
-    }
-    for (; i < s.c; i++) {
-      A v = L::wide(x[i]);
-      if constexpr (mode == kShift)
-        y[i] = L::narrow(v + channel[i]);
-      else if constexpr (mode == kPosition)
-        y[i] = L::narrow(v * position);
-      else
-        y[i] = L::narrow(v * weigh<mode>(channel[i], position));
-    }
+    const A* channel = by_channel ? (const A*)s.channel + (row / s.p) * s.c : nullptr;
+    A position = mode == kChannel || mode == kShift ? (A)1 : ((const A*)s.position)[row];
+    Vec<T> positions = fill<Vec<T>>(position);
+    write_row<T>(
+        (T*)s.y + row * s.c, s.c, s.stream,
+        [&](long i) FORCED {
+          if constexpr (by_channel) return weighted<mode>(L::load(x + i), M::load(channel + i), positions);
+          else return weighted<mode>(L::load(x + i), positions, positions);
+        },
+        [&](long i) FORCED { return weighted<mode>((A)L::wide(x[i]), by_channel ? channel[i] : (A)1, position); });
   }
+  if (s.stream) end_of_stream();
 }
 
 // ---- gradients of the weights --------------------------------------------------------------------------------------
@@ -461,15 +346,15 @@ template <class T, class A> void reduce_rows(const Reduce& s, long begin, long e
 }
 
 // Contiguous, with sums of the positions: blocks of positions of an image, all channels.
-template <class T, class A> void reduce_images(const Reduce& s, long begin, long end) {
+template <class T, class A, bool channels_too> void reduce_images_of(const Reduce& s, long begin, long end) {
   typedef Lanes<T> L;
   typedef Lanes<A> M;
   typedef Vec<T> V;
   long blocks = (s.p + kBlock - 1) / kBlock;
   for (long task = begin; task < end; task++) {
     long image = task / s.segments, segment = task % s.segments;
-    A* to_channel = s.to_channel ? (A*)s.work + task * 2 * s.c : nullptr;
-    if (to_channel)
+    A* to_channel = channels_too ? (A*)s.work + task * 2 * s.c : nullptr;
+    if constexpr (channels_too)
       for (long i = 0; i < s.c; i++) to_channel[i] = 0;
     for (long block = blocks * segment / s.segments; block < blocks * (segment + 1) / s.segments; block++) {
       long from = block * kBlock, n = from + kBlock < s.p ? kBlock : s.p - from;
@@ -485,7 +370,7 @@ template <class T, class A> void reduce_images(const Reduce& s, long begin, long
         for (; i + L::n <= n; i += L::n) {
           V product = L::load(g + i) * L::load(x + i);
           M::store(parts + i, M::load(parts + i) + product * channels);
-          total += position ? product * M::load(position + i) : product;
+          if constexpr (channels_too) total += position ? product * M::load(position + i) : product;
         }
         A rest = 0;
         for (; i < n; i++) {
@@ -493,13 +378,17 @@ template <class T, class A> void reduce_images(const Reduce& s, long begin, long
           parts[i] += product * channel;
           rest += position ? product * position[i] : product;
         }
-        if (to_channel) to_channel[c] += sum_lanes<A>(total) + rest;
+        if constexpr (channels_too) to_channel[c] += sum_lanes<A>(total) + rest;
         if (c % 64 == 63 || c + 1 == s.c)
           for (long i = 0; i < n; i++) sums[i] += parts[i], parts[i] = 0;
       }
       for (long i = 0; i < n; i++) ((A*)s.to_position)[image * s.p + from + i] = sums[i];
     }
   }
+}
+
+template <class T, class A> void reduce_images(const Reduce& s, long begin, long end) {
+  s.to_channel ? reduce_images_of<T, A, true>(s, begin, end) : reduce_images_of<T, A, false>(s, begin, end);
 }
 
 // Channels last.
@@ -576,202 +465,150 @@ template <class T, class A> void reduce_peaks_last(const Reduce& s, long b, long
 
 // ---- the gradient of the features ----------------------------------------------------------------------------------
 
-// Whether any position of an image has its maximum in several channels.
-inline bool several(const Spread& s, long image) {
-  for (long i = image * s.p; i < (image + 1) * s.p; i++)
-    if (s.top_ties[i] != 1) return true;
-  return false;
+// Whose maxima the gradient of the features has: none, the channels', the positions', both, each found by its place;
+// or any of them found by comparison, as where several places share a maximum.
+enum Peaks { kNoPeaks, kChannels, kPositions, kBoth, kShared };
+
+inline bool all_alone(const int* ties, long n) {
+  int others = 0;
+  for (long i = 0; i < n; i++) others |= ties[i] != 1;
+  return !others;
 }
 
-template <class T, class A, int mode, bool outer, bool with_x, int tops>
-ALWAYS void spread_row(const Spread& s, long row) {
-  typedef Lanes<T> L;
-  typedef Lanes<A> M;
-  typedef Vec<T> V;
-  typedef typename M::I I;
-  long image = row / s.c;
-  const T* RESTRICT g = (const T*)s.g + row * s.p;
-  const T* RESTRICT x = (const T*)s.x + row * s.p;
-  T* RESTRICT dx = (T*)s.dx + row * s.p;
-  const A* position = (const A*)s.position + image * s.p;
-  const A* w = (const A*)s.w + image * s.p;
-  const A *top = (const A*)s.top + image * s.p, *peaks = (const A*)s.top_peak + image * s.p;
-  const int *places = s.top_index + image * s.p, *ties = s.top_ties + image * s.p;
-  A channel = mode == kChannel || mode == kProduct || mode == kSum ? ((const A*)s.channel)[row] : (A)1;
-  A h = outer ? ((const A*)s.h)[row] : (A)0, u = s.u ? ((const A*)s.u)[row] : (A)0;
-  A slope = with_x && s.v ? ((const A*)s.v)[row] : (A)0;
-  int number = (int)(row % s.c);
-  auto at = [&](long i) FORCED {
-    A value = u;
-    if constexpr (mode == kChannel) value += (A)L::wide(g[i]) * channel;
-    if constexpr (mode == kPosition || mode == kProduct || mode == kSum)
-      value += (A)L::wide(g[i]) * weigh<mode>(channel, position[i]);
-    if constexpr (outer) value += w[i] * h;
-    if constexpr (with_x) value += slope * (A)L::wide(x[i]);
-    if constexpr (tops == 1) value += places[i] == number ? peaks[i] * channel : (A)0;
-    if constexpr (tops == 2)
-      value += (A)L::wide(x[i]) * channel == top[i] ? peaks[i] / (A)ties[i] * channel : (A)0;
-    return value;
-  };
-  V channels = fill<V>(channel), hs = fill<V>(h), us = fill<V>(u), slopes = fill<V>(slope);
-  long i = 0;
-  if constexpr (tops == 0 || (tops == 1 && sizeof(A) == 4)) {
-    for (; i < s.p && s.p >= L::n; i += L::n) {
-      if (i + L::n > s.p) i = s.p - L::n;  // the last vector overlaps the one before
-      V value = us;
-      if constexpr (mode == kChannel) value += L::load(g + i) * channels;
-      if constexpr (mode == kPosition || mode == kProduct || mode == kSum)
-        value += L::load(g + i) * weigh<mode>(channels, M::load(position + i));
-      if constexpr (outer) value += M::load(w + i) * hs;
-      if constexpr (with_x) value += slopes * L::load(x + i);
-      if constexpr (tops == 1) {
-        I place;
-        __builtin_memcpy(&place, places + i, sizeof place);
-        V peak = M::load(peaks + i) * channels;
-        value += place == number - I{} ? peak : V{};
-      }
-      L::store(dx + i, value);
-    }
-  }
-  for (; i < s.p; i++) dx[i] = L::narrow(at(i));
-  if (!s.peak) return;
-  A peak = ((const A*)s.peak)[row], most = ((const A*)s.most)[row];
-  int count = s.ties[row];
-  if (count == 1) {
-    dx[s.index[row]] = L::narrow(at(s.index[row]) + peak);
-  } else {
-    for (i = 0; i < s.p; i++)
-      if ((A)L::wide(x[i]) == most) dx[i] = L::narrow(at(i) + peak / (A)count);
-  }
+inline int peaks_of(const Spread& s, long image) {
+  if (!s.peak && !s.top_peak) return kNoPeaks;
+  bool alone = (!s.peak || all_alone(s.ties + image * s.c, s.c)) &&
+               (!s.top_peak || all_alone(s.top_ties + image * s.p, s.p));
+  return !alone ? kShared : !s.top_peak ? kChannels : !s.peak ? kPositions : kBoth;
 }
 
-// Channels last: one value, with everything that it is made of.
-template <class T, class A, int mode, bool outer> __attribute__((noinline)) A spread_at(const Spread& s, long row, long i) {
+// The gradient of one value, with everything that it is made of; `channel` and `position` number it in all images.
+template <class T, class A, int mode, bool outer>
+__attribute__((noinline)) A spread_at(const Spread& s, long channel, long position, long place) {
   typedef Lanes<T> L;
-  long image = row / s.p, at = image * s.c + i;
-  long place = row * s.c + i;
-  A g = mode == kNone ? (A)0 : (A)L::wide(((const T*)s.g)[place]);
-  A value = s.u ? ((const A*)s.u)[at] : (A)0;
-  if constexpr (mode == kChannel) value += g * ((const A*)s.channel)[at];
-  if constexpr (mode == kPosition) value += g * ((const A*)s.position)[row];
-  if constexpr (mode == kProduct || mode == kSum)
-    value += g * weigh<mode>(((const A*)s.channel)[at], ((const A*)s.position)[row]);
-  if constexpr (outer) value += ((const A*)s.w)[row] * ((const A*)s.h)[at];
+  A value = s.u ? ((const A*)s.u)[channel] : (A)0;
+  if constexpr (mode == kPosition)
+    value += (A)L::wide(((const T*)s.g)[place]) * ((const A*)s.position)[position];
+  else if constexpr (mode != kNone)
+    value += (A)L::wide(((const T*)s.g)[place]) *
+             weigh<mode>(((const A*)s.channel)[channel], mode == kChannel ? (A)1 : ((const A*)s.position)[position]);
+  if constexpr (outer) value += ((const A*)s.w)[position] * ((const A*)s.h)[channel];
   if (!s.v && !s.peak && !s.top_peak) return value;
   A x = L::wide(((const T*)s.x)[place]);
-  if (s.v) value += ((const A*)s.v)[at] * x;
-  if (s.peak && x == ((const A*)s.most)[at]) value += ((const A*)s.peak)[at] / (A)s.ties[at];
+  if (s.v) value += ((const A*)s.v)[channel] * x;
+  if (s.peak && x == ((const A*)s.most)[channel]) value += ((const A*)s.peak)[channel] / (A)s.ties[channel];
   if (s.top_peak) {
-    A channel = ((const A*)s.channel)[at];
-    if (x * channel == ((const A*)s.top)[row]) value += ((const A*)s.top_peak)[row] / (A)s.top_ties[row] * channel;
+    A weight = ((const A*)s.channel)[channel];
+    if (x * weight == ((const A*)s.top)[position])
+      value += ((const A*)s.top_peak)[position] / (A)s.top_ties[position] * weight;
   }
   return value;
 }
 
-// Channels last: a position, all channels; `tied`: a channel of the image has its maximum at several positions, so that
-// all values are compared with it.
-template <class T, class A, int mode, bool outer, bool tied> ALWAYS void spread_position(const Spread& s, long row) {
+// A row of the gradient: of a channel's positions, or, channels last, of a position's channels. What belongs to the
+// row is one number (`own`), what belongs to its values lies side by side.
+template <class T, class A, int mode, bool outer, int peaks, bool last>
+ALWAYS void spread_row(const Spread& s, long row) {
   typedef Lanes<T> L;
   typedef Lanes<A> M;
   typedef Vec<T> V;
-  typedef typename M::I I;
-  long image = row / s.p;
-  const T* RESTRICT g = (const T*)s.g + row * s.c;
-  const T* RESTRICT x = (const T*)s.x + row * s.c;
-  T* RESTRICT dx = (T*)s.dx + row * s.c;
-  const A *channel = (const A*)s.channel + image * s.c, *h = (const A*)s.h + image * s.c;
-  const A *u = (const A*)s.u + image * s.c, *slope = (const A*)s.v + image * s.c;
-  const A *peak = (const A*)s.peak + image * s.c, *most = (const A*)s.most + image * s.c;
-  A position = mode == kPosition || mode == kProduct || mode == kSum ? ((const A*)s.position)[row] : (A)1;
-  V positions = fill<V>(position), ws = fill<V>(outer ? ((const A*)s.w)[row] : (A)0);
-  long i = 0;
-  if constexpr (!tied || sizeof(A) == 4) {
-    for (; i + L::n <= s.c; i += L::n) {
-      V value = s.u ? M::load(u + i) : V{};
-      if constexpr (mode == kChannel) value += L::load(g + i) * M::load(channel + i);
-      if constexpr (mode == kPosition) value += L::load(g + i) * positions;
-      if constexpr (mode == kProduct || mode == kSum)
-        value += L::load(g + i) * weigh<mode>(M::load(channel + i), positions);
-      if constexpr (outer) value += ws * M::load(h + i);
-      if (s.v) value += M::load(slope + i) * L::load(x + i);
-      if constexpr (tied) {
-        I count;
-        __builtin_memcpy(&count, s.ties + image * s.c + i, sizeof count);
-        V share = M::load(peak + i) / __builtin_convertvector(count, V);
-        value += L::load(x + i) == M::load(most + i) ? share : V{};
+  typedef typename L::I I;
+  typedef typename L::Index Index;
+  constexpr bool by_channel = mode == kChannel || mode == kProduct || mode == kSum;
+  constexpr bool by_position = mode == kPosition || mode == kProduct || mode == kSum;
+  constexpr bool tops = peaks == kPositions || peaks == kBoth, maxima = peaks == kChannels || peaks == kBoth;
+  long n = last ? s.c : s.p, image = row / (last ? s.p : s.c), first = image * n, number = row % (last ? s.p : s.c);
+  const T* RESTRICT g = (const T*)s.g + row * n;
+  const T* RESTRICT x = (const T*)s.x + row * n;
+  auto own = [row](const void* values) FORCED { return fill<V>(((const A*)values)[row]); };
+  auto side = [first](const void* values, long i) FORCED { return M::load((const A*)values + first + i); };
+  auto of_channel = [&](const void* values, long i) FORCED {
+    if constexpr (last) return side(values, i);
+    else return own(values);
+  };
+  auto of_position = [&](const void* values, long i) FORCED {
+    if constexpr (last) return own(values);
+    else return side(values, i);
+  };
+  auto is_here = [&](const int* places, bool its_own, long i) FORCED {  // its_own: the row's place, among its values
+    if (its_own) return (I)(lane_numbers<T>() + (Index)i == (Index)places[row] - I{});
+    return (I)(load_places<T>(places + first + i) == (Index)number - I{});
+  };
+  auto vector = [&](long i) FORCED {
+    V value{};
+    if (s.u) value = of_channel(s.u, i);
+    if constexpr (by_channel && by_position)
+      value += L::load(g + i) * weigh<mode>(of_channel(s.channel, i), of_position(s.position, i));
+    else if constexpr (by_channel)
+      value += L::load(g + i) * of_channel(s.channel, i);
+    else if constexpr (by_position)
+      value += L::load(g + i) * of_position(s.position, i);
+    if constexpr (outer) value += of_position(s.w, i) * of_channel(s.h, i);
+    if (s.v) value += of_channel(s.v, i) * L::load(x + i);
+    if constexpr (maxima) value += is_here(s.index, !last, i) ? of_channel(s.peak, i) : V{};
+    if constexpr (tops)
+      value += is_here(s.top_index, last, i) ? of_position(s.top_peak, i) * of_channel(s.channel, i) : V{};
+    if constexpr (peaks == kShared) {
+      V v = L::load(x + i);
+      auto count = [&](const int* ties, bool its_own) FORCED {
+        if (its_own) return fill<V>((A)ties[row]);
+        return __builtin_convertvector(load_places<T>(ties + first + i), V);
+      };
+      if (s.peak) value += v == of_channel(s.most, i) ? of_channel(s.peak, i) / count(s.ties, !last) : V{};
+      if (s.top_peak) {
+        V weight = of_channel(s.channel, i);
+        value += v * weight == of_position(s.top, i) ? of_position(s.top_peak, i) / count(s.top_ties, last) * weight : V{};
       }
-      L::store(dx + i, value);
     }
-  }
-  for (; i < s.c; i++) dx[i] = L::narrow(spread_at<T, A, mode, outer>(s, row, i));
-  if (!s.top_peak) return;
-  if (s.top_ties[row] == 1) {
-    i = s.top_index[row];
-    dx[i] = L::narrow(spread_at<T, A, mode, outer>(s, row, i));
-    return;
-  }
-  for (i = 0; i < s.c; i++)
-    if ((A)L::wide(x[i]) * channel[i] == ((const A*)s.top)[row])
-      dx[i] = L::narrow(spread_at<T, A, mode, outer>(s, row, i));
+    return value;
+  };
+  auto single = [&](long i) FORCED {
+    return last ? spread_at<T, A, mode, outer>(s, first + i, row, row * n + i)
+                : spread_at<T, A, mode, outer>(s, row, first + i, row * n + i);
+  };
+  write_row<T>((T*)s.dx + row * n, n, s.stream, vector, single);
 }
 
-template <class T, class A, int mode, bool outer> void spread_positions_of(const Spread& s, long begin, long end) {
+template <class T, class A, int mode, bool outer, bool last> void spread_of(const Spread& s, long begin, long end) {
+  long rows = last ? s.p : s.c;
   while (begin < end) {
-    long image = begin / s.p, to = (image + 1) * s.p < end ? (image + 1) * s.p : end;
-    bool tied = false;
-    if (s.peak)
-      for (long i = image * s.c; i < (image + 1) * s.c; i++) tied |= s.ties[i] != 1;
-    if (tied) {
-      for (long row = begin; row < to; row++) spread_position<T, A, mode, outer, true>(s, row);
-    } else {
-      for (long row = begin; row < to; row++) spread_position<T, A, mode, outer, false>(s, row);
-      if (s.peak)
-        for (long i = 0; i < s.c; i++) {
-          long row = image * s.p + s.index[image * s.c + i];
-          if (row >= begin && row < to)
-            ((T*)s.dx)[row * s.c + i] = Lanes<T>::narrow(spread_at<T, A, mode, outer>(s, row, i));
+    long image = begin / rows, to = (image + 1) * rows < end ? (image + 1) * rows : end;
+    switch (peaks_of(s, image)) {
+      case kNoPeaks:
+        for (; begin < to; begin++) spread_row<T, A, mode, outer, kNoPeaks, last>(s, begin);
+        break;
+      case kChannels:
+        for (; begin < to; begin++) spread_row<T, A, mode, outer, kChannels, last>(s, begin);
+        break;
+      default:
+        if constexpr (mode == kProduct) {
+          int peaks = peaks_of(s, image);
+          if (peaks == kPositions)
+            for (; begin < to; begin++) spread_row<T, A, mode, outer, kPositions, last>(s, begin);
+          if (peaks == kBoth)
+            for (; begin < to; begin++) spread_row<T, A, mode, outer, kBoth, last>(s, begin);
         }
+        for (; begin < to; begin++) spread_row<T, A, mode, outer, kShared, last>(s, begin);
     }
-    begin = to;
   }
+  if (s.stream) end_of_stream();
 }
 
-template <class T, class A, int mode, bool outer> void spread_rows_of(const Spread& s, long begin, long end) {
-  for (long row = begin; row < end; row++) {
-    int tops = !s.top_peak ? 0 : several(s, row / s.c) ? 2 : 1;
-    if constexpr (mode == kProduct) {
-      if (tops == 1) {
-        s.v ? spread_row<T, A, mode, outer, true, 1>(s, row) : spread_row<T, A, mode, outer, false, 1>(s, row);
-        continue;
-      }
-      if (tops == 2) {
-        spread_row<T, A, mode, outer, true, 2>(s, row);
-        continue;
-      }
-    }
-    s.v ? spread_row<T, A, mode, outer, true, 0>(s, row) : spread_row<T, A, mode, outer, false, 0>(s, row);
-  }
-}
-
-template <class T, class A> void spread_rows(const Spread& s, long begin, long end) {
+template <class T, class A, bool last> void spread(const Spread& s, long begin, long end) {
   switch (s.mode) {
-    case kChannel: return spread_rows_of<T, A, kChannel, false>(s, begin, end);
-    case kPosition: return s.w ? spread_rows_of<T, A, kPosition, true>(s, begin, end) : spread_rows_of<T, A, kPosition, false>(s, begin, end);
-    case kProduct: return s.w ? spread_rows_of<T, A, kProduct, true>(s, begin, end) : spread_rows_of<T, A, kProduct, false>(s, begin, end);
-    case kSum: return s.w ? spread_rows_of<T, A, kSum, true>(s, begin, end) : spread_rows_of<T, A, kSum, false>(s, begin, end);
-    default: return s.w ? spread_rows_of<T, A, kNone, true>(s, begin, end) : spread_rows_of<T, A, kNone, false>(s, begin, end);
+    case kChannel: return spread_of<T, A, kChannel, false, last>(s, begin, end);
+    case kPosition:
+      return s.w ? spread_of<T, A, kPosition, true, last>(s, begin, end) : spread_of<T, A, kPosition, false, last>(s, begin, end);
+    case kProduct:
+      return s.w ? spread_of<T, A, kProduct, true, last>(s, begin, end) : spread_of<T, A, kProduct, false, last>(s, begin, end);
+    case kSum:
+      return s.w ? spread_of<T, A, kSum, true, last>(s, begin, end) : spread_of<T, A, kSum, false, last>(s, begin, end);
+    default:
+      return s.w ? spread_of<T, A, kNone, true, last>(s, begin, end) : spread_of<T, A, kNone, false, last>(s, begin, end);
   }
 }
-
-template <class T, class A> void spread_positions(const Spread& s, long begin, long end) {
-  switch (s.mode) {
-    case kChannel: return spread_positions_of<T, A, kChannel, false>(s, begin, end);
-    case kPosition: return s.w ? spread_positions_of<T, A, kPosition, true>(s, begin, end) : spread_positions_of<T, A, kPosition, false>(s, begin, end);
-    case kProduct: return s.w ? spread_positions_of<T, A, kProduct, true>(s, begin, end) : spread_positions_of<T, A, kProduct, false>(s, begin, end);
-    case kSum: return s.w ? spread_positions_of<T, A, kSum, true>(s, begin, end) : spread_positions_of<T, A, kSum, false>(s, begin, end);
-    default: return s.w ? spread_positions_of<T, A, kNone, true>(s, begin, end) : spread_positions_of<T, A, kNone, false>(s, begin, end);
-  }
-}
+template <class T, class A> void spread_rows(const Spread& s, long b, long e) { spread<T, A, false>(s, b, e); }
+template <class T, class A> void spread_positions(const Spread& s, long b, long e) { spread<T, A, true>(s, b, e); }
 
 // ---- statistics of each position over its channels -----------------------------------------------------------------
 
@@ -839,43 +676,29 @@ template <class T, class A, bool weighted, bool with_max> void across_position(c
   typedef Vec<T> V;
   const T* RESTRICT x = (const T*)s.x + row * s.c;
   const A* RESTRICT channel = (const A*)s.channel + row / s.p * s.c;
-  V a{}, b{}, most_a = fill<V>(lowest<A>()), most_b = most_a;
+  auto product = [channel](auto v, long i) FORCED {
+    if constexpr (!weighted) return v;
+    else if constexpr (sizeof(v) == sizeof(A)) return v * channel[i];
+    else return v * M::load(channel + i);
+  };
+  V a{}, b{};
   long i = 0;
   for (; i + 2 * L::n <= s.c; i += 2 * L::n) {
-    V v = L::load(x + i), w = L::load(x + i + L::n);
-    if constexpr (weighted) v *= M::load(channel + i), w *= M::load(channel + i + L::n);
-    a += v, b += w;
-    if constexpr (with_max) most_a = larger(v, most_a), most_b = larger(w, most_b);
+    a += product(L::load(x + i), i);
+    b += product(L::load(x + i + L::n), i + L::n);
   }
-  A sum = sum_lanes<A>(a + b), most = lowest<A>();
-  if constexpr (with_max) {
-    most_a = larger(most_a, most_b);
-    for (long lane = 0; lane < L::n; lane++) most = larger((A)most_a[lane], most);
+  if (i + L::n <= s.c) a += product(L::load(x + i), i), i += L::n;
+  if (i < s.c && s.c >= L::n) {
+    b += keep_last<T>(product(L::load(x + s.c - L::n), s.c - L::n), s.c - i);
+    i = s.c;
   }
-  for (long j = i; j < s.c; j++) {
-    A v = L::wide(x[j]);
-    if constexpr (weighted) v *= channel[j];
-    sum += v;
-    if constexpr (with_max) most = larger(v, most);
-  }
+  A sum = sum_lanes<A>(a + b);
+  for (; i < s.c; i++) sum += product((A)L::wide(x[i]), i);
   ((A*)s.sum)[row] = sum;
   if constexpr (with_max) {
-    int first = -1, count = 0;
-    typedef typename M::I I;
-    V wanted = fill<V>(most);
-    I found{};
-    long j = 0;
-    for (; j + L::n <= s.c; j += L::n) {
-      V v = L::load(x + j);
-      if constexpr (weighted) v *= M::load(channel + j);
-      found -= (I)(v == wanted);
-    }
-    for (long lane = 0; lane < L::n; lane++) count += (int)found[lane];
-    for (; j < s.c; j++) count += (A)L::wide(x[j]) * (weighted ? channel[j] : (A)1) == most;
-    if (count)
-      for (first = 0; (A)L::wide(x[first]) * (weighted ? channel[first] : (A)1) != most;) first++;
+    A most = max_row<T, A>(x, s.c, product);
     ((A*)s.most)[row] = most;
-    s.index[row] = first < 0 ? 0 : first, s.ties[row] = count;
+    find_row<T, A>(x, s.c, most, s.index + row, s.ties + row, product);
   }
 }
 

@@ -34,6 +34,7 @@ const regard::Loops& loops() {
 #endif
 }
 
+constexpr int64_t kLarge = int64_t(4) << 20;  // bytes, by benchmarks/kernels/NOTES.md
 constexpr int64_t kGrain = 32768;  // values that are worth a thread
 
 struct Features {
@@ -58,6 +59,13 @@ struct Features {
       case ScalarType::BFloat16: type = regard::kBfloat, wide = ScalarType::Float; break;
       default: type = regard::kFloat, wide = ScalarType::Float;
     }
+  }
+
+  // Whether a result of this size would push what it is made of out of the caches, and be gone before it is read.
+  // Only whole lines of memory go past the caches, so the rows must be made of them, or be long.
+  bool is_large() const {
+    int64_t size = type == regard::kDouble ? 8 : 4, row = (last ? c : p) * size;
+    return b * c * p * size >= kLarge && (row % 64 == 0 || row >= 4096);
   }
 
   // Pieces of an image for the threads, where there are fewer images than would keep them busy.
@@ -135,7 +143,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> squeeze_peak(Tensor x) {
 Tensor gate(Tensor x, MaybeTensor channel, MaybeTensor position, int64_t mode) {
   Features f(x);
   Tensor y = torch::stable::empty_like(x);
-  regard::Gate s{data(x), f.b, f.c, f.p, data(channel), data(position), y.mutable_data_ptr()};
+  regard::Gate s{data(x), f.b, f.c, f.p, data(channel), data(position), y.mutable_data_ptr(), f.is_large()};
   if (f.last)
     in_parallel(f.b * f.p, f.c,
                 [&](int64_t begin, int64_t end) { loops().gate_positions[f.type][mode](s, begin, end); });
@@ -191,7 +199,7 @@ Tensor gate_spread(MaybeTensor g, Tensor x, MaybeTensor channel, MaybeTensor pos
   s.channel = data(channel), s.position = data(position), s.w = data(w), s.h = data(h), s.u = data(u), s.v = data(v);
   s.peak = data(peak), s.most = data(most), s.index = places(index), s.ties = places(ties);
   s.top_peak = data(top_peak), s.top = data(top), s.top_index = places(top_index), s.top_ties = places(top_ties);
-  s.dx = dx.mutable_data_ptr();
+  s.dx = dx.mutable_data_ptr(), s.stream = f.is_large();
   if (f.last)
     in_parallel(f.b * f.p, f.c,
                 [&](int64_t begin, int64_t end) { loops().spread_positions[f.type](s, begin, end); });

@@ -72,5 +72,5 @@ class _Across(Function):
             return torch.ops.regard.gate_spread.default(g, x, *weights, *tops), None, None, None
         to_gate, _ = torch.ops.regard.gate_sums.default(g, x, *weights, w, peak, most, index, ties, True, False)
         link.channel, link.position, link.mode = weights
-        link.spatial = spatial
+        link.spatial, link.features = spatial, x
         return g, to_gate.view(gate.shape), None, None

@@ -60,8 +60,9 @@ class _Squeeze(Function):
         if g is None and not ctx.saved_tensors:
             mean = of["mean"]
             return None if mean is None else _spread_evenly(mean / positions, ctx.shape), None, None
-        saved = ctx.saved_tensors or (g,)  # for a mean the operator reads no features
-        x, made = cast(Tensor, saved[0]), saved[1:]
+        link = ctx.link
+        saved = ctx.saved_tensors or (link.features if link.spatial else g,)  # a mean's gradient needs no features
+        x, made = cast(Tensor, saved[0]), cast(tuple[Any, ...], saved[1:])
         u = v = peak = most = index = ties = None
         if of.get("mean") is not None:
             u = of["mean"] / positions
@@ -73,7 +74,6 @@ class _Squeeze(Function):
             u = -v * mean if u is None else u - v * mean
         if of.get("power") is not None:
             v = of["power"] * (2 / positions)
-        link = ctx.link
         weights = (link.channel, link.position, link.mode) if g is not None else (None, None, CHANNEL)
         w, h, *tops = link.spatial if g is not None and link.spatial else (None,) * 6
         g = None if g is None else laid_out_as(x, g)
