@@ -22,14 +22,14 @@ SCHEMAS = (
     "gate(Tensor x, Tensor? channel, Tensor? position, int mode) -> Tensor",
     "gate_sums(Tensor g, Tensor x, Tensor? channel, Tensor? position, int mode, Tensor? w, Tensor? peak, Tensor? top,"
     " Tensor? place, Tensor? ties, bool to_channel, bool to_position) -> (Tensor, Tensor)",
-    "gate_spread(Tensor? g, Tensor x, Tensor? channel, Tensor? position, int mode, Tensor? w, Tensor? h, Tensor? u,"
-    " Tensor? v, Tensor? peak, Tensor? most, Tensor? index, Tensor? ties, Tensor? top_peak, Tensor? top,"
-    " Tensor? top_index, Tensor? top_ties) -> Tensor",
+    "gate_spread(Tensor? g, Tensor x, Tensor? channel, Tensor? position, int mode, Tensor? w, Tensor? h, Tensor? w2,"
+    " Tensor? h2, Tensor? u, Tensor? v, Tensor? peak, Tensor? most, Tensor? index, Tensor? ties, Tensor? top_peak,"
+    " Tensor? top, Tensor? top_index, Tensor? top_ties) -> Tensor",
     "across(Tensor x, Tensor? channel, bool with_max) -> (Tensor, Tensor, Tensor, Tensor)",
 )
 """What the operators mean stands in `cpp/level.h`."""
 
-CHANNEL, POSITION, PRODUCT, SUM, SHIFT = range(5)
+CHANNEL, POSITION, PRODUCT, SUM, SHIFT, SIGMOID, NONE = range(7)
 """How a value is weighted, as in `cpp/level.h`."""
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float64)
@@ -162,6 +162,11 @@ def _is_channels_last(x: Tensor) -> bool:
     if x.ndim == 5:
         return x.is_contiguous(memory_format=torch.channels_last_3d)
     return x.movedim(1, -1).is_contiguous()
+
+
+def as_served(x: Tensor) -> Tensor:
+    """x, contiguous unless it is channels last."""
+    return x if x.is_contiguous() or _is_channels_last(x) else x.contiguous()
 
 
 def laid_out_as(x: Tensor, other: Tensor) -> Tensor:

@@ -2,27 +2,70 @@
 
 from collections.abc import Iterator
 
+import torch
 from torch import Tensor
+
+from regard.kernels.operators import NONE, laid_out_as
+
+Outer = tuple[Tensor, Tensor]
+"""A gradient of features that is a number of each position (b, p) times one of each channel (b, c)."""
 
 
 class Link:
-    """What joins the backward passes of a squeeze and of the gate that is made of it.
+    """The joint of the backward passes of operators that take the same features one after the other.
 
-    The features reach the gate through the squeeze, which is alone in giving them to it. So the gate's backward pass
-    leaves the weights here and hands on the gradient as it came; the squeeze's, which follows, writes the gradient of
-    the features once: weighted, and with that of the statistics. One link serves one gate: any other consumer would
-    get a gradient that is not its own.
+    Squeezes give the features on, at last to a gate, and to nobody else. So each backward pass leaves here what the
+    gradient of the features is made of, and hands on the gradient from above as it came; that of the first operator,
+    which runs last, writes the gradient of the features once, of all that was left. One link serves one gate: another
+    consumer of the features would get a gradient that is not its own.
     """
 
-    __slots__ = ("channel", "features", "is_taken", "mode", "position", "spatial")
+    __slots__ = ("channel", "features", "mode", "outer", "position", "tops")
 
     def __init__(self) -> None:
-        self.is_taken = False
-        self.mode = 0
-        self.channel: Tensor | None = None
-        self.position: Tensor | None = None
+        self.begin(None, None, NONE)
+
+    def begin(self, channel: Tensor | None, position: Tensor | None, mode: int) -> None:
+        """Begin a backward pass: the features stand in the result with these weights, or not at all (`NONE`)."""
+        self.channel, self.position, self.mode = channel, position, mode
+        self.outer: list[Outer] = []
+        self.tops: tuple[Tensor, ...] | None = None
         self.features: Tensor | None = None
-        self.spatial: tuple[Tensor | None, ...] = ()
+
+    def leave(self, features: Tensor, outer: Outer | None, tops: tuple[Tensor, ...] | None = None) -> None:
+        """Leave a part of the gradient; `tops` are a position's maximum's gradient, itself, its channel, its ties."""
+        self.features = features
+        if outer is not None:
+            self.outer.append(outer)
+        self.tops = tops or self.tops
+
+    def write(
+        self, g: Tensor, x: Tensor, u: Tensor | None = None, v: Tensor | None = None, *peaks: Tensor | None
+    ) -> Tensor:
+        """The gradient of the features x, of g from above and of all that was left.
+
+        Args:
+            g: the gradient of the result, of no account where the features do not stand in it.
+            x: the features.
+            u: (b, c), a gradient that all positions of a channel have.
+            v: (b, c), one that all have by their value.
+            peaks: those of the channels' maxima: the gradient, the maximum, its place, its ties.
+        """
+        outer = [number for pair in self.outer for number in pair]
+        made: Tensor = torch.ops.regard.gate_spread.default(
+            None if self.mode == NONE else laid_out_as(x, g),
+            x,
+            *(self.channel, self.position, self.mode),
+            *(outer + [None] * (4 - len(outer))),
+            *(u, v, *(peaks or (None,) * 4)),
+            *(self.tops or (None,) * 4),
+        )
+        return made
+
+
+def nothing_above(x: Tensor) -> Tensor:
+    """A gradient of zeros that takes no memory."""
+    return x.new_zeros(()).expand(x.shape)
 
 
 class Squeezed:
@@ -57,6 +100,11 @@ class Squeezed:
     def ndim(self) -> int:
         """The number of axes of the features."""
         return self._x.ndim
+
+    def _take(self) -> tuple[Tensor | None, Link | None]:
+        """The features to go on with, and the link: once, then None, see `Link`."""
+        linked, self._linked = self._linked, None
+        return linked, None if linked is None else self._link
 
     def __iter__(self) -> Iterator[Tensor]:
         return iter(self._statistics)

@@ -4,7 +4,7 @@ from torch import Tensor, relu
 
 from regard.attention.layers import Rescaling, bottleneck, sigmoid
 from regard.core import Facts, Paper, Start, Tap
-from regard.kernels import apply_gate, squeeze_positions
+from regard.kernels import Squeezed, apply_gate, squeeze_positions
 
 
 class CSE(Rescaling):
@@ -58,10 +58,10 @@ class CSE(Rescaling):
 
     def forward(self, x: Tensor) -> Tensor:
         """x with every channel rescaled."""
-        return apply_gate(x, self.weights(x))
-
-    def weights(self, x: Tensor) -> Tensor:
-        """The map of x, (b, c, 1, ...), as it is applied."""
         self.expect(x)
-        (mean,) = squeeze_positions(x, "mean")
-        return self.show(x, self.gate, sigmoid(self.expand(relu(self.reduce(mean)))))
+        squeezed = squeeze_positions(x, "mean")
+        return apply_gate(squeezed, self.weights(squeezed))
+
+    def weights(self, squeezed: Squeezed) -> Tensor:
+        """The map of features whose means are given, (b, c, 1, ...), as it is applied."""
+        return self.show(squeezed, self.gate, sigmoid(self.expand(relu(self.reduce(squeezed[0])))))

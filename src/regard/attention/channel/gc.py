@@ -7,9 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from regard.attention.layers import Conv1d, Linear, Rescaling, hidden_width, over_positions, sigmoid, softmax
-from regard.attention.products import wide_product
 from regard.core import Facts, Paper, Start, Tap, widen
 from regard.core.options import positive
+from regard.kernels import Squeezed, add_shift, sum_channels, sum_positions
 
 Pooling = Literal["attention", "mean"]
 Fusion = Literal["add", "scale", "both"]
@@ -116,21 +116,26 @@ class GC(Rescaling):
     def forward(self, x: Tensor) -> Tensor:
         """x with the context added to every position, or with its channels rescaled by the context."""
         self.expect(x)
-        context = self._context(x)
+        squeezed = self._context(x)
+        context = squeezed[0].to(next(self.parameters()).dtype)
+        if self.fusion == "add" and self.strength is None:
+            return add_shift(squeezed, over_positions(self.shift(context), x))
         if self.fusion != "add":
-            x = self.rescale(x, self.gate, sigmoid(self.scale(context)))
+            x = self.rescale(squeezed, self.gate, sigmoid(self.scale(context)))
         return x if self.fusion == "scale" else self.add(x, over_positions(self.shift(context), x))
 
-    def _context(self, x: Tensor) -> Tensor:
-        """The mean (b, c) of all positions, weighted by the map, in the parameters' dtype."""
-        dtype = next(self.parameters()).dtype
-        values = x.flatten(2)
-        if self.pooling == "attention":
-            shares = softmax(self.score(values.to(dtype)), 2)
-        else:
-            shares = softmax(torch.zeros_like(widen(values[:, :1])), 2)
-        attn = self.map(shares.reshape(x.shape[0], 1, *x.shape[2:]))
-        return wide_product(values, attn.flatten(2).transpose(1, 2)).squeeze(2).to(dtype)
+    def _context(self, x: Tensor) -> Squeezed:
+        """The mean (b, c) of all positions, weighted by the map."""
+        if self.pooling == "mean":
+            return sum_positions(x, self.map(_shares(torch.zeros_like(widen(x[:, :1])))))
+        scored = sum_channels(x, self.score.weight.flatten())
+        assert self.score.bias is not None
+        return sum_positions(scored, self.map(_shares(scored[0] + self.score.bias)))
+
+
+def _shares(scores: Tensor) -> Tensor:
+    """The softmax of scores (b, 1, ...) over positions."""
+    return softmax(scores.flatten(2), 2).reshape(scores.shape)
 
 
 def _transform(channels: int, hidden: int, epsilon: float) -> nn.Sequential:

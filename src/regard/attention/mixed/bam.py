@@ -9,7 +9,7 @@ from torch.nn.modules.conv import _ConvNd
 from regard.attention.layers import Linear, Norm, Rescaling, convolution, hidden_width, over_positions, sigmoid
 from regard.core import Facts, Paper, Start, Tap, widen
 from regard.core.options import at_least
-from regard.kernels import squeeze_positions
+from regard.kernels import apply_sum, squeeze_positions
 
 Combine = Literal["mul", "add"]
 
@@ -112,6 +112,8 @@ class BAM(Rescaling):
         squeezed = squeeze_positions(x, "mean")
         channel = over_positions(widen(self.channel(squeezed[0])), x)
         spatial = widen(self.spatial(x))
+        if self.combine == "add" and self.strength is None and not self.gate.watched:
+            return apply_sum(squeezed, channel, spatial, squash=True)  # without making the map, which nobody sees
         logits = channel * spatial if self.combine == "mul" else channel + spatial
         return self.rescale(squeezed, self.gate, 1 + sigmoid(logits))
 

@@ -7,7 +7,7 @@ from torch import Tensor, maximum
 from regard.attention.channel.cse import CSE
 from regard.attention.spatial.sse import SSE
 from regard.core import Facts, Features, Start, Tap
-from regard.kernels import apply_gate
+from regard.kernels import apply_gate, apply_sum, squeeze_positions
 
 Combine = Literal["add", "max"]
 
@@ -76,7 +76,9 @@ class SCSE(Features):
     def forward(self, x: Tensor) -> Tensor:
         """x with its channels and its positions rescaled, combined."""
         self.expect(x)
-        channel, spatial = self.channel.weights(x), self.spatial.weights(x)
+        squeezed = squeeze_positions(x, "mean")
+        scored = self.spatial.score_positions(squeezed)
+        channel, spatial = self.channel.weights(squeezed), self.spatial.weights(scored)
         if self.combine == "add":
-            return apply_gate(x, channel + spatial)
+            return apply_sum(scored, channel, spatial)
         return maximum(apply_gate(x, channel), apply_gate(x, spatial))

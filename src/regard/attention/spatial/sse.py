@@ -4,7 +4,7 @@ from torch import Tensor
 
 from regard.attention.layers import Conv1d, Rescaling, sigmoid
 from regard.core import Facts, Paper, Start, Tap
-from regard.kernels import apply_gate
+from regard.kernels import Squeezed, apply_gate, sum_channels
 
 
 class SSE(Rescaling):
@@ -58,10 +58,15 @@ class SSE(Rescaling):
 
     def forward(self, x: Tensor) -> Tensor:
         """x with every position rescaled."""
-        return apply_gate(x, self.weights(x))
-
-    def weights(self, x: Tensor) -> Tensor:
-        """The map of x, (b, 1, ...), as it is applied."""
         self.expect(x)
-        gate = sigmoid(self.score(x.flatten(2)))
-        return self.show(x, self.gate, gate.reshape(x.shape[0], 1, *x.shape[2:]))
+        scored = self.score_positions(x)
+        return apply_gate(scored, self.weights(scored))
+
+    def score_positions(self, x: Tensor | Squeezed) -> Squeezed:
+        """The sum of each position's channels, (b, 1, ...), without the bias."""
+        return sum_channels(x, self.score.weight.flatten())
+
+    def weights(self, scored: Squeezed) -> Tensor:
+        """The map of features whose scores are given, (b, 1, ...), as it is applied."""
+        logits = scored[0] if self.score.bias is None else scored[0] + self.score.bias
+        return self.show(scored, self.gate, sigmoid(logits))

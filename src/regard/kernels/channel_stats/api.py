@@ -2,12 +2,14 @@
 
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from regard.core.errors import ShapeError
 from regard.core.options import one_of
 from regard.kernels.channel_stats.impl import cpu, reference
 from regard.kernels.choice import Impl, choose
+from regard.kernels.gate.api import apply_gate
 from regard.kernels.operators import can_serve
 from regard.kernels.squeezed import Held, Squeezed
 
@@ -37,11 +39,12 @@ def squeeze_channels(x: Tensor | Held, *statistics: Statistic, impl: Impl = "aut
         >>> peak.shape, mean.item()
         (torch.Size([1, 1, 1]), 2.0)
     """
-    held, link, gate = x, None, None
-    if isinstance(held, Held):
-        squeezed, gate = held._squeezed, held._gate
-        x, link = squeezed._x if squeezed._linked is None else squeezed._linked, squeezed._link
-    assert isinstance(x, Tensor)
+    gate = link = linked = None
+    if isinstance(x, Held):
+        gate, squeezed = x._gate, x._squeezed
+        x, (linked, link) = squeezed._x, squeezed._take()
+        if linked is None and torch.is_grad_enabled() and (x.requires_grad or gate.requires_grad):
+            x, gate = apply_gate(x, gate), None  # the features went on already
     if x.ndim < 3:
         raise ShapeError(f"squeeze_channels: x has shape {tuple(x.shape)}; it must be (b, c, ...) with positions.")
     for statistic in statistics:
@@ -49,9 +52,7 @@ def squeeze_channels(x: Tensor | Held, *statistics: Statistic, impl: Impl = "aut
             one_of("squeeze_channels", "statistics", statistic, STATISTICS)
     served = gate is not None or (len(set(statistics)) == len(statistics) and can_serve(x))
     if choose("squeeze_channels", impl, ("cpu", "reference") if served else ("reference",)) == "cpu":
-        if link is not None:
-            link.is_taken = True
-        made, linked, link = cpu.squeeze_channels(x, statistics, gate, link)
+        made, linked, link = cpu.squeeze_channels(x if linked is None else linked, statistics, gate, link)
         return Squeezed(x, made, linked, link, served=True, channel=gate)
     if gate is not None:
         x = x * gate

@@ -13,7 +13,8 @@ enum Type { kFloat, kDouble, kBfloat };
 
 // How a value is weighted: by its channel (b, c), its position (b, p), the product or the sum of both; `kShift` adds
 // the channel's number instead; `kNone` is no gradient from above.
-enum Mode { kChannel, kPosition, kProduct, kSum, kShift, kNone };
+// `kSigmoid` weights by 1 + sigmoid(channel + position).
+enum Mode { kChannel, kPosition, kProduct, kSum, kShift, kSigmoid, kNone };
 
 enum Statistic { kMean, kPeak, kSpread, kPower };
 
@@ -52,13 +53,13 @@ struct Reduce {
   void *to_channel, *to_position, *work;
 };
 
-// dx = g * weight + w * h + u + v * x, with the gradients of maxima
+// dx = g * weight + w * h + w2 * h2 + u + v * x, with the gradients of maxima
 struct Spread {
   const void *g, *x;
   long b, c, p;
   Mode mode;
   const void *channel, *position;
-  const void *w, *h;             // (b, p) and (b, c), a product of the two; or both null
+  const void *w, *h, *w2, *h2;   // (b, p) and (b, c), a product of the two, twice; or null
   const void *u, *v;             // (b, c); v may be null
   const void *peak, *most;       // (b, c) the gradient of a channel's maximum, and the maximum; or null
   const int *index, *ties;       //        the first place that has it, and how many have it
@@ -85,8 +86,8 @@ struct Loops {
   void (*squeeze_rows[3])(const Squeeze&, long, long);
   void (*squeeze_segments[3])(const Squeeze&, long, long);
   void (*squeeze_join[3])(const Squeeze&, long, long);
-  void (*gate_rows[3][5])(const Gate&, long, long);
-  void (*gate_positions[3][5])(const Gate&, long, long);
+  void (*gate_rows[3][6])(const Gate&, long, long);
+  void (*gate_positions[3][6])(const Gate&, long, long);
   void (*reduce_rows[3])(const Reduce&, long, long);      // the channels' sums only
   void (*reduce_images[3])(const Reduce&, long, long);    // contiguous: segments
   void (*reduce_segments[3])(const Reduce&, long, long);  // channels last: segments

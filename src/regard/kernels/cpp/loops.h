@@ -243,12 +243,69 @@ template <class T, class A> void squeeze_join(const Squeeze& s, long begin, long
   }
 }
 
+// ---- the sigmoid ---------------------------------------------------------------------------------------------------
+
+// e to the power of x <= 0: x = k ln 2 + r with |r| <= ln 2 / 2, the power of 2 by its exponent's bits, e to the r by its
+// series, which ends where the type does. Results too small for an ordinary number are 0.
+ALWAYS double power_of_two(long k) {
+  long bits = (k + 1023) << 52;
+  double two;
+  __builtin_memcpy(&two, &bits, 8);
+  return two;
+}
+ALWAYS float power_of_two(int k) {
+  int bits = (k + 127) << 23;
+  float two;
+  __builtin_memcpy(&two, &bits, 4);
+  return two;
+}
+ALWAYS Vec<float> power_of_two(Lanes<float>::I k) { return (Vec<float>)((k + 127) << 23); }
+ALWAYS Vec<double> power_of_two(Lanes<double>::I k) { return (Vec<double>)((k + 1023) << 52); }
+
+template <class A, class V> ALWAYS V exp_of_negative(V x) {
+  constexpr bool is_float = sizeof(A) == 4;
+  constexpr A high = is_float ? (A)0.693359375 : (A)0.693147180369123816490;
+  constexpr A low = is_float ? (A)-2.12194440e-4 : (A)1.90821492927058770002e-10;
+  constexpr int terms = is_float ? 7 : 13;
+  constexpr A floor_of = is_float ? (A)-87 : (A)-708;
+  V clamped = x < floor_of ? V{} + floor_of : x;
+  V scaled = clamped * (A)1.44269504088896340736 - (A)0.5;  // negative: cutting it off rounds half up
+  if constexpr (sizeof(V) == sizeof(A)) {
+    auto k = (typename Lanes<A>::Index)scaled;
+    V r = clamped - (A)k * high - (A)k * low, sum = 1, factor = 1;
+    for (int i = terms; i > 0; i--) sum = 1 + sum * r / (A)i;
+    (void)factor;
+    return sum * power_of_two(k);
+  } else {
+    auto k = __builtin_convertvector(scaled, typename Lanes<A>::I);
+    V whole = __builtin_convertvector(k, V);
+    V r = clamped - whole * high - whole * low, sum = V{} + (A)1;
+    for (int i = terms; i > 0; i--) sum = (A)1 + sum * (r * ((A)1 / (A)i));
+    return sum * power_of_two(k);
+  }
+}
+
+template <class A, class V> ALWAYS V sigmoid_of(V x) {  // of -|x|, whose power does not overflow
+  V e = exp_of_negative<A>(x < 0 ? x : -x), s = (A)1 / ((A)1 + e);
+  V result = x < 0 ? e * s : s;
+  return x != x ? x : result;
+}
+ALWAYS float sigmoid(float x) { return sigmoid_of<float>(x); }
+ALWAYS double sigmoid(double x) { return sigmoid_of<double>(x); }
+ALWAYS Vec<float> sigmoid(Vec<float> x) { return sigmoid_of<float>(x); }
+ALWAYS Vec<double> sigmoid(Vec<double> x) { return sigmoid_of<double>(x); }
+template <class V> ALWAYS V slope_of_sigmoid(V x) {
+  V s = sigmoid(x);
+  return s * (1 - s);
+}
+
 // ---- the weight of a value: by channel, by position, the product or the sum of both --------------------------------
 
 template <int mode, class W> ALWAYS W weigh(W channel, W position) {
   if constexpr (mode == kChannel) return channel;
   else if constexpr (mode == kPosition) return position;
   else if constexpr (mode == kProduct) return channel * position;
+  else if constexpr (mode == kSigmoid) return 1 + sigmoid(channel + position);
   else return channel + position;
 }
 
@@ -261,7 +318,7 @@ template <int mode, class V, class W> ALWAYS V weighted(V v, W channel, W positi
 template <class T, class A, int mode> void gate_rows(const Gate& s, long begin, long end) {
   typedef Lanes<T> L;
   typedef Lanes<A> M;
-  constexpr bool by_row = mode == kPosition || mode == kProduct || mode == kSum;
+  constexpr bool by_row = mode == kPosition || mode == kProduct || mode == kSum || mode == kSigmoid;
   for (long row = begin; row < end; row++) {
     const T* RESTRICT x = (const T*)s.x + row * s.p;
     A channel = mode == kPosition ? (A)1 : ((const A*)s.channel)[row];
@@ -346,7 +403,7 @@ template <class T, class A> void reduce_rows(const Reduce& s, long begin, long e
 }
 
 // Contiguous, with sums of the positions: blocks of positions of an image, all channels.
-template <class T, class A, bool channels_too> void reduce_images_of(const Reduce& s, long begin, long end) {
+template <class T, class A, bool channels_too, bool sloped> void reduce_images_of(const Reduce& s, long begin, long end) {
   typedef Lanes<T> L;
   typedef Lanes<A> M;
   typedef Vec<T> V;
@@ -366,15 +423,20 @@ template <class T, class A, bool channels_too> void reduce_images_of(const Reduc
         A channel = s.mode == kProduct ? ((const A*)s.channel)[image * s.c + c] : (A)1;
         V channels = fill<V>(channel), total{};
         const A* position = s.mode == kProduct ? (const A*)s.position + image * s.p + from : nullptr;
+        const A* added = sloped ? (const A*)s.position + image * s.p + from : nullptr;
+        A logit = sloped ? ((const A*)s.channel)[image * s.c + c] : (A)0;
+        V logits = fill<V>(logit);
         long i = 0;
         for (; i + L::n <= n; i += L::n) {
           V product = L::load(g + i) * L::load(x + i);
+          if constexpr (sloped) product *= slope_of_sigmoid(logits + M::load(added + i));
           M::store(parts + i, M::load(parts + i) + product * channels);
           if constexpr (channels_too) total += position ? product * M::load(position + i) : product;
         }
         A rest = 0;
         for (; i < n; i++) {
           A product = (A)L::wide(g[i]) * (A)L::wide(x[i]);
+          if constexpr (sloped) product *= slope_of_sigmoid(logit + added[i]);
           parts[i] += product * channel;
           rest += position ? product * position[i] : product;
         }
@@ -388,7 +450,8 @@ template <class T, class A, bool channels_too> void reduce_images_of(const Reduc
 }
 
 template <class T, class A> void reduce_images(const Reduce& s, long begin, long end) {
-  s.to_channel ? reduce_images_of<T, A, true>(s, begin, end) : reduce_images_of<T, A, false>(s, begin, end);
+  if (s.mode == kSigmoid) return reduce_images_of<T, A, true, true>(s, begin, end);
+  s.to_channel ? reduce_images_of<T, A, true, false>(s, begin, end) : reduce_images_of<T, A, false, false>(s, begin, end);
 }
 
 // Channels last.
@@ -408,6 +471,25 @@ template <class T, class A> void reduce_segments(const Reduce& s, long begin, lo
       long at = image * s.p + p;
       const T *g = (const T*)s.g + at * s.c, *x = (const T*)s.x + at * s.c;
       A position = product ? ((const A*)s.position)[at] : (A)1, w = s.w ? ((const A*)s.w)[at] : (A)0;
+      if (s.mode == kSigmoid) {  // both sums at once, of g * x * slope
+        A added = ((const A*)s.position)[at], rest = 0;
+        V addeds = fill<V>(added), a{};
+        long i = 0;
+        for (; i + L::n <= s.c; i += L::n) {
+          V sloped = L::load(g + i) * L::load(x + i) * slope_of_sigmoid(M::load(channel + i) + addeds);
+          M::store(part + i, M::load(part + i) + sloped);
+          a += sloped;
+        }
+        for (; i < s.c; i++) {
+          A sloped = (A)L::wide(g[i]) * (A)L::wide(x[i]) * slope_of_sigmoid(channel[i] + added);
+          part[i] += sloped;
+          rest += sloped;
+        }
+        ((A*)s.to_position)[at] = sum_lanes<A>(a) + rest;
+        if ((p - from) % 64 == 63 || p + 1 == to)
+          for (i = 0; i < s.c; i++) sum[i] += part[i], part[i] = 0;
+        continue;
+      }
       if (s.to_position) {
         V a{};
         A rest = 0;
@@ -492,7 +574,10 @@ __attribute__((noinline)) A spread_at(const Spread& s, long channel, long positi
   else if constexpr (mode != kNone)
     value += (A)L::wide(((const T*)s.g)[place]) *
              weigh<mode>(((const A*)s.channel)[channel], mode == kChannel ? (A)1 : ((const A*)s.position)[position]);
-  if constexpr (outer) value += ((const A*)s.w)[position] * ((const A*)s.h)[channel];
+  if constexpr (outer) {
+    value += ((const A*)s.w)[position] * ((const A*)s.h)[channel];
+    if (s.w2) value += ((const A*)s.w2)[position] * ((const A*)s.h2)[channel];
+  }
   if (!s.v && !s.peak && !s.top_peak) return value;
   A x = L::wide(((const T*)s.x)[place]);
   if (s.v) value += ((const A*)s.v)[channel] * x;
@@ -514,8 +599,8 @@ ALWAYS void spread_row(const Spread& s, long row) {
   typedef Vec<T> V;
   typedef typename L::I I;
   typedef typename L::Index Index;
-  constexpr bool by_channel = mode == kChannel || mode == kProduct || mode == kSum;
-  constexpr bool by_position = mode == kPosition || mode == kProduct || mode == kSum;
+  constexpr bool both = mode == kProduct || mode == kSum || mode == kSigmoid;
+  constexpr bool by_channel = mode == kChannel || both, by_position = mode == kPosition || both;
   constexpr bool tops = peaks == kPositions || peaks == kBoth, maxima = peaks == kChannels || peaks == kBoth;
   long n = last ? s.c : s.p, image = row / (last ? s.p : s.c), first = image * n, number = row % (last ? s.p : s.c);
   const T* RESTRICT g = (const T*)s.g + row * n;
@@ -543,7 +628,10 @@ ALWAYS void spread_row(const Spread& s, long row) {
       value += L::load(g + i) * of_channel(s.channel, i);
     else if constexpr (by_position)
       value += L::load(g + i) * of_position(s.position, i);
-    if constexpr (outer) value += of_position(s.w, i) * of_channel(s.h, i);
+    if constexpr (outer) {
+      value += of_position(s.w, i) * of_channel(s.h, i);
+      if (s.w2) value += of_position(s.w2, i) * of_channel(s.h2, i);
+    }
     if (s.v) value += of_channel(s.v, i) * L::load(x + i);
     if constexpr (maxima) value += is_here(s.index, !last, i) ? of_channel(s.peak, i) : V{};
     if constexpr (tops)
@@ -594,17 +682,18 @@ template <class T, class A, int mode, bool outer, bool last> void spread_of(cons
   if (s.stream) end_of_stream();
 }
 
+template <class T, class A, int mode, bool last> void spread_mode(const Spread& s, long begin, long end) {
+  s.w ? spread_of<T, A, mode, true, last>(s, begin, end) : spread_of<T, A, mode, false, last>(s, begin, end);
+}
+
 template <class T, class A, bool last> void spread(const Spread& s, long begin, long end) {
   switch (s.mode) {
-    case kChannel: return spread_of<T, A, kChannel, false, last>(s, begin, end);
-    case kPosition:
-      return s.w ? spread_of<T, A, kPosition, true, last>(s, begin, end) : spread_of<T, A, kPosition, false, last>(s, begin, end);
-    case kProduct:
-      return s.w ? spread_of<T, A, kProduct, true, last>(s, begin, end) : spread_of<T, A, kProduct, false, last>(s, begin, end);
-    case kSum:
-      return s.w ? spread_of<T, A, kSum, true, last>(s, begin, end) : spread_of<T, A, kSum, false, last>(s, begin, end);
-    default:
-      return s.w ? spread_of<T, A, kNone, true, last>(s, begin, end) : spread_of<T, A, kNone, false, last>(s, begin, end);
+    case kChannel: return spread_mode<T, A, kChannel, last>(s, begin, end);
+    case kPosition: return spread_mode<T, A, kPosition, last>(s, begin, end);
+    case kProduct: return spread_mode<T, A, kProduct, last>(s, begin, end);
+    case kSum: return spread_mode<T, A, kSum, last>(s, begin, end);
+    case kSigmoid: return spread_mode<T, A, kSigmoid, last>(s, begin, end);
+    default: return spread_mode<T, A, kNone, last>(s, begin, end);
   }
 }
 template <class T, class A> void spread_rows(const Spread& s, long b, long e) { spread<T, A, false>(s, b, e); }
@@ -722,7 +811,7 @@ template <class T, class A> void across_positions(const Across& s, long begin, l
 
 #define TYPES(loop) {loop<float, float>, loop<double, double>, loop<bf16, float>}
 #define MODES(loop, T, A) \
-  {loop<T, A, kChannel>, loop<T, A, kPosition>, loop<T, A, kProduct>, loop<T, A, kSum>, loop<T, A, kShift>}
+  {loop<T, A, kChannel>, loop<T, A, kPosition>, loop<T, A, kProduct>, loop<T, A, kSum>, loop<T, A, kShift>, loop<T, A, kSigmoid>}
 #define ALL_MODES(loop) {MODES(loop, float, float), MODES(loop, double, double), MODES(loop, bf16, float)}
 
 }  // namespace

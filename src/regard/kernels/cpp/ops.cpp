@@ -188,7 +188,7 @@ std::tuple<Tensor, Tensor> gate_sums(Tensor g, Tensor x, MaybeTensor channel, Ma
 }
 
 Tensor gate_spread(MaybeTensor g, Tensor x, MaybeTensor channel, MaybeTensor position, int64_t mode, MaybeTensor w,
-                   MaybeTensor h, MaybeTensor u, MaybeTensor v, MaybeTensor peak, MaybeTensor most, MaybeTensor index,
+                   MaybeTensor h, MaybeTensor w2, MaybeTensor h2, MaybeTensor u, MaybeTensor v, MaybeTensor peak, MaybeTensor most, MaybeTensor index,
                    MaybeTensor ties, MaybeTensor top_peak, MaybeTensor top, MaybeTensor top_index,
                    MaybeTensor top_ties) {
   Features f(x);
@@ -196,7 +196,8 @@ Tensor gate_spread(MaybeTensor g, Tensor x, MaybeTensor channel, MaybeTensor pos
   regard::Spread s{};
   s.g = data(g), s.x = data(x), s.b = f.b, s.c = f.c, s.p = f.p;
   s.mode = g ? static_cast<regard::Mode>(mode) : regard::kNone;
-  s.channel = data(channel), s.position = data(position), s.w = data(w), s.h = data(h), s.u = data(u), s.v = data(v);
+  s.channel = data(channel), s.position = data(position), s.w = data(w), s.h = data(h);
+  s.w2 = data(w2), s.h2 = data(h2), s.u = data(u), s.v = data(v);
   s.peak = data(peak), s.most = data(most), s.index = places(index), s.ties = places(ties);
   s.top_peak = data(top_peak), s.top = data(top), s.top_index = places(top_index), s.top_ties = places(top_ties);
   s.dx = dx.mutable_data_ptr(), s.stream = f.is_large();

@@ -6,7 +6,7 @@ from torch import Tensor
 from regard.core.errors import ShapeError
 from regard.kernels.choice import Impl, choose
 from regard.kernels.gate.impl import cpu, reference
-from regard.kernels.operators import CHANNEL, can_serve
+from regard.kernels.operators import CHANNEL, SIGMOID, SUM, can_serve
 from regard.kernels.squeezed import Held, Squeezed
 
 
@@ -30,19 +30,76 @@ def apply_gate(x: Tensor | Squeezed, gate: Tensor, *, impl: Impl = "auto") -> Te
         >>> apply_gate(torch.ones(1, 2, 3), torch.full((1, 2, 1), 0.5)).sum().item()
         3.0
     """
-    served, linked, link = False, None, None
+    squeezed = None
     if isinstance(x, Squeezed):
         squeezed, x = x, x._x
         if squeezed._channel is not None:
-            return _apply_both(squeezed, gate)
-        served, linked, link = squeezed._served, squeezed._linked, squeezed._link
-    mode = cpu.mode_of(x, gate) if served or can_serve(x) else None
+            return _apply_to_held(squeezed, gate)
+    mode = cpu.mode_of(x, gate) if (can_serve(x) if squeezed is None else squeezed._served) else None
     if mode is None:
         _expect_fit(x, gate)
-    if choose("apply_gate", impl, ("reference",) if mode is None else ("cpu", "reference")) == "cpu":
-        assert mode is not None
-        return cpu.apply_gate(x, gate, mode, linked, link)
-    return reference.apply_gate(x, gate)
+    if choose("apply_gate", impl, ("reference",) if mode is None else ("cpu", "reference")) != "cpu":
+        return reference.apply_gate(x, gate)
+    assert mode is not None
+    gate = cpu.fit(x, gate)
+    channel, position = (gate, None) if mode == CHANNEL else (None, gate)
+    return cpu.apply_gate(x, channel, position, mode, *((None, None) if squeezed is None else squeezed._take()))
+
+
+def apply_sum(x: Tensor | Squeezed, channel: Tensor, position: Tensor, *, squash: bool = False) -> Tensor:
+    """Multiply features by the sum of a number for each channel and one for each position.
+
+    Args:
+        x: features (b, c, ...), or the result of a squeeze.
+        channel: (b, c, 1, ...).
+        position: (b, 1, ...).
+        squash: multiply by 1 + sigmoid(sum) instead.
+
+    Returns:
+        x * (channel + position) in x's dtype and with x's strides.
+
+    Raises:
+        ShapeError: numbers that do not fit x.
+
+    Example:
+        >>> x = torch.ones(1, 2, 2)
+        >>> apply_sum(x, torch.tensor([[[1.0], [2.0]]]), torch.tensor([[[0.0, 5.0]]])).tolist()
+        [[[1.0, 6.0], [2.0, 7.0]]]
+    """
+    features = x._x if isinstance(x, Squeezed) else x
+    ones = (1,) * (features.ndim - 2)
+    if channel.shape != (*features.shape[:2], *ones) or position.shape != (features.shape[0], 1, *features.shape[2:]):
+        raise ShapeError(
+            f"apply_sum: channel and position have shapes {tuple(channel.shape)} and {tuple(position.shape)}, and x "
+            f"{tuple(features.shape)}; they must be (b, c, 1, ...) and (b, 1, ...)."
+        )
+    served = x._served if isinstance(x, Squeezed) else can_serve(x)
+    if choose("apply_sum", "auto", ("cpu", "reference") if served else ("reference",)) != "cpu":
+        total = channel + position
+        return reference.apply_gate(features, 1 + torch.sigmoid(total) if squash else total)
+    parts = (cpu.fit(features, channel), cpu.fit(features, position), SIGMOID if squash else SUM)
+    return cpu.apply_gate(features, *parts, *(x._take() if isinstance(x, Squeezed) else (None, None)))
+
+
+def add_shift(x: Squeezed, shift: Tensor) -> Tensor:
+    """Add a number to all positions of a channel.
+
+    Args:
+        x: the result of a squeeze of features (b, c, ...).
+        shift: (b, c, 1, ...).
+
+    Returns:
+        x + shift in x's dtype and with x's strides.
+
+    Example:
+        >>> from regard.kernels import squeeze_positions
+        >>> squeezed = squeeze_positions(torch.tensor([[[1.0, 3.0]]]), "mean")
+        >>> add_shift(squeezed, squeezed[0].unsqueeze(2)).tolist()
+        [[[3.0, 5.0]]]
+    """
+    if choose("add_shift", "auto", ("cpu", "reference") if x._served else ("reference",)) != "cpu":
+        return x._x + shift.to(x._x.dtype)
+    return cpu.add_shift(x._x, shift, *x._take())
 
 
 def hold_gate(x: Squeezed, gate: Tensor) -> Held | Tensor:
@@ -57,14 +114,14 @@ def hold_gate(x: Squeezed, gate: Tensor) -> Held | Tensor:
         product as of `apply_gate`.
     """
     trains = torch.is_grad_enabled() and (x._x.requires_grad or gate.requires_grad)
-    joins = x._served and (x._link is not None and not x._link.is_taken if trains else True)
+    joins = x._served and not (trains and x._linked is None)
     if joins and choose("hold_gate", "auto", ("cpu", "reference")) == "cpu" and cpu.mode_of(x._x, gate) == CHANNEL:
         return Held(x, cpu.fit(x._x, gate))
     return apply_gate(x, gate)
 
 
-def _apply_both(held: Squeezed, gate: Tensor) -> Tensor:
-    """Multiply held features by both gates; what fits no kernel is multiplied one after the other."""
+def _apply_to_held(held: Squeezed, gate: Tensor) -> Tensor:
+    """Multiply held features by both gates."""
     x, channel = held._x, held._channel
     assert channel is not None
     if gate.shape != (x.shape[0], 1, *x.shape[2:]):
@@ -72,7 +129,7 @@ def _apply_both(held: Squeezed, gate: Tensor) -> Tensor:
             f"apply_gate: gate has shape {tuple(gate.shape)} and x {tuple(x.shape)}; features that are held take a "
             "gate for each position, (b, 1, ...)."
         )
-    return cpu.apply_both(x, channel, gate, held._linked, held._link)
+    return cpu.apply_held(x, channel, gate, *held._take())
 
 
 def _expect_fit(x: Tensor, gate: Tensor) -> None:

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from regard.kernels.operators import PRODUCT, laid_out_as
+from regard.kernels.operators import NONE, PRODUCT, laid_out_as
 from regard.kernels.squeezed import Link
 
 
@@ -54,23 +54,24 @@ class _Across(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, g: Tensor | None, *upstream: Tensor | None) -> tuple[Tensor | None, ...]:
-        x, gate, *places = ctx.saved_tensors
+        x, gate, *maxima = ctx.saved_tensors
         of, link = dict(zip(ctx.statistics, upstream, strict=True)), ctx.link
-        g = torch.zeros_like(x) if g is None else laid_out_as(x, g)
-        channel = x.new_ones(x.shape[:2], dtype=places[0].dtype) if gate is None else gate
+        if g is None:
+            link.begin(None, None, NONE)
+            g = torch.zeros_like(x)
+        channel = maxima[0].new_ones(x.shape[:2]) if gate is None else gate
         position = link.position
         if position is None:
             position = channel.new_zeros(x.shape[0], 1, *x.shape[2:])
         mean, peak = of.get("mean"), of.get("max")
         w = None if mean is None else (mean / x.shape[1]).contiguous()
-        most, index, ties = places if peak is not None else (None,) * 3
-        peak = None if peak is None else peak.contiguous()
-        weights = (channel, position, PRODUCT)
-        spatial = (w, None if w is None else channel, peak, most, index, ties)
+        tops = None if peak is None else (peak.contiguous(), *maxima)
+        link.channel, link.position, link.mode = channel, position, PRODUCT
+        link.leave(x, None if w is None else (w, channel), tops)
         if gate is None:
-            tops = (*spatial[:2], *(None,) * 6, *spatial[2:])
-            return torch.ops.regard.gate_spread.default(g, x, *weights, *tops), None, None, None
-        to_gate, _ = torch.ops.regard.gate_sums.default(g, x, *weights, w, peak, most, index, ties, True, False)
-        link.channel, link.position, link.mode = weights
-        link.spatial, link.features = spatial, x
+            return link.write(g, x), None, None, None
+        g = laid_out_as(x, g)
+        to_gate, _ = torch.ops.regard.gate_sums.default(
+            g, x, channel, position, PRODUCT, w, *(tops or (None,) * 4), True, False
+        )
         return g, to_gate.view(gate.shape), None, None

@@ -1,5 +1,6 @@
 """The kernels for the CPU: weights by channel or by position, and the product of both."""
 
+import math
 from typing import Any
 
 import torch
@@ -8,12 +9,12 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from regard.core.precision import wide
-from regard.kernels.operators import CHANNEL, POSITION, PRODUCT, laid_out_as
+from regard.kernels.operators import CHANNEL, POSITION, PRODUCT, SHIFT, SIGMOID, as_served, laid_out_as
 from regard.kernels.squeezed import Link
 
 
 def mode_of(x: Tensor, gate: Tensor) -> int | None:
-    """Whether there is a weight for each channel or for each position; None for any other gate.
+    """The mode of a gate that has a weight for each channel or for each position; None for any other gate.
 
     >>> mode_of(torch.ones(2, 3, 4), torch.ones(2, 3, 1)), mode_of(torch.ones(2, 3, 4), torch.ones(2, 1, 4))
     (0, 1)
@@ -26,34 +27,6 @@ def mode_of(x: Tensor, gate: Tensor) -> int | None:
     return POSITION if given[1] == 1 and given[2:] == size[2:] else None
 
 
-def apply_gate(x: Tensor, gate: Tensor, mode: int, linked: Tensor | None, link: Link | None) -> Tensor:
-    """See `regard.kernels.gate.api.apply_gate`; `linked` is x as a squeeze gives it, see `Link`."""
-    gate = fit(x, gate)
-    if not (torch.is_grad_enabled() and (x.requires_grad or gate.requires_grad)):
-        made: Tensor = torch.ops.regard.gate.default(x, *_by_mode(gate, mode), mode)
-        return made
-    if linked is None or link is None or link.is_taken:
-        made = _Gate.apply(x, gate, mode, None)
-        return made
-    link.is_taken = True
-    made = _Gate.apply(linked, gate, mode, link)
-    return made
-
-
-def apply_both(x: Tensor, channel: Tensor, position: Tensor, linked: Tensor | None, link: Link | None) -> Tensor:
-    """The product of x, of a gate for each channel and of one for each position.
-
-    With a link, x is as `squeeze_channels` gives it, which makes the gradient of the channels' gate, see `Link`.
-    """
-    position = fit(x, position)
-    if linked is None or link is None:
-        made: Tensor = torch.ops.regard.gate.default(x, channel, position, PRODUCT)
-        return made
-    link.is_taken = True
-    made = _Product.apply(linked, channel.detach(), position, link)
-    return made
-
-
 def fit(x: Tensor, gate: Tensor) -> Tensor:
     """The gate as the operators take it: contiguous, in at least float32."""
     if gate.dtype != x.dtype or x.dtype == torch.bfloat16:
@@ -61,52 +34,87 @@ def fit(x: Tensor, gate: Tensor) -> Tensor:
     return gate.contiguous()
 
 
-def _by_mode(gate: Tensor, mode: int) -> tuple[Tensor | None, Tensor | None]:
-    return (gate, None) if mode == CHANNEL else (None, gate)
+def apply_gate(
+    x: Tensor, channel: Tensor | None, position: Tensor | None, mode: int, linked: Tensor | None, link: Link | None
+) -> Tensor:
+    """Weight x by gates for its channels, its positions or both.
+
+    Args:
+        x: features (b, c, ...).
+        channel: a number for each channel, (b, c, 1, ...), as `fit` gives it, or None.
+        position: a number for each position, (b, 1, ...), as `fit` gives it, or None.
+        mode: how they make a weight, see `regard.kernels.operators.CHANNEL` and its neighbours.
+        linked: x as a squeeze gives it, see `Link`.
+        link: of that squeeze.
+    """
+    trains = torch.is_grad_enabled() and any(part is not None and part.requires_grad for part in (x, channel, position))
+    if not trains:
+        made: Tensor = torch.ops.regard.gate.default(x, channel, position, mode)
+        return made
+    made = _Gate.apply(x if linked is None else linked, channel, position, mode, link)
+    return made
+
+
+def apply_held(x: Tensor, channel: Tensor, position: Tensor, linked: Tensor | None, link: Link | None) -> Tensor:
+    """The product of x, of a gate for each channel and of one for each position.
+
+    With a link, x is as `squeeze_channels` gives it, which makes the gradient of the channels' gate.
+    """
+    if link is not None:
+        channel = channel.detach()
+    return apply_gate(x, channel, fit(x, position), PRODUCT, linked, link)
 
 
 class _Gate(Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, gate: Tensor, mode: int, link: Link | None) -> Tensor:
-        ctx.save_for_backward(x, gate)
-        ctx.mode, ctx.link = mode, link
-        made: Tensor = torch.ops.regard.gate.default(x, *_by_mode(gate, mode), mode)
-        return made
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
-        x, gate = ctx.saved_tensors
-        g, weights = laid_out_as(x, g), (*_by_mode(gate, ctx.mode), ctx.mode)
-        to_gate = to_x = None
-        if ctx.needs_input_grad[1]:
-            asked = (ctx.mode == CHANNEL, ctx.mode == POSITION)
-            sums = torch.ops.regard.gate_sums.default(g, x, *weights, None, None, None, None, None, *asked)
-            to_gate = sums[asked.index(True)].view(gate.shape)
-        if ctx.link is not None:
-            ctx.link.channel, ctx.link.position, ctx.link.mode = weights
-            to_x = g
-        elif ctx.needs_input_grad[0]:
-            to_x = torch.ops.regard.gate.default(g, *weights)
-        return to_x, to_gate, None, None
-
-
-class _Product(Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, channel: Tensor, position: Tensor, link: Link) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, channel: Tensor | None, position: Tensor | None, mode: int, link: Link | None
+    ) -> Tensor:
         ctx.save_for_backward(x, channel, position)
-        ctx.link = link
-        made: Tensor = torch.ops.regard.gate.default(x, channel, position, PRODUCT)
+        ctx.mode, ctx.link = mode, link
+        made: Tensor = torch.ops.regard.gate.default(x, channel, position, mode)
         return made
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None]:
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         x, channel, position = ctx.saved_tensors
-        g, to_gate = laid_out_as(x, g), None
-        if ctx.needs_input_grad[2]:
-            weights = (channel, position, PRODUCT)
-            sums = torch.ops.regard.gate_sums.default(g, x, *weights, *(None,) * 5, False, True)
-            to_gate = sums[1].view(position.shape)
-        ctx.link.position = position
-        return g, None, to_gate, None
+        mode, (to_x, *asked) = ctx.mode, ctx.needs_input_grad[:3]
+        g = laid_out_as(x, g)
+        made: list[Tensor | None] = [None, None]
+        if any(asked):
+            every = [True, True] if mode == SIGMOID else asked
+            sums = torch.ops.regard.gate_sums.default(g, x, channel, position, mode, *(None,) * 5, *every)
+            parts = zip(sums, (channel, position), asked, strict=True)
+            made = [total.view(gate.shape) if wanted else None for total, gate, wanted in parts]
+        if ctx.link is not None:
+            ctx.link.begin(channel, position, mode)
+            return g, *made, None, None
+        return torch.ops.regard.gate.default(g, channel, position, mode) if to_x else None, *made, None, None
+
+
+def add_shift(x: Tensor, shift: Tensor, linked: Tensor | None, link: Link | None) -> Tensor:
+    """x plus a number for each channel, (b, c, 1, ...)."""
+    shift = fit(x, shift)
+    if not (torch.is_grad_enabled() and (x.requires_grad or shift.requires_grad)):
+        made: Tensor = torch.ops.regard.gate.default(x, shift, None, SHIFT)
+        return made
+    made = _Shift.apply(x if linked is None else linked, shift, link)
+    return made
+
+
+class _Shift(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, shift: Tensor, link: Link | None) -> Tensor:
+        ctx.link, ctx.dtype = link, shift.dtype
+        made: Tensor = torch.ops.regard.gate.default(x, shift, None, SHIFT)
+        return made
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
+        g = as_served(g)
+        to_shift = torch.ops.regard.squeeze_mean.default(g) * math.prod(g.shape[2:])
+        if ctx.link is not None:
+            ctx.link.begin(torch.ones_like(to_shift), None, CHANNEL)
+        return g, to_shift.view(*g.shape[:2], *(1,) * (g.ndim - 2)), None

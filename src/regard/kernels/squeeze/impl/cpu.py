@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from regard.kernels.operators import CHANNEL, laid_out_as
+from regard.kernels.operators import NONE
 from regard.kernels.squeezed import Link
 
 SERVED = (("mean",), ("max",), ("mean", "max"), ("max", "mean"), ("mean", "std"), ("power",))
@@ -37,7 +37,7 @@ def _measure(x: Tensor, statistics: tuple[str, ...]) -> tuple[Tensor, ...]:
 
 
 def _pick(made: tuple[Tensor, ...], statistics: tuple[str, ...]) -> tuple[Tensor, ...]:
-    """The statistics in the order asked for, of what the operator made: the mean, another one, its places."""
+    """The statistics in the order asked for, of what the operator made: the mean, another one, where it is."""
     if statistics == ("max",):
         return (made[1],)
     return made[1::-1] if statistics == ("max", "mean") else made[: len(statistics)]
@@ -57,31 +57,28 @@ class _Squeeze(Function):
     def backward(ctx: Any, g: Tensor | None, *upstream: Tensor | None) -> tuple[Tensor | None, None, None]:
         positions = math.prod(ctx.shape[2:])
         of = dict(zip(ctx.statistics, upstream, strict=True))
-        if g is None and not ctx.saved_tensors:
-            mean = of["mean"]
-            return None if mean is None else _spread_evenly(mean / positions, ctx.shape), None, None
         link = ctx.link
-        saved = ctx.saved_tensors or (link.features if link.spatial else g,)  # a mean's gradient needs no features
+        if g is None:
+            link.begin(None, None, NONE)
+            if not ctx.saved_tensors:
+                mean = of["mean"]
+                return None if mean is None else _spread_evenly(mean / positions, ctx.shape), None, None
+        # the gradient of a mean needs no features
+        saved = ctx.saved_tensors or (g if link.features is None else link.features,)
         x, made = cast(Tensor, saved[0]), cast(tuple[Any, ...], saved[1:])
-        u = v = peak = most = index = ties = None
+        u = v = None
+        peaks: tuple[Tensor, ...] = ()
         if of.get("mean") is not None:
             u = of["mean"] / positions
         if of.get("max") is not None:
-            peak, (_, most, index, ties) = of["max"], made
+            peaks = (of["max"].contiguous(), *made[1:])
         if of.get("std") is not None:  # whose gradient is 0 where all positions are equal
-            mean, deviation = made
-            v = torch.where(deviation > 0, of["std"] / (deviation * positions), 0)
+            mean, std = made
+            v = torch.where(std > 0, of["std"] / (std * positions), 0)
             u = -v * mean if u is None else u - v * mean
         if of.get("power") is not None:
             v = of["power"] * (2 / positions)
-        weights = (link.channel, link.position, link.mode) if g is not None else (None, None, CHANNEL)
-        w, h, *tops = link.spatial if g is not None and link.spatial else (None,) * 6
-        g = None if g is None else laid_out_as(x, g)
-        return (
-            torch.ops.regard.gate_spread.default(g, x, *weights, w, h, u, v, peak, most, index, ties, *tops),
-            None,
-            None,
-        )
+        return link.write(cast(Tensor, g), x, u, v, *peaks), None, None
 
 
 def _spread_evenly(values: Tensor, shape: torch.Size) -> Tensor:

@@ -1,0 +1,1 @@
+"""Weighted sums over channels and over positions."""
