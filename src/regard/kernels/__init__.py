@@ -3,7 +3,7 @@
 from regard.kernels.branch_select.api import select_branches
 from regard.kernels.channel_stats.api import squeeze_channels
 from regard.kernels.choice import use
-from regard.kernels.gate.api import add_shift, apply_gate, apply_sum, hold_gate
+from regard.kernels.gate.api import add_shift, apply_both, apply_gate, hold_gate
 from regard.kernels.pair_score.api import score_pairs
 from regard.kernels.squeeze.api import squeeze_positions
 from regard.kernels.squeezed import Held, Squeezed
@@ -13,8 +13,8 @@ __all__ = [
     "Held",
     "Squeezed",
     "add_shift",
+    "apply_both",
     "apply_gate",
-    "apply_sum",
     "hold_gate",
     "score_pairs",
     "select_branches",

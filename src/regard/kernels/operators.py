@@ -29,7 +29,7 @@ SCHEMAS = (
 )
 """What the operators mean stands in `cpp/level.h`."""
 
-CHANNEL, POSITION, PRODUCT, SUM, SHIFT, SIGMOID, NONE = range(7)
+CHANNEL, POSITION, PRODUCT, SUM, SHIFT, SIGMOID, SIGMOID_OF_PRODUCT, NONE = range(8)
 """How a value is weighted, as in `cpp/level.h`."""
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float64)

@@ -1,6 +1,8 @@
 """The bottleneck attention module."""
 
 from collections import OrderedDict
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Literal
 
 from torch import Tensor, nn
@@ -9,9 +11,14 @@ from torch.nn.modules.conv import _ConvNd
 from regard.attention.layers import Linear, Norm, Rescaling, convolution, hidden_width, over_positions, sigmoid
 from regard.core import Facts, Paper, Start, Tap, widen
 from regard.core.options import at_least
-from regard.kernels import apply_sum, squeeze_positions
+from regard.kernels import apply_both, squeeze_positions
 
 Combine = Literal["mul", "add"]
+
+SIGMOIDS: Mapping[Combine, Literal["sigmoid of sum", "sigmoid of product"]] = MappingProxyType(
+    {"add": "sigmoid of sum", "mul": "sigmoid of product"}
+)
+"""The names of `apply_both` for the ways to combine."""
 
 
 class BAM(Rescaling):
@@ -112,8 +119,8 @@ class BAM(Rescaling):
         squeezed = squeeze_positions(x, "mean")
         channel = over_positions(widen(self.channel(squeezed[0])), x)
         spatial = widen(self.spatial(x))
-        if self.combine == "add" and self.strength is None and not self.gate.watched:
-            return apply_sum(squeezed, channel, spatial, squash=True)  # without making the map, which nobody sees
+        if self.strength is None and not self.gate.watched:  # the map, as large as x, is made for who sees it
+            return apply_both(squeezed, channel, spatial, SIGMOIDS[self.combine])
         logits = channel * spatial if self.combine == "mul" else channel + spatial
         return self.rescale(squeezed, self.gate, 1 + sigmoid(logits))
 

@@ -7,7 +7,7 @@ from torch import Tensor, maximum
 from regard.attention.channel.cse import CSE
 from regard.attention.spatial.sse import SSE
 from regard.core import Facts, Features, Start, Tap
-from regard.kernels import apply_gate, apply_sum, squeeze_positions
+from regard.kernels import apply_both, apply_gate, squeeze_positions
 
 Combine = Literal["add", "max"]
 
@@ -80,5 +80,5 @@ class SCSE(Features):
         scored = self.spatial.score_positions(squeezed)
         channel, spatial = self.channel.weights(squeezed), self.spatial.weights(scored)
         if self.combine == "add":
-            return apply_sum(scored, channel, spatial)
+            return apply_both(scored, channel, spatial)
         return maximum(apply_gate(x, channel), apply_gate(x, spatial))

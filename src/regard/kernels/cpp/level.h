@@ -13,8 +13,8 @@ enum Type { kFloat, kDouble, kBfloat };
 
 // How a value is weighted: by its channel (b, c), its position (b, p), the product or the sum of both; `kShift` adds
 // the channel's number instead; `kNone` is no gradient from above.
-// `kSigmoid` weights by 1 + sigmoid(channel + position).
-enum Mode { kChannel, kPosition, kProduct, kSum, kShift, kSigmoid, kNone };
+// `kSigmoid` and `kSigmoidOfProduct` weight by 1 + sigmoid(channel + position) and 1 + sigmoid(channel * position).
+enum Mode { kChannel, kPosition, kProduct, kSum, kShift, kSigmoid, kSigmoidOfProduct, kNone };
 
 enum Statistic { kMean, kPeak, kSpread, kPower };
 
@@ -86,8 +86,8 @@ struct Loops {
   void (*squeeze_rows[3])(const Squeeze&, long, long);
   void (*squeeze_segments[3])(const Squeeze&, long, long);
   void (*squeeze_join[3])(const Squeeze&, long, long);
-  void (*gate_rows[3][6])(const Gate&, long, long);
-  void (*gate_positions[3][6])(const Gate&, long, long);
+  void (*gate_rows[3][7])(const Gate&, long, long);
+  void (*gate_positions[3][7])(const Gate&, long, long);
   void (*reduce_rows[3])(const Reduce&, long, long);      // the channels' sums only
   void (*reduce_images[3])(const Reduce&, long, long);    // contiguous: segments
   void (*reduce_segments[3])(const Reduce&, long, long);  // channels last: segments

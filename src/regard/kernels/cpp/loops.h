@@ -306,6 +306,7 @@ template <int mode, class W> ALWAYS W weigh(W channel, W position) {
   else if constexpr (mode == kPosition) return position;
   else if constexpr (mode == kProduct) return channel * position;
   else if constexpr (mode == kSigmoid) return 1 + sigmoid(channel + position);
+  else if constexpr (mode == kSigmoidOfProduct) return 1 + sigmoid(channel * position);
   else return channel + position;
 }
 
@@ -318,7 +319,8 @@ template <int mode, class V, class W> ALWAYS V weighted(V v, W channel, W positi
 template <class T, class A, int mode> void gate_rows(const Gate& s, long begin, long end) {
   typedef Lanes<T> L;
   typedef Lanes<A> M;
-  constexpr bool by_row = mode == kPosition || mode == kProduct || mode == kSum || mode == kSigmoid;
+  constexpr bool by_row = mode == kPosition || mode == kProduct || mode == kSum || mode == kSigmoid ||
+                          mode == kSigmoidOfProduct;
   for (long row = begin; row < end; row++) {
     const T* RESTRICT x = (const T*)s.x + row * s.p;
     A channel = mode == kPosition ? (A)1 : ((const A*)s.channel)[row];
@@ -403,7 +405,7 @@ template <class T, class A> void reduce_rows(const Reduce& s, long begin, long e
 }
 
 // Contiguous, with sums of the positions: blocks of positions of an image, all channels.
-template <class T, class A, bool channels_too, bool sloped> void reduce_images_of(const Reduce& s, long begin, long end) {
+template <class T, class A, bool channels_too, int sloped> void reduce_images_of(const Reduce& s, long begin, long end) {
   typedef Lanes<T> L;
   typedef Lanes<A> M;
   typedef Vec<T> V;
@@ -420,25 +422,28 @@ template <class T, class A, bool channels_too, bool sloped> void reduce_images_o
       for (long c = 0; c < s.c; c++) {
         long row = (image * s.c + c) * s.p + from;
         const T *g = (const T*)s.g + row, *x = (const T*)s.x + row;
-        A channel = s.mode == kProduct ? ((const A*)s.channel)[image * s.c + c] : (A)1;
+        bool product = s.mode == kProduct || s.mode == kSigmoidOfProduct;
+        A channel = product ? ((const A*)s.channel)[image * s.c + c] : (A)1;
         V channels = fill<V>(channel), total{};
-        const A* position = s.mode == kProduct ? (const A*)s.position + image * s.p + from : nullptr;
+        const A* position = product ? (const A*)s.position + image * s.p + from : nullptr;
         const A* added = sloped ? (const A*)s.position + image * s.p + from : nullptr;
         A logit = sloped ? ((const A*)s.channel)[image * s.c + c] : (A)0;
         V logits = fill<V>(logit);
         long i = 0;
         for (; i + L::n <= n; i += L::n) {
-          V product = L::load(g + i) * L::load(x + i);
-          if constexpr (sloped) product *= slope_of_sigmoid(logits + M::load(added + i));
-          M::store(parts + i, M::load(parts + i) + product * channels);
-          if constexpr (channels_too) total += position ? product * M::load(position + i) : product;
+          V both = L::load(g + i) * L::load(x + i);
+          if constexpr (sloped == kSigmoid) both *= slope_of_sigmoid(logits + M::load(added + i));
+          if constexpr (sloped == kSigmoidOfProduct) both *= slope_of_sigmoid(logits * M::load(added + i));
+          M::store(parts + i, M::load(parts + i) + both * channels);
+          if constexpr (channels_too) total += position ? both * M::load(position + i) : both;
         }
         A rest = 0;
         for (; i < n; i++) {
-          A product = (A)L::wide(g[i]) * (A)L::wide(x[i]);
-          if constexpr (sloped) product *= slope_of_sigmoid(logit + added[i]);
-          parts[i] += product * channel;
-          rest += position ? product * position[i] : product;
+          A both = (A)L::wide(g[i]) * (A)L::wide(x[i]);
+          if constexpr (sloped == kSigmoid) both *= slope_of_sigmoid(logit + added[i]);
+          if constexpr (sloped == kSigmoidOfProduct) both *= slope_of_sigmoid(logit * added[i]);
+          parts[i] += both * channel;
+          rest += position ? both * position[i] : both;
         }
         if constexpr (channels_too) to_channel[c] += sum_lanes<A>(total) + rest;
         if (c % 64 == 63 || c + 1 == s.c)
@@ -450,8 +455,34 @@ template <class T, class A, bool channels_too, bool sloped> void reduce_images_o
 }
 
 template <class T, class A> void reduce_images(const Reduce& s, long begin, long end) {
-  if (s.mode == kSigmoid) return reduce_images_of<T, A, true, true>(s, begin, end);
-  s.to_channel ? reduce_images_of<T, A, true, false>(s, begin, end) : reduce_images_of<T, A, false, false>(s, begin, end);
+  if (s.mode == kSigmoid) return reduce_images_of<T, A, true, kSigmoid>(s, begin, end);
+  if (s.mode == kSigmoidOfProduct) return reduce_images_of<T, A, true, kSigmoidOfProduct>(s, begin, end);
+  s.to_channel ? reduce_images_of<T, A, true, 0>(s, begin, end) : reduce_images_of<T, A, false, 0>(s, begin, end);
+}
+
+// Channels last, weights by a sigmoid: both sums of a position at once, of g * x * slope.
+template <class T, class A> ALWAYS void sloped_position(const Reduce& s, long at, const A* channel, A* part) {
+  typedef Lanes<T> L;
+  typedef Lanes<A> M;
+  typedef Vec<T> V;
+  const T *g = (const T*)s.g + at * s.c, *x = (const T*)s.x + at * s.c;
+  A position = ((const A*)s.position)[at], rest = 0;
+  V positions = fill<V>(position), total{};
+  bool product = s.mode == kSigmoidOfProduct;
+  long i = 0;
+  for (; i + L::n <= s.c; i += L::n) {
+    V weight = M::load(channel + i), both = L::load(g + i) * L::load(x + i);
+    both *= slope_of_sigmoid(product ? weight * positions : weight + positions);
+    M::store(part + i, M::load(part + i) + (product ? both * positions : both));
+    total += product ? both * weight : both;
+  }
+  for (; i < s.c; i++) {
+    A both = (A)L::wide(g[i]) * (A)L::wide(x[i]);
+    both *= slope_of_sigmoid(product ? channel[i] * position : channel[i] + position);
+    part[i] += product ? both * position : both;
+    rest += product ? both * channel[i] : both;
+  }
+  ((A*)s.to_position)[at] = sum_lanes<A>(total) + rest;
 }
 
 // Channels last.
@@ -471,23 +502,10 @@ template <class T, class A> void reduce_segments(const Reduce& s, long begin, lo
       long at = image * s.p + p;
       const T *g = (const T*)s.g + at * s.c, *x = (const T*)s.x + at * s.c;
       A position = product ? ((const A*)s.position)[at] : (A)1, w = s.w ? ((const A*)s.w)[at] : (A)0;
-      if (s.mode == kSigmoid) {  // both sums at once, of g * x * slope
-        A added = ((const A*)s.position)[at], rest = 0;
-        V addeds = fill<V>(added), a{};
-        long i = 0;
-        for (; i + L::n <= s.c; i += L::n) {
-          V sloped = L::load(g + i) * L::load(x + i) * slope_of_sigmoid(M::load(channel + i) + addeds);
-          M::store(part + i, M::load(part + i) + sloped);
-          a += sloped;
-        }
-        for (; i < s.c; i++) {
-          A sloped = (A)L::wide(g[i]) * (A)L::wide(x[i]) * slope_of_sigmoid(channel[i] + added);
-          part[i] += sloped;
-          rest += sloped;
-        }
-        ((A*)s.to_position)[at] = sum_lanes<A>(a) + rest;
+      if (s.mode == kSigmoid || s.mode == kSigmoidOfProduct) {
+        sloped_position<T, A>(s, at, channel, part);
         if ((p - from) % 64 == 63 || p + 1 == to)
-          for (i = 0; i < s.c; i++) sum[i] += part[i], part[i] = 0;
+          for (long i = 0; i < s.c; i++) sum[i] += part[i], part[i] = 0;
         continue;
       }
       if (s.to_position) {
@@ -599,7 +617,8 @@ ALWAYS void spread_row(const Spread& s, long row) {
   typedef Vec<T> V;
   typedef typename L::I I;
   typedef typename L::Index Index;
-  constexpr bool both = mode == kProduct || mode == kSum || mode == kSigmoid;
+  constexpr bool both = mode == kProduct || mode == kSum || mode == kSigmoid ||
+                          mode == kSigmoidOfProduct;
   constexpr bool by_channel = mode == kChannel || both, by_position = mode == kPosition || both;
   constexpr bool tops = peaks == kPositions || peaks == kBoth, maxima = peaks == kChannels || peaks == kBoth;
   long n = last ? s.c : s.p, image = row / (last ? s.p : s.c), first = image * n, number = row % (last ? s.p : s.c);
@@ -693,6 +712,7 @@ template <class T, class A, bool last> void spread(const Spread& s, long begin, 
     case kProduct: return spread_mode<T, A, kProduct, last>(s, begin, end);
     case kSum: return spread_mode<T, A, kSum, last>(s, begin, end);
     case kSigmoid: return spread_mode<T, A, kSigmoid, last>(s, begin, end);
+    case kSigmoidOfProduct: return spread_mode<T, A, kSigmoidOfProduct, last>(s, begin, end);
     default: return spread_mode<T, A, kNone, last>(s, begin, end);
   }
 }
@@ -811,7 +831,8 @@ template <class T, class A> void across_positions(const Across& s, long begin, l
 
 #define TYPES(loop) {loop<float, float>, loop<double, double>, loop<bf16, float>}
 #define MODES(loop, T, A) \
-  {loop<T, A, kChannel>, loop<T, A, kPosition>, loop<T, A, kProduct>, loop<T, A, kSum>, loop<T, A, kShift>, loop<T, A, kSigmoid>}
+  {loop<T, A, kChannel>, loop<T, A, kPosition>, loop<T, A, kProduct>, loop<T, A, kSum>, loop<T, A, kShift>, loop<T, A, kSigmoid>, \
+   loop<T, A, kSigmoidOfProduct>}
 #define ALL_MODES(loop) {MODES(loop, float, float), MODES(loop, double, double), MODES(loop, bf16, float)}
 
 }  // namespace

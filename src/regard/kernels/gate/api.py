@@ -1,12 +1,14 @@
 """The multiplication of features by a gate."""
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
 from regard.core.errors import ShapeError
 from regard.kernels.choice import Impl, choose
 from regard.kernels.gate.impl import cpu, reference
-from regard.kernels.operators import CHANNEL, SIGMOID, SUM, can_serve
+from regard.kernels.operators import CHANNEL, SIGMOID, SIGMOID_OF_PRODUCT, SUM, can_serve
 from regard.kernels.squeezed import Held, Squeezed
 
 
@@ -46,38 +48,44 @@ def apply_gate(x: Tensor | Squeezed, gate: Tensor, *, impl: Impl = "auto") -> Te
     return cpu.apply_gate(x, channel, position, mode, *((None, None) if squeezed is None else squeezed._take()))
 
 
-def apply_sum(x: Tensor | Squeezed, channel: Tensor, position: Tensor, *, squash: bool = False) -> Tensor:
-    """Multiply features by the sum of a number for each channel and one for each position.
+Combine = Literal["sum", "sigmoid of sum", "sigmoid of product"]
+
+_MODES = {"sum": SUM, "sigmoid of sum": SIGMOID, "sigmoid of product": SIGMOID_OF_PRODUCT}
+
+
+def apply_both(x: Tensor | Squeezed, channel: Tensor, position: Tensor, combine: Combine = "sum") -> Tensor:
+    """Multiply features by a number for each channel and one for each position, combined.
+
+    The combined map, as large as the features, is not made.
 
     Args:
         x: features (b, c, ...), or the result of a squeeze.
         channel: (b, c, 1, ...).
         position: (b, 1, ...).
-        squash: multiply by 1 + sigmoid(sum) instead.
+        combine: `sum`, or 1 + the sigmoid of their sum or product.
 
     Returns:
-        x * (channel + position) in x's dtype and with x's strides.
+        x times the combination, in x's dtype and with x's strides.
 
     Raises:
         ShapeError: numbers that do not fit x.
 
     Example:
         >>> x = torch.ones(1, 2, 2)
-        >>> apply_sum(x, torch.tensor([[[1.0], [2.0]]]), torch.tensor([[[0.0, 5.0]]])).tolist()
+        >>> apply_both(x, torch.tensor([[[1.0], [2.0]]]), torch.tensor([[[0.0, 5.0]]])).tolist()
         [[[1.0, 6.0], [2.0, 7.0]]]
     """
     features = x._x if isinstance(x, Squeezed) else x
     ones = (1,) * (features.ndim - 2)
     if channel.shape != (*features.shape[:2], *ones) or position.shape != (features.shape[0], 1, *features.shape[2:]):
         raise ShapeError(
-            f"apply_sum: channel and position have shapes {tuple(channel.shape)} and {tuple(position.shape)}, and x "
+            f"apply_both: channel and position have shapes {tuple(channel.shape)} and {tuple(position.shape)}, and x "
             f"{tuple(features.shape)}; they must be (b, c, 1, ...) and (b, 1, ...)."
         )
     served = x._served if isinstance(x, Squeezed) else can_serve(x)
-    if choose("apply_sum", "auto", ("cpu", "reference") if served else ("reference",)) != "cpu":
-        total = channel + position
-        return reference.apply_gate(features, 1 + torch.sigmoid(total) if squash else total)
-    parts = (cpu.fit(features, channel), cpu.fit(features, position), SIGMOID if squash else SUM)
+    if choose("apply_both", "auto", ("cpu", "reference") if served else ("reference",)) != "cpu":
+        return reference.apply_both(features, channel, position, combine)
+    parts = (cpu.fit(features, channel), cpu.fit(features, position), _MODES[combine])
     return cpu.apply_gate(features, *parts, *(x._take() if isinstance(x, Squeezed) else (None, None)))
 
 

@@ -9,7 +9,16 @@ from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
 from regard.core.precision import wide
-from regard.kernels.operators import CHANNEL, POSITION, PRODUCT, SHIFT, SIGMOID, as_served, laid_out_as
+from regard.kernels.operators import (
+    CHANNEL,
+    POSITION,
+    PRODUCT,
+    SHIFT,
+    SIGMOID,
+    SIGMOID_OF_PRODUCT,
+    as_served,
+    laid_out_as,
+)
 from regard.kernels.squeezed import Link
 
 
@@ -83,7 +92,7 @@ class _Gate(Function):
         g = laid_out_as(x, g)
         made: list[Tensor | None] = [None, None]
         if any(asked):
-            every = [True, True] if mode == SIGMOID else asked
+            every = [True, True] if mode in (SIGMOID, SIGMOID_OF_PRODUCT) else asked
             sums = torch.ops.regard.gate_sums.default(g, x, channel, position, mode, *(None,) * 5, *every)
             parts = zip(sums, (channel, position), asked, strict=True)
             made = [total.view(gate.shape) if wanted else None for total, gate, wanted in parts]
