@@ -4,8 +4,8 @@ import torch
 from torch import Tensor, softmax
 from torch.nn.functional import scaled_dot_product_attention
 
-from regard.attention.products import without_autocast
 from regard.core.precision import widen
+from regard.core.products import without_autocast
 from regard.core.tap import Tap
 
 _ALIGNED = 8

@@ -10,11 +10,11 @@ from torch.nn import functional
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
-from regard.attention.products import autocast_dtype, without_autocast
 from regard.core.errors import OptionError, ShapeError
 from regard.core.features import Features
 from regard.core.options import at_least, flag, one_of
 from regard.core.precision import HALF_PRECISION, widen
+from regard.core.products import autocast_dtype, without_autocast
 from regard.core.tap import Tap
 from regard.kernels import Squeezed, apply_gate
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from regard.attention.products import without_autocast
+from regard.core.products import without_autocast
 
 
 def interpolate(x: Tensor, size: tuple[int, ...], *, align_corners: bool = False) -> Tensor:

@@ -7,6 +7,7 @@ from regard.attention.channel.cse import CSE
 from regard.attention.channel.se import SE
 from regard.attention.exchange import export_weights, import_weights
 from regard.core.errors import OptionError
+from regard.kernels import squeeze_positions
 from tests.attention.drawn import arrays, assert_equal, count, drawn, features, names
 from tests.attention.formulas import affine, over_positions, positions_mean, relu, sigmoid
 
@@ -44,7 +45,7 @@ def test_the_hidden_layer_has_half_the_width():
 
 def test_the_map_alone_is_the_one_applied():
     module, x = drawn(CSE(6)), features(2, 6, 3, 4)
-    torch.testing.assert_close(module(x), x * module.weights(x))
+    torch.testing.assert_close(module(x), x * module.weights(squeeze_positions(x, "mean")))
 
 
 def test_it_is_se_with_its_own_reduction():

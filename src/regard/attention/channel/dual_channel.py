@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from regard.attention.layers import softmax
-from regard.attention.products import wide_product
 from regard.core import Facts, Features, Paper, Start, Tap
+from regard.core.products import wide_product
 
 Energy = Literal["difference", "product"]
 

@@ -5,8 +5,8 @@ from torch import Tensor, nn
 
 from regard.attention.heads import head_count
 from regard.attention.layers import convolution, softmax
-from regard.attention.products import wide_product
 from regard.core import Facts, Features, Paper, Start, Tap, widen
+from regard.core.products import wide_product
 
 PER_HEAD = 48
 """The channels of a head in the four levels of Restormer's encoder."""

@@ -6,8 +6,8 @@ from typing import Literal
 from torch import Tensor, nn
 
 from regard.attention.layers import Conv1d, Linear, Rescaling, hidden_width, sigmoid, softmax
-from regard.attention.products import wide_product
 from regard.core import Facts, Paper, Start, Tap, widen
+from regard.core.products import wide_product
 from regard.kernels import apply_gate
 
 Arrangement = Literal["parallel", "sequential"]

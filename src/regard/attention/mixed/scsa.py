@@ -6,9 +6,9 @@ from torch import Tensor, nn
 from regard.attention.axes import axis_means, laid_along
 from regard.attention.layers import Conv1d, Rescaling, group_count, sigmoid, softmax
 from regard.attention.part_norm import PartNorm
-from regard.attention.products import wide_product
 from regard.core import Facts, Paper, Start, Tap, widen
 from regard.core.options import at_least
+from regard.core.products import wide_product
 from regard.kernels import apply_gate
 
 KERNEL_SIZES = (3, 5, 7, 9)

@@ -8,10 +8,10 @@ from torch import Tensor, nn
 
 from regard.attention.heads import head_count, split_heads, to_tokens
 from regard.attention.layers import Linear, softmax
-from regard.attention.products import wide_product
 from regard.attention.resampling import interpolate
 from regard.core import Facts, Features, OptionError, Paper, Tap, widen
 from regard.core.options import at_least
+from regard.core.products import wide_product
 from regard.kernels import squeeze_positions
 
 Form = Literal["mean", "query"]

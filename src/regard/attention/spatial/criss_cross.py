@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from regard.attention.heads import to_tokens
 from regard.attention.layers import Linear, hidden_width, softmax
-from regard.attention.products import wide_product
 from regard.core import Facts, Features, Paper, Start, Tap
 from regard.core.options import at_least
+from regard.core.products import wide_product
 
 
 class CrissCross(Features):

@@ -9,9 +9,9 @@ from torch import Tensor, nn, relu
 from regard.attention.attending import attend
 from regard.attention.heads import to_features, to_tokens
 from regard.attention.layers import Linear, Norm, hidden_width
-from regard.attention.products import wide_product
 from regard.core import Facts, Features, Paper, Start, Tap
 from regard.core.options import one_of
+from regard.core.products import wide_product
 
 Form = Literal["embedded", "gaussian", "dot", "concatenation"]
 Scale = Literal["width", "channels", "none"]

@@ -7,9 +7,9 @@ from torch import Tensor, nn
 
 from regard.attention.asking import Asked, ask, memorise
 from regard.attention.layers import Linear, sigmoid
-from regard.attention.products import wide_product
 from regard.core import Attended, Facts, Input, Memory, OptionError, Paper, ShapeError, Tap, Temporal, widen
 from regard.core.options import at_least
+from regard.core.products import wide_product
 from regard.kernels import score_pairs
 
 Score = Literal["dot", "general", "concat"]

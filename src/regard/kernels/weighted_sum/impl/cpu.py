@@ -7,7 +7,8 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from regard.core.precision import wide, widen
+from regard.core.precision import wide
+from regard.core.products import wide_product
 from regard.kernels.operators import NONE
 from regard.kernels.squeezed import Link, nothing_above
 
@@ -46,11 +47,9 @@ def _over_channels(x: Tensor, weight: Tensor) -> Tensor:
 def _over_positions(x: Tensor, weights: Tensor) -> Tensor:
     """(b, c), of weights (b, 1, ...)."""
     row = weights.reshape(x.shape[0], 1, -1)
-    return (widen(x).flatten(2) @ row.mT).squeeze(2) if x.is_contiguous() else _of_positions_last(widen(x), row)
-
-
-def _of_positions_last(x: Tensor, row: Tensor) -> Tensor:
-    return (row @ x.movedim(1, -1).flatten(1, -2)).squeeze(1)
+    if x.is_contiguous():
+        return wide_product(x.flatten(2), row.mT).squeeze(2)
+    return wide_product(row, x.movedim(1, -1).flatten(1, -2)).squeeze(1)
 
 
 class _Channels(Function):

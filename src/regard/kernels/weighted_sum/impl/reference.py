@@ -3,6 +3,7 @@
 from torch import Tensor
 
 from regard.core.precision import widen
+from regard.core.products import wide_product
 
 
 def sum_channels(x: Tensor, weight: Tensor) -> Tensor:
@@ -13,4 +14,4 @@ def sum_channels(x: Tensor, weight: Tensor) -> Tensor:
 
 def sum_positions(x: Tensor, weights: Tensor) -> Tensor:
     """See `regard.kernels.weighted_sum.api.sum_positions`."""
-    return (widen(x).flatten(2) @ widen(weights).flatten(2).transpose(1, 2)).squeeze(2)
+    return wide_product(x.flatten(2), weights.flatten(2).transpose(1, 2)).squeeze(2)

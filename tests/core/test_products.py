@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from regard.attention.products import autocast_dtype, wide_product, without_autocast
+from regard.core.products import autocast_dtype, wide_product, without_autocast
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
