@@ -177,7 +177,7 @@ def test_the_first_unfitting_tensor_is_named(state, change, said):
 
 
 def test_weights_of_another_depth_are_refused(state):
-    with pytest.raises(CheckpointError, match=r"not those of resnet34 with se from timm: .*layer1\.2\."):
+    with pytest.raises(CheckpointError, match=r"not those of se_resnet34 from timm: .*layer1\.2\."):
         convert_network(models.create("resnet34", num_classes=3, width=0.125, attention="se"), state, "timm")
 
 
@@ -196,7 +196,7 @@ def test_functions_that_no_shape_shows_are_refused():
 def test_another_library_or_network_is_refused(state):
     with pytest.raises(OptionError, match="library='keras'"):
         convert_network(small(), state, "keras")
-    with pytest.raises(CheckpointError, match="residual networks only"):
+    with pytest.raises(CheckpointError, match="plain and published networks only"):
         convert_network(models.create("cnn"), state, "timm")
     doubled = {**state, "layer0.conv1.weight": state["conv1.weight"]}
     with pytest.raises(

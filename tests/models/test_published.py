@@ -39,6 +39,9 @@ COUNTS = {
     "sknet101": 48_736_040,
     "resnest50": 27_483_240,
     "resnest101": 48_275_016,
+    "van_b0": 4_105_800,
+    "van_b1": 13_861_800,
+    "van_b2": 26_578_472,
 }
 """As published, or computed from the authors' network files."""
 
@@ -52,6 +55,9 @@ GIGA = {
     "sknet50": 4.463,
     "cbam_resnet50": 4.096,
     "bam_resnet50": 4.171,
+    "van_b0": 0.864,
+    "van_b1": 2.495,
+    "van_b2": 4.993,
 }
 """Multiply-adds of convolutions and linear layers for 224 x 224 pixels, in units of 10^9."""
 

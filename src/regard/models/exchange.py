@@ -12,6 +12,7 @@ from regard.core.errors import CheckpointError, UnknownNameError
 from regard.core.mechanism import Mechanism
 from regard.core.options import one_of
 from regard.models.resnet import ResNet
+from regard.models.van import VAN
 
 Library = Literal["timm", "torchvision", "pytorchcv", "official", "moskomule"]
 
@@ -47,7 +48,7 @@ def convert_network(net: nn.Module, state: Mapping[str, Tensor], library: Librar
     """Converts the state dict of the same network in another library to ours; `net` is not changed.
 
     Args:
-        net: one of regard's residual networks, with the attention and the options of those weights.
+        net: a plain or a published network, with the attention and the options of those weights.
         state: the other library's state dict.
         library: `timm`, `torchvision`, `pytorchcv`, `official` (the authors' own PyTorch code) or `moskomule`
             (senet.pytorch).
@@ -67,13 +68,14 @@ def convert_network(net: nn.Module, state: Mapping[str, Tensor], library: Librar
         >>> _ = ours.load_state_dict(convert_network(ours, theirs.state_dict(), "torchvision").state)
     """
     one_of("weights", "library", library, get_args(Library))
-    if not isinstance(net, ResNet):
+    if not isinstance(net, ResNet | VAN):
         raise CheckpointError(
-            f"{type(net).__name__}: weights of other libraries are known for regard's residual networks only: take one "
-            "of them, for example resnet50."
+            f"{type(net).__name__}: weights of other libraries are known for regard's plain and published networks "
+            "only: take one of them, for example resnet50."
         )
     names = rename(net, state, library)
-    _expect_function(net, state, library)
+    if isinstance(net, ResNet):
+        _expect_function(net, state, library)
     paths = _attention_paths(net)
     own = net.state_dict()
     converted: dict[str, Tensor] = {}
@@ -101,7 +103,10 @@ def rename(net: nn.Module, state: Mapping[str, Tensor], library: Library) -> dic
     Raises:
         CheckpointError: two tensors of the file would have one name.
     """
-    rules = _RULES[library](net, state) if library in _RULES else [*_replaced(net), _GATE]
+    if isinstance(net, VAN):
+        rules = _VAN
+    else:
+        rules = _RULES[library](net, state) if library in _RULES else [*_replaced(net), _GATE]
     names: dict[str, str] = {}
     for there in state:
         ours = there
@@ -109,8 +114,8 @@ def rename(net: nn.Module, state: Mapping[str, Tensor], library: Library) -> dic
             ours = re.sub(pattern, replacement, ours)
         if ours in names:
             raise CheckpointError(
-                f"{names[ours]!r} and {there!r} of these weights are both our {ours!r}: they are not those of a "
-                f"residual network from {library}. {_REMEDY}"
+                f"{names[ours]!r} and {there!r} of these weights are both our {ours!r}: they are not those of such a "
+                f"network from {library}. {_REMEDY}"
             )
         names[ours] = there
     return names
@@ -149,6 +154,18 @@ def _pytorchcv(net: nn.Module, state: Mapping[str, Tensor]) -> _Rules:
 def _official(net: nn.Module, state: Mapping[str, Tensor]) -> _Rules:
     return [*_replaced(net), (r"^bam(\d)\.", r"attention\1."), _GATE]
 
+
+_VAN: _Rules = [
+    (r"^patch_embed(\d)\.proj\.", r"embed\1.conv."),
+    (r"^patch_embed(\d)\.", r"embed\1."),
+    (r"^block(\d)\.", r"layer\1."),
+    (rf"{_BLOCK}attn\.", r"\1attention."),
+    (rf"{_BLOCK}mlp\.fc1\.", r"\1feed_forward.widen."),
+    (rf"{_BLOCK}mlp\.dwconv\.dwconv\.", r"\1feed_forward.depthwise."),
+    (rf"{_BLOCK}mlp\.fc2\.", r"\1feed_forward.narrow."),
+    (rf"{_BLOCK}layer_scale_(\d)$", r"\1scale\2.weight"),
+    (r"^head\.", "fc."),
+]
 
 _RULES = {"timm": _timm, "pytorchcv": _pytorchcv, "official": _official}
 
@@ -190,7 +207,7 @@ def _ways(net: ResNet, caffe: bool) -> str:
     )
 
 
-def _convert(net: ResNet, path: str, theirs: Mapping[str, Tensor], library: Library) -> dict[str, Tensor]:
+def _convert(net: ResNet | VAN, path: str, theirs: Mapping[str, Tensor], library: Library) -> dict[str, Tensor]:
     """Converts the tensors of one attention module."""
     module = net.get_submodule(path)
     assert isinstance(module, Mechanism)

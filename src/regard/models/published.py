@@ -8,23 +8,26 @@ from regard.core.spec import Spec, Value
 from regard.models.blocks import Style
 from regard.models.layouts import SENET154, caffe, resnet, resnext, tweaked
 from regard.models.resnet import Layout
+from regard.models.van import MECHANISM, VANLayout
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """The published accuracy of a network on the validation images of ImageNet-1k, a single crop.
+    """The published accuracy of a network, for a single crop of each image.
 
     Attributes:
         top1: percentage of the images whose class has the largest logit.
         top5: percentage of those whose class has one of the five largest; None if it was not published.
         source: the publication.
         crop: side of the crop in pixels.
+        data: the images: the validation images of ImageNet-1k, or the test images of a smaller set.
     """
 
     top1: float
     top5: float | None
     source: str
     crop: int = 224
+    data: str = "ImageNet-1k"
 
 
 @dataclass(frozen=True)
@@ -32,22 +35,26 @@ class Published:
     """A network as it was published.
 
     Attributes:
-        size: number of parameters with 1000 classes; multiply-adds for an image of 224 x 224 pixels.
+        size: number of parameters with that many classes; multiply-adds for an image of that side.
         layout: depth, widths, stem and blocks.
         mechanism: the attention in it.
         by_stage: options of the mechanism that differ from stage to stage.
         accuracy: the published accuracy; None if we know of none that we could check at its source.
         imports: libraries whose weights for it can be imported under this name.
         note: what is good to know about the layout.
+        classes: number of classes for which the size is counted.
+        side: height and width in pixels of an image for which it is counted.
     """
 
     size: tuple[int, int]
-    layout: Layout
+    layout: Layout | VANLayout
     mechanism: Spec
     by_stage: tuple[dict[str, Value], ...] = ()
     accuracy: Accuracy | None = None
     imports: tuple[str, ...] = ()
     note: str = ""
+    classes: int = 1000
+    side: int = 224
 
     @property
     def paper(self) -> Paper:
@@ -55,8 +62,10 @@ class Published:
         return find(self.mechanism.name).facts.paper
 
     @property
-    def style(self) -> Style:
-        """The form of the blocks, with the mechanism."""
+    def style(self) -> Style | None:
+        """The form of the blocks of a residual network, with the mechanism; None of another network."""
+        if not isinstance(self.layout, Layout):
+            return None
         return replace(self.layout.style, mechanism=self.mechanism, by_stage=self.by_stage)
 
 
@@ -94,6 +103,18 @@ def _eca(size: tuple[int, int], depth: int, sizes: tuple[int, ...], accuracy: Ac
         accuracy=accuracy,
         imports=("official",),
         note=f"The kernel sizes {', '.join(map(str, sizes))} of the stages are those of the released weights.",
+    )
+
+
+def _van(size: tuple[int, int], blocks: tuple[int, ...], widths: tuple[int, ...], top1: float) -> Published:
+    return Published(
+        size,
+        VANLayout(blocks, widths),
+        MECHANISM,
+        accuracy=Accuracy(top1, None, _AUTHORS),
+        imports=("official",),
+        note="No residual network: each stage embeds overlapping patches, and its blocks are attention and "
+        "feed-forward parts. In training branches are left out at random, as in the authors' runs.",
     )
 
 
@@ -179,5 +200,8 @@ PUBLISHED = {
         imports=("timm", "official"),
         note="A wide stem of three convolutions, pooled shortcuts, the stride in a pooling behind the attention.",
     ),
+    "van_b0": _van((4_105_800, 864_224_000), (3, 3, 5, 2), (32, 64, 160, 256), 75.4),
+    "van_b1": _van((13_861_800, 2_495_262_720), (2, 2, 4, 2), (64, 128, 320, 512), 81.1),
+    "van_b2": _van((26_578_472, 4_992_773_120), (3, 3, 12, 3), (64, 128, 320, 512), 82.8),
 }
 """The networks by name. Accuracies are those that we could check at their source."""

@@ -11,6 +11,7 @@ from regard import attention
 from regard.core.errors import ShapeError
 from regard.core.options import at_least
 from regard.models.blocks import Residual, Style, basic, bottleneck, convolution
+from regard.models.inputs import expect_images
 
 
 @dataclass(frozen=True)
@@ -118,12 +119,7 @@ class ResNet(nn.Module):
         return x
 
     def _expect(self, x: Tensor) -> None:
-        if x.ndim != 4 or x.shape[1] != self.in_channels or not x.is_floating_point():
-            raise ShapeError(
-                f"{self.name}: the images have shape {tuple(x.shape)} and dtype {x.dtype}; the network takes "
-                f"floating-point images (b, {self.in_channels}, h, w): convert them, or create the network with "
-                "in_channels= the number of their channels."
-            )
+        expect_images(self.name, self.in_channels, x)
         if min(x.shape[2:]) < self.smallest:
             raise ShapeError(
                 f"{self.name}: an image of {x.shape[2]}x{x.shape[3]} is too small, because this network's stem pools "

@@ -118,12 +118,16 @@ def import_weights(
     return Imported(out, file, from_, str(network), len(done.state), done.renamed, done.attention, len(names))
 
 
+_FIRST = ("conv1.weight", "conv1.0.weight", "embed1.conv.weight")
+"""The names that the first convolution of a network may have."""
+
+
 def _network(model: str, options: dict[str, Any], state: dict[str, Tensor], library: Library) -> Any:
     """Builds the network with the classes and the channels of images that the weights show."""
     outline = _outline(model, options) if _is_ours(model) else nn.Module()
     names = rename(outline, state, library)
-    head, first = (state.get(names.get(name, "")) for name in ("fc.weight", "conv1.weight"))
-    first = state.get(names.get("conv1.0.weight", "")) if first is None else first
+    head = state.get(names.get("fc.weight", ""))
+    first = next((state[names[name]] for name in _FIRST if name in names), None)
     sizes: dict[str, Any] = {
         "num_classes": head.shape[0] if head is not None and head.ndim == 2 else 1000,
         "in_channels": first.shape[1] if first is not None and first.ndim == 4 else 3,
