@@ -99,6 +99,19 @@ def test_outputs_are_pytorchcvs(theirs, name, options):
     expect_imported(net, "pytorchcv", name, options)
 
 
+SMALL_IMAGES = [20, *(pytest.param(depth, marks=pytest.mark.long) for depth in (56, 110, 164))]
+
+
+@pytest.mark.parametrize("depth", SMALL_IMAGES)
+def test_outputs_for_small_images_are_pytorchcvs(depth):
+    provider = pytest.importorskip("pytorchcv.model_provider")
+    theirs = randomise(provider.get_model(f"seresnet{depth}{'bn' if depth == 164 else ''}_cifar10"))
+    theirs.features.final_pool = nn.AdaptiveAvgPool2d(1)  # theirs fits images of 32 pixels only
+    ours = models.create(f"se_resnet{depth}", num_classes=10, seed=0).double().eval()
+    ours.load_state_dict(convert_network(ours, theirs.state_dict(), "pytorchcv").state)
+    expect_same(ours, theirs, (32, 44))
+
+
 class SELayer(nn.Module):
     """Squeeze-and-excitation as senet.pytorch has it: linear layers without bias in a sequence."""
 

@@ -43,6 +43,21 @@ def test_the_outputs_are_theirs_after_the_round_trip(theirs, checkpoint, tmp_pat
     assert all(torch.equal(v, created.state_dict()[n]) for n, v in loaded.net.state_dict().items())
 
 
+def test_small_images_are_taken_whole(tmp_path):
+    provider = pytest.importorskip("pytorchcv.model_provider")
+    torch.manual_seed(0)
+    net = provider.get_model("seresnet20_cifar10").eval()
+    torch.save(net.state_dict(), tmp_path / "theirs.pth")
+    done = import_weights(
+        tmp_path / "theirs.pth", from_="pytorchcv", model="se_resnet20", out=tmp_path / "w.safetensors"
+    )
+    loaded = load_network(done.path)
+    assert (loaded.preprocessing.size, loaded.preprocessing.resize) == ((32, 32), "exact")
+    x = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(loaded.net(x), net(x), rtol=1e-4, atol=1e-5)
+
+
 def test_the_report_and_the_metadata_say_where_from(checkpoint, tmp_path):
     done = import_weights(checkpoint, out=tmp_path / "w.safetensors", **OPTIONS)
     assert f"all {done.tensors} tensors of resnet18 with se:min_hidden=8 with 4 classes were mapped" in str(done)

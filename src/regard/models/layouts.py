@@ -65,6 +65,14 @@ PLAIN = {
 Aggregated Residual Transformations for Deep Neural Networks, CVPR 2017, table 1; and the ResNet-D of He et al.: Bag of
 Tricks for Image Classification with Convolutional Neural Networks, CVPR 2019, section 4."""
 
+SMALL_RESNET164 = Layout((18, 18, 18), _SMALL, bottlenecks=True, small=True)
+"""The network of bottlenecks for small images, of which the published ones with squeeze-and-excitation are made."""
+
+SMALL_RESNEXT29 = Layout(
+    (3, 3, 3), (512, 1024, 2048), bottlenecks=True, small=True, stem=(64,), style=Style(expansion=0.5, groups=16)
+)
+"""ResNeXt-29 with 16 groups of 32 channels, for small images, of Xie et al., section 5.3."""
+
 SENET154 = Layout(
     _DEPTHS[152],
     (256, 512, 1024, 2048),

@@ -6,7 +6,7 @@ from regard.attention import find
 from regard.core import Paper
 from regard.core.spec import Spec, Value
 from regard.models.blocks import Style
-from regard.models.layouts import SENET154, caffe, resnet, resnext, tweaked
+from regard.models.layouts import PLAIN, SENET154, SMALL_RESNET164, SMALL_RESNEXT29, caffe, resnet, resnext, tweaked
 from regard.models.resnet import Layout
 from regard.models.van import MECHANISM, VANLayout
 
@@ -106,6 +106,40 @@ def _eca(size: tuple[int, int], depth: int, sizes: tuple[int, ...], accuracy: Ac
     )
 
 
+def _small(
+    size: tuple[int, int],
+    layout: Layout,
+    mechanism: Spec,
+    *,
+    error: float | None = None,
+    imports: tuple[str, ...] = (),
+    note: str = "",
+) -> Published:
+    accuracy = None
+    if error is not None:
+        accuracy = Accuracy(100 - error, None, "pytorchcv's table", crop=32, data="CIFAR-10")
+    return Published(size, layout, mechanism, accuracy=accuracy, imports=imports, note=note, classes=10, side=32)
+
+
+def _small_se(size: tuple[int, int], layout: Layout, error: float) -> Published:
+    note = "For small images: a 3x3 stem without pooling, 1x1 convolutions as shortcuts."
+    return _small(size, layout, _SE, error=error, imports=("pytorchcv",), note=note)
+
+
+def _small_authors(size: tuple[int, int], depth: int, mechanism: str) -> Published:
+    note = "The authors' form for small images: a 3x3 stem of 64 channels without pooling, four stages."
+    layout = replace(resnet(depth), small=True)
+    return _small(size, layout, Spec(mechanism), imports=("official",), note=note)
+
+
+def _sca_cnn(size: tuple[int, int], depth: int) -> Published:
+    note = (
+        "A classifier, with attention in every block. The paper writes captions: there two such layers, in the last "
+        "block of a ResNet-152, also see the state of the decoder."
+    )
+    return Published(size, resnet(depth), Spec("sca_cnn"), note=note)
+
+
 def _van(size: tuple[int, int], blocks: tuple[int, ...], widths: tuple[int, ...], top1: float) -> Published:
     return Published(
         size,
@@ -200,6 +234,28 @@ PUBLISHED = {
         imports=("timm", "official"),
         note="A wide stem of three convolutions, pooled shortcuts, the stride in a pooling behind the attention.",
     ),
+    "se_resnet20": _small_se((274_847, 40_815_200), PLAIN["resnet20"], 6.01),
+    "se_resnet56": _small_se((862_889, 125_753_888), PLAIN["resnet56"], 4.13),
+    "se_resnet110": _small_se((1_744_952, 253_161_920), PLAIN["resnet110"], 3.63),
+    "se_resnet164": _small_se((1_906_258, 247_840_256), SMALL_RESNET164, 3.39),
+    "cbam_resnet18_cifar": _small_authors((11_263_842, 555_863_360), 18, "cbam"),
+    "cbam_resnet34_cifar": _small_authors((21_444_918, 1_160_160_608), 34, "cbam"),
+    "cbam_resnet50_cifar": _small_authors((26_053_434, 1_303_303_520), 50, "cbam"),
+    "cbam_resnet101_cifar": _small_authors((47_293_982, 2_520_020_448), 101, "cbam"),
+    "bam_resnet18_cifar": _small_authors((11_196_953, 557_111_808), 18, "bam"),
+    "bam_resnet34_cifar": _small_authors((21_305_113, 1_161_091_584), 34, "bam"),
+    "bam_resnet50_cifar": _small_authors((23_878_909, 1_324_769_280), 50, "bam"),
+    "bam_resnet101_cifar": _small_authors((42_871_037, 2_536_923_136), 101, "bam"),
+    "sknet29": _small(
+        (27_813_450, 4_180_928_512),
+        SMALL_RESNEXT29,
+        Spec("sk", {"kernel_sizes": (1, 3), "reduction": 32}),
+        note="ResNeXt-29, 16 x 32d, for small images, with kernels of 1 and 3 in its branches. The authors published "
+        "no file of this network and not all its options: it has 27.8 million parameters, where their table has 27.7 "
+        "million (and 82.67 % on CIFAR-100).",
+    ),
+    "sca_cnn_resnet50": _sca_cnn((33_331_272, 6_937_662_976), 50),
+    "sca_cnn_resnet152": _sca_cnn((84_831_372, 18_305_172_992), 152),
     "van_b0": _van((4_105_800, 864_224_000), (3, 3, 5, 2), (32, 64, 160, 256), 75.4),
     "van_b1": _van((13_861_800, 2_495_262_720), (2, 2, 4, 2), (64, 128, 320, 512), 81.1),
     "van_b2": _van((26_578_472, 4_992_773_120), (3, 3, 12, 3), (64, 128, 320, 512), 82.8),

@@ -90,7 +90,7 @@ class ResNet(nn.Module):
         for stage, (depth, width) in enumerate(zip(layout.blocks, layout.widths, strict=True), start=1):
             own = style.of_stage(stage)
             blocks = _stage(channels, width, depth, 1 if stage == 1 else 2, layout.bottlenecks, own)
-            channels = style.expansion * width if layout.bottlenecks else width
+            channels = style.outputs(width) if layout.bottlenecks else width
             self._append(f"layer{stage}", nn.Sequential(*blocks))
             if own.mechanism is not None and style.site == "stage" and stage < len(layout.blocks):
                 self._append(f"attention{stage}", attention.create(own.mechanism, channels=channels))
@@ -164,7 +164,7 @@ def _create_pooling(channels: int, style: Style) -> nn.Module:
 
 
 def _stage(inputs: int, width: int, depth: int, stride: int, bottlenecks: bool, style: Style) -> Iterator[Residual]:
-    build, outputs = (bottleneck, style.expansion * width) if bottlenecks else (basic, width)
+    build, outputs = (bottleneck, style.outputs(width)) if bottlenecks else (basic, width)
     yield build(inputs, width, stride, style)
     for _ in range(depth - 1):
         yield build(outputs, width, 1, style)

@@ -100,27 +100,23 @@ def create(
     form = None
     seed = int(torch.randint(2**62, ()) if seed is None else seed)
     _refuse_other_kinds(name)
-    ours = {
-        "attention": attention,
-        "width": None if width == 1.0 else width,
-        "stride_in": stride_in,
-        "shortcut": shortcut,
-    }
+    scaled = None if width == 1.0 else width
+    ours = {"attention": attention, "width": scaled, "stride_in": stride_in, "shortcut": shortcut}
     if name.partition(":")[0] in LINES:
         _refuse_ours(name, **{option: value for option, value in ours.items() if option != "attention"}, patch=patch)
         net: nn.Module = initialise(_of_line(name, attention, num_classes, in_channels), seed)
-    elif (layout := own_layout(name)) is not None:
+    elif (own := own_layout(name)) is not None:
         _refuse_second(name, attention)
         _refuse_ours(name, **ours)
-        net = initialise(layout.create(name, num_classes=num_classes, in_channels=in_channels), seed)
+        net = initialise(own.create(name, num_classes=num_classes, in_channels=in_channels), seed)
     elif ":" in name:
         _refuse_ours(name, **ours)
         net = foreign.build(name, num_classes, in_channels, seed)
     else:
         chosen = _resolve(name, attention)
-        residual = _scale_widths(chosen.name, chosen.layout, width)
+        layout = _scale_widths(chosen.name, chosen.layout, width)
         style = _style(chosen, stride_in, shortcut)
-        net, form = _build(chosen, residual, style, num_classes, in_channels, seed), _form(residual, style)
+        net, form = _build(chosen, layout, style, num_classes, in_channels, seed), _form(layout, style)
     if patch is None:
         _refuse_without_patch(name, patch_stride=patch_stride, recompute=recompute or None)
         return net if weights is None else _load(net, Path(weights), name, form)

@@ -180,8 +180,8 @@ def _accuracy(accuracy: Accuracy | None) -> str:
 def _counted() -> str:
     return (
         "Parameters with 1000 classes; multiply-adds of layers and matrix products for an image of 224 x 224 pixels, "
-        f"in units of 10^9; accuracies as published, {IMAGE_NET}. A network for small images has 10 classes, and images "
-        "of 32 x 32 pixels."
+        f"in units of 10^9; accuracies as published, {IMAGE_NET}. Networks for small "
+        "images are counted with 10 classes at 32 x 32 pixels."
     )
 
 
