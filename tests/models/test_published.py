@@ -17,6 +17,7 @@ COUNTS = {
     "se_resnext50_32x4d": 27_559_896,
     "se_resnext101_32x4d": 48_955_416,
     "senet154": 115_088_984,
+    "se_bn_inception": 11_931_622,
     "cbam_resnet18": 11_779_392,
     "cbam_resnet34": 21_960_468,
     "cbam_resnet50": 28_089_624,
@@ -60,6 +61,7 @@ GIGA = {
     "se_resnext50_32x4d": 4.233,
     "se_resnext101_32x4d": 7.975,
     "senet154": 20.688,
+    "se_bn_inception": 2.033,
     "sknet50": 4.463,
     "cbam_resnet50": 4.096,
     "bam_resnet50": 4.171,
@@ -88,7 +90,12 @@ def test_published_parameter_counts(name):
     assert count(outline(name)) == COUNTS[name] == models.PUBLISHED[name].size[0]
 
 
-@pytest.mark.parametrize("name", GIGA)
+LARGER = ("van_b1", "van_b2")
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.long) if name in LARGER else name for name in GIGA]
+)
 def test_published_multiply_adds(name):
     macs = count_macs(name)
     assert macs == models.PUBLISHED[name].size[1]

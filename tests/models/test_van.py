@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn import functional
 
 from regard import models
-from regard.core import CheckpointError, OptionError, ShapeError
+from regard.core import CheckpointError, OptionError, ShapeError, UnknownNameError
 from regard.models.exchange import convert_network
 from regard.models.initialisation import initialise
 from regard.models.van import VAN, VANLayout
@@ -146,4 +146,6 @@ def test_options_of_residual_networks_are_refused():
         models.create("van_b0", width=0.5)
     with pytest.raises(OptionError, match="'van_b0' already names its attention, 'lka'"):
         models.outline("van_b0", attention="se")
+    with pytest.raises(UnknownNameError, match="'van_b0' has attention of its own: take a plain network"):
+        models.create_widened("van_b0", 5_000_000)
     assert not models.is_looker("van_b0")

@@ -142,7 +142,7 @@ def test_options_that_cannot_be_used(checkpoint, tmp_path):
     ):
         with pytest.raises((OptionError, UnknownNameError), match=said):
             import_weights(checkpoint, **{"out": tmp_path / "w.safetensors", **OPTIONS, **options})
-    refused(checkpoint, "plain and published networks only", model="cnn", attention=None)
+    refused(checkpoint, "no other library.s weights are known for this network", model="cnn", attention=None)
 
 
 def test_a_wrong_name_is_told_first(tmp_path):

@@ -70,8 +70,8 @@ def convert_network(net: nn.Module, state: Mapping[str, Tensor], library: Librar
     one_of("weights", "library", library, get_args(Library))
     if not isinstance(net, ResNet | VAN):
         raise CheckpointError(
-            f"{type(net).__name__}: weights of other libraries are known for regard's plain and published networks "
-            "only: take one of them, for example resnet50."
+            f"{type(net).__name__}: no other library's weights are known for this network: take one of the networks "
+            "with weights in `regard list --networks`, or a plain one, for example resnet50."
         )
     names = rename(net, state, library)
     if isinstance(net, ResNet):

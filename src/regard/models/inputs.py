@@ -17,3 +17,19 @@ def expect_images(name: str, in_channels: int, x: Tensor) -> None:
             f"images (b, {in_channels}, h, w): convert them, or create the network with in_channels= the number of "
             "their channels."
         )
+
+
+def expect_several_positions(name: str, x: Tensor, one_position: int) -> None:
+    """Raises an error for a single image that is too small for training.
+
+    Args:
+        name: of the network.
+        x: images (b, c, h, w).
+        one_position: the largest height and width of an image of which the last stage has one position.
+    """
+    if x.shape[0] == 1 and max(x.shape[2:]) <= one_position:
+        raise ShapeError(
+            f"{name}: a single image of {x.shape[2]}x{x.shape[3]} leaves one position per channel in the last stage, "
+            "whose variance batch normalisation cannot take: train with batches of two or more (drop_last=True leaves "
+            f"out a last batch of one), or with images larger than {one_position}."
+        )

@@ -6,6 +6,7 @@ from regard.attention import find
 from regard.core import Paper
 from regard.core.spec import Spec, Value
 from regard.models.blocks import Style
+from regard.models.inception import SE_BN_INCEPTION, InceptionLayout
 from regard.models.layouts import PLAIN, SENET154, SMALL_RESNET164, SMALL_RESNEXT29, caffe, resnet, resnext, tweaked
 from regard.models.resnet import Layout
 from regard.models.van import MECHANISM, VANLayout
@@ -47,7 +48,7 @@ class Published:
     """
 
     size: tuple[int, int]
-    layout: Layout | VANLayout
+    layout: Layout | VANLayout | InceptionLayout
     mechanism: Spec
     by_stage: tuple[dict[str, Value], ...] = ()
     accuracy: Accuracy | None = None
@@ -173,6 +174,13 @@ PUBLISHED = {
         accuracy=Accuracy(81.32, 95.53, _AUTHORS),
         imports=("timm",),
         note="A stem of three convolutions, 3x3 shortcuts where the size changes, dropout of 0.2.",
+    ),
+    "se_bn_inception": Published(
+        (11_931_622, 2_033_239_424),
+        SE_BN_INCEPTION,
+        _SE,
+        accuracy=Accuracy(76.38, 92.96, _AUTHORS),
+        note="No residual network: ten Inception modules, attention behind each. The authors' Caffe network.",
     ),
     "cbam_resnet18": _plain((11_779_392, 1_815_063_764), 18, "cbam", imports=("pytorchcv", "official")),
     "cbam_resnet34": _plain((21_960_468, 3_665_434_742), 34, "cbam", imports=("pytorchcv", "official")),

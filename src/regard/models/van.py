@@ -8,10 +8,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from regard import attention
-from regard.core.errors import ShapeError
 from regard.core.options import at_least
 from regard.core.spec import Spec
-from regard.models.inputs import expect_images
+from regard.models.inputs import expect_images, expect_several_positions
 
 MECHANISM = Spec("lka", {"projections": True})
 
@@ -32,6 +31,7 @@ class VANLayout:
     widths: tuple[int, ...]
     ratios: tuple[int, ...] = (8, 8, 4, 4)
     drop_path: float = 0.1
+    stride = "in the embedding before each stage"
 
     def create(self, name: str, *, num_classes: int, in_channels: int) -> nn.Module:
         """Creates the network."""
@@ -90,12 +90,8 @@ class VAN(nn.Module):
     def features(self, x: Tensor) -> Tensor:
         """Computes the features before the mean over positions, (b, c, h, w)."""
         expect_images(self.name, self.in_channels, x)
-        if self.training and x.shape[0] == 1 and max(x.shape[2:]) <= self.reduction:
-            raise ShapeError(
-                f"{self.name}: a single image of {x.shape[2]}x{x.shape[3]} leaves one position per channel in the last "
-                "stage, whose variance batch normalisation cannot take: train with batches of two or more, or with "
-                f"images larger than {self.reduction}."
-            )
+        if self.training:
+            expect_several_positions(self.name, x, self.reduction)
         for stage in range(1, self.stages + 1):
             for part in ("embed", "layer", "norm"):
                 x = getattr(self, f"{part}{stage}")(x)

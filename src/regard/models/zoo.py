@@ -19,6 +19,7 @@ from regard.models.bag import BagOfPatches
 from regard.models.blocks import Shortcut, StrideIn, Style
 from regard.models.cnn import CNN
 from regard.models.hard_head import HardHead
+from regard.models.inception import InceptionLayout
 from regard.models.initialisation import initialise
 from regard.models.layouts import PLAIN
 from regard.models.published import PUBLISHED
@@ -192,7 +193,7 @@ def is_looker(name: str, attention: str | Spec | None = None) -> bool:
     return _resolve(name, attention).head is not None
 
 
-def own_layout(name: str) -> VANLayout | None:
+def own_layout(name: str) -> VANLayout | InceptionLayout | None:
     """Returns the layout of a published network that is no residual network; None for any other name.
 
     >>> own_layout("van_b0").widths, own_layout("se_resnet50")
@@ -204,6 +205,8 @@ def own_layout(name: str) -> VANLayout | None:
 
 def layout_of(name: str) -> Layout:
     """Returns the layout of a plain network; an unknown name is an error that lists the nearest."""
+    if name in PUBLISHED:
+        raise UnknownNameError(f"{name!r} has attention of its own: take a plain network, for example resnet50.")
     if name not in PLAIN:
         error = unknown_name("network", name, (*PLAIN, *PUBLISHED))
         raise UnknownNameError(

@@ -104,7 +104,7 @@ class NetworkProfile:
 def _structure(network: Published) -> dict[str, str]:
     """Returns what the blocks of a network have besides attention."""
     if (style := network.style) is None:
-        return {"stride": "in the embedding before each stage"}
+        return {"stride": getattr(network.layout, "stride", "")}
     stride = "pooling behind the 3x3 convolution" if style.pooled_stride else f"{style.stride_in} convolution"
     forms = {"3x3": "3x3 convolutions", "pooled": "mean pooling, 1x1 convolutions"}
     return {"stride": f"in the {stride}", "shortcuts": forms.get(style.shortcut, "1x1 convolutions")}
