@@ -32,10 +32,10 @@ def theirs_of(net: VAN) -> dict[str, torch.Tensor]:
     }
     kept = {name: name for name in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")}
     pairs = {"head": "fc"}
-    for stage, depth in enumerate(SMALL.blocks, 1):
+    for stage in range(1, net.stages + 1):
         pairs |= {f"patch_embed{stage}.proj": f"embed{stage}.conv", f"patch_embed{stage}.norm": f"embed{stage}.norm"}
         pairs[f"norm{stage}"] = f"norm{stage}"
-        for block in range(depth):
+        for block in range(len(net.get_submodule(f"layer{stage}"))):
             there, ours = f"block{stage}.{block}", f"layer{stage}.{block}"
             pairs |= {f"{there}.{a}": f"{ours}.{b}" for a, b in inside.items()}
             pairs |= {f"{there}.norm{n}": f"{ours}.norm{n}" for n in (1, 2)}

@@ -13,6 +13,7 @@ from regard.core import CheckpointError, OptionError, UnknownNameError
 from regard.recipes.imported import import_weights
 from regard.recipes.network import load_network
 from regard.training import load_weights
+from tests.models.test_van import theirs_of
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +57,16 @@ def test_small_images_are_taken_whole(tmp_path):
     x = torch.randn(2, 3, 32, 32)
     with torch.no_grad():
         torch.testing.assert_close(loaded.net(x), net(x), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.long
+def test_another_form_of_network_is_imported(tmp_path):
+    net = models.create("van_b0", num_classes=3, in_channels=1, seed=0).eval()
+    torch.save(theirs_of(net), tmp_path / "theirs.pth")
+    done = import_weights(tmp_path / "theirs.pth", from_="official", model="van_b0", out=tmp_path / "w.safetensors")
+    assert done.attention == 13
+    loaded = load_network(done.path)
+    assert all(torch.equal(v, loaded.net.state_dict()[n]) for n, v in net.state_dict().items())
 
 
 def test_the_report_and_the_metadata_say_where_from(checkpoint, tmp_path):
