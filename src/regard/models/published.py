@@ -6,7 +6,7 @@ from regard.attention import find
 from regard.core import Paper
 from regard.core.spec import Spec, Value
 from regard.models.blocks import Style
-from regard.models.layouts import SENET154, caffe, resnet, resnext, tweaked
+from regard.models.layouts import SENET154, attention_network, caffe, resnet, resnext, tweaked
 from regard.models.resnet import Layout
 
 
@@ -64,6 +64,8 @@ _CAFFE = "The authors' network: stride in the first 1x1 convolution, pooling wit
 _CAFFE_GROUPS = "The authors' network: stride in the 3x3 convolution, pooling without border."
 _AUTHORS = "authors' repository"
 _SE = Spec("se")
+_POOLINGS: tuple[dict[str, Value], ...] = ({"poolings": 3}, {"poolings": 2}, {"poolings": 1}, {})
+"""Of the masks of each stage of a residual attention network; the last has none."""
 
 
 def _se(size: tuple[int, int], layout: Layout, *, accuracy: Accuracy | None = None, note: str = _CAFFE) -> Published:
@@ -94,6 +96,46 @@ def _eca(size: tuple[int, int], depth: int, sizes: tuple[int, ...], accuracy: Ac
         accuracy=accuracy,
         imports=("official",),
         note=f"The kernel sizes {', '.join(map(str, sizes))} of the stages are those of the released weights.",
+    )
+
+
+def _attention_network(
+    size: tuple[int, int],
+    modules: tuple[int, int, int],
+    accuracy: Accuracy,
+    *,
+    interpolation: str,
+    resnext_blocks: bool = False,
+    note: str = "",
+) -> Published:
+    blocks = "ResNeXt blocks" if resnext_blocks else "blocks with the normalisations first"
+    about = (
+        f"The authors' network: {blocks}, pooling without border. The multiply-adds count the interpolation of the "
+        f"masks, {interpolation} of them, which published figures leave out.{note}"
+    )
+    return Published(
+        size,
+        attention_network(modules, resnext_blocks=resnext_blocks),
+        Spec("residual_mask", {"block": "resnext"} if resnext_blocks else {}),
+        by_stage=_POOLINGS,
+        accuracy=accuracy,
+        note=about,
+    )
+
+
+def _resattnet(size: tuple[int, int], modules: tuple[int, int, int]) -> Published:
+    note = (
+        "pytorchcv's network of this name: the shapes of the authors' and another function. It doubles the features "
+        "that a skip unit of the mask starts from, adds those that the mask rescales before the score, and pools with a "
+        "border."
+    )
+    return Published(
+        size,
+        replace(attention_network(modules), pool="padded"),
+        Spec("residual_mask", {"hourglass": "pytorchcv"}),
+        by_stage=_POOLINGS,
+        imports=("pytorchcv",),
+        note=note,
     )
 
 
@@ -179,5 +221,24 @@ PUBLISHED = {
         imports=("timm", "official"),
         note="A wide stem of three convolutions, pooled shortcuts, the stride in a pooling behind the attention.",
     ),
+    "attention56": _attention_network(
+        (31_810_728, 6_320_887_296), (1, 1, 1), Accuracy(78.24, 94.1, _AUTHORS), interpolation="0.050"
+    ),
+    "attention92": _attention_network(
+        (52_466_344, 10_597_538_304),
+        (1, 2, 3),
+        Accuracy(80.5, 95.2, _AUTHORS, crop=320),
+        interpolation="0.064",
+        note=" The paper counts 51.3 million parameters; the authors' network file has these.",
+    ),
+    "attentionnext56": _attention_network(
+        (31_318_824, 6_469_157_376),
+        (1, 1, 1),
+        Accuracy(78.8, 94.4, _AUTHORS),
+        interpolation="0.050",
+        resnext_blocks=True,
+    ),
+    "resattnet56": _resattnet((31_810_728, 6_320_887_296), (1, 1, 1)),
+    "resattnet92": _resattnet((52_466_344, 10_597_538_304), (1, 2, 3)),
 }
 """The networks by name. Accuracies are those that we could check at their source."""

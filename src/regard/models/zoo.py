@@ -250,6 +250,12 @@ def _split(name: str) -> tuple[str, Spec | None]:
 
 def _style(chosen: _Chosen, stride_in: StrideIn | None, shortcut: Shortcut | None) -> Style:
     style, name = chosen.style, chosen.name
+    for option, value in {"stride_in": stride_in, "shortcut": shortcut}.items():
+        if value is not None and chosen.layout.modules:
+            raise OptionError(
+                f"{name}: {option}={value!r} is not allowed, because a residual attention network has the blocks of its "
+                "authors: leave it out."
+            )
     if stride_in is not None:
         one_of(name, "stride_in", stride_in, get_args(StrideIn))
     if shortcut is not None:
