@@ -8,6 +8,7 @@ from typing import Literal, get_args
 from torch import Tensor, nn
 
 from regard.attention.exchange import convert_weights
+from regard.attention.spatial.residual_mask import ResidualMask
 from regard.core.errors import CheckpointError, UnknownNameError
 from regard.core.mechanism import Mechanism
 from regard.core.options import one_of
@@ -156,8 +157,10 @@ def _pytorchcv(net: nn.Module, state: Mapping[str, Tensor]) -> _Rules:
 
 def _pytorchcv_module(path: str, module: AttentionModule) -> _Rules:
     """The rules for an attention module, whose backbone is a skip of the hourglass there."""
+    mask = module.attention
+    assert isinstance(mask, ResidualMask)
     stage, unit = re.findall(r"\d+", path)
-    poolings, units = len(module.attention.down), range(len(module.attention.bottom))
+    poolings, units = len(mask.down), range(len(mask.bottom))
     names = {"init_blocks.blocks.block1": "first", "final_block": "last"}
     names |= {f"hg.skip_seq.skip1.blocks.block{i + 1}": f"backbone.{i}" for i in range(len(module.backbone))}
     names |= {f"hg.skip_seq.skip{n + 2}.skip1": f"attention.skip.{n}.0" for n in range(poolings - 1)}
@@ -201,7 +204,7 @@ def _replaced(net: nn.Module) -> _Rules:
 
 def _expect_function(net: ResNet, state: Mapping[str, Tensor], library: Library) -> None:
     """Raises an error if the library's network pools or strides elsewhere, which no shape shows."""
-    if any(isinstance(module, AttentionModule) for module in net.modules()) and library == "pytorchcv":
+    if library == "pytorchcv":
         _expect_pytorchcvs_masks(net)
     caffe = library == "timm" and any(name.startswith("layer0.") for name in state)
     pool = net.maxpool
@@ -223,12 +226,12 @@ def _expect_function(net: ResNet, state: Mapping[str, Tensor], library: Library)
 
 
 def _expect_pytorchcvs_masks(net: ResNet) -> None:
-    masks = [module.attention for module in net.modules() if isinstance(module, AttentionModule)]
-    if any(mask.options["hourglass"] != "pytorchcv" for mask in masks):
+    masks = [module for module in net.modules() if isinstance(module, ResidualMask)]
+    if any(mask.hourglass != "pytorchcv" for mask in masks):
         raise CheckpointError(
-            f"{net.name} is the authors' network, and pytorchcv's of the same shapes computes something else: its masks "
-            "double the features that a skip unit starts from and add those that they rescale, and it pools with a "
-            "border. Name resattnet56 or resattnet92, which compute what it does. Nothing was loaded."
+            f"{net.name} is the authors' network, and pytorchcv's of the same shapes computes something else: its "
+            "masks double the features that a skip unit starts from and add those that they rescale, and it pools with "
+            "a border. Name resattnet56 or resattnet92, which compute what it does. Nothing was loaded."
         )
 
 
@@ -272,9 +275,11 @@ def _faults(needed: Mapping[str, Tensor], names: Mapping[str, str], state: Mappi
 
 
 def _attention_paths(net: nn.Module) -> list[str]:
+    """The mechanisms that libraries store in layouts of their own; the rules name all tensors of attention modules."""
     paths: list[str] = []
+    modules = [path for path, module in net.named_modules() if isinstance(module, AttentionModule)]
     for path, module in net.named_modules():
-        if isinstance(module, Mechanism) and not _in(path, paths):
+        if isinstance(module, Mechanism) and not _in(path, [*paths, *modules]):
             paths.append(path)
     return paths
 

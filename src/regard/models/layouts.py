@@ -85,6 +85,4 @@ def attention_network(modules: tuple[int, int, int], *, resnext_blocks: bool = F
         resnext_blocks: blocks with 32 groups, as in AttentionNeXt, instead of those with normalisations first.
     """
     layout = resnext(50) if resnext_blocks else resnet(50)
-    return replace(
-        layout, blocks=(1, 1, 1, 3), pool="ceil", preactivated=not resnext_blocks, modules=(*modules, 0)
-    )
+    return replace(layout, blocks=(1, 1, 1, 3), pool="ceil", preactivated=not resnext_blocks, modules=(*modules, 0))

@@ -110,8 +110,8 @@ def _attention_network(
 ) -> Published:
     blocks = "ResNeXt blocks" if resnext_blocks else "blocks with the normalisations first"
     about = (
-        f"The authors' network: {blocks}, pooling without border. The multiply-adds count the interpolation of the "
-        f"masks, {interpolation} of them, which published figures leave out.{note}"
+        f"The authors' network: {blocks}, pooling without border. "
+        f"The MACs count {interpolation} G of interpolation, published ones none.{note}"
     )
     return Published(
         size,
@@ -125,8 +125,8 @@ def _attention_network(
 
 def _resattnet(size: tuple[int, int], modules: tuple[int, int, int]) -> Published:
     note = (
-        "pytorchcv's network of this name: the shapes of the authors' and another function. It doubles the features "
-        "that a skip unit of the mask starts from, adds those that the mask rescales before the score, and pools with a "
+        "pytorchcv's network of this name: the shapes of the authors' and another function. In a mask it doubles the "
+        "features that a skip unit starts from and adds those that are rescaled before the score; it pools with a "
         "border."
     )
     return Published(

@@ -101,8 +101,8 @@ class ResNet(nn.Module):
             if layout.modules:
                 blocks += _attention_modules(channels, width, layout.modules[stage - 1], layout, own)
             self._append(f"layer{stage}", nn.Sequential(*blocks))
-            between = own.mechanism is not None and style.site == "stage" and not layout.modules
-            if between and stage < len(layout.blocks):
+            between = style.site == "stage" and not layout.modules and stage < len(layout.blocks)
+            if own.mechanism is not None and between:
                 self._append(f"attention{stage}", attention.create(own.mechanism, channels=channels))
         if layout.preactivated:
             self._append("norm", nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU(inplace=True)))

@@ -253,8 +253,8 @@ def _style(chosen: _Chosen, stride_in: StrideIn | None, shortcut: Shortcut | Non
     for option, value in {"stride_in": stride_in, "shortcut": shortcut}.items():
         if value is not None and chosen.layout.modules:
             raise OptionError(
-                f"{name}: {option}={value!r} is not allowed, because a residual attention network has the blocks of its "
-                "authors: leave it out."
+                f"{name}: {option}={value!r} is not allowed, because a residual attention network has the blocks of "
+                "its authors: leave it out."
             )
     if stride_in is not None:
         one_of(name, "stride_in", stride_in, get_args(StrideIn))

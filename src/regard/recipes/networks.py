@@ -93,6 +93,8 @@ class NetworkProfile:
             "accuracy": _accuracy(network.accuracy),
             "weights of": _words(network.imports) or "none that we know of",
         }
+        if network.layout.modules:
+            rows["modules"] = f"{_words(network.layout.modules)} with attention, behind the blocks of each stage"
         if network.note:
             rows["layout"] = network.note
         if (plain := _plain_of(self.name)) is not None:

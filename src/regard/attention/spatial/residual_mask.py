@@ -37,8 +37,8 @@ class ResidualMask(Rescaling):
 
     Wang, Jiang, Qian, Yang, Li, Zhang, Wang, Tang: Residual Attention Network for Image Classification, CVPR 2017,
     equations 1 to 6 and figure 2. The authors' networks take 3, 2 and 1 poolings in their three stages, and
-    interpolation that keeps the outer centres. `naive` is the ablation y = x * f. The units of AttentionNeXt (`resnext`)
-    are relu(x + norm of a bottleneck of c / 2 channels in 32 groups): 1x1, norm, relu; 3x3, norm, relu; 1x1. Its score
+    interpolation that keeps the outer centres. `naive` is the ablation y = x * f. A unit of AttentionNeXt (`resnext`)
+    is relu(x + norm of a bottleneck of c / 2 channels in 32 groups): 1x1, norm, relu; 3x3, norm, relu; 1x1. Its score
     has only the second norm and relu.
 
     Args:
