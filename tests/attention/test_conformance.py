@@ -58,7 +58,7 @@ NO_HELPERS = ("asking", "catalogue", "exchange", "policies")
 """Files beside the families that no mechanism on features uses."""
 
 SMALLER = {"residual_mask": {"poolings": 1}}
-"""Options with which its other forms and its graphs are checked: they make them smaller and leave out no kind of layer."""
+"""Options with which the other forms and the graphs are checked: smaller, and with every kind of layer."""
 
 COMPILED = ("se", "cbam", "sk")
 """A channel gate, one with a convolution and a normalisation, and one that selects branches."""
