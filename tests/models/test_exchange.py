@@ -100,6 +100,26 @@ def test_outputs_are_pytorchcvs(theirs, name, options):
     expect_imported(net, "pytorchcv", name, options)
 
 
+class SELayer(nn.Module):
+    """Squeeze-and-excitation as senet.pytorch has it: linear layers without bias in a sequence."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        layers = (nn.Linear(channels, channels // 16, bias=False), nn.ReLU())
+        self.fc = nn.Sequential(*layers, nn.Linear(channels // 16, channels, bias=False), nn.Sigmoid())
+
+    def forward(self, x):
+        return x * self.fc(x.mean((2, 3)))[:, :, None, None]
+
+
+def test_outputs_are_those_of_gates_without_bias():
+    theirs = torchvision.models.resnet18(num_classes=7)
+    for block in (*theirs.layer1, *theirs.layer2, *theirs.layer3, *theirs.layer4):
+        block.se = SELayer(block.bn2.num_features)
+        block.bn2.register_forward_hook(lambda _norm, _inputs, y, gate=block.se: gate(y))
+    expect_imported(theirs, "moskomule", "resnet18", {"attention": "se:bias=False"})
+
+
 def resattnet(width: int, modules: tuple[int, ...]) -> nn.Module:
     """pytorchcv's residual attention network with other widths and numbers of modules."""
     channels = [[width * 2**stage * 4] * (1 + number) for stage, number in enumerate(modules)]
@@ -133,26 +153,6 @@ def test_weights_of_another_attention_network_are_refused():
     state.pop("features.stage1.unit2.hg.skip_seq.skip2.skip1.body.conv2.conv.weight")
     with pytest.raises(CheckpointError, match=r"no tensor for our layer1\.1\.attention\.skip\.0\.0\.conv2\.weight"):
         convert_network(models.create("resattnet56", num_classes=7, width=0.125), state, "pytorchcv")
-
-
-class SELayer(nn.Module):
-    """Squeeze-and-excitation as senet.pytorch has it: linear layers without bias in a sequence."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        layers = (nn.Linear(channels, channels // 16, bias=False), nn.ReLU())
-        self.fc = nn.Sequential(*layers, nn.Linear(channels // 16, channels, bias=False), nn.Sigmoid())
-
-    def forward(self, x):
-        return x * self.fc(x.mean((2, 3)))[:, :, None, None]
-
-
-def test_outputs_are_those_of_gates_without_bias():
-    theirs = torchvision.models.resnet18(num_classes=7)
-    for block in (*theirs.layer1, *theirs.layer2, *theirs.layer3, *theirs.layer4):
-        block.se = SELayer(block.bn2.num_features)
-        block.bn2.register_forward_hook(lambda _norm, _inputs, y, gate=block.se: gate(y))
-    expect_imported(theirs, "moskomule", "resnet18", {"attention": "se:bias=False"})
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import pytest
 import torch
 from pytorchcv.models.resattnet import ResBlock
 from torch.nn import functional
+from torch.utils.flop_counter import FlopCounterMode
 
 import regard
 from regard import attention, models
@@ -111,6 +112,43 @@ def test_a_network_is_the_authors_file(name, modules):
     with torch.no_grad():
         y, expected = net(x), Wiring(net)(x, modules)
     assert (y - expected).abs().max() <= 1e-9 * expected.abs().max()
+
+
+COUNTS = {"attention56": 31_810_728, "attention92": 52_466_344, "attentionnext56": 31_318_824}
+"""Computed from the authors' network files."""
+
+GIGA = {"attention56": 6.271, "attention92": 10.534, "attentionnext56": 6.419}
+"""Multiply-adds of their convolutions and linear layers for 224 x 224 pixels, in units of 10^9."""
+
+
+@pytest.mark.parametrize("name", [*COUNTS, "resattnet56", "resattnet92"])
+def test_parameters_are_those_of_the_authors_files(name):
+    found = sum(parameter.numel() for parameter in models.outline(name).parameters())
+    assert found == COUNTS[name.replace("resattnet", "attention")] == models.PUBLISHED[name].size[0]
+
+
+@pytest.mark.parametrize(
+    "name", ["attention56", pytest.param("attention92", marks=pytest.mark.long), "attentionnext56"]
+)
+def test_multiply_adds_are_those_of_the_authors_files(name):
+    """Interpolation, a matrix product here, is in no published figure."""
+    with FlopCounterMode(display=False) as counter:
+        models.outline(name).eval()(torch.zeros(1, 3, 224, 224, device="meta"))
+    counts = {operator.__name__: flops // 2 for operator, flops in counter.get_flop_counts()["Global"].items()}
+    layers = counts["convolution"] + counts["addmm"]
+    assert layers / 1e9 == pytest.approx(GIGA[name], rel=1e-4)
+    macs = models.PUBLISHED[name].size[1]
+    assert sum(counts.values()) == macs
+    assert f"count {(macs - layers) / 1e9:.3f} G of interpolation" in models.PUBLISHED[name].note
+
+
+@pytest.mark.parametrize("name", ["attention56", "attentionnext56", "resattnet56"])
+def test_any_size_channels_and_classes(name):
+    net = models.create(name, num_classes=3, in_channels=2, width=0.125).eval()
+    for size in ((32, 32), (33, 65), (100, 47)):
+        y = net(torch.randn(2, 2, *size))
+        assert y.shape == (2, 3)
+        assert y.isfinite().all()
 
 
 def test_training_reaches_every_parameter():

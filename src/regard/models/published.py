@@ -87,18 +87,6 @@ def _legacy(size: tuple[int, int], depth: int) -> Published:
     return Published(size, layout, _SE, imports=("timm",), note=note)
 
 
-def _eca(size: tuple[int, int], depth: int, sizes: tuple[int, ...], accuracy: Accuracy | None = None) -> Published:
-    return Published(
-        size,
-        resnet(depth),
-        Spec("eca"),
-        by_stage=tuple({"kernel_size": size} for size in sizes),
-        accuracy=accuracy,
-        imports=("official",),
-        note=f"The kernel sizes {', '.join(map(str, sizes))} of the stages are those of the released weights.",
-    )
-
-
 def _attention_network(
     size: tuple[int, int],
     modules: tuple[int, int, int],
@@ -136,6 +124,18 @@ def _resattnet(size: tuple[int, int], modules: tuple[int, int, int]) -> Publishe
         by_stage=_POOLINGS,
         imports=("pytorchcv",),
         note=note,
+    )
+
+
+def _eca(size: tuple[int, int], depth: int, sizes: tuple[int, ...], accuracy: Accuracy | None = None) -> Published:
+    return Published(
+        size,
+        resnet(depth),
+        Spec("eca"),
+        by_stage=tuple({"kernel_size": size} for size in sizes),
+        accuracy=accuracy,
+        imports=("official",),
+        note=f"The kernel sizes {', '.join(map(str, sizes))} of the stages are those of the released weights.",
     )
 
 
@@ -190,6 +190,25 @@ PUBLISHED = {
     ),
     "sge_resnet50": _plain((25_559_080, 4_089_184_256), 50, "sge", Accuracy(77.584, 93.664, _AUTHORS), ("official",)),
     "srm_resnet50": _plain((25_617_448, 4_089_184_256), 50, "srm", imports=("official",)),
+    "attention56": _attention_network(
+        (31_810_728, 6_320_887_296), (1, 1, 1), Accuracy(78.24, 94.1, _AUTHORS), interpolation="0.050"
+    ),
+    "attention92": _attention_network(
+        (52_466_344, 10_597_538_304),
+        (1, 2, 3),
+        Accuracy(80.5, 95.2, _AUTHORS, crop=320),
+        interpolation="0.064",
+        note=" The paper counts 51.3 million parameters; the authors' network file has these.",
+    ),
+    "attentionnext56": _attention_network(
+        (31_318_824, 6_469_157_376),
+        (1, 1, 1),
+        Accuracy(78.8, 94.4, _AUTHORS),
+        interpolation="0.050",
+        resnext_blocks=True,
+    ),
+    "resattnet56": _resattnet((31_810_728, 6_320_887_296), (1, 1, 1)),
+    "resattnet92": _resattnet((52_466_344, 10_597_538_304), (1, 2, 3)),
     "sknet26": Published((16_746_408, 2_586_877_952), caffe(resnext(26)), Spec("sk"), note=_CAFFE_GROUPS),
     "sknet50": Published(
         (27_479_784, 4_462_710_784),
@@ -221,24 +240,5 @@ PUBLISHED = {
         imports=("timm", "official"),
         note="A wide stem of three convolutions, pooled shortcuts, the stride in a pooling behind the attention.",
     ),
-    "attention56": _attention_network(
-        (31_810_728, 6_320_887_296), (1, 1, 1), Accuracy(78.24, 94.1, _AUTHORS), interpolation="0.050"
-    ),
-    "attention92": _attention_network(
-        (52_466_344, 10_597_538_304),
-        (1, 2, 3),
-        Accuracy(80.5, 95.2, _AUTHORS, crop=320),
-        interpolation="0.064",
-        note=" The paper counts 51.3 million parameters; the authors' network file has these.",
-    ),
-    "attentionnext56": _attention_network(
-        (31_318_824, 6_469_157_376),
-        (1, 1, 1),
-        Accuracy(78.8, 94.4, _AUTHORS),
-        interpolation="0.050",
-        resnext_blocks=True,
-    ),
-    "resattnet56": _resattnet((31_810_728, 6_320_887_296), (1, 1, 1)),
-    "resattnet92": _resattnet((52_466_344, 10_597_538_304), (1, 2, 3)),
 }
 """The networks by name. Accuracies are those that we could check at their source."""
