@@ -210,7 +210,7 @@ def test_an_unknown_name_says_what_is_near(name, said):
         ("resnet8", {"attention": "sea"}, "no mechanism named 'sea'"),
         ("resnet8", {"stride_in": "1x1"}, "resnet8: stride_in='1x1'.*resnet50"),
         ("resnet50", {"stride_in": "5x5"}, "resnet50: stride_in='5x5'.*'3x3', '1x1'"),
-        ("attention56", {"stride_in": "1x1"}, "attention56: stride_in='1x1' .*blocks of its authors: leave it out"),
+        ("attention56", {"stride_in": "1x1"}, "attention56: stride_in='1x1' .*only regard's own ResNets have it"),
         ("resattnet92", {"shortcut": "pad"}, "resattnet92: shortcut='pad' is not allowed"),
         ("attention56", {"attention": "se"}, "'attention56' already names its attention, 'residual_mask'"),
         ("resnet8", {"shortcut": "zero"}, "resnet8: shortcut='zero'"),
