@@ -120,12 +120,7 @@ def create(
         _refuse_without_patch(name, patch_stride=patch_stride, recompute=recompute or None)
         return net if weights is None else _load(net, Path(weights), name, form)
     bag = BagOfPatches(
-        net,
-        num_classes=num_classes,
-        in_channels=in_channels,
-        patch=patch,
-        stride=patch_stride,
-        recompute=recompute,
+        net, num_classes=num_classes, in_channels=in_channels, patch=patch, stride=patch_stride, recompute=recompute
     )
     # The network keeps the initial values that it has without patches.
     initialise(nn.ModuleDict({"pool": bag.pool, "fc": bag.fc}), seed)
