@@ -8,15 +8,20 @@ from typing import Literal, get_args
 from torch import Tensor, nn
 
 from regard.attention.exchange import convert_weights
+from regard.attention.spatial.residual_mask import ResidualMask
 from regard.core.errors import CheckpointError, UnknownNameError
 from regard.core.mechanism import Mechanism
 from regard.core.options import one_of
+from regard.models.residual_attention import AttentionModule
 from regard.models.resnet import ResNet
 from regard.models.van import VAN
 
 Library = Literal["timm", "torchvision", "pytorchcv", "official", "moskomule"]
 
-_BLOCK = r"^(layer\d+\.\d+\.)"
+_PLACE = r"layer\d+\.\d+"
+"""The path of a block."""
+
+_BLOCK = rf"^({_PLACE}\.)"
 _GATE = (rf"{_BLOCK}(?!conv\d|bn\d|downsample|attention)\w+\.", r"\1attention.")
 """Whatever a block has besides its convolutions, normalisations and shortcut is its attention."""
 
@@ -137,7 +142,11 @@ def _timm(net: nn.Module, state: Mapping[str, Tensor]) -> _Rules:
 def _pytorchcv(net: nn.Module, state: Mapping[str, Tensor]) -> _Rules:
     # The stem of the networks for small images is one level less deep.
     start = r"^features\.init_block\.(?:conv\.)?"
-    stem = [(rf"{start}conv\.", "conv1."), (rf"{start}bn\.", "bn1.")]
+    stem = [(rf"{start}bn\.", "bn1."), (rf"{start}conv\.", "conv1.")]
+    modules = [(path, module) for path, module in net.named_modules() if isinstance(module, AttentionModule)]
+    if modules:
+        inside = [rule for path, module in modules for rule in _pytorchcv_module(path, module)]
+        return [*stem, *inside, *_pytorchcv_preactivated(net)]
     bam = [(rf"^features\.stage{n + 1}\.unit1\.bam\.", f"attention{n}.") for n in range(1, 5)]
     units = {int(found[1]) for name in state if (found := re.match(r"features\.stage\d+\.unit(\d+)\.", name))}
     blocks = [(rf"^features\.stage(\d+)\.unit{n}\.", rf"layer\1.{n - 1}.") for n in sorted(units)]
@@ -151,6 +160,39 @@ def _pytorchcv(net: nn.Module, state: Mapping[str, Tensor]) -> _Rules:
         (rf"{_BLOCK}conv(\d)\.bn\.", r"\1bn\2."),
     ]
     return [*stem, *bam, *blocks, *inside, (r"^output\.", "fc."), _GATE]
+
+
+def _pytorchcv_module(path: str, module: AttentionModule) -> _Rules:
+    """The rules for an attention module, whose backbone is a skip of the hourglass there."""
+    mask = module.attention
+    assert isinstance(mask, ResidualMask)
+    stage, unit = re.findall(r"\d+", path)
+    poolings, units = len(mask.down), range(len(mask.bottom))
+    names = {"init_blocks.blocks.block1": "first", "final_block": "last"}
+    names |= {f"hg.skip_seq.skip1.blocks.block{i + 1}": f"backbone.{i}" for i in range(len(module.backbone))}
+    names |= {f"hg.skip_seq.skip{n + 2}.skip1": f"attention.skip.{n}.0" for n in range(poolings - 1)}
+    ups = {n: f"up.{n}" for n in range(poolings - 1)} | {poolings - 1: "bottom"}
+    for i in units:
+        block = f"res_blocks.blocks.block{i + 1}"
+        names |= {f"hg.down_seq.down{n + 1}.{block}": f"attention.down.{n}.{i}" for n in range(poolings)}
+        names |= {f"hg.up_seq.up{n + 1}.{block}": f"attention.{up}.{i}" for n, up in ups.items()}
+    for n in (1, 2):
+        names |= {f"middle_block.conv{n}.bn": f"attention.norm{n}", f"middle_block.conv{n}.conv": f"attention.score{n}"}
+    theirs = f"features.stage{stage}.unit{int(unit) + 1}"
+    return [(rf"^{re.escape(f'{theirs}.{there}')}\.", f"{path}.{ours}.") for there, ours in names.items()]
+
+
+def _pytorchcv_preactivated(net: nn.Module) -> _Rules:
+    """The rules for the blocks whose normalisations come first, in attention modules and beside them."""
+    numbers = sorted({int(path.rpartition(".")[2]) for path, _ in net.named_modules() if re.fullmatch(_PLACE, path)})
+    return [
+        *((rf"^features\.stage(\d+)\.unit{n + 1}\.", rf"layer\1.{n}.") for n in numbers),
+        (r"(\.attention\..+\.)body\.conv(\d)\.bn\.", r"\1norm\2."),
+        (r"\.body\.conv(\d)\.(bn|conv)\.", r".\2\1."),
+        (r"\.identity_conv\.", ".downsample."),
+        (r"^features\.post_activ\.bn\.", "norm.0."),
+        (r"^output\.", "fc."),
+    ]
 
 
 def _official(net: nn.Module, state: Mapping[str, Tensor]) -> _Rules:
@@ -174,13 +216,15 @@ _RULES = {"timm": _timm, "pytorchcv": _pytorchcv, "official": _official}
 
 def _replaced(net: nn.Module) -> _Rules:
     """The rule for attention that stands instead of a convolution of a block."""
-    blocks = {name: module for name, module in net.named_modules() if re.fullmatch(r"layer\d+\.\d+", name)}
+    blocks = {name: module for name, module in net.named_modules() if re.fullmatch(_PLACE, name)}
     missing = [n for n in (1, 2) if blocks and not any(hasattr(block, f"conv{n}") for block in blocks.values())]
     return [(rf"{_BLOCK}conv{missing[0]}\.", r"\1attention.")] if missing else []
 
 
 def _expect_function(net: ResNet, state: Mapping[str, Tensor], library: Library) -> None:
     """Raises an error if the library's network pools or strides elsewhere, which no shape shows."""
+    if library == "pytorchcv":
+        _expect_pytorchcvs_masks(net)
     caffe = library == "timm" and any(name.startswith("layer0.") for name in state)
     pool = net.maxpool
     if isinstance(pool, nn.MaxPool2d) and pool.ceil_mode != caffe:
@@ -197,6 +241,16 @@ def _expect_function(net: ResNet, state: Mapping[str, Tensor], library: Library)
         raise CheckpointError(
             f"These weights are of a network with the stride in the {'1x1' if first else '3x3'} convolution, and "
             f"{net.name} has it elsewhere: its outputs would be wrong. {_ways(net, caffe)} Nothing was loaded."
+        )
+
+
+def _expect_pytorchcvs_masks(net: ResNet) -> None:
+    masks = [module for module in net.modules() if isinstance(module, ResidualMask)]
+    if any(mask.hourglass != "pytorchcv" for mask in masks):
+        raise CheckpointError(
+            f"{net.name} is the authors' network, and pytorchcv's of the same shapes computes something else: its "
+            "masks double the features that a skip unit starts from and add those that they rescale, and it pools with "
+            "a border. Name resattnet56 or resattnet92, which compute what it does. Nothing was loaded."
         )
 
 
@@ -240,9 +294,11 @@ def _faults(needed: Mapping[str, Tensor], names: Mapping[str, str], state: Mappi
 
 
 def _attention_paths(net: nn.Module) -> list[str]:
+    """The mechanisms that libraries store in layouts of their own; the rules name all tensors of attention modules."""
     paths: list[str] = []
+    modules = [path for path, module in net.named_modules() if isinstance(module, AttentionModule)]
     for path, module in net.named_modules():
-        if isinstance(module, Mechanism) and not _in(path, paths):
+        if isinstance(module, Mechanism) and not _in(path, [*paths, *modules]):
             paths.append(path)
     return paths
 

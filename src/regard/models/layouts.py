@@ -83,3 +83,14 @@ SENET154 = Layout(
     dropout=0.2,
 )
 """SENet-154 of Hu et al., as their network file has it."""
+
+
+def attention_network(modules: tuple[int, int, int], *, resnext_blocks: bool = False) -> Layout:
+    """Returns the layout of the residual attention network as in its authors' network files.
+
+    Args:
+        modules: attention modules of the first three stages.
+        resnext_blocks: blocks with 32 groups, as in AttentionNeXt, instead of those with normalisations first.
+    """
+    layout = resnext(50) if resnext_blocks else resnet(50)
+    return replace(layout, blocks=(1, 1, 1, 3), pool="ceil", preactivated=not resnext_blocks, modules=(*modules, 0))

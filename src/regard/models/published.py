@@ -7,7 +7,17 @@ from regard.core import Paper
 from regard.core.spec import Spec, Value
 from regard.models.blocks import Style
 from regard.models.inception import SE_BN_INCEPTION, InceptionLayout
-from regard.models.layouts import PLAIN, SENET154, SMALL_RESNET164, SMALL_RESNEXT29, caffe, resnet, resnext, tweaked
+from regard.models.layouts import (
+    PLAIN,
+    SENET154,
+    SMALL_RESNET164,
+    SMALL_RESNEXT29,
+    attention_network,
+    caffe,
+    resnet,
+    resnext,
+    tweaked,
+)
 from regard.models.resnet import Layout
 from regard.models.van import MECHANISM, VANLayout
 
@@ -74,6 +84,8 @@ _CAFFE = "The authors' network: stride in the first 1x1 convolution, pooling wit
 _CAFFE_GROUPS = "The authors' network: stride in the 3x3 convolution, pooling without border."
 _AUTHORS = "authors' repository"
 _SE = Spec("se")
+_POOLINGS: tuple[dict[str, Value], ...] = ({"poolings": 3}, {"poolings": 2}, {"poolings": 1}, {})
+"""Of the masks of each stage of a residual attention network; the last has none."""
 
 
 def _se(size: tuple[int, int], layout: Layout, *, accuracy: Accuracy | None = None, note: str = _CAFFE) -> Published:
@@ -93,6 +105,46 @@ def _legacy(size: tuple[int, int], depth: int) -> Published:
         "timm's network of this name: a ReLU before each gate, which the paper does not have, pooling without border."
     )
     return Published(size, layout, _SE, imports=("timm",), note=note)
+
+
+def _attention_network(
+    size: tuple[int, int],
+    modules: tuple[int, int, int],
+    accuracy: Accuracy,
+    *,
+    interpolation: str,
+    resnext_blocks: bool = False,
+    note: str = "",
+) -> Published:
+    blocks = "ResNeXt blocks" if resnext_blocks else "blocks with the normalisations first"
+    about = (
+        f"The authors' network: {blocks}, pooling without border. "
+        f"The MACs count {interpolation} G of interpolation, published ones none.{note}"
+    )
+    return Published(
+        size,
+        attention_network(modules, resnext_blocks=resnext_blocks),
+        Spec("residual_mask", {"block": "resnext"} if resnext_blocks else {}),
+        by_stage=_POOLINGS,
+        accuracy=accuracy,
+        note=about,
+    )
+
+
+def _resattnet(size: tuple[int, int], modules: tuple[int, int, int]) -> Published:
+    note = (
+        "pytorchcv's network of this name: the shapes of the authors' and another function. In a mask it doubles the "
+        "features that a skip unit starts from and adds those that are rescaled before the score; it pools with a "
+        "border."
+    )
+    return Published(
+        size,
+        replace(attention_network(modules), pool="padded"),
+        Spec("residual_mask", {"hourglass": "pytorchcv"}),
+        by_stage=_POOLINGS,
+        imports=("pytorchcv",),
+        note=note,
+    )
 
 
 def _eca(size: tuple[int, int], depth: int, sizes: tuple[int, ...], accuracy: Accuracy | None = None) -> Published:
@@ -211,6 +263,25 @@ PUBLISHED = {
     ),
     "sge_resnet50": _plain((25_559_080, 4_089_184_256), 50, "sge", Accuracy(77.584, 93.664, _AUTHORS), ("official",)),
     "srm_resnet50": _plain((25_617_448, 4_089_184_256), 50, "srm", imports=("official",)),
+    "attention56": _attention_network(
+        (31_810_728, 6_320_887_296), (1, 1, 1), Accuracy(78.24, 94.1, _AUTHORS), interpolation="0.050"
+    ),
+    "attention92": _attention_network(
+        (52_466_344, 10_597_538_304),
+        (1, 2, 3),
+        Accuracy(80.5, 95.2, _AUTHORS, crop=320),
+        interpolation="0.064",
+        note=" The paper counts 51.3 million parameters; the authors' network file has these.",
+    ),
+    "attentionnext56": _attention_network(
+        (31_318_824, 6_469_157_376),
+        (1, 1, 1),
+        Accuracy(78.8, 94.4, _AUTHORS),
+        interpolation="0.050",
+        resnext_blocks=True,
+    ),
+    "resattnet56": _resattnet((31_810_728, 6_320_887_296), (1, 1, 1)),
+    "resattnet92": _resattnet((52_466_344, 10_597_538_304), (1, 2, 3)),
     "sknet26": Published((16_746_408, 2_586_877_952), caffe(resnext(26)), Spec("sk"), note=_CAFFE_GROUPS),
     "sknet50": Published(
         (27_479_784, 4_462_710_784),

@@ -122,12 +122,7 @@ def create(
         _refuse_without_patch(name, patch_stride=patch_stride, recompute=recompute or None)
         return net if weights is None else _load(net, Path(weights), name, form)
     bag = BagOfPatches(
-        net,
-        num_classes=num_classes,
-        in_channels=in_channels,
-        patch=patch,
-        stride=patch_stride,
-        recompute=recompute,
+        net, num_classes=num_classes, in_channels=in_channels, patch=patch, stride=patch_stride, recompute=recompute
     )
     # The network keeps the initial values that it has without patches.
     initialise(nn.ModuleDict({"pool": bag.pool, "fc": bag.fc}), seed)
@@ -283,6 +278,8 @@ def _split(name: str) -> tuple[str, Spec | None]:
 
 def _style(chosen: _Chosen, stride_in: StrideIn | None, shortcut: Shortcut | None) -> Style:
     style, name = chosen.style, chosen.name
+    if chosen.layout.modules:  # the blocks are their authors'
+        _refuse_ours(name, stride_in=stride_in, shortcut=shortcut)
     if stride_in is not None:
         one_of(name, "stride_in", stride_in, get_args(StrideIn))
     if shortcut is not None:
@@ -383,11 +380,11 @@ def _of_line(name: str, attention: str | Spec | None, num_classes: int, in_chann
 
 
 def _refuse_ours(name: str, **options: object) -> None:
-    """Raises an error for options that only regard's own residual networks have."""
+    """Raises an error for options that only regard's own ResNets have."""
     for option, value in options.items():
         if value is not None:
             raise OptionError(
-                f"{name}: {option}={value!r} is not allowed, because only regard's own residual networks have it: "
+                f"{name}: {option}={value!r} is not allowed, because only regard's own ResNets have it: "
                 "leave it out, or take one of them, for example resnet50."
             )
 

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from regard.models import PUBLISHED, Accuracy, Description, Published, describe, outline
+from regard.models.resnet import Layout
 from regard.recipes.profile import bibtex_key
 from regard.report.numerals import count
 
@@ -89,6 +90,8 @@ class NetworkProfile:
             "accuracy": _accuracy(network.accuracy),
             "weights of": _words(network.imports) or "none that we know of",
         }
+        if isinstance(network.layout, Layout) and network.layout.modules:
+            rows["modules"] = f"{_words(network.layout.modules)} with attention, behind the blocks of each stage"
         if network.note:
             rows["layout"] = network.note
         if (plain := _plain_of(self.name)) is not None:
