@@ -137,7 +137,7 @@ def _timm(net: nn.Module, state: Mapping[str, Tensor]) -> _Rules:
 def _pytorchcv(net: nn.Module, state: Mapping[str, Tensor]) -> _Rules:
     # The stem of the networks for small images is one level less deep.
     start = r"^features\.init_block\.(?:conv\.)?"
-    stem = [(rf"{start}conv\.", "conv1."), (rf"{start}bn\.", "bn1.")]
+    stem = [(rf"{start}bn\.", "bn1."), (rf"{start}conv\.", "conv1.")]
     bam = [(rf"^features\.stage{n + 1}\.unit1\.bam\.", f"attention{n}.") for n in range(1, 5)]
     units = {int(found[1]) for name in state if (found := re.match(r"features\.stage\d+\.unit(\d+)\.", name))}
     blocks = [(rf"^features\.stage(\d+)\.unit{n}\.", rf"layer\1.{n - 1}.") for n in sorted(units)]
