@@ -1,0 +1,239 @@
+"""A run becomes a file that other programs read, with the run's logits, or no file at all."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from regard import models
+from regard.cli.main import main
+from regard.core import ExportError, OptionError, RunError
+from regard.core.run_record import InputRecord, NetworkRecord, RunRecord, TaskRecord
+from regard.core.seeding import use_seed
+from regard.data import Preprocessing
+from regard.recipes.export import export
+from regard.recipes.insertion import is_inserted, plan_attention
+from regard.recipes.network import build_network, load_network
+from regard.training import save_weights
+from tests.recipes.conftest import BARS, bars
+from tests.recipes.records import metadata_of
+
+GREY = Preprocessing(size=(12, 12), channels=1, mean=(0.3,), std=(0.2,))
+
+ALONE = """
+import sys
+for name in ("regard", "torch")[: int(sys.argv[1])]:
+    sys.modules[name] = None
+import json, numpy as np
+images = np.load(sys.argv[3])
+"""
+
+ONNX_ALONE = """
+import onnxruntime
+session = onnxruntime.InferenceSession(sys.argv[2])
+about = session.get_modelmeta().custom_metadata_map
+print(json.dumps([session.run(["logits"], {"images": images})[0].tolist(), json.loads(about["classes"])]))
+"""
+
+PT2_ALONE = """
+import torch
+files = {"metadata.json": ""}
+network = torch.export.load(sys.argv[2], extra_files=files).module()
+about = json.loads(files["metadata.json"])
+mean, std = (np.array(about[name], np.float32)[:, None, None] for name in ("mean", "std"))
+logits = network(torch.from_numpy((images / np.float32(255) - mean) / std))
+print(json.dumps([logits.tolist(), about["classes"]]))
+"""
+
+
+@pytest.fixture(scope="module")
+def exported(trained, tmp_path_factory):
+    """The files of one run in both formats: ONNX from uint8 images, .pt2 from normalised ones."""
+    folder = tmp_path_factory.mktemp("exported")
+    run = str(trained.path)
+    onnx = export(run, to="onnx", preprocessing=True, out=folder / "net.onnx", threads=1)
+    return onnx, export(run, to="pt2", out=folder / "net.pt2", threads=1)
+
+
+@pytest.mark.graph
+@pytest.mark.e2e
+@pytest.mark.parametrize(
+    ("which", "program", "without"), [(0, ONNX_ALONE, "2"), pytest.param(1, PT2_ALONE, "1", marks=pytest.mark.long)]
+)
+def test_programs_without_regard_get_the_logits(exported, trained, tmp_path, which, program, without):
+    pixels = torch.from_numpy(bars(5, 7)[0])[:, None]
+    np.save(tmp_path / "images.npy", pixels.numpy())
+    words = [without, str(exported[which].path), str(tmp_path / "images.npy")]
+    done = subprocess.run([sys.executable, "-c", ALONE + program, *words], capture_output=True, text=True, check=True)
+    logits, classes = json.loads(done.stdout)
+    loaded = load_network(trained.path)
+    with torch.no_grad():
+        want = loaded.net(loaded.preprocessing.eval()(pixels))
+    torch.testing.assert_close(torch.tensor(logits), want, rtol=1e-4, atol=1e-4)
+    assert classes == list(BARS)
+
+
+@pytest.mark.graph
+def test_the_report_names_input_check_and_difference(exported, trained):
+    onnx, pt2 = exported
+    assert onnx.free
+    assert pt2.free
+    assert onnx.difference < 1e-5
+    text = str(onnx)
+    assert "images (batch, 1, height, width), uint8, 0 to 255; batch and size are free, trained at 12 x 12" in text
+    assert "bars.npz of 1 x 12 x 12, 4 x 12 x 12, 2 x 17 x 18 (batch x height x width)" in text
+    assert "input: images (batch, 1, height, width), float32, normalised" in str(pt2)
+
+
+@pytest.mark.graph
+def test_an_onnx_file_is_valid_and_names_no_folder(exported, trained):
+    onnx = pytest.importorskip("onnx")
+    content = exported[0].path.read_bytes()
+    model = onnx.load_model_from_string(content)
+    onnx.checker.check_model(model, full_check=True)
+    assert [(given.name, given.type.tensor_type.elem_type) for given in model.graph.input] == [
+        ("images", onnx.TensorProto.UINT8)
+    ]
+    about = {entry.key: entry.value for entry in model.metadata_props}
+    assert about["run"] == f"{trained.path.name}/weights.safetensors"
+    assert str(trained.path.parent).encode() not in content
+    assert b".py" not in content
+    assert b".py" not in exported[1].path.read_bytes()
+
+
+def write_run(folder, name, preprocessing=GREY, **options):
+    """Writes the weights of an untrained network, with its statistics stirred; returns the file."""
+    record = metadata_of(name, BARS, preprocessing, **options)
+    network = NetworkRecord(name=name, options=options)
+    run = RunRecord.from_json(record["run"], "test")
+    if is_inserted(network):
+        plain = models.create(name, num_classes=3, in_channels=preprocessing.channels, seed=0)
+        run = plan_attention(run, plain, preprocessing, start="paper", seed=0)
+    with use_seed(0):
+        net = build_network(run, preprocessing, seed=0)
+        for module in net.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.running_mean.normal_(0, 0.1)
+                module.running_var.uniform_(0.5, 1.5)
+    save_weights(folder / "weights.safetensors", net, {"run": run.to_json(), "seed": 0})
+    return folder / "weights.safetensors"
+
+
+OWN = "tests.recipes.own_networks"
+
+
+@pytest.mark.graph
+def test_the_command_writes_beside_the_weights(tmp_path, capsys):
+    path = write_run(tmp_path, f"{OWN}:pooling")
+    assert main(["export", str(path), "--to", "pt2", "--threads", "1"]) == 0
+    said = capsys.readouterr()
+    assert f"{tmp_path / 'weights.pt2'} (0.0 MB)" in said.out
+    assert "images of fashion-mini" in said.out
+    (tmp_path / "weights.pt2").write_bytes(b"older")
+    assert main(["export", str(path), "--to", "pt2", "--threads", "1", "--preprocessing"]) == 0
+    assert (tmp_path / "weights.pt2").stat().st_size > 5
+
+
+@pytest.mark.graph
+def test_a_file_with_other_logits_is_not_left(tmp_path):
+    path = write_run(tmp_path, f"{OWN}:other_in_export")
+    (tmp_path / "weights.pt2").write_bytes(b"older")
+    with pytest.raises(ExportError, match=r"at 1 x 12 x 12 the file's logits differ .* by 1\.0e-02 .*1e-04 is allowed"):
+        export(str(path), to="pt2", threads=1)
+    assert (tmp_path / "weights.pt2").read_bytes() == b"older"
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["weights.pt2", "weights.safetensors"]
+    assert export(str(path), to="pt2", tolerance=0.02, threads=1).difference == pytest.approx(0.01, rel=1e-3)
+
+
+@pytest.mark.graph
+@pytest.mark.parametrize(
+    ("network", "said"), [("one_size", "mat1 and mat2 shapes"), ("other_at_sizes", "constants of the graph|Guard|size")]
+)
+def test_a_network_with_fixed_size_says_so(tmp_path, network, said):
+    done = export(str(write_run(tmp_path, f"{OWN}:{network}")), to="pt2", threads=1)
+    assert not done.free
+    assert len(done.compared) == 2
+    assert "images (batch, 1, 12, 12), float32, normalised; batch is free, the size is fixed" in str(done)
+    assert "other sizes are not possible: " in str(done)
+    assert any(word in str(done.fixed_because) for word in said.split("|"))
+
+
+@pytest.mark.graph
+def test_a_network_that_fixes_batches_is_refused(tmp_path):
+    with pytest.raises(ExportError, match=r"one_batch: torch\.export cannot .*len\(x\) does not\)\. No file"):
+        export(str(write_run(tmp_path, f"{OWN}:one_batch")), to="pt2", threads=1)
+
+
+@pytest.mark.parametrize(
+    ("kind", "task", "said"),
+    [
+        ("text", "sequences", "takes texts"),
+        ("clip", "classification", "takes clips"),
+        ("sound", "classification", "takes sounds"),
+        ("image", "sequences", "writes about images"),
+    ],
+)
+def test_runs_of_other_kinds_are_refused(tmp_path, kind, task, said):
+    record = RunRecord(
+        network=NetworkRecord(name="any"), input=InputRecord(kind=kind), task=TaskRecord(name=task, classes=("a", "b"))
+    )
+    save_weights(tmp_path / "w.safetensors", {"x": torch.zeros(1)}, {"run": record.to_json()})
+    with pytest.raises(RunError, match=rf"{said}; only networks that classify images .* `regard predict --run"):
+        export(str(tmp_path / "w.safetensors"), to="onnx")
+
+
+def test_options_that_cannot_be_used(tmp_path):
+    run = str(write_run(tmp_path, f"{OWN}:pooling"))
+    for options, said in (
+        ({"to": "tflite"}, "to='tflite'"),
+        ({"to": "pt2", "out": tmp_path / "net.onnx"}, r"its name ends in \.pt2"),
+        ({"to": "pt2", "opset": 18}, "has none"),
+        ({"to": "pt2", "tolerance": 0.0}, "tolerance=0.0"),
+    ):
+        with pytest.raises(OptionError, match=said):
+            export(run, **options)
+
+
+PHOTOS = Preprocessing(size=(48, 40), channels=3, mean=(0.5, 0.4, 0.3), std=(0.2, 0.2, 0.3), resize="crop")
+LARGE = Preprocessing(size=(224, 224), channels=3, mean=(0.5,) * 3, std=(0.2,) * 3, resize="pad")
+MATRIX = (
+    ("se_resnet20", {}, PHOTOS, True),
+    ("resnet18", {"attention": "cbam"}, PHOTOS, True),
+    ("sknet26", {}, PHOTOS, True),
+    ("resnest50", {}, PHOTOS, True),
+    ("cnn", {"attention": "stn"}, GREY, True),
+    ("ram:glimpses=3,patch=6", {}, GREY, True),
+    ("resnet8", {"attention": "hard_spatial:positions=2"}, GREY, True),
+    ("resnet8", {"attention": "hard_channel"}, GREY, True),
+    ("resnet8", {"attention": "se", "patch": 16, "patch_stride": 8}, PHOTOS, True),
+    ("timm:seresnet18", {}, PHOTOS, True),
+    ("timm:resnet18", {"attention": "cbam"}, PHOTOS, True),
+    ("torchvision:mobilenet_v3_small", {}, PHOTOS, True),
+    ("timm:vit_tiny_patch16_224", {}, LARGE, False),
+)
+"""Networks that a training leaves: name, options, preprocessing, and whether their sizes are free."""
+
+
+@pytest.mark.long
+@pytest.mark.graph
+@pytest.mark.parametrize("preprocessing", [False, True])
+@pytest.mark.parametrize("to", ["onnx", "pt2"])
+@pytest.mark.parametrize(("name", "options", "known", "free"), MATRIX, ids=lambda v: v if isinstance(v, str) else "")
+def test_every_kind_of_network_goes_out(tmp_path, name, options, known, free, to, preprocessing):
+    path = write_run(tmp_path, name, known, **options)
+    done = export(str(path), to=to, preprocessing=preprocessing, threads=1)
+    assert done.free == free
+    assert done.difference < 1e-5
+
+
+@pytest.mark.long
+@pytest.mark.graph
+def test_a_size_that_onnx_freezes_is_fixed(tmp_path):
+    path = write_run(tmp_path, "torchvision:alexnet", Preprocessing((128, 128), 3, (0.5,) * 3, (0.2,) * 3))
+    assert export(str(path), to="pt2", threads=1).free
+    done = export(str(path), to="onnx", threads=1)
+    assert not done.free
+    assert "2 x 171 x 192 the file's logits differ" in str(done.fixed_because)
