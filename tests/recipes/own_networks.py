@@ -43,6 +43,11 @@ class OneSize(Pooling):
         super().__init__(num_classes, in_channels)
         self.fc = nn.Linear(4 * 6 * 6, num_classes)
 
+    def forward(self, x):
+        if tuple(x.shape[2:]) != (12, 12):
+            raise ValueError(f"it takes 12 x 12 pixels, not {x.shape[2]} x {x.shape[3]}")
+        return super().forward(x)
+
     def pool(self, x):
         return x.flatten(1)
 
