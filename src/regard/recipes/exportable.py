@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
+from torch.fx.experimental.symbolic_shapes import free_symbols
 
 from regard.core import logits_of
 from regard.core.errors import ExportError
@@ -80,7 +81,7 @@ def is_free(program: ExportedProgram) -> bool:
     """Returns True if height and width of the input are free in the graph."""
     (name,) = program.graph_signature.user_inputs
     (given,) = (node for node in program.graph.nodes if node.name == name)
-    return not any(isinstance(size, int) for size in given.meta["val"].shape[2:])
+    return all(free_symbols(size) for size in given.meta["val"].shape[2:])
 
 
 def forget_sources(program: ExportedProgram) -> None:
