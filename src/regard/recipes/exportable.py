@@ -8,7 +8,6 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
-from torch.fx.experimental.symbolic_shapes import free_symbols
 
 from regard.core import logits_of
 from regard.core.errors import ExportError
@@ -79,6 +78,8 @@ def capture(module: Exportable, images: Tensor, *, free: bool) -> ExportedProgra
 
 def is_free(program: ExportedProgram) -> bool:
     """Returns True if height and width of the input are free in the graph."""
+    from torch.fx.experimental.symbolic_shapes import free_symbols  # loads SymPy, which takes seconds
+
     (name,) = program.graph_signature.user_inputs
     (given,) = (node for node in program.graph.nodes if node.name == name)
     return all(free_symbols(size) for size in given.meta["val"].shape[2:])
