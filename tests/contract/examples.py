@@ -59,7 +59,7 @@ def commands(block: Block) -> Iterator[str]:
 
 def trains(page: Path) -> bool:
     """Returns whether the page takes long: it trains a network, uses one that it trained, or exports one."""
-    training = tuple(f"regard {name}" for name in (*TINY, "evaluate", "predict"))
+    training = tuple(f"regard {name}" for name in (*TINY, "evaluate", "export", "predict"))
     if "torch.onnx.export" in page.read_text(encoding="utf-8"):
         return True
     return any(c.startswith(training) for b in blocks(page) if b.language == "bash" for c in commands(b))
