@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import time
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
@@ -58,7 +59,7 @@ def _is_newer(place: Path, extension: Extension) -> bool:
 def _build(sources: list[str], place: Path, work: Path) -> None:
     if not sys.platform.startswith("linux"):
         raise NotBuiltError("they are built on Linux only")
-    torch, compiler = _find_torch(), _find_compiler()
+    torch, compiler, start = _find_torch(), _find_compiler(), time.time()
     work.mkdir(parents=True, exist_ok=True)
 
     def compile_one(source: str) -> str:
@@ -70,6 +71,7 @@ def _build(sources: list[str], place: Path, work: Path) -> None:
         objects = list(pool.map(compile_one, sources))
     part = place.with_suffix(".part")
     _call([*compiler, "-shared", *objects, "-L", str(torch / "lib"), "-ltorch_cpu", "-o", str(part)])
+    os.utime(part, (start, start))  # a source that was changed meanwhile is newer
     part.replace(place)  # whole at once: another process may have the old one loaded
 
 

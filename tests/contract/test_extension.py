@@ -54,7 +54,7 @@ def report_workers_and_threads(method):
 def run(*command, **environment):
     keep = {name: value for name, value in os.environ.items() if name not in (SKIP, "CXX")}
     return subprocess.run(
-        command, cwd=ROOT, env=keep | environment, capture_output=True, text=True, check=True, timeout=120
+        command, cwd=ROOT, env=keep | environment, capture_output=True, text=True, check=True, timeout=590
     )
 
 
