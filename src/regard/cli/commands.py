@@ -52,5 +52,6 @@ COMMANDS = (
     Command("predict", "regard.recipes.predict:predict", words="images"),
     Command("explain", "regard.recipes.explain:explain_images", words="images"),
     Command("import-weights", "regard.recipes.imported:import_weights", words="file"),
+    Command("bench", "regard.recipes.bench:bench", words="mechanisms"),
     Command("doctor", "regard.recipes.doctor:examine"),
 )
