@@ -41,6 +41,12 @@ def test_a_missing_library_is_named(monkeypatch):
     assert make_pair("se", 32).name == "none: timm is not installed"
 
 
+def test_too_few_channels_leave_no_twin():
+    pair = make_pair("bam", 8)
+    assert pair.theirs is None
+    assert pair.name.endswith("BamBlock cannot be built like ours for 8 channels")
+
+
 @pytest.mark.parametrize("mechanism", ["additive", "glimpse", "attention_pool", "attention_gate"])
 def test_other_kinds_are_refused(mechanism):
     assert find(mechanism)

@@ -1,7 +1,8 @@
 """The allocator of memory on the CPU: its name, and glibc's set so that it reuses freed memory.
 
-glibc returns every large block to the kernel as soon as it is freed. The next tensor of that size is then cleared again
-by the kernel, a page fault for each 4 KiB, and this often takes longer than the operation that fills the tensor.
+glibc returns blocks above 32 MiB to the kernel as soon as they are freed, and smaller ones at the end of its heap. The
+next tensor of that size is then cleared again by the kernel, a page fault for each 4 KiB, and this often takes longer
+than the operation that fills the tensor.
 """
 
 import ctypes

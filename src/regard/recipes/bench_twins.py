@@ -115,7 +115,12 @@ def make_pair(mechanism: str, channels: int) -> Pair:
     if twin is None or not twin.installed:
         reason = "no twin with these options" if twin is None else f"{twin.library} is not installed"
         return Pair(_on_branches(ours), None, f"none: {reason}", _inputs(ours), dict)
-    theirs = twin.build(ours, channels)
+    try:
+        theirs = twin.build(ours, channels)
+    except (RuntimeError, ValueError, ZeroDivisionError):
+        # Some divide few channels by their reduction and build a layer without units.
+        reason = f"{twin.path} cannot be built like ours for {channels} channels"
+        return Pair(_on_branches(ours), None, f"none: {reason}", _inputs(ours), dict)
     state = theirs.state_dict()
 
     def rename(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
