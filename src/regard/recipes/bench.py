@@ -43,7 +43,7 @@ QUICK_SHAPES = ("256x56x56", "1024x14x14", "2048x7x7")
 BATCHES = (16, 1)
 QUICK_BATCHES = (16,)
 MODULE_ROUNDS = 11
-QUICK_ROUNDS = 5
+QUICK_ROUNDS = 3
 COMPILED_MECHANISMS = ("se", "cbam")
 COMPILED_SHAPES = ("256x56x56", "1024x14x14")
 
@@ -104,7 +104,7 @@ def bench(
             one; a training step and an inference of 8 images of 160 pixels, channels last.
         quick: three shapes, one batch size, few rounds, and no compiled twins, unless these options are given.
         out_of_the_box: measure everything again in a process whose allocator is left as it is.
-        rounds: number of rounds; by default 11, with `quick` 5, of networks 31.
+        rounds: number of rounds; by default 11, with `quick` 3, of networks 31.
         threads: number of CPU threads; PyTorch's default if not given.
         out: JSON file to write, with all medians and quartiles.
 
