@@ -12,6 +12,7 @@ from PIL import Image
 TINY = {
     "compare": "--model resnet8 --size 24 --images 100 --epochs 1 --seeds 1",
     "train": "--model resnet8 --size 24 --epochs 1",
+    "bench": "--shapes 32x6x5 --batches 2 --rounds 1",
     "ablate": "--images 50 --training-images 50 --draws 1",
 }
 """Settings of a command that replace the page's, so that it takes seconds."""

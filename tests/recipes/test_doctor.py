@@ -41,6 +41,19 @@ def test_a_missing_extra_is_named(monkeypatch):
     assert examine().findings["extra timm"] == "not installed: timm"
 
 
+@pytest.mark.parametrize(("found", "said"), [({"MALLOC_ARENA_MAX": "2"}, True), ({"MALLOC_MMAP_MAX_": "0"}, False)])
+def test_half_set_allocators_are_advised_on(monkeypatch, found, said):
+    monkeypatch.setattr(doctor, "set_by_user", lambda: found)
+    monkeypatch.setattr(doctor, "loaded_allocator", lambda: None)
+    assert any("MALLOC_ARENA_MAX sets the allocator" in advice for advice in examine().advice) == said
+
+
+@pytest.mark.parametrize(("reason", "said"), [(None, True), ("jemalloc is loaded", False)])
+def test_the_reuse_of_memory_is_told(monkeypatch, reason, said):
+    monkeypatch.setattr(doctor, "obstacle", lambda: reason)
+    assert ("compare and bench keep freed memory" in examine().findings["allocator"]) == said
+
+
 @pytest.mark.parametrize(("free", "said"), [(64e6, True), (2e9, False), (None, False)])
 def test_little_shared_memory_is_advised_on(monkeypatch, free, said):
     monkeypatch.setattr(doctor, "free_bytes", lambda: free)

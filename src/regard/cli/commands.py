@@ -53,5 +53,6 @@ COMMANDS = (
     Command("explain", "regard.recipes.explain:explain_images", words="images"),
     Command("export", "regard.recipes.export:export", words="run"),
     Command("import-weights", "regard.recipes.imported:import_weights", words="file"),
+    Command("bench", "regard.recipes.bench:bench", words="mechanisms"),
     Command("doctor", "regard.recipes.doctor:examine"),
 )

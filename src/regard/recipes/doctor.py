@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from regard import __version__
+from regard.core.allocator import SETTINGS, describe_allocator, loaded_allocator, obstacle, set_by_user
 from regard.core.errors import OptionError
 from regard.core.shared_memory import SHARED, free_bytes
 from regard.kernels import apply_gate, operators, select_branches, squeeze_channels, squeeze_positions
@@ -110,13 +111,9 @@ def _shared_memory() -> str:
 
 
 def _allocator() -> str:
-    """Returns the name of the loaded malloc: a replacement makes training on a CPU faster."""
-    mappings = Path("/proc/self/maps")
-    loaded = mappings.read_text(encoding="utf-8") if mappings.exists() else ""
-    for name in ("jemalloc", "tcmalloc", "mimalloc"):
-        if name in loaded:
-            return name
-    return f"the system's ({' '.join(platform.libc_ver()).strip() or platform.system()})"
+    """Returns the name of the allocator, and what the commands do with freed memory."""
+    kept = "; regard train, compare and bench keep freed memory for reuse" if obstacle() is None else ""
+    return describe_allocator().removesuffix(", as it is") + kept
 
 
 def _kernels() -> str:
@@ -208,9 +205,21 @@ def _check_kernels() -> str | None:
     return None
 
 
+def _check_allocator() -> str | None:
+    """Checks settings of the user that leave out those for which regard would have set the allocator."""
+    found = set_by_user()
+    if not found or loaded_allocator() or any(name in found for name in SETTINGS):
+        return None
+    return (
+        f"{', '.join(found)} sets the allocator, so regard leaves it alone, and training on a CPU waits for memory "
+        f"that the kernel clears: also set {' '.join(f'{name}={value}' for name, value in SETTINGS.items())}."
+    )
+
+
 _CHECKS: tuple[Callable[[], str | None], ...] = (
     _check_torchvision,
     _check_threads,
+    _check_allocator,
     _check_disk,
     _check_shared_memory,
     _check_gpu,
