@@ -11,6 +11,8 @@ PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 	"$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo "$$p" && break; done)
 endif
 
+KERNELS := $(wildcard src/regard/kernels/cpp/*)
+REASON := src/regard/kernels/_cpu.txt
 PIP := $(BIN)/python -m pip install --disable-pip-version-check
 TEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal -q
 
@@ -82,9 +84,15 @@ $(VENV)/.setuptools: $(VENV)/.made
 	$(PIP) --quiet "setuptools>=77"
 	@touch $@
 
-$(VENV)/.installed: pyproject.toml $(VENV)/.setuptools
+# The kernels in C++ are built against the PyTorch that is there, so it comes first.
+$(VENV)/.torch: pyproject.toml $(VENV)/.setuptools
 	@echo "Installing PyTorch and the rest; the first time this takes a few minutes and about 6 GB."
+	$(PIP) --quiet $$(sed -n 's/^ *"\(torch\(vision\)\{0,1\}>=[0-9.]*\)",/\1/p' pyproject.toml)
+	@touch $@
+
+$(VENV)/.installed: pyproject.toml setup.py $(KERNELS) $(VENV)/.torch
 	$(PIP) --quiet --no-build-isolation -e ".[text]"
+	@! test -s $(REASON) || echo "The kernels in C++ are missing: $$(cat $(REASON))" >&2
 	@touch $@
 
 $(VENV)/.tested: pyproject.toml $(VENV)/.installed

@@ -58,7 +58,7 @@ NO_HELPERS = ("asking", "catalogue", "exchange", "policies")
 """Files beside the families that no mechanism on features uses."""
 
 SMALLER = {"residual_mask": {"poolings": 1}}
-"""Options that make a graph smaller and leave out no kind of layer."""
+"""Options with which the other forms and the graphs are checked: smaller, and with every kind of layer."""
 
 COMPILED = ("se", "cbam", "sk")
 """A channel gate, one with a convolution and a normalisation, and one that selects branches."""
@@ -113,14 +113,14 @@ def configurations():
 
 def forms(mechanism):
     """Every value of every option that is one of a few words or a flag, but its default."""
-    hints = get_type_hints(mechanism.__init__)
+    hints, small = get_type_hints(mechanism.__init__), SMALLER.get(mechanism.facts.name, {})
     for name, parameter in inspect.signature(mechanism).parameters.items():
         hint = hints.get(name)
         values = (True, False) if hint is bool else get_args(hint) if get_origin(hint) is Literal else ()
         for value in values:
             if name not in BY_ITS_OWN_RULE and value != parameter.default:
                 form = f"{mechanism.facts.name}:{name}={value}"
-                yield form, partial(mechanism, **{name: value}), (2,) if form in OF_TWO_AXES else None
+                yield form, partial(mechanism, **small, **{name: value}), (2,) if form in OF_TWO_AXES else None
 
 
 def find(*names):

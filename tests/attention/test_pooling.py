@@ -24,6 +24,13 @@ def test_even_sizes_are_pooled_as_by_caffe(size):
     assert torch.equal(halve(x), pool(x, 3, 2, ceil_mode=True))
 
 
+@pytest.mark.parametrize("size", [(1,), (8,), (7, 6), (1, 3), (4, 5, 2)])
+def test_with_a_border_it_is_pytorchs_padding(size):
+    x = features(2, 3, *size)
+    pool = {1: functional.max_pool1d, 2: functional.max_pool2d, 3: functional.max_pool3d}[len(size)]
+    assert torch.equal(halve(x, border=True), pool(x, 3, 2, padding=1))
+
+
 def test_equal_values_share_the_gradient():
     x = torch.ones(1, 1, 2, requires_grad=True)
     halve(x).sum().backward()

@@ -12,6 +12,7 @@ from PIL import Image
 TINY = {
     "compare": "--model resnet8 --size 24 --images 100 --epochs 1 --seeds 1",
     "train": "--model resnet8 --size 24 --epochs 1",
+    "bench": "--shapes 32x6x5 --batches 2 --rounds 1",
     "ablate": "--images 50 --training-images 50 --draws 1",
 }
 """Settings of a command that replace the page's, so that it takes seconds."""
@@ -59,7 +60,7 @@ def commands(block: Block) -> Iterator[str]:
 
 def trains(page: Path) -> bool:
     """Returns whether the page takes long: it trains a network, uses one that it trained, or exports one."""
-    training = tuple(f"regard {name}" for name in (*TINY, "evaluate", "predict"))
+    training = tuple(f"regard {name}" for name in (*TINY, "evaluate", "export", "predict"))
     if "torch.onnx.export" in page.read_text(encoding="utf-8"):
         return True
     return any(c.startswith(training) for b in blocks(page) if b.language == "bash" for c in commands(b))

@@ -87,3 +87,16 @@ def test_networks_stay_unchanged_and_in_order(what):
 def test_wrong_options_are_refused(networks, options, said):
     with pytest.raises(OptionError, match=said):
         cost.time_in_turns(networks, torch.zeros(2, 3), **options)
+
+
+def test_functions_take_the_same_turns():
+    calls = []
+    functions = {name: lambda name=name: calls.append(name) for name in "ab"}
+    measured = cost.time_functions(
+        functions, what="inference", images=4, device=torch.device("cpu"), rounds=3, min_seconds=0
+    )
+    assert "".join(calls[4:]) == "abbaab"
+    assert list(measured) == ["a", "b"]
+    assert measured["b"].page_faults is None or measured["b"].page_faults >= 0
+    with pytest.raises(OptionError, match="time_functions: 0 functions"):
+        cost.time_functions({}, what="inference", images=4, device=torch.device("cpu"))

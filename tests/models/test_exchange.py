@@ -6,6 +6,7 @@ import pytest
 import timm
 import torch
 import torchvision
+from pytorchcv.models.resattnet import ResAttNet
 from torch import nn
 
 from regard import models
@@ -99,6 +100,19 @@ def test_outputs_are_pytorchcvs(theirs, name, options):
     expect_imported(net, "pytorchcv", name, options)
 
 
+SMALL_IMAGES = [20, *(pytest.param(depth, marks=pytest.mark.long) for depth in (56, 110, 164))]
+
+
+@pytest.mark.parametrize("depth", SMALL_IMAGES)
+def test_outputs_for_small_images_are_pytorchcvs(depth):
+    provider = pytest.importorskip("pytorchcv.model_provider")
+    theirs = randomise(provider.get_model(f"seresnet{depth}{'bn' if depth == 164 else ''}_cifar10"))
+    theirs.features.final_pool = nn.AdaptiveAvgPool2d(1)  # theirs fits images of 32 pixels only
+    ours = models.create(f"se_resnet{depth}", num_classes=10, seed=0).double().eval()
+    ours.load_state_dict(convert_network(ours, theirs.state_dict(), "pytorchcv").state)
+    expect_same(ours, theirs, (32, 44))
+
+
 class SELayer(nn.Module):
     """Squeeze-and-excitation as senet.pytorch has it: linear layers without bias in a sequence."""
 
@@ -117,6 +131,41 @@ def test_outputs_are_those_of_gates_without_bias():
         block.se = SELayer(block.bn2.num_features)
         block.bn2.register_forward_hook(lambda _norm, _inputs, y, gate=block.se: gate(y))
     expect_imported(theirs, "moskomule", "resnet18", {"attention": "se:bias=False"})
+
+
+def resattnet(width: int, modules: tuple[int, ...]) -> nn.Module:
+    """pytorchcv's residual attention network with other widths and numbers of modules."""
+    channels = [[width * 2**stage * 4] * (1 + number) for stage, number in enumerate(modules)]
+    kinds = [[0] + [1] * number for number in modules]
+    return ResAttNet([*channels, [width * 32] * 3], width, [*kinds, [0] * 3], [1, 2, 1], num_classes=7)
+
+
+@pytest.mark.parametrize(
+    ("name", "width", "modules"),
+    [
+        ("resattnet92", 8, (1, 2, 3)),
+        pytest.param("resattnet56", 64, (1, 1, 1), marks=pytest.mark.long),
+        pytest.param("resattnet92", 64, (1, 2, 3), marks=pytest.mark.long),
+    ],
+)
+def test_outputs_are_those_of_pytorchcvs_attention_network(name, width, modules):
+    theirs = randomise(resattnet(width, modules))
+    theirs.features.final_pool = nn.AdaptiveAvgPool2d(1)
+    ours = models.create(name, num_classes=7, width=width / 64, seed=0).double().eval()
+    ours.load_state_dict(convert_network(ours, theirs.state_dict(), "pytorchcv").state)
+    expect_same(ours, theirs, (64, 96))  # theirs fails at a size that it cannot halve
+    authors = models.create(name.replace("resattnet", "attention"), num_classes=7, width=width / 64, seed=0)
+    with pytest.raises(CheckpointError, match=r"attention\d\d is the authors' network, .* Name resattnet56 or"):
+        convert_network(authors, theirs.state_dict(), "pytorchcv")
+
+
+def test_weights_of_another_attention_network_are_refused():
+    state = resattnet(8, (1, 1, 1)).state_dict()
+    with pytest.raises(CheckpointError, match=r"not those of resattnet92 from pytorchcv: .*our layer2\.2\."):
+        convert_network(models.create("resattnet92", num_classes=7, width=0.125), state, "pytorchcv")
+    state.pop("features.stage1.unit2.hg.skip_seq.skip2.skip1.body.conv2.conv.weight")
+    with pytest.raises(CheckpointError, match=r"no tensor for our layer1\.1\.attention\.skip\.0\.0\.conv2\.weight"):
+        convert_network(models.create("resattnet56", num_classes=7, width=0.125), state, "pytorchcv")
 
 
 @pytest.mark.parametrize(
@@ -177,7 +226,7 @@ def test_the_first_unfitting_tensor_is_named(state, change, said):
 
 
 def test_weights_of_another_depth_are_refused(state):
-    with pytest.raises(CheckpointError, match=r"not those of resnet34 with se from timm: .*layer1\.2\."):
+    with pytest.raises(CheckpointError, match=r"not those of se_resnet34 from timm: .*layer1\.2\."):
         convert_network(models.create("resnet34", num_classes=3, width=0.125, attention="se"), state, "timm")
 
 
@@ -196,7 +245,7 @@ def test_functions_that_no_shape_shows_are_refused():
 def test_another_library_or_network_is_refused(state):
     with pytest.raises(OptionError, match="library='keras'"):
         convert_network(small(), state, "keras")
-    with pytest.raises(CheckpointError, match="residual networks only"):
+    with pytest.raises(CheckpointError, match=r"no other library.s weights are known for this network"):
         convert_network(models.create("cnn"), state, "timm")
     doubled = {**state, "layer0.conv1.weight": state["conv1.weight"]}
     with pytest.raises(

@@ -5,7 +5,7 @@ import timm
 import torch
 
 from regard import models
-from regard.models.layouts import PLAIN, caffe, resnet, resnext, tweaked
+from regard.models.layouts import PLAIN, attention_network, caffe, resnet, resnext, tweaked
 
 
 def shapes(net):
@@ -29,3 +29,10 @@ def test_a_tweaked_layout_keeps_its_blocks():
     layout = tweaked(resnet(50), (4, 8, 16), pooled_stride=True)
     assert (layout.stem, layout.blocks, layout.style.shortcut) == ((4, 8, 16), PLAIN["resnet50"].blocks, "pooled")
     assert layout.style.pooled_stride
+
+
+def test_one_block_precedes_the_modules_of_a_stage():
+    layout = attention_network((1, 2, 3))
+    assert (layout.blocks, layout.modules, layout.preactivated) == ((1, 1, 1, 3), (1, 2, 3, 0), True)
+    layout = attention_network((1, 1, 1), resnext_blocks=True)
+    assert (layout.style.groups, layout.widths[0], layout.stem, layout.preactivated) == (32, 128, (64,), False)

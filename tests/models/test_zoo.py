@@ -141,6 +141,14 @@ def test_weights_of_the_same_shapes_and_another_function(tmp_path):
     models.create("resnet50", attention="se", num_classes=3, width=0.125, weights=str(tmp_path / "w.safetensors"))
 
 
+def test_pytorchcvs_attention_network_is_another_function(tmp_path):
+    small = {"num_classes": 3, "width": 0.0625}
+    save(tmp_path / "w.safetensors", models.create("resattnet56", **small), name="resattnet56", options={})
+    with pytest.raises(CheckpointError, match="weights of resattnet56, and attention56 computes something else"):
+        models.create("attention56", weights=tmp_path / "w.safetensors", **small)
+    models.create("resattnet56", weights=tmp_path / "w.safetensors", **small)
+
+
 def test_a_pickle_or_another_networks_file_is_refused(tmp_path):
     net = models.create("resnet8", num_classes=3)
     torch.save(net.state_dict(), tmp_path / "w.pth")
@@ -202,6 +210,9 @@ def test_an_unknown_name_says_what_is_near(name, said):
         ("resnet8", {"attention": "sea"}, "no mechanism named 'sea'"),
         ("resnet8", {"stride_in": "1x1"}, "resnet8: stride_in='1x1'.*resnet50"),
         ("resnet50", {"stride_in": "5x5"}, "resnet50: stride_in='5x5'.*'3x3', '1x1'"),
+        ("attention56", {"stride_in": "1x1"}, "attention56: stride_in='1x1' .*only regard's own ResNets have it"),
+        ("resattnet92", {"shortcut": "pad"}, "resattnet92: shortcut='pad' is not allowed"),
+        ("attention56", {"attention": "se"}, "'attention56' already names its attention, 'residual_mask'"),
         ("resnet8", {"shortcut": "zero"}, "resnet8: shortcut='zero'"),
         ("resnet8", {"num_classes": 0}, "num_classes=0"),
         ("resnet8", {"in_channels": 2.5}, "in_channels=2.5"),

@@ -121,6 +121,17 @@ def test_a_misspelt_name_or_option_lists_the_nearest():
         show("se:reductoin=3")
 
 
+def test_a_misspelt_network_lists_networks_and_mechanisms():
+    with pytest.raises(
+        UnknownNameError, match=r"or published network named 'se_resnet5'\. Did you mean .*'se_resnet50'.*There"
+    ):
+        show("se_resnet5")
+    with pytest.raises(UnknownNameError, match=r"There are: additive, .*cbam, .*senet154, .*van_b0"):
+        show("zzz")
+    with pytest.raises(UnknownNameError, match="'ema' means several things"):
+        show("ema")
+
+
 def test_papers_are_cited_once_with_distinct_keys():
     assert list(cite(("se", "cbam", "cbam_channel")).papers) == ["hu2018squeeze", "woo2018cbam"]
     papers = {m.facts.paper.title: m.facts.paper for m in EVERYTHING}

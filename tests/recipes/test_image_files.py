@@ -41,6 +41,15 @@ def test_refused(folder, tmp_path):
         image_files("explain", [], "skip")
 
 
+def test_a_run_in_place_of_images_is_refused(tmp_path):
+    (tmp_path / "run").mkdir()
+    Image.new("L", (8, 8)).save(tmp_path / "run/curve.png")
+    (tmp_path / "run/weights.safetensors").touch()
+    for given in (tmp_path / "run", tmp_path / "run/weights.safetensors"):
+        with pytest.raises(DataError, match=f"explain: {given} is a trained network, .*with --run {given}"):
+            image_files("explain", [str(given)], "skip")
+
+
 def test_what_a_network_sees_otherwise_is_said(tmp_path, capsys):
     Image.fromarray(np.full((8, 40), 1000, np.uint16)).save(tmp_path / "deep.png")
     (tmp_path / "torn.png").write_bytes(b"no image")

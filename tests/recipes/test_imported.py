@@ -13,6 +13,7 @@ from regard.core import CheckpointError, OptionError, UnknownNameError
 from regard.recipes.imported import import_weights
 from regard.recipes.network import load_network
 from regard.training import load_weights
+from tests.models.test_van import theirs_of
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +42,31 @@ def test_the_outputs_are_theirs_after_the_round_trip(theirs, checkpoint, tmp_pat
     assert loaded.preprocessing.size == (224, 224)
     created = models.create("resnet18", attention="se:min_hidden=8", num_classes=4, in_channels=1, weights=done.path)
     assert all(torch.equal(v, created.state_dict()[n]) for n, v in loaded.net.state_dict().items())
+
+
+def test_small_images_are_taken_whole(tmp_path):
+    provider = pytest.importorskip("pytorchcv.model_provider")
+    torch.manual_seed(0)
+    net = provider.get_model("seresnet20_cifar10").eval()
+    torch.save(net.state_dict(), tmp_path / "theirs.pth")
+    done = import_weights(
+        tmp_path / "theirs.pth", from_="pytorchcv", model="se_resnet20", out=tmp_path / "w.safetensors"
+    )
+    loaded = load_network(done.path)
+    assert (loaded.preprocessing.size, loaded.preprocessing.resize) == ((32, 32), "exact")
+    x = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        torch.testing.assert_close(loaded.net(x), net(x), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.long
+def test_another_form_of_network_is_imported(tmp_path):
+    net = models.create("van_b0", num_classes=3, in_channels=1, seed=0).eval()
+    torch.save(theirs_of(net), tmp_path / "theirs.pth")
+    done = import_weights(tmp_path / "theirs.pth", from_="official", model="van_b0", out=tmp_path / "w.safetensors")
+    assert done.attention == 13
+    loaded = load_network(done.path)
+    assert all(torch.equal(v, loaded.net.state_dict()[n]) for n, v in net.state_dict().items())
 
 
 def test_the_report_and_the_metadata_say_where_from(checkpoint, tmp_path):
@@ -127,7 +153,7 @@ def test_options_that_cannot_be_used(checkpoint, tmp_path):
     ):
         with pytest.raises((OptionError, UnknownNameError), match=said):
             import_weights(checkpoint, **{"out": tmp_path / "w.safetensors", **OPTIONS, **options})
-    refused(checkpoint, "residual networks only", model="cnn", attention=None)
+    refused(checkpoint, "no other library.s weights are known for this network", model="cnn", attention=None)
 
 
 def test_a_wrong_name_is_told_first(tmp_path):

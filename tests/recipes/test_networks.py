@@ -48,7 +48,7 @@ def test_filters_of_mechanisms_are_refused_with_networks():
         show("senet154", shape="64x7x7")
 
 
-@pytest.mark.parametrize("name", ["se_resnet50", "senet154", "sknet26", "resnest50", "cbam_resnet18"])
+@pytest.mark.parametrize("name", ["se_resnet50", "senet154", "resnest50", "cbam_resnet18", "attention56"])
 def test_a_profile_says_what_the_network_is(name):
     text = text_of(show(name))
     network = PUBLISHED[name]

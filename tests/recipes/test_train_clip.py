@@ -49,12 +49,13 @@ def test_a_stopped_run_continues_bit_for_bit(clip_run, tmp_path, monkeypatch):
     assert resumed.scores == clip_run.scores
 
 
-def test_series_run_through_the_same_story(tmp_path):
+def test_series_run_through_the_same_story(tmp_path, capsys):
     data = write_series(tmp_path)
     recipe = Recipe(epochs=1, batch_size=120, optimizer="adamw", lr=0.01)
     done = train(data=data, model="resnet1d:width=4", attention="se", out=str(tmp_path / "run"), recipe=recipe)
     assert "24 validation sounds: accuracy" in str(done)
     assert load_clip_network(done.path).unit == "sound"
+    assert "parameters; input series of 3 channels." in " ".join(capsys.readouterr().err.split())
 
 
 @pytest.mark.parametrize(

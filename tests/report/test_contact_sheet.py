@@ -4,6 +4,7 @@ import io
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
 from PIL import Image
 
 from regard.data import ArrayImages
@@ -50,6 +51,16 @@ def test_a_sheet_of_many_classes_shows_the_first():
 
 def test_the_same_source_gives_the_same_sheet():
     assert sheet_of(source(3)) == sheet_of(source(3))
+
+
+def test_a_sheet_says_what_it_shows(monkeypatch):
+    rows = [ClassRow("a", (1, 1, 1), [torch.zeros(3, 6, 6, dtype=torch.uint8)])]
+    drawn, text = [], Axes.text
+    monkeypatch.setattr(Axes, "text", lambda self, x, y, s, **style: drawn.append(s) or text(self, x, y, s, **style))
+    for unit in ("image", "clip"):
+        contact_sheet("x", ("train", "val"), rows, 1, unit=unit)
+    assert "training images; under each name: images for train / val" in drawn
+    assert "middle frames of training clips; under each name: clips for train / val" in drawn
 
 
 def test_a_wide_name_ends_before_the_images():

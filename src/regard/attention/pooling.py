@@ -7,17 +7,23 @@ from torch import Tensor
 from torch.nn.functional import avg_pool2d, pad
 
 
-def halve(x: Tensor) -> Tensor:
+def halve(x: Tensor, *, border: bool = False) -> Tensor:
     """The maxima of x (b, c, ...) over windows of three that begin at every second position of each axis.
 
     A size n becomes n / 2, rounded up. At the end of an axis a window is cut off, so that an even size is pooled as by
     Caffe without padding. Equal values share the gradient.
 
-    >>> halve(torch.tensor([[[1.0, 5.0, 2.0, 3.0]]])).tolist(), halve(torch.ones(1, 1, 1, 7)).shape
-    ([[[5.0, 3.0]]], torch.Size([1, 1, 1, 4]))
+    Args:
+        x: floating point.
+        border: begin a position before each axis instead, as PyTorch's pooling does with a padding of one.
+
+    Example:
+        >>> x = torch.tensor([[[1.0, 5.0, 2.0, 3.0]]])
+        >>> halve(x).tolist(), halve(x, border=True).tolist(), halve(torch.ones(1, 1, 7)).shape
+        ([[[5.0, 3.0]]], [[[5.0, 5.0]]], torch.Size([1, 1, 4]))
     """
     for axis in range(2, x.ndim):
-        row = pad(x.movedim(axis, -1), (0, 2), value=-math.inf)
+        row = pad(x.movedim(axis, -1), (1, 1) if border else (0, 2), value=-math.inf)
         first, second, third = row[..., :-2:2], row[..., 1:-1:2], row[..., 2::2]
         x = torch.maximum(torch.maximum(first, second), third).movedim(-1, axis)
     return x

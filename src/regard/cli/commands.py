@@ -51,6 +51,8 @@ COMMANDS = (
     Command("evaluate", "regard.recipes.evaluate:evaluate", words="run"),
     Command("predict", "regard.recipes.predict:predict", words="images"),
     Command("explain", "regard.recipes.explain:explain_images", words="images"),
+    Command("export", "regard.recipes.export:export", words="run"),
     Command("import-weights", "regard.recipes.imported:import_weights", words="file"),
+    Command("bench", "regard.recipes.bench:bench", words="mechanisms"),
     Command("doctor", "regard.recipes.doctor:examine"),
 )

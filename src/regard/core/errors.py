@@ -44,6 +44,10 @@ class SurgeryError(RegardError, ValueError):
     """A network that attention cannot be inserted into, or a selection of sites that finds none."""
 
 
+class ExportError(RegardError, RuntimeError):
+    """A network that cannot be exported, or whose exported file computes something else."""
+
+
 class DependencyError(RegardError, ImportError):
     """An optional package that is not installed; the message says how to install it."""
 

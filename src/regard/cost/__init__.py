@@ -2,6 +2,7 @@
 
 from regard.cost.counts import macs, parameters
 from regard.cost.memory import peak_memory
-from regard.cost.timing import Timing, time_in_turns
+from regard.cost.module_pass import ModulePass
+from regard.cost.timing import Timing, time_functions, time_in_turns
 
-__all__ = ["Timing", "macs", "parameters", "peak_memory", "time_in_turns"]
+__all__ = ["ModulePass", "Timing", "macs", "parameters", "peak_memory", "time_functions", "time_in_turns"]

@@ -1,4 +1,4 @@
-"""The time that networks take, measured in turns so that a busy machine is busy for all of them."""
+"""Times measured in turns, so that a busy machine is busy for all that are compared."""
 
 import copy
 import math
@@ -10,6 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from regard.core.allocator import page_faults
 from regard.core.errors import OptionError
 from regard.core.options import at_least, one_of
 from regard.cost.step import TrainingStep, expect_example
@@ -19,19 +20,20 @@ What = Literal["inference", "training"]
 
 @dataclass(frozen=True, kw_only=True)
 class Timing:
-    """The measurements of one network by `time_in_turns`.
+    """The measurements of one network or function by `time_in_turns` or `time_functions`.
 
     Attributes:
-        name: the network's, as given.
-        what: `inference` (a forward pass) or `training` (a whole step).
+        name: as given.
+        what: `inference` (a forward pass) or `training` (of a network a whole step, of a module forward and backward).
         images: number of images in a pass.
         rounds: number of rounds.
         seconds: of a pass, the median over rounds.
         low: the lower quartile of these seconds.
         high: the upper quartile.
-        ratio: to the first network, the median of each round's own ratio; 1 for the first.
+        ratio: to the first one, the median of each round's own ratio; 1 for the first.
         ratio_low: the lower quartile of these ratios.
         ratio_high: the upper quartile.
+        page_faults: of a pass, in the mean; None where the system does not count them.
     """
 
     name: str
@@ -44,6 +46,7 @@ class Timing:
     ratio: float
     ratio_low: float
     ratio_high: float
+    page_faults: float | None = None
 
     @property
     def images_per_second(self) -> float:
@@ -85,20 +88,69 @@ def time_in_turns(
         1.0
     """
     one_of("time_in_turns", "what", what, ("inference", "training"))
-    at_least("time_in_turns", "rounds", rounds, 1)
-    if not networks or not 0 <= min_seconds < math.inf:
-        raise OptionError(
-            f"time_in_turns: {len(networks)} networks and min_seconds={min_seconds!r} are not allowed; give at least "
-            "one network and a time of 0 seconds or more."
-        )
+    _check("time_in_turns", "networks", len(networks), rounds, min_seconds)
     passes = {name: _pass(net, example, what) for name, net in networks.items()}
-    repeats = {name: _repeats(run, example, min_seconds) for name, run in passes.items()}
-    seconds: dict[str, list[float]] = {name: [] for name in passes}
+    return time_functions(
+        passes, what=what, images=example.shape[0], device=example.device, rounds=rounds, min_seconds=min_seconds
+    )
+
+
+def time_functions(
+    functions: Mapping[str, Callable[[], object]],
+    *,
+    what: What,
+    images: int,
+    device: torch.device,
+    rounds: int = 11,
+    min_seconds: float = 0.05,
+) -> dict[str, Timing]:
+    """Measures functions against the first of them, as `time_in_turns` measures networks.
+
+    Args:
+        functions: by name; each does one pass on the device.
+        what: the kind of pass, for the record.
+        images: number of images in a pass.
+        device: the device, for which the clock waits.
+        rounds: number of rounds.
+        min_seconds: a function's turn is repeated until it should last at least this long.
+
+    Returns:
+        A `Timing` for each function, in the order given.
+
+    Raises:
+        OptionError: no function, or an option out of its range.
+
+    Example:
+        >>> x, y = torch.zeros(8), torch.zeros(8)
+        >>> work = {"copy": lambda: y.copy_(x), "sum": lambda: x.sum()}
+        >>> list(time_functions(work, what="inference", images=1, device=x.device, rounds=3, min_seconds=0))
+        ['copy', 'sum']
+    """
+    _check("time_functions", "functions", len(functions), rounds, min_seconds)
+    repeats = {name: _repeats(run, device, min_seconds) for name, run in functions.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in functions}
+    faults = dict.fromkeys(functions, 0)
+    order = tuple(functions)
     for turn in range(rounds):
-        for name in reversed(passes) if turn % 2 else passes:
-            seconds[name].append(_seconds(passes[name], example, repeats[name]) / repeats[name])
-    reference = seconds[next(iter(passes))]
-    return {name: _timing(name, what, example.shape[0], own, reference) for name, own in seconds.items()}
+        for name in reversed(order) if turn % 2 else order:
+            before = page_faults() or 0
+            seconds[name].append(_seconds(functions[name], device, repeats[name]) / repeats[name])
+            faults[name] += (page_faults() or 0) - before
+    reference = seconds[next(iter(functions))]
+    counted = page_faults() is not None
+    return {
+        name: _timing(name, what, images, own, reference, faults[name] / rounds / repeats[name] if counted else None)
+        for name, own in seconds.items()
+    }
+
+
+def _check(owner: str, things: str, count: int, rounds: int, min_seconds: float) -> None:
+    at_least(owner, "rounds", rounds, 1)
+    if not count or not 0 <= min_seconds < math.inf:
+        raise OptionError(
+            f"{owner}: {count} {things} and min_seconds={min_seconds!r} are not allowed; give at least one and a time "
+            "of 0 seconds or more."
+        )
 
 
 def _pass(net: nn.Module, example: Tensor, what: What) -> Callable[[], object]:
@@ -115,28 +167,30 @@ def _pass(net: nn.Module, example: Tensor, what: What) -> Callable[[], object]:
     return infer
 
 
-def _repeats(run: Callable[[], object], example: Tensor, min_seconds: float) -> int:
+def _repeats(run: Callable[[], object], device: torch.device, min_seconds: float) -> int:
     """The number of runs that last `min_seconds`, after a first run that warms up."""
-    _seconds(run, example, 1)
-    return max(1, math.ceil(min_seconds / max(_seconds(run, example, 1), 1e-6)))
+    _seconds(run, device, 1)
+    return max(1, math.ceil(min_seconds / max(_seconds(run, device, 1), 1e-6)))
 
 
-def _seconds(run: Callable[[], object], example: Tensor, repeats: int) -> float:
-    _wait(example)
+def _seconds(run: Callable[[], object], device: torch.device, repeats: int) -> float:
+    _wait(device)
     start = time.perf_counter()
     for _ in range(repeats):
         run()
-    _wait(example)
+    _wait(device)
     return time.perf_counter() - start
 
 
-def _wait(example: Tensor) -> None:
+def _wait(device: torch.device) -> None:
     """Waits until an accelerator has finished its work."""
-    if example.device.type != "cpu":
-        torch.accelerator.synchronize(example.device)
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)
 
 
-def _timing(name: str, what: What, images: int, seconds: list[float], reference: list[float]) -> Timing:
+def _timing(
+    name: str, what: What, images: int, seconds: list[float], reference: list[float], faults: float | None = None
+) -> Timing:
     low, median, high = _quartiles(seconds)
     ratio_low, ratio, ratio_high = _quartiles([own / other for own, other in zip(seconds, reference, strict=True)])
     return Timing(
@@ -150,6 +204,7 @@ def _timing(name: str, what: What, images: int, seconds: list[float], reference:
         ratio=ratio,
         ratio_low=ratio_low,
         ratio_high=ratio_high,
+        page_faults=faults,
     )
 
 

@@ -6,6 +6,7 @@ it was not built, or cannot be loaded, the oracles in plain PyTorch serve.
 
 import ctypes
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,8 @@ CHANNEL, POSITION, PRODUCT, SUM, SHIFT, SIGMOID, SIGMOID_OF_PRODUCT, NONE = rang
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float64)
 
+_FOLDER = Path(__file__).parent
+_SKIP = "REGARD_NO_EXTENSION"
 _TYPES = (Tensor, torch.nn.Parameter)
 _transforms = torch._C._functorch.peek_interpreter_stack
 _tracing = torch._C._is_tracing
@@ -43,7 +46,9 @@ _LIBRARY = torch.library.Library("regard", "FRAGMENT")
 
 def _load() -> tuple[str | None, str]:
     """The instructions that the extension uses on this processor, or None and the reason."""
-    for path in sorted(Path(__file__).parent.glob("_cpu*.so")):
+    if os.environ.get(_SKIP):
+        return None, f"{_SKIP} is set"
+    for path in sorted(_FOLDER.glob("_cpu*.so")):
         try:
             torch.ops.load_library(path)
             level = ctypes.CDLL(str(path)).regard_kernels_level
@@ -51,7 +56,8 @@ def _load() -> tuple[str | None, str]:
             return None, f"{path.name} cannot be loaded ({error})"
         level.restype = ctypes.c_char_p
         return level().decode(), ""
-    return None, "it was not built: there was no C++ compiler, or no PyTorch, when regard was installed"
+    reason = _FOLDER / "_cpu.txt"  # which setup.py leaves
+    return None, reason.read_text(encoding="utf-8").strip() if reason.exists() else "they were not built"
 
 
 def _define() -> None:

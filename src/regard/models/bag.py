@@ -142,6 +142,8 @@ class BagOfPatches(nn.Module):
     def _features(self, patches: Tensor, indices: Tensor) -> Tensor:
         """Computes (n, c), the features of the patches with these flat indices."""
         rows, columns = patches.shape[1:3]
+        if torch.compiler.is_exporting():  # a number of parts would freeze batch and size in the graph
+            return self._run(patches.flatten(0, 2))
         parts = []
         for part in indices.tensor_split(max(1, math.ceil(len(indices) / self.at_once))):
             image, index = part // (rows * columns), part % (rows * columns)

@@ -25,7 +25,8 @@ class Style:
         by_stage: options of the mechanism that differ from stage to stage, a dict for each stage, or none.
         stride_in: convolution of a bottleneck that has the stride.
         shortcut: form of the shortcut of a block that changes the shape.
-        expansion: output channels of a bottleneck, as a multiple of those of its 3x3 convolution.
+        expansion: output channels of a bottleneck, as a multiple of those of its 3x3 convolution; a half of them is
+            0.5.
         narrowing: those of the 3x3 convolution, as a multiple of the channels of the 1x1 convolution before it.
         groups: of the 3x3 convolution of a bottleneck.
         rectified: True if a ReLU precedes the gate of a basic block.
@@ -36,7 +37,7 @@ class Style:
     by_stage: tuple[Mapping[str, Value], ...] = ()
     stride_in: StrideIn = "3x3"
     shortcut: Shortcut = "projection"
-    expansion: int = 4
+    expansion: float = 4
     narrowing: int = 1
     groups: int = 1
     rectified: bool = False
@@ -51,6 +52,14 @@ class Style:
     def step(self) -> int:
         """The number of which the channels of a 3x3 convolution are a multiple."""
         return self.groups if self.groups == 1 else self.groups * self.narrowing
+
+    def outputs(self, width: int) -> int:
+        """The output channels of a bottleneck whose 3x3 convolution has `width` channels.
+
+        >>> Style().outputs(64), Style(expansion=0.5).outputs(64)
+        (256, 32)
+        """
+        return max(1, int(self.expansion * width))
 
     def of_stage(self, stage: int) -> "Style":
         """Returns the style of the blocks of a stage, the first one 1, with the mechanism's options there.
@@ -140,7 +149,7 @@ def basic(inputs: int, width: int, stride: int, style: Style) -> Residual:
 
 def bottleneck(inputs: int, width: int, stride: int, style: Style) -> Residual:
     """Creates a block of 1x1, 3x3 and 1x1 convolutions; a mechanism may replace the 3x3, which has `width` channels."""
-    outputs, narrow = style.expansion * width, max(1, width // style.narrowing)
+    outputs, narrow = style.outputs(width), max(1, width // style.narrowing)
     first, middle = (stride, 1) if style.stride_in == "1x1" else (1, stride)
     parts = [
         *_unit(1, inputs, narrow, 1, first),

@@ -6,6 +6,7 @@ from regard import attention
 from regard.core.errors import OptionError, ShapeError
 from regard.core.options import at_least
 from regard.core.spec import Spec
+from regard.models.inputs import expect_images
 
 
 class CNN(nn.Module):
@@ -71,12 +72,7 @@ class CNN(nn.Module):
         return x
 
     def _expect(self, x: Tensor) -> None:
-        if x.ndim != 4 or x.shape[1] != self.in_channels or not x.is_floating_point():
-            raise ShapeError(
-                f"cnn: the images have shape {tuple(x.shape)} and dtype {x.dtype}; the network takes floating-point "
-                f"images (b, {self.in_channels}, h, w): convert them, or create the network with in_channels= the "
-                "number of their channels."
-            )
+        expect_images("cnn", self.in_channels, x)
         reduction = 2 ** (len(self.stages) - 1)
         if self.training and x.shape[0] == 1 and max(x.shape[2:]) <= reduction:
             raise ShapeError(

@@ -8,14 +8,20 @@ from typing import Literal, get_args
 from torch import Tensor, nn
 
 from regard.attention.exchange import convert_weights
+from regard.attention.spatial.residual_mask import ResidualMask
 from regard.core.errors import CheckpointError, UnknownNameError
 from regard.core.mechanism import Mechanism
 from regard.core.options import one_of
+from regard.models.residual_attention import AttentionModule
 from regard.models.resnet import ResNet
+from regard.models.van import VAN
 
 Library = Literal["timm", "torchvision", "pytorchcv", "official", "moskomule"]
 
-_BLOCK = r"^(layer\d+\.\d+\.)"
+_PLACE = r"layer\d+\.\d+"
+"""The path of a block."""
+
+_BLOCK = rf"^({_PLACE}\.)"
 _GATE = (rf"{_BLOCK}(?!conv\d|bn\d|downsample|attention)\w+\.", r"\1attention.")
 """Whatever a block has besides its convolutions, normalisations and shortcut is its attention."""
 
@@ -47,7 +53,7 @@ def convert_network(net: nn.Module, state: Mapping[str, Tensor], library: Librar
     """Converts the state dict of the same network in another library to ours; `net` is not changed.
 
     Args:
-        net: one of regard's residual networks, with the attention and the options of those weights.
+        net: a plain or a published network, with the attention and the options of those weights.
         state: the other library's state dict.
         library: `timm`, `torchvision`, `pytorchcv`, `official` (the authors' own PyTorch code) or `moskomule`
             (senet.pytorch).
@@ -67,13 +73,14 @@ def convert_network(net: nn.Module, state: Mapping[str, Tensor], library: Librar
         >>> _ = ours.load_state_dict(convert_network(ours, theirs.state_dict(), "torchvision").state)
     """
     one_of("weights", "library", library, get_args(Library))
-    if not isinstance(net, ResNet):
+    if not isinstance(net, ResNet | VAN):
         raise CheckpointError(
-            f"{type(net).__name__}: weights of other libraries are known for regard's residual networks only: take one "
-            "of them, for example resnet50."
+            f"{type(net).__name__}: no other library's weights are known for this network: take one of the networks "
+            "with weights in `regard list --networks`, or a plain one, for example resnet50."
         )
     names = rename(net, state, library)
-    _expect_function(net, state, library)
+    if isinstance(net, ResNet):
+        _expect_function(net, state, library)
     paths = _attention_paths(net)
     own = net.state_dict()
     converted: dict[str, Tensor] = {}
@@ -101,7 +108,10 @@ def rename(net: nn.Module, state: Mapping[str, Tensor], library: Library) -> dic
     Raises:
         CheckpointError: two tensors of the file would have one name.
     """
-    rules = _RULES[library](net, state) if library in _RULES else [*_replaced(net), _GATE]
+    if isinstance(net, VAN):
+        rules = _VAN
+    else:
+        rules = _RULES[library](net, state) if library in _RULES else [*_replaced(net), _GATE]
     names: dict[str, str] = {}
     for there in state:
         ours = there
@@ -109,8 +119,8 @@ def rename(net: nn.Module, state: Mapping[str, Tensor], library: Library) -> dic
             ours = re.sub(pattern, replacement, ours)
         if ours in names:
             raise CheckpointError(
-                f"{names[ours]!r} and {there!r} of these weights are both our {ours!r}: they are not those of a "
-                f"residual network from {library}. {_REMEDY}"
+                f"{names[ours]!r} and {there!r} of these weights are both our {ours!r}: they are not those of such a "
+                f"network from {library}. {_REMEDY}"
             )
         names[ours] = there
     return names
@@ -130,7 +140,13 @@ def _timm(net: nn.Module, state: Mapping[str, Tensor]) -> _Rules:
 
 
 def _pytorchcv(net: nn.Module, state: Mapping[str, Tensor]) -> _Rules:
-    stem = [(r"^features\.init_block\.conv\.conv\.", "conv1."), (r"^features\.init_block\.conv\.bn\.", "bn1.")]
+    # The stem of the networks for small images is one level less deep.
+    start = r"^features\.init_block\.(?:conv\.)?"
+    stem = [(rf"{start}bn\.", "bn1."), (rf"{start}conv\.", "conv1.")]
+    modules = [(path, module) for path, module in net.named_modules() if isinstance(module, AttentionModule)]
+    if modules:
+        inside = [rule for path, module in modules for rule in _pytorchcv_module(path, module)]
+        return [*stem, *inside, *_pytorchcv_preactivated(net)]
     bam = [(rf"^features\.stage{n + 1}\.unit1\.bam\.", f"attention{n}.") for n in range(1, 5)]
     units = {int(found[1]) for name in state if (found := re.match(r"features\.stage\d+\.unit(\d+)\.", name))}
     blocks = [(rf"^features\.stage(\d+)\.unit{n}\.", rf"layer\1.{n - 1}.") for n in sorted(units)]
@@ -146,22 +162,69 @@ def _pytorchcv(net: nn.Module, state: Mapping[str, Tensor]) -> _Rules:
     return [*stem, *bam, *blocks, *inside, (r"^output\.", "fc."), _GATE]
 
 
+def _pytorchcv_module(path: str, module: AttentionModule) -> _Rules:
+    """The rules for an attention module, whose backbone is a skip of the hourglass there."""
+    mask = module.attention
+    assert isinstance(mask, ResidualMask)
+    stage, unit = re.findall(r"\d+", path)
+    poolings, units = len(mask.down), range(len(mask.bottom))
+    names = {"init_blocks.blocks.block1": "first", "final_block": "last"}
+    names |= {f"hg.skip_seq.skip1.blocks.block{i + 1}": f"backbone.{i}" for i in range(len(module.backbone))}
+    names |= {f"hg.skip_seq.skip{n + 2}.skip1": f"attention.skip.{n}.0" for n in range(poolings - 1)}
+    ups = {n: f"up.{n}" for n in range(poolings - 1)} | {poolings - 1: "bottom"}
+    for i in units:
+        block = f"res_blocks.blocks.block{i + 1}"
+        names |= {f"hg.down_seq.down{n + 1}.{block}": f"attention.down.{n}.{i}" for n in range(poolings)}
+        names |= {f"hg.up_seq.up{n + 1}.{block}": f"attention.{up}.{i}" for n, up in ups.items()}
+    for n in (1, 2):
+        names |= {f"middle_block.conv{n}.bn": f"attention.norm{n}", f"middle_block.conv{n}.conv": f"attention.score{n}"}
+    theirs = f"features.stage{stage}.unit{int(unit) + 1}"
+    return [(rf"^{re.escape(f'{theirs}.{there}')}\.", f"{path}.{ours}.") for there, ours in names.items()]
+
+
+def _pytorchcv_preactivated(net: nn.Module) -> _Rules:
+    """The rules for the blocks whose normalisations come first, in attention modules and beside them."""
+    numbers = sorted({int(path.rpartition(".")[2]) for path, _ in net.named_modules() if re.fullmatch(_PLACE, path)})
+    return [
+        *((rf"^features\.stage(\d+)\.unit{n + 1}\.", rf"layer\1.{n}.") for n in numbers),
+        (r"(\.attention\..+\.)body\.conv(\d)\.bn\.", r"\1norm\2."),
+        (r"\.body\.conv(\d)\.(bn|conv)\.", r".\2\1."),
+        (r"\.identity_conv\.", ".downsample."),
+        (r"^features\.post_activ\.bn\.", "norm.0."),
+        (r"^output\.", "fc."),
+    ]
+
+
 def _official(net: nn.Module, state: Mapping[str, Tensor]) -> _Rules:
     return [*_replaced(net), (r"^bam(\d)\.", r"attention\1."), _GATE]
 
+
+_VAN: _Rules = [
+    (r"^patch_embed(\d)\.proj\.", r"embed\1.conv."),
+    (r"^patch_embed(\d)\.", r"embed\1."),
+    (r"^block(\d)\.", r"layer\1."),
+    (rf"{_BLOCK}attn\.", r"\1attention."),
+    (rf"{_BLOCK}mlp\.fc1\.", r"\1feed_forward.widen."),
+    (rf"{_BLOCK}mlp\.dwconv\.dwconv\.", r"\1feed_forward.depthwise."),
+    (rf"{_BLOCK}mlp\.fc2\.", r"\1feed_forward.narrow."),
+    (rf"{_BLOCK}layer_scale_(\d)$", r"\1scale\2.weight"),
+    (r"^head\.", "fc."),
+]
 
 _RULES = {"timm": _timm, "pytorchcv": _pytorchcv, "official": _official}
 
 
 def _replaced(net: nn.Module) -> _Rules:
     """The rule for attention that stands instead of a convolution of a block."""
-    blocks = {name: module for name, module in net.named_modules() if re.fullmatch(r"layer\d+\.\d+", name)}
+    blocks = {name: module for name, module in net.named_modules() if re.fullmatch(_PLACE, name)}
     missing = [n for n in (1, 2) if blocks and not any(hasattr(block, f"conv{n}") for block in blocks.values())]
     return [(rf"{_BLOCK}conv{missing[0]}\.", r"\1attention.")] if missing else []
 
 
 def _expect_function(net: ResNet, state: Mapping[str, Tensor], library: Library) -> None:
     """Raises an error if the library's network pools or strides elsewhere, which no shape shows."""
+    if library == "pytorchcv":
+        _expect_pytorchcvs_masks(net)
     caffe = library == "timm" and any(name.startswith("layer0.") for name in state)
     pool = net.maxpool
     if isinstance(pool, nn.MaxPool2d) and pool.ceil_mode != caffe:
@@ -181,6 +244,16 @@ def _expect_function(net: ResNet, state: Mapping[str, Tensor], library: Library)
         )
 
 
+def _expect_pytorchcvs_masks(net: ResNet) -> None:
+    masks = [module for module in net.modules() if isinstance(module, ResidualMask)]
+    if any(mask.hourglass != "pytorchcv" for mask in masks):
+        raise CheckpointError(
+            f"{net.name} is the authors' network, and pytorchcv's of the same shapes computes something else: its "
+            "masks double the features that a skip unit starts from and add those that they rescale, and it pools with "
+            "a border. Name resattnet56 or resattnet92, which compute what it does. Nothing was loaded."
+        )
+
+
 def _ways(net: ResNet, caffe: bool) -> str:
     if caffe:
         return "Name the published network, for example se_resnet50."
@@ -190,7 +263,7 @@ def _ways(net: ResNet, caffe: bool) -> str:
     )
 
 
-def _convert(net: ResNet, path: str, theirs: Mapping[str, Tensor], library: Library) -> dict[str, Tensor]:
+def _convert(net: ResNet | VAN, path: str, theirs: Mapping[str, Tensor], library: Library) -> dict[str, Tensor]:
     """Converts the tensors of one attention module."""
     module = net.get_submodule(path)
     assert isinstance(module, Mechanism)
@@ -221,9 +294,11 @@ def _faults(needed: Mapping[str, Tensor], names: Mapping[str, str], state: Mappi
 
 
 def _attention_paths(net: nn.Module) -> list[str]:
+    """The mechanisms that libraries store in layouts of their own; the rules name all tensors of attention modules."""
     paths: list[str] = []
+    modules = [path for path, module in net.named_modules() if isinstance(module, AttentionModule)]
     for path, module in net.named_modules():
-        if isinstance(module, Mechanism) and not _in(path, paths):
+        if isinstance(module, Mechanism) and not _in(path, [*paths, *modules]):
             paths.append(path)
     return paths
 

@@ -16,8 +16,9 @@ def initialise(net: nn.Module, seed: int) -> nn.Module:
     of one seed share, bit for bit, every parameter that has the same name and shape, whatever other modules they
     have: an additional gate changes no other value.
 
-    The network's convolutions get He's normal initialisation (fan out); every other module what its own
-    `reset_parameters` does, a mechanism after the modules inside it, and its `strength` 0.
+    The network's convolutions get He's normal initialisation (fan out), unless their class has an initialisation of
+    its own; every other module what its own `reset_parameters` does, a mechanism after the modules inside it, and its
+    `strength` 0.
 
     Args:
         net: a network on the CPU (the generator of another device differs) whose parameters all belong to
@@ -57,7 +58,8 @@ def _reset(path: str, module: nn.Module, *, he: bool) -> None:
     if strength is not None:
         nn.init.zeros_(strength)
         own.remove("strength")
-    if he and isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
+    own_start = getattr(type(module), "reset_parameters", None) is not nn.Conv2d.reset_parameters
+    if he and isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d) and not own_start:
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
         if module.bias is not None:
             nn.init.zeros_(module.bias)

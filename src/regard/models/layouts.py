@@ -65,6 +65,14 @@ PLAIN = {
 Aggregated Residual Transformations for Deep Neural Networks, CVPR 2017, table 1; and the ResNet-D of He et al.: Bag of
 Tricks for Image Classification with Convolutional Neural Networks, CVPR 2019, section 4."""
 
+SMALL_RESNET164 = Layout((18, 18, 18), _SMALL, bottlenecks=True, small=True)
+"""The network of bottlenecks for small images, of which the published ones with squeeze-and-excitation are made."""
+
+SMALL_RESNEXT29 = Layout(
+    (3, 3, 3), (512, 1024, 2048), bottlenecks=True, small=True, stem=(64,), style=Style(expansion=0.5, groups=16)
+)
+"""ResNeXt-29 with 16 groups of 32 channels, for small images, of Xie et al., section 5.3."""
+
 SENET154 = Layout(
     _DEPTHS[152],
     (256, 512, 1024, 2048),
@@ -75,3 +83,14 @@ SENET154 = Layout(
     dropout=0.2,
 )
 """SENet-154 of Hu et al., as their network file has it."""
+
+
+def attention_network(modules: tuple[int, int, int], *, resnext_blocks: bool = False) -> Layout:
+    """Returns the layout of the residual attention network as in its authors' network files.
+
+    Args:
+        modules: attention modules of the first three stages.
+        resnext_blocks: blocks with 32 groups, as in AttentionNeXt, instead of those with normalisations first.
+    """
+    layout = resnext(50) if resnext_blocks else resnet(50)
+    return replace(layout, blocks=(1, 1, 1, 3), pool="ceil", preactivated=not resnext_blocks, modules=(*modules, 0))

@@ -1,7 +1,8 @@
 """The residual network, for small and for large images, with sites for a mechanism."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 import torch
@@ -10,7 +11,9 @@ from torch import Tensor, nn
 from regard import attention
 from regard.core.errors import ShapeError
 from regard.core.options import at_least
-from regard.models.blocks import Residual, Style, basic, bottleneck, convolution
+from regard.models.blocks import Style, basic, bottleneck, convolution
+from regard.models.inputs import expect_images
+from regard.models.residual_attention import AttentionModule, Preactivated
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,9 @@ class Layout:
             (`ceil`), as in Caffe.
         style: the form of the blocks.
         dropout: probability with which a feature is zeroed before the classifier in training.
+        preactivated: True if the normalisations and ReLUs of a bottleneck come before its convolutions.
+        modules: attention modules behind the blocks of each stage, for a mechanism that rescales the features of other
+            blocks, or none.
     """
 
     blocks: tuple[int, ...]
@@ -39,6 +45,8 @@ class Layout:
     pool: Literal["padded", "ceil"] = "padded"
     style: Style = field(default_factory=Style)
     dropout: float = 0.0
+    preactivated: bool = False
+    modules: tuple[int, ...] = ()
 
 
 class ResNet(nn.Module):
@@ -48,7 +56,8 @@ class ResNet(nn.Module):
     The site is one of the mechanism's facts: after the last normalisation of every block, before the shortcut is added
     (`layer1.0.attention`); after every stage but the last (`attention1`); instead of a block's 3x3 convolution, with
     its normalisation and ReLU or alone, the middle one of a bottleneck, the first one of a basic block; or instead of
-    the pooling before the classifier (`attention`).
+    the pooling before the classifier (`attention`). A layout with attention modules has it in those
+    (`layer1.1.attention`).
 
     Args:
         name: name for errors and descriptions.
@@ -88,11 +97,16 @@ class ResNet(nn.Module):
         channels = stem[-1]
         for stage, (depth, width) in enumerate(zip(layout.blocks, layout.widths, strict=True), start=1):
             own = style.of_stage(stage)
-            blocks = _stage(channels, width, depth, 1 if stage == 1 else 2, layout.bottlenecks, own)
-            channels = style.expansion * width if layout.bottlenecks else width
+            blocks = list(_stage(channels, width, depth, 1 if stage == 1 else 2, layout, own))
+            channels = style.outputs(width) if layout.bottlenecks else width
+            if layout.modules:
+                blocks += _attention_modules(channels, width, layout.modules[stage - 1], layout, own)
             self._append(f"layer{stage}", nn.Sequential(*blocks))
-            if own.mechanism is not None and style.site == "stage" and stage < len(layout.blocks):
+            between = style.site == "stage" and not layout.modules and stage < len(layout.blocks)
+            if own.mechanism is not None and between:
                 self._append(f"attention{stage}", attention.create(own.mechanism, channels=channels))
+        if layout.preactivated:
+            self._append("norm", nn.Sequential(nn.BatchNorm2d(channels), nn.ReLU(inplace=True)))
         self.pooling = "attention" if style.site == "head" else "avgpool"
         pooling = _create_pooling(channels, style)
         self.add_module(self.pooling, pooling)
@@ -118,12 +132,7 @@ class ResNet(nn.Module):
         return x
 
     def _expect(self, x: Tensor) -> None:
-        if x.ndim != 4 or x.shape[1] != self.in_channels or not x.is_floating_point():
-            raise ShapeError(
-                f"{self.name}: the images have shape {tuple(x.shape)} and dtype {x.dtype}; the network takes "
-                f"floating-point images (b, {self.in_channels}, h, w): convert them, or create the network with "
-                "in_channels= the number of their channels."
-            )
+        expect_images(self.name, self.in_channels, x)
         if min(x.shape[2:]) < self.smallest:
             raise ShapeError(
                 f"{self.name}: an image of {x.shape[2]}x{x.shape[3]} is too small, because this network's stem pools "
@@ -167,8 +176,23 @@ def _create_pooling(channels: int, style: Style) -> nn.Module:
     return attention.create(style.mechanism, channels=channels)
 
 
-def _stage(inputs: int, width: int, depth: int, stride: int, bottlenecks: bool, style: Style) -> Iterator[Residual]:
-    build, outputs = (bottleneck, style.expansion * width) if bottlenecks else (basic, width)
+def _stage(inputs: int, width: int, depth: int, stride: int, layout: Layout, style: Style) -> Iterator[nn.Module]:
+    build, outputs = _block(layout), style.outputs(width) if layout.bottlenecks else width
     yield build(inputs, width, stride, style)
     for _ in range(depth - 1):
         yield build(outputs, width, 1, style)
+
+
+def _attention_modules(
+    channels: int, width: int, number: int, layout: Layout, style: Style
+) -> Iterator[AttentionModule]:
+    assert style.mechanism is not None
+    for _ in range(number):
+        mask = attention.create(style.mechanism, channels=channels)
+        yield AttentionModule(partial(_block(layout), channels, width, 1, style), mask)
+
+
+def _block(layout: Layout) -> Callable[[int, int, int, Style], nn.Module]:
+    if layout.preactivated:
+        return Preactivated
+    return bottleneck if layout.bottlenecks else basic

@@ -19,6 +19,7 @@ from regard.models.bag import BagOfPatches
 from regard.models.blocks import Shortcut, StrideIn, Style
 from regard.models.cnn import CNN
 from regard.models.hard_head import HardHead
+from regard.models.inception import InceptionLayout
 from regard.models.initialisation import initialise
 from regard.models.layouts import PLAIN
 from regard.models.published import PUBLISHED
@@ -26,6 +27,7 @@ from regard.models.ram import RAM
 from regard.models.resnet import Layout, ResNet
 from regard.models.seq2seq import NAME as SEQUENCES
 from regard.models.state import load_state
+from regard.models.van import VANLayout
 
 LINES: dict[str, type[RAM] | type[CNN]] = {"ram": RAM, "cnn": CNN}
 """The networks that have their options on the same line: `ram:glimpses=6,patch=8`, `cnn:width=8`."""
@@ -99,15 +101,15 @@ def create(
     form = None
     seed = int(torch.randint(2**62, ()) if seed is None else seed)
     _refuse_other_kinds(name)
-    ours = {
-        "attention": attention,
-        "width": None if width == 1.0 else width,
-        "stride_in": stride_in,
-        "shortcut": shortcut,
-    }
+    scaled = None if width == 1.0 else width
+    ours = {"attention": attention, "width": scaled, "stride_in": stride_in, "shortcut": shortcut}
     if name.partition(":")[0] in LINES:
         _refuse_ours(name, **{option: value for option, value in ours.items() if option != "attention"}, patch=patch)
         net: nn.Module = initialise(_of_line(name, attention, num_classes, in_channels), seed)
+    elif (own := own_layout(name)) is not None:
+        _refuse_second(name, attention)
+        _refuse_ours(name, **ours)
+        net = initialise(own.create(name, num_classes=num_classes, in_channels=in_channels), seed)
     elif ":" in name:
         _refuse_ours(name, **ours)
         net = foreign.build(name, num_classes, in_channels, seed)
@@ -120,12 +122,7 @@ def create(
         _refuse_without_patch(name, patch_stride=patch_stride, recompute=recompute or None)
         return net if weights is None else _load(net, Path(weights), name, form)
     bag = BagOfPatches(
-        net,
-        num_classes=num_classes,
-        in_channels=in_channels,
-        patch=patch,
-        stride=patch_stride,
-        recompute=recompute,
+        net, num_classes=num_classes, in_channels=in_channels, patch=patch, stride=patch_stride, recompute=recompute
     )
     # The network keeps the initial values that it has without patches.
     initialise(nn.ModuleDict({"pool": bag.pool, "fc": bag.fc}), seed)
@@ -135,7 +132,7 @@ def create(
 def outline(
     name: str, *, num_classes: int = 1000, in_channels: int = 3, attention: str | Spec | None = None
 ) -> nn.Module:
-    """Creates one of regard's residual networks on the meta device: its shapes without their values, at once.
+    """Creates a plain or a published network on the meta device: its shapes without their values, at once.
 
     Args:
         name: as in `create`, of a plain or a published network.
@@ -151,6 +148,10 @@ def outline(
         >>> sum(parameter.numel() for parameter in outline("senet154").parameters())
         115088984
     """
+    if (layout := own_layout(name)) is not None:
+        _refuse_second(name, attention)
+        with torch.device("meta"):
+            return layout.create(name, num_classes=num_classes, in_channels=in_channels)
     chosen = _resolve(name, attention)
     with torch.device("meta"):
         return _build(chosen, chosen.layout, chosen.style, num_classes, in_channels, None)
@@ -182,13 +183,25 @@ def is_looker(name: str, attention: str | Spec | None = None) -> bool:
     (True, False, True)
     """
     own = LINES.get(name.partition(":")[0])
-    if own is not None or ":" in name:
+    if own is not None or ":" in name or own_layout(name) is not None:
         return own is RAM
     return _resolve(name, attention).head is not None
 
 
+def own_layout(name: str) -> VANLayout | InceptionLayout | None:
+    """Returns the layout of a published network that is no residual network; None for any other name.
+
+    >>> own_layout("van_b0").widths, own_layout("se_resnet50")
+    ((32, 64, 160, 256), None)
+    """
+    layout = PUBLISHED[name].layout if name in PUBLISHED else None
+    return None if isinstance(layout, Layout) else layout
+
+
 def layout_of(name: str) -> Layout:
     """Returns the layout of a plain network; an unknown name is an error that lists the nearest."""
+    if name in PUBLISHED:
+        raise UnknownNameError(f"{name!r} has attention of its own: take a plain network, for example resnet50.")
     if name not in PLAIN:
         error = unknown_name("network", name, (*PLAIN, *PUBLISHED))
         raise UnknownNameError(
@@ -217,24 +230,39 @@ class _Chosen:
 def _resolve(name: str, attention: str | Spec | None) -> _Chosen:
     """Resolves the name of a network, and the mechanism in the name or in the option."""
     plain, mechanism = _split(name)
-    if attention is not None and (mechanism is not None or name in PUBLISHED):
-        own = repr(mechanism.name if mechanism is not None else PUBLISHED[name].mechanism.name)
-        instead = f" ({plain!r} is the plain network)" if plain in PLAIN else ""
-        raise OptionError(
-            f"{name!r} already names its attention, {own}, and attention={str(attention)!r} names another one: "
-            f"leave one of them out{instead}."
-        )
-    if name in PUBLISHED:
-        return _Chosen(name, PUBLISHED[name].layout, PUBLISHED[name].style)
+    _refuse_second(name, attention)
+    if (chosen := _published(name)) is not None:
+        return chosen
     layout = layout_of(plain)
     if attention is not None:
         mechanism = Spec.parse(attention)
     if mechanism is None:
         return _Chosen(plain, layout, layout.style)
-    composed = f"{mechanism.name}_{plain}"
-    # A published network of that name has a layout of its own.
-    called = f"{plain} with {mechanism}" if composed in PUBLISHED else composed
-    return _Chosen(called, layout, replace(layout.style, mechanism=mechanism))
+    composed, style = f"{mechanism.name}_{plain}", replace(layout.style, mechanism=mechanism)
+    # A published network of that name may have a layout of its own.
+    same = _published(composed) in (None, _Chosen(composed, layout, style))
+    return _Chosen(composed if same else f"{plain} with {mechanism}", layout, style)
+
+
+def _published(name: str) -> _Chosen | None:
+    """Returns a published residual network; None for any other name."""
+    network = PUBLISHED.get(name)
+    if network is None or network.style is None or not isinstance(network.layout, Layout):
+        return None
+    return _Chosen(name, network.layout, network.style)
+
+
+def _refuse_second(name: str, attention: str | Spec | None) -> None:
+    """Raises an error if the option names a mechanism although the name has one."""
+    plain, mechanism = _split(name)
+    if attention is None or (mechanism is None and name not in PUBLISHED):
+        return
+    own = repr(mechanism.name if mechanism is not None else PUBLISHED[name].mechanism.name)
+    instead = f" ({plain!r} is the plain network)" if plain in PLAIN else ""
+    raise OptionError(
+        f"{name!r} already names its attention, {own}, and attention={str(attention)!r} names another one: "
+        f"leave one of them out{instead}."
+    )
 
 
 def _split(name: str) -> tuple[str, Spec | None]:
@@ -250,6 +278,8 @@ def _split(name: str) -> tuple[str, Spec | None]:
 
 def _style(chosen: _Chosen, stride_in: StrideIn | None, shortcut: Shortcut | None) -> Style:
     style, name = chosen.style, chosen.name
+    if chosen.layout.modules:  # the blocks are their authors'
+        _refuse_ours(name, stride_in=stride_in, shortcut=shortcut)
     if stride_in is not None:
         one_of(name, "stride_in", stride_in, get_args(StrideIn))
     if shortcut is not None:
@@ -350,11 +380,11 @@ def _of_line(name: str, attention: str | Spec | None, num_classes: int, in_chann
 
 
 def _refuse_ours(name: str, **options: object) -> None:
-    """Raises an error for options that only regard's own residual networks have."""
+    """Raises an error for options that only regard's own ResNets have."""
     for option, value in options.items():
         if value is not None:
             raise OptionError(
-                f"{name}: {option}={value!r} is not allowed, because only regard's own residual networks have it: "
+                f"{name}: {option}={value!r} is not allowed, because only regard's own ResNets have it: "
                 "leave it out, or take one of them, for example resnet50."
             )
 

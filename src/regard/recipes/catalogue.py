@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 from regard.attention import CATALOGUE, CONTROLS, LOOKING, SEQUENTIAL, find
 from regard.attention.exchange import layouts_of
-from regard.core import Facts, Mechanism, OptionError, Paper, Spec
+from regard.core import Facts, Mechanism, OptionError, Paper, Spec, UnknownNameError
+from regard.core.errors import unknown_name
 from regard.core.facts import Act, Family, Kind, Site
 from regard.core.files import write_whole
 from regard.models import PUBLISHED
@@ -137,7 +138,20 @@ def show(mechanism: str, *, shape: str | None = None, drawing: Path | None = Non
                 f"mechanism, {PUBLISHED[mechanism].mechanism.name}."
             )
         return show_network(mechanism)
+    _expect_known(Spec.parse(mechanism).name)
     return profile_of(mechanism, shape=shape, drawing=drawing)
+
+
+def _expect_known(name: str) -> None:
+    """Raises an error that lists the nearest mechanisms and networks, unless there is such a mechanism."""
+    names = [m.facts.name for m in (*CATALOGUE, *LOOKING, *SEQUENTIAL, *CONTROLS)]
+    try:
+        find(name)
+    except UnknownNameError as error:
+        # Another message than that of any unknown name says which of the mechanisms it may be.
+        if str(error) != str(unknown_name("mechanism", name, names)):
+            raise
+        raise unknown_name("mechanism or published network", name, (*names, *PUBLISHED)) from error
 
 
 def profile_of(mechanism: str, *, shape: str | None = None, drawing: Path | None = None) -> Profile:

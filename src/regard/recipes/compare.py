@@ -13,6 +13,7 @@ import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from regard import cost, data, report, training
+from regard.core.allocator import reuse_memory
 from regard.core.errors import RegardError, RunError
 from regard.core.files import write_whole
 from regard.core.options import at_least
@@ -152,7 +153,7 @@ def compare(
     arms = parse_arms(tuple(mechanisms), kind=kind, model=model)
     folder = Path(out)
     budget = training.set_threads(threads)
-    torch_device = training.resolve_device(device)
+    reuse_memory(torch_device := training.resolve_device(device))
     design = _design(data, model, size, fit, images, augment, balanced, recipe, reading)
     report_data(open_table(design))
     jobs = _jobs(arms, at_least("compare", "seeds", seeds, 1), folder, design, str(torch_device))

@@ -3,6 +3,7 @@
 import os
 import platform
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -15,11 +16,18 @@ from rich.table import Table
 from rich.text import Text
 
 from regard import __version__
+from regard.core.allocator import SETTINGS, describe_allocator, loaded_allocator, obstacle, set_by_user
+from regard.core.errors import OptionError
 from regard.core.shared_memory import SHARED, free_bytes
-from regard.kernels.choice import choose
+from regard.kernels import apply_gate, operators, select_branches, squeeze_channels, squeeze_positions
 
 _EXTRAS = {"timm": ("timm",), "video": ("av",), "sound": ("soundfile",), "onnx": ("onnx", "onnxscript", "onnxruntime")}
-_PRIMITIVES = ("squeeze_positions", "squeeze_channels", "apply_gate", "select_branches")
+_PRIMITIVES: dict[str, Callable[[torch.Tensor], object]] = {
+    "squeeze_positions": lambda x: squeeze_positions(x, "mean", impl="cpu"),
+    "squeeze_channels": lambda x: squeeze_channels(x, "mean", impl="cpu"),
+    "apply_gate": lambda x: apply_gate(x, x.new_ones(1, 8, 1, 1), impl="cpu"),
+    "select_branches": lambda x: select_branches((x, x), x.new_ones(1, 2, 8, 1, 1), impl="cpu"),
+}
 _GIGABYTE = 1e9
 _LITTLE_DISK = 2 * _GIGABYTE
 _LITTLE_SHARED = 0.5 * _GIGABYTE
@@ -64,7 +72,7 @@ def examine() -> Health:
         "allocator": _allocator(),
         "shared memory": _shared_memory(),
         "free disk": f"{shutil.disk_usage(Path.cwd()).free / _GIGABYTE:.1f} GB in this folder",
-        "kernels": ", ".join(f"{p}: {choose(p, 'auto')}" for p in _PRIMITIVES) + " (the only implementation so far)",
+        "kernels": _kernels(),
     }
     findings |= {f"extra {extra}": _extra(names) for extra, names in _EXTRAS.items()}
     return Health(findings, tuple(advice for check in _CHECKS if (advice := check())))
@@ -103,13 +111,26 @@ def _shared_memory() -> str:
 
 
 def _allocator() -> str:
-    """Returns the name of the loaded malloc: a replacement makes training on a CPU faster."""
-    mappings = Path("/proc/self/maps")
-    loaded = mappings.read_text(encoding="utf-8") if mappings.exists() else ""
-    for name in ("jemalloc", "tcmalloc", "mimalloc"):
-        if name in loaded:
-            return name
-    return f"the system's ({' '.join(platform.libc_ver()).strip() or platform.system()})"
+    """Returns the name of the allocator, and what the commands do with freed memory."""
+    kept = "; regard train, compare and bench keep freed memory for reuse" if obstacle() is None else ""
+    return describe_allocator().removesuffix(", as it is") + kept
+
+
+def _kernels() -> str:
+    if operators.LEVEL is None:
+        return f"plain PyTorch; those in C++ are missing: {operators.WHY_NOT}"
+    served = [name for name, call in _PRIMITIVES.items() if _is_served(call)]
+    others = [name for name in _PRIMITIVES if name not in served]
+    said = f"C++ ({operators.LEVEL}) for {', '.join(served)}"
+    return f"{said}; plain PyTorch for {', '.join(others)}" if others else said
+
+
+def _is_served(call: Callable[[torch.Tensor], object]) -> bool:
+    try:
+        call(torch.ones(1, 8, 4, 4))
+    except OptionError:
+        return False
+    return True
 
 
 def _extra(names: tuple[str, ...]) -> str:
@@ -167,10 +188,40 @@ def _check_shared_memory() -> str | None:
     return None
 
 
+def _check_kernels() -> str | None:
+    """Checks the kernels in C++, where they can be had."""
+    if not sys.platform.startswith("linux"):
+        return None
+    folder = Path(operators.__file__).parent
+    remedy = "pip install --no-build-isolation --no-deps --force-reinstall --no-cache-dir regard (in a clone: -e .)."
+    if operators.LEVEL is None:
+        return (
+            f"The kernels in C++ are missing: {operators.WHY_NOT}. Results are the same, but gates take 2 to 4 times "
+            f"longer on a CPU. With g++ and torch installed: {remedy}"
+        )
+    built = max(path.stat().st_mtime for path in folder.glob("_cpu*.so"))
+    if any(path.stat().st_mtime > built for path in folder.glob("cpp/*")):
+        return f"The kernels in C++ are older than their sources: {remedy}"
+    return None
+
+
+def _check_allocator() -> str | None:
+    """Checks settings of the user that leave out those for which regard would have set the allocator."""
+    found = set_by_user()
+    if not found or loaded_allocator() or any(name in found for name in SETTINGS):
+        return None
+    return (
+        f"{', '.join(found)} sets the allocator, so regard leaves it alone, and training on a CPU waits for memory "
+        f"that the kernel clears: also set {' '.join(f'{name}={value}' for name, value in SETTINGS.items())}."
+    )
+
+
 _CHECKS: tuple[Callable[[], str | None], ...] = (
     _check_torchvision,
     _check_threads,
+    _check_allocator,
     _check_disk,
     _check_shared_memory,
     _check_gpu,
+    _check_kernels,
 )

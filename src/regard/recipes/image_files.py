@@ -12,6 +12,7 @@ from regard.data.account import Tally, printable
 from regard.data.listing import FolderListing, find_images
 from regard.data.reading import allow_large_images, is_deep, open_image, upright_size
 from regard.recipes.console import say
+from regard.recipes.run_folder import SETTINGS, WEIGHTS
 
 
 def image_files(command: str, images: Sequence[str], on_bad: Literal["skip", "fail"]) -> tuple[list[Path], Tally]:
@@ -23,7 +24,7 @@ def image_files(command: str, images: Sequence[str], on_bad: Literal["skip", "fa
         on_bad: leave out images in a format that cannot be read, or stop.
 
     Raises:
-        DataError: no such file or folder, or a folder without images.
+        DataError: no such file or folder, a folder without images, or a training run in place of images.
     """
     files: dict[Path, None] = {}
     tally = Tally()
@@ -31,6 +32,8 @@ def image_files(command: str, images: Sequence[str], on_bad: Literal["skip", "fa
         path = Path(text).expanduser()
         if not path.exists():
             raise DataError(f"{command}: there is no file or folder {text}.")
+        if path.suffix == Path(WEIGHTS).suffix or any((path / name).is_file() for name in (SETTINGS, WEIGHTS)):
+            raise DataError(f"{command}: {text} is a trained network, not images: name it with --run {text}.")
         walked = find_images(path) if path.is_dir() else FolderListing([path], Tally(1))
         bad = next((entry for entry in walked.tally.left_out if entry.bad), None)
         if not walked.images:

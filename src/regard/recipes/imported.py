@@ -20,6 +20,9 @@ from regard.training.transfer import read_state
 _MEAN, _STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of the channels of ImageNet's images, with which the libraries' networks were trained."""
 
+_SMALL_MEAN, _SMALL_STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
+"""Of CIFAR-10's images, with which pytorchcv's networks for small images were trained."""
+
 
 @dataclass(frozen=True)
 class Imported:
@@ -63,7 +66,7 @@ def import_weights(
     attention: str | None = None,
     stride_in: StrideIn | None = None,
     classes: Path | None = None,
-    size: int = 224,
+    size: int | None = None,
     out: Path | None = None,
 ) -> Imported:
     """Converts a checkpoint of another library to a weights file of regard, completely or not at all.
@@ -81,7 +84,7 @@ def import_weights(
         classes: text file with the names of the classes, one on each line in the order of the outputs; by default they
             are numbered.
         size: side of the square input in pixels; the shorter side of an image is brought to 8/7 of it before the middle
-            is cut out.
+            is cut out, but the whole image to the size of a network for small images. By default 224, or 32 for those.
         out: the .safetensors file to write; by default MODEL.safetensors.
 
     Returns:
@@ -95,7 +98,7 @@ def import_weights(
     file, out = Path(file).expanduser(), Path(out or f"{model}.safetensors").expanduser()
     if out.suffix != ".safetensors":
         raise OptionError(f"out={str(out)!r} is not allowed: the name of a weights file ends in .safetensors.")
-    at_least("import-weights", "size", size, 1)
+    at_least("import-weights", "size", 1 if size is None else size, 1)
     options: dict[str, Any] = {"attention": attention, "stride_in": stride_in}
     options = {name: value for name, value in options.items() if value is not None}
     if _is_ours(model):  # a wrong name is reported before the file is read
@@ -111,19 +114,23 @@ def import_weights(
     channels = net.in_channels
     record = RunRecord(
         network=network,
-        input=InputRecord(kind="image", options=_preprocessing(channels, size, file).to_json()),
+        input=InputRecord(kind="image", options=_preprocessing(model, channels, size, file).to_json()),
         task=TaskRecord(name="classification", options={"multi_label": False}, classes=names),
     )
     save_weights(out, done.state, {"run": record.to_json(), "imported": _provenance(file, from_, done)})
     return Imported(out, file, from_, str(network), len(done.state), done.renamed, done.attention, len(names))
 
 
+_FIRST = ("conv1.weight", "conv1.0.weight", "embed1.conv.weight")
+"""The names that the first convolution of a network may have."""
+
+
 def _network(model: str, options: dict[str, Any], state: dict[str, Tensor], library: Library) -> Any:
     """Builds the network with the classes and the channels of images that the weights show."""
     outline = _outline(model, options) if _is_ours(model) else nn.Module()
     names = rename(outline, state, library)
-    head, first = (state.get(names.get(name, "")) for name in ("fc.weight", "conv1.weight"))
-    first = state.get(names.get("conv1.0.weight", "")) if first is None else first
+    head = state.get(names.get("fc.weight", ""))
+    first = next((state[names[name]] for name in _FIRST if name in names), None)
     sizes: dict[str, Any] = {
         "num_classes": head.shape[0] if head is not None and head.ndim == 2 else 1000,
         "in_channels": first.shape[1] if first is not None and first.ndim == 4 else 3,
@@ -139,11 +146,15 @@ def _is_ours(model: str) -> bool:
     return ":" not in model and model not in ("ram", "cnn")
 
 
-def _preprocessing(channels: int, size: int, file: Path) -> Preprocessing:
+def _preprocessing(model: str, channels: int, size: int | None, file: Path) -> Preprocessing:
     if channels not in (1, 3):
         raise CheckpointError(f"{file}: the weights are for images of {channels} channels; regard reads 1 or 3.")
-    mean, std = (_MEAN, _STD) if channels == 3 else ((sum(_MEAN) / 3,), (sum(_STD) / 3,))
-    return Preprocessing(size=(size, size), channels=channels, mean=mean, std=std, resize="crop")
+    usual = models.PUBLISHED[model].side if model in models.PUBLISHED else 224
+    small = usual < 224
+    colours = (_SMALL_MEAN, _SMALL_STD) if small else (_MEAN, _STD)
+    mean, std = colours if channels == 3 else ((sum(values) / 3,) for values in colours)
+    side = size or usual
+    return Preprocessing(size=(side, side), channels=channels, mean=mean, std=std, resize="exact" if small else "crop")
 
 
 def _class_names(file: Path | None, count: int) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from regard.models import PUBLISHED, Accuracy, Description, Published, describe, outline
+from regard.models.resnet import Layout
 from regard.recipes.profile import bibtex_key
 from regard.report.numerals import count
 
@@ -67,7 +68,7 @@ class NetworkProfile:
     Attributes:
         name: for `regard.models.create`.
         network: its facts.
-        description: its mechanisms, with 1000 classes.
+        description: its mechanisms, with the published number of classes.
     """
 
     name: str
@@ -77,22 +78,20 @@ class NetworkProfile:
     def __rich__(self) -> RenderableType:
         """Returns the page."""
         network, (parameters, macs) = self.network, self.network.size
-        paper, style = network.paper, network.style
-        stride = "pooling behind the 3x3 convolution" if style.pooled_stride else f"{style.stride_in} convolution"
+        paper = network.paper
         rows = {
             "paper": f"{paper.title}. {paper.authors.replace(' and ', ', ')}. {paper.venue} {paper.year}. {paper.url}",
             "cite as": bibtex_key(paper),
             "attention": str(network.mechanism),
-            "blocks": f"{', '.join(map(str, network.layout.blocks))}, channels {_words(network.layout.widths)}",
-            "stride": f"in the {stride}",
-            "shortcuts": {"3x3": "3x3 convolutions", "pooled": "mean pooling, 1x1 convolutions"}.get(
-                style.shortcut, "1x1 convolutions"
-            ),
-            "parameters": count(parameters),
-            "multiply-adds": f"{count(macs)} at 224 x 224 pixels",
+            "blocks": f"{_words(network.layout.blocks)}, channels {_words(network.layout.widths)}",
+            **_structure(network),
+            "parameters": f"{count(parameters)} with {network.classes} classes",
+            "multiply-adds": f"{count(macs)} at {network.side} x {network.side} pixels",
             "accuracy": _accuracy(network.accuracy),
             "weights of": _words(network.imports) or "none that we know of",
         }
+        if isinstance(network.layout, Layout) and network.layout.modules:
+            rows["modules"] = f"{_words(network.layout.modules)} with attention, behind the blocks of each stage"
         if network.note:
             rows["layout"] = network.note
         if (plain := _plain_of(self.name)) is not None:
@@ -103,6 +102,15 @@ class NetworkProfile:
         for name, text in rows.items():
             grid.add_row(Text(f"  {name}", style="dim"), Text(text))
         return Group(Text(f"{self.name}\n", style="bold"), grid, Text(f"\n{self.description}"))
+
+
+def _structure(network: Published) -> dict[str, str]:
+    """Returns what the blocks of a network have besides attention."""
+    if (style := network.style) is None:
+        return {"stride": getattr(network.layout, "stride", "")}
+    stride = "pooling behind the 3x3 convolution" if style.pooled_stride else f"{style.stride_in} convolution"
+    forms = {"3x3": "3x3 convolutions", "pooled": "mean pooling, 1x1 convolutions"}
+    return {"stride": f"in the {stride}", "shortcuts": forms.get(style.shortcut, "1x1 convolutions")}
 
 
 def list_networks(search: str | None = None) -> NetworkListing:
@@ -121,14 +129,16 @@ def show_network(name: str) -> NetworkProfile:
     >>> show_network("sknet50").description.parameters
     27479784
     """
-    return NetworkProfile(name, PUBLISHED[name], describe(outline(name)))
+    network = PUBLISHED[name]
+    return NetworkProfile(name, network, describe(outline(name, num_classes=network.classes)))
 
 
 def _plain_of(name: str) -> str | None:
     """Returns the plain network after the mechanism's name, if the published one has another layout."""
     from regard.models.layouts import PLAIN
 
-    network, plain = PUBLISHED[name], name.partition("_")[2]
+    network = PUBLISHED[name]
+    plain = name.removeprefix(f"{network.mechanism.name}_")
     if plain not in PLAIN:
         return None
     same = network.layout == PLAIN[plain] and not network.by_stage and not network.mechanism.options
@@ -141,8 +151,9 @@ def _cells(network: Published) -> tuple[str, ...]:
     found = ("–", "–", "–")
     if accuracy is not None:
         top5 = "–" if accuracy.top5 is None else f"{accuracy.top5:.2f}"
-        crop = "" if accuracy.crop == 224 else f", crop {accuracy.crop}"
-        found = (f"{accuracy.top1:.2f}", top5, f"{accuracy.source}{crop}")
+        data = "" if accuracy.data == "ImageNet-1k" else f", {accuracy.data}"
+        crop = "" if accuracy.crop == network.side else f", crop {accuracy.crop}"
+        found = (f"{accuracy.top1:.2f}", top5, f"{accuracy.source}{data}{crop}")
     return (count(parameters), f"{macs / 1e9:.3f}", *found, _words(network.imports) or "–")
 
 
@@ -153,6 +164,8 @@ def _record(name: str, network: Published) -> dict[str, Any]:
         "attention": str(network.mechanism),
         "parameters": parameters,
         "macs": macs,
+        "classes": network.classes,
+        "side": network.side,
         "accuracy": None if network.accuracy is None else asdict(network.accuracy),
         "weights_of": list(network.imports),
         "note": network.note,
@@ -164,13 +177,14 @@ def _accuracy(accuracy: Accuracy | None) -> str:
     if accuracy is None:
         return "none that we could check at its source"
     top5 = "" if accuracy.top5 is None else f", top-5 {accuracy.top5:.2f} %"
-    return f"top-1 {accuracy.top1:.2f} %{top5}, crop {accuracy.crop} ({accuracy.source})"
+    return f"top-1 {accuracy.top1:.2f} %{top5} on {accuracy.data}, crop {accuracy.crop} ({accuracy.source})"
 
 
 def _counted() -> str:
     return (
         "Parameters with 1000 classes; multiply-adds of layers and matrix products for an image of 224 x 224 pixels, "
-        f"in units of 10^9; accuracies as published, {IMAGE_NET}."
+        f"in units of 10^9; accuracies as published, {IMAGE_NET}. Networks for small "
+        "images are counted with 10 classes at 32 x 32 pixels."
     )
 
 

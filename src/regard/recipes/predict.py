@@ -105,8 +105,9 @@ def predict(
 
     Args:
         images: image files, and folders of images; for a network that takes text, texts, files with a text on each
-            line, and - for the lines of the standard input; for one that takes clips or sounds, a source of them as
-            clips:PATH.
+            line, and - for the lines of the standard input; for one that takes clips or sounds, files and
+            folders of them, or a source as clips:PATH, of which all are predicted, or the validation split if the
+            network was trained on it.
         run: folder of a training run, or a weights file.
         top: number of classes to print for each image.
         beams: beams of the search for a text; 1 takes the likeliest symbol each time.

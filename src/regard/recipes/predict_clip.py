@@ -17,6 +17,7 @@ from regard.core.files import write_whole
 from regard.data import Account, Clips, Reading, clip_loader, open_clips_to_predict
 from regard.data.account import printable
 from regard.recipes.clips import LoadedClips, clips_at_once, open_clips_for
+from regard.recipes.console import say
 
 _ARRAYS = (".npz", ".pt", ".pth")
 
@@ -145,4 +146,7 @@ def clips_of(
     known = loaded.record.data.name if loaded.record.data else None
     # Of the network's own source, those that it was neither trained on nor chosen by are for `evaluate` alone.
     judged = open_clips_for(loaded, name, "val" if name == known else "all", Reading(on_bad=on_bad))
+    if name == known:
+        count = f"{len(judged.clips):,} validation {loaded.unit}s"
+        say(f"{name} is what the network was trained on: only its {count} are used.")
     return judged.clips, judged.source.account

@@ -131,7 +131,7 @@ def _sheet(source: ClipSource) -> bytes:
         ClassRow(label, [split[number] for split in counts.values()], _examples(source.splits["train"], number))
         for number, label in enumerate(source.classes[:ROWS])
     ]
-    return contact_sheet(source.name, list(counts), rows, len(source.classes))
+    return contact_sheet(source.name, list(counts), rows, len(source.classes), unit=source.kind)
 
 
 def _examples(clips: Clips, label: int) -> list[Tensor]:

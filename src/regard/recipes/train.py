@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 
 from regard import models, training
 from regard.attention.exchange import layouts_for
+from regard.core.allocator import reuse_memory
 from regard.core.batch import ImageBatch
 from regard.core.errors import OptionError, RunError
 from regard.core.features import Start
@@ -365,6 +366,7 @@ def _facts(job: AnyJob) -> dict[str, Any]:
 
 def _fit(job: AnyJob, folder: Path, device: torch.device, workers: int | None, *, resume: bool) -> "training.Fit":
     settings, recipe = job.settings, job.settings.recipe
+    reuse_memory(device)
     batches = job.batches(device, workers)
     say(f"Training for {plural(recipe.epochs, 'epoch')} of {len(batches)} steps on {device} in {folder}.")
     try:

@@ -25,6 +25,7 @@ from regard.recipes.clips import (
 )
 from regard.recipes.console import say
 from regard.recipes.run_folder import CHECKPOINT, Settings
+from regard.report.numerals import plural
 from regard.training.transfer import read_state
 
 if TYPE_CHECKING:
@@ -108,7 +109,16 @@ def prepare_clips(settings: Settings, folder: Path, *, resumed: bool) -> ClipJob
         models.load_state(net, read_state(Path(settings.weights).expanduser()))
         say(f"{settings.weights}: all weights taken.")
     record = timed_record(network, source, preprocessing, data=settings.data, reading=settings.reading)
-    shape = "" if preprocessing.size is None else f" of {' x '.join(map(str, preprocessing.size))} pixels"
-    most = "" if preprocessing.frames is None else f", at most {preprocessing.frames} frames"
-    say(f"{record.network}: {models.describe(net).parameters:,} parameters; {source.kind}s{shape}{most}.")
+    say(f"{record.network}: {models.describe(net).parameters:,} parameters; input {_input_of(preprocessing)}.")
     return ClipJob(settings, source, record, preprocessing, net)
+
+
+def _input_of(preprocessing: ClipPreprocessing) -> str:
+    """Describes the clips or sounds that the network takes."""
+    if preprocessing.size is not None:
+        shape = f"clips of {' x '.join(map(str, preprocessing.size))} pixels"
+    elif preprocessing.mel is not None:
+        shape = f"sounds as {preprocessing.channels} log-mel bands"
+    else:
+        shape = f"series of {plural(preprocessing.channels, 'channel')}"
+    return shape if preprocessing.frames is None else f"{shape}, at most {plural(preprocessing.frames, 'frame')}"

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from regard import data, explanation, report, training
+from regard.core.allocator import reuse_memory
 from regard.core.batch import ImageBatch
 from regard.core.coding import decode, encode
 from regard.core.errors import RunError
@@ -234,6 +235,7 @@ def open_table(design: Design) -> AnyTable:
 def run_trial(job: Job) -> Finished:
     """Trains, scores and ablates one arm; writes its weights and then `trial.json`, which marks it as finished."""
     start = time.monotonic()
+    reuse_memory(torch.device(job.device))
     table = open_table(job.design)
     splits = table.source.splits
     backbone = table.backbone(job.design.model)

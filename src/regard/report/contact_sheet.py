@@ -1,4 +1,4 @@
-"""A contact sheet: some training images of every class, a class a row."""
+"""A contact sheet: some training images of every class, or frames of training clips, a class a row."""
 
 import io
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ class ClassRow:
 
     Attributes:
         name: of the class.
-        counts: the number of its images in each split.
+        counts: the number of its images, or clips, in each split.
         images: (c, h, w) uint8, up to ten.
     """
 
@@ -41,7 +41,9 @@ class ClassRow:
     images: Sequence[Tensor]
 
 
-def contact_sheet(title: str, splits: Sequence[str], rows: Sequence[ClassRow], classes: int) -> bytes:
+def contact_sheet(
+    title: str, splits: Sequence[str], rows: Sequence[ClassRow], classes: int, *, unit: str = "image"
+) -> bytes:
     """A PNG image: a row for each class with its name, its counts, and some training images of it.
 
     Args:
@@ -49,15 +51,23 @@ def contact_sheet(title: str, splits: Sequence[str], rows: Sequence[ClassRow], c
         splits: the names of the splits, in the order of the counts.
         rows: the classes to show, at most `ROWS`.
         classes: the number of classes of the source.
+        unit: the word for an example: `image`, or `clip`, of which the middle frame is shown.
     """
     import matplotlib as mpl
 
     lettering = lettering_for([title, *(row.name for row in rows)])
     with mpl.rc_context({"font.family": list(lettering.families)}):
-        return _draw(title, splits, rows, classes, lettering)
+        return _draw(title, _subtitle(splits, len(rows), classes, unit, lettering.remark), rows, lettering)
 
 
-def _draw(title: str, splits: Sequence[str], rows: Sequence[ClassRow], classes: int, lettering: Lettering) -> bytes:
+def _subtitle(splits: Sequence[str], shown: int, classes: int, unit: str, remark: str) -> str:
+    examples = "training images" if unit == "image" else f"middle frames of training {unit}s"
+    more = f", the first {shown} of {classes} classes" if classes > shown else ""
+    said = f"{examples}{more}; under each name: {unit}s for {' / '.join(splits)}"
+    return f"{said}. {remark}".removesuffix(". ")
+
+
+def _draw(title: str, subtitle: str, rows: Sequence[ClassRow], lettering: Lettering) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -70,10 +80,7 @@ def _draw(title: str, splits: Sequence[str], rows: Sequence[ClassRow], classes: 
     axes.set_ylim(height, 0)
     axes.set_axis_off()
     axes.text(_GAP * 2, 0.27, lettering.write(title), fontsize=13, weight="bold", va="center", parse_math=False)
-    more = f", the first {len(rows)} of {classes} classes" if classes > len(rows) else ""
-    below = f"training images{more}; under each name: images for {' / '.join(splits)}"
-    below = f"{below}. {lettering.remark}".removesuffix(". ")
-    axes.text(_GAP * 2, 0.49, below, fontsize=8.5, color="0.35", va="center")
+    axes.text(_GAP * 2, 0.49, subtitle, fontsize=8.5, color="0.35", va="center")
     for number, row in enumerate(rows):
         top = _HEADER + number * (_CELL + _GAP)
         middle = top + _CELL / 2

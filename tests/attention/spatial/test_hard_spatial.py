@@ -1,6 +1,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.export import Dim, export
 
 from regard.attention.spatial.hard_spatial import HardSpatial
 from regard.core import Draws, OptionError
@@ -144,3 +145,17 @@ def test_counts_and_errors():
     for options in ({"form": "hard"}, {"positions": 0}, {"semi": 1.0}, {"temperature": 0.0}, {"evaluation": "mean"}):
         with pytest.raises(OptionError, match=f"hard_spatial: {next(iter(options))}=.* is not allowed"):
             HardSpatial(3, **options)
+
+
+@pytest.mark.graph
+@pytest.mark.parametrize("positions", [1, 3])
+def test_an_export_takes_any_batch_and_size(positions):
+    class Best(Value):
+        def __init__(self):
+            super().__init__(4)
+            self.inner = HardSpatial(4, positions=positions)
+
+    module, free = Best().eval(), Dim.DYNAMIC
+    graph = export(module, (torch.randn(2, 4, 6, 5),), dynamic_shapes=({0: free, 2: free, 3: free},)).module()
+    x = torch.randn(3, 4, 9, 7)
+    assert torch.equal(graph(x), module(x))

@@ -28,11 +28,20 @@ def unit(z, p, path):
     return z + hidden
 
 
+def resnext_unit(z, p, path):
+    """A unit of AttentionNeXt: three convolutions, each with its normalisation behind it, and groups in the second."""
+    groups = p[f"{path}.conv2.weight"].shape[0] // p[f"{path}.conv2.weight"].shape[1]
+    hidden = activate(convolve(z, p[f"{path}.conv1.weight"]), p, f"{path}.norm1")
+    hidden = activate(convolve(hidden, p[f"{path}.conv2.weight"], padding=1, groups=groups), p, f"{path}.norm2")
+    return relu(z + normalise(convolve(hidden, p[f"{path}.conv3.weight"]), *store(p, f"{path}.norm3")))
+
+
 def units(z, p, path):
     for number in itertools.count():
         if f"{path}.{number}.conv1.weight" not in p:
             return z
-        z = unit(z, p, f"{path}.{number}")
+        form = unit if "norm1.weight" in p else resnext_unit
+        z = form(z, p, f"{path}.{number}")
     return None
 
 
@@ -81,7 +90,8 @@ def compute_mask(z, activation):
 def formula(x, p, depth, activation="mixed", apply="residual"):
     z = hourglass(x, p, depth)
     for number in (1, 2):
-        z = convolve(activate(z, p, f"norm{number}"), p[f"score{number}.weight"])
+        z = activate(z, p, f"norm{number}") if f"norm{number}.weight" in p else z
+        z = convolve(z, p[f"score{number}.weight"])
     return x * ((apply == "residual") + compute_mask(z, activation))
 
 
@@ -90,6 +100,46 @@ def formula(x, p, depth, activation="mixed", apply="residual"):
 def test_it_is_the_papers_formula(shape, poolings, units):
     module, x = drawn(ResidualMask(5, poolings=poolings, units=units, dims=len(shape) - 2)), features(*shape)
     assert_equal(module(x), formula(x.numpy(), arrays(module), poolings), rtol=1e-8)
+
+
+@pytest.mark.parametrize(("channels", "groups"), [(8, 4), (6, 1), (1, 1)])
+def test_resnext_units_are_those_of_attentionnext(channels, groups):
+    module = drawn(ResidualMask(channels, block="resnext", poolings=2))
+    assert module.bottom[0].conv2.groups == groups
+    x = features(2, channels, 6, 5)
+    assert_equal(module(x), formula(x.numpy(), arrays(module), 2), rtol=1e-8)
+
+
+def test_given_features_are_rescaled_instead():
+    module, x, y = drawn(ResidualMask(5)), features(2, 5, 7, 6), features(2, 5, 7, 6, seed=2)
+    torch.testing.assert_close(module(x, y), y * module(x) / x)
+    torch.testing.assert_close(module(x, x), module(x))
+    with pytest.raises(ShapeError, match=r"features have shape \(2, 5, 6, 7\) and x has \(2, 5, 7, 6\)"):
+        module(x, y.transpose(2, 3))
+
+
+@pytest.mark.parametrize("poolings", [1, 2, 3])
+def test_the_hourglass_of_pytorchcv(poolings):
+    """Their module without its blocks before and behind: the first skip is what is rescaled."""
+    theirs = drawn(AttBlock(in_channels=8, out_channels=8, hourglass_depth=poolings, att_scales=[1, 2, 1]))
+    ours = drawn(ResidualMask(8, poolings=poolings, hourglass="pytorchcv"))
+    hg, middle = theirs.hg, theirs.middle_block
+    pairs = [(ours.down[i][0], hg.down_seq[i].res_blocks.blocks.block1) for i in range(poolings)]
+    pairs += [(up[0], hg.up_seq[i].res_blocks.blocks.block1) for i, up in enumerate([*ours.up, ours.bottom])]
+    pairs += [(skip[0], hg.skip_seq[i + 1].skip1) for i, skip in enumerate(ours.skip)]
+    for mine, other in pairs:
+        for n, conv in enumerate((other.body.conv1, other.body.conv2, other.body.conv3), start=1):
+            getattr(mine, f"norm{n}").load_state_dict(conv.bn.state_dict())
+            getattr(mine, f"conv{n}").load_state_dict(conv.conv.state_dict())
+    for n, conv in enumerate((middle.conv1, middle.conv2), start=1):
+        getattr(ours, f"norm{n}").load_state_dict(conv.bn.state_dict())
+        getattr(ours, f"score{n}").load_state_dict(conv.conv.state_dict())
+    x = features(2, 8, 8, 16)
+    z, y = hg(x)
+    torch.testing.assert_close(ours(x, y), (1 + middle(z)) * y, rtol=1e-9, atol=1e-9)
+    authors = ResidualMask(8, poolings=poolings).double().eval()
+    authors.load_state_dict(ours.state_dict())
+    assert (authors(x, y) - ours(x, y)).abs().max() > 0.1
 
 
 @pytest.mark.parametrize("activation", ["mixed", "channel", "spatial"])
@@ -172,6 +222,8 @@ def test_the_mask_covers_the_whole_image():
         ({"poolings": 0}, "residual_mask: poolings=0 is not allowed"),
         ({"units": 0}, "residual_mask: units=0 is not allowed"),
         ({"activation": "softmax"}, "residual_mask: activation='softmax' is not allowed"),
+        ({"block": "plain"}, "residual_mask: block='plain' is not allowed; choose one of 'preactivated', 'resnext'"),
+        ({"hourglass": "timm"}, "residual_mask: hourglass='timm' is not allowed; choose one of 'authors', 'pytorchcv'"),
         ({"apply": "gate"}, "residual_mask: apply='gate' is not allowed; choose one of 'residual', 'naive'"),
         ({"strict": 1}, "residual_mask: strict=1 is not allowed"),
         ({"dims": 4}, "residual_mask: dims=4 is not allowed"),

@@ -5,7 +5,6 @@ from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, tanh
-from torch.nn.functional import one_hot
 
 from regard.attention.layers import Linear, softmax
 from regard.core.draws import Draws
@@ -126,7 +125,7 @@ class HardSpatial(Hard):
             hidden = hidden + self.steer.logits(state).unsqueeze(1)
         log_p = self.score.logits(tanh(hidden)).squeeze(2).log_softmax(1)
         weights, log_prob = self._choose(log_p, draws)
-        attn = self.map(weights.reshape(len(x), 1, *x.shape[2:]))
+        attn = self.map(weights.reshape(x.shape[0], 1, *x.shape[2:]))
         value = (attn.flatten(2) @ widen(tokens)).squeeze(1).to(x.dtype)
         # The argmax of NaN is some position: without this it would be chosen in silence.
         value = value + (0 * log_p.detach().sum(1, keepdim=True)).to(value.dtype)
@@ -141,10 +140,10 @@ class HardSpatial(Hard):
             return log_p.exp(), None
         if draws is None:
             likeliest = log_p.topk(min(self.positions, count), 1).indices
-            return one_hot(likeliest, count).to(log_p.dtype).mean(1), None
+            return _shares(likeliest, log_p), None
         noisy = log_p.unsqueeze(1) + draws.gumbel(self.positions, count).to(log_p.dtype)
         chosen = noisy.argmax(2)
-        drawn = one_hot(chosen, count).to(log_p.dtype).mean(1)
+        drawn = _shares(chosen, log_p)
         if self.form == "gumbel":
             relaxed = softmax(noisy / self.temperature, 2).mean(1)
             return drawn + (relaxed - relaxed.detach()), None
@@ -162,3 +161,9 @@ class HardSpatial(Hard):
                 f"hard_spatial: the state has shape {given}; with state_size={self.state_size} it must be "
                 f"{'left out' if wanted is None else f'floating point {wanted}'}."
             )
+
+
+def _shares(chosen: Tensor, log_p: Tensor) -> Tensor:
+    """The share (b, n) of each position among the chosen ones (b, k); an export keeps the number of positions open."""
+    every = torch.arange(log_p.shape[1], device=log_p.device)
+    return (chosen.unsqueeze(2) == every).to(log_p.dtype).mean(1)
