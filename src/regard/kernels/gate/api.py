@@ -6,7 +6,7 @@ from torch import Tensor
 from regard.core.errors import ShapeError
 from regard.kernels.choice import Impl, choose
 from regard.kernels.gate.impl import cpu, reference
-from regard.kernels.operators import CHANNEL, SIGMOID, SUM, can_serve
+from regard.kernels.operators import CHANNEL, SHIFT, SIGMOID, SUM, can_serve
 from regard.kernels.squeezed import Held, Squeezed
 
 
@@ -43,7 +43,7 @@ def apply_gate(x: Tensor | Squeezed, gate: Tensor, *, impl: Impl = "auto") -> Te
     assert mode is not None
     gate = cpu.fit(x, gate)
     channel, position = (gate, None) if mode == CHANNEL else (None, gate)
-    return cpu.apply_gate(x, channel, position, mode, *((None, None) if squeezed is None else squeezed._take()))
+    return cpu.apply_gate(x, channel, position, mode, *((None, None) if squeezed is None else squeezed._take(mode)))
 
 
 def apply_sum(x: Tensor | Squeezed, channel: Tensor, position: Tensor, *, squash: bool = False) -> Tensor:
@@ -77,8 +77,9 @@ def apply_sum(x: Tensor | Squeezed, channel: Tensor, position: Tensor, *, squash
     if choose("apply_sum", "auto", ("cpu", "reference") if served else ("reference",)) != "cpu":
         total = channel + position
         return reference.apply_gate(features, 1 + torch.sigmoid(total) if squash else total)
-    parts = (cpu.fit(features, channel), cpu.fit(features, position), SIGMOID if squash else SUM)
-    return cpu.apply_gate(features, *parts, *(x._take() if isinstance(x, Squeezed) else (None, None)))
+    mode = SIGMOID if squash else SUM
+    parts = (cpu.fit(features, channel), cpu.fit(features, position), mode)
+    return cpu.apply_gate(features, *parts, *(x._take(mode) if isinstance(x, Squeezed) else (None, None)))
 
 
 def add_shift(x: Squeezed, shift: Tensor) -> Tensor:
@@ -99,7 +100,7 @@ def add_shift(x: Squeezed, shift: Tensor) -> Tensor:
     """
     if choose("add_shift", "auto", ("cpu", "reference") if x._served else ("reference",)) != "cpu":
         return x._x + shift.to(x._x.dtype)
-    return cpu.add_shift(x._x, shift, *x._take())
+    return cpu.add_shift(x._x, shift, *x._take(SHIFT))
 
 
 def hold_gate(x: Squeezed, gate: Tensor) -> Held | Tensor:
@@ -114,8 +115,10 @@ def hold_gate(x: Squeezed, gate: Tensor) -> Held | Tensor:
         product as of `apply_gate`.
     """
     trains = torch.is_grad_enabled() and (x._x.requires_grad or gate.requires_grad)
-    joins = x._served and not (trains and x._linked is None)
+    joins = x._served and x._modes is None and not (trains and x._linked is None)
     if joins and choose("hold_gate", "auto", ("cpu", "reference")) == "cpu" and cpu.mode_of(x._x, gate) == CHANNEL:
+        if not torch.is_grad_enabled():  # what is made without gradients has none later either
+            x, gate = Squeezed(x._x.detach(), tuple(x), served=True), gate.detach()
         return Held(x, cpu.fit(x._x, gate))
     return apply_gate(x, gate)
 
