@@ -11,7 +11,16 @@ import random
 import pytest
 import torch
 
-from regard.kernels import apply_gate, hold_gate, operators, squeeze_channels, squeeze_positions, use
+from regard.kernels import (
+    add_shift,
+    apply_gate,
+    apply_sum,
+    hold_gate,
+    operators,
+    squeeze_channels,
+    squeeze_positions,
+    use,
+)
 
 needs_extension = pytest.mark.skipif(operators.LEVEL is None, reason=f"no kernels for the CPU: {operators.WHY_NOT}")
 
@@ -106,6 +115,23 @@ def gate_by_position(x, channel, position):
     return [apply_gate(x, position)]
 
 
+def gate_by_sum(squash):
+    def compute(x, channel, position):
+        return [apply_sum(x, channel, position, squash=squash)]
+
+    return compute
+
+
+def squeeze_and_gate_by_sum(x, channel, position):
+    squeezed = squeeze_positions(x, "mean")
+    return [apply_sum(squeezed, _per_channel(squeezed, channel), position, squash=True), *squeezed]
+
+
+def squeeze_and_shift(x, channel, position):
+    squeezed = squeeze_positions(x, "mean")
+    return [add_shift(squeezed, _per_channel(squeezed, channel)), *squeezed]
+
+
 STATISTICS = (("mean",), ("max",), ("mean", "max"), ("max", "mean"), ("mean", "std"), ("power",))
 ACROSS = (("mean",), ("max",), ("max", "mean"))
 
@@ -113,6 +139,10 @@ SQUEEZES = {"+".join(s): squeeze(*s) for s in STATISTICS}
 GATES = {
     "by channel": gate_by_channel,
     "by position": gate_by_position,
+    "by sum": gate_by_sum(squash=False),
+    "by sigmoid of sum": gate_by_sum(squash=True),
+    "of mean, by sigmoid of sum": squeeze_and_gate_by_sum,
+    "of mean, shift": squeeze_and_shift,
     "of a squeeze, by position": squeeze_and_gate_positions,
     **{f"of {'+'.join(s)}": squeeze_and_gate(*s) for s in STATISTICS},
 }
@@ -192,19 +222,20 @@ class Poisoned:
         torch.use_deterministic_algorithms(self.before)
 
 
-def assert_on_representatives(compute, dtype):
+def assert_on_representatives(compute, dtype, units=UNITS):
     for number, shape in enumerate(SHAPES):
         for layout in LAYOUTS:
-            _assert_on(compute, shape, dtype, layout, OFFSETS[number % len(OFFSETS)])
+            _assert_on(compute, shape, dtype, layout, OFFSETS[number % len(OFFSETS)], units)
 
 
-def assert_on_everything(compute, dtype):
+def assert_on_everything(compute, dtype, units=UNITS):
     offsets = random.Random(0)
     for shape in all_shapes():
         for layout in LAYOUTS:
-            _assert_on(compute, shape, dtype, layout, offsets.choice(OFFSETS))
+            _assert_on(compute, shape, dtype, layout, offsets.choice(OFFSETS), units)
 
 
-def _assert_on(compute, shape, dtype, layout, offset):
+def _assert_on(compute, shape, dtype, layout, offset, units):
     draws = 4 if math.prod(shape) < 1000 else 1  # the error of a few values says little
-    assert_as_good(compute, [draw(shape, dtype, layout, offset) for _ in range(draws)], f"{shape} {layout} {offset}")
+    inputs = [draw(shape, dtype, layout, offset) for _ in range(draws)]
+    assert_as_good(compute, inputs, f"{shape} {layout} {offset}", units)

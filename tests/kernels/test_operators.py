@@ -3,7 +3,17 @@ import torch
 
 from regard.attention import create
 from regard.kernels import operators
-from regard.kernels.operators import CHANNEL, POSITION, PRODUCT, SUM, can_serve, laid_out_as
+from regard.kernels.operators import (
+    CHANNEL,
+    NONE,
+    POSITION,
+    PRODUCT,
+    SHIFT,
+    SIGMOID,
+    SUM,
+    can_serve,
+    laid_out_as,
+)
 from tests.kernels.cases import DTYPES, EVERYTHING, Poisoned, draw, lay_out, needs_extension, run
 
 B, C, P = SHAPE = (2, 9, 15)
@@ -36,8 +46,9 @@ def samples(name, x):
     if name == "across":
         return [(x, gate, with_max) for gate in (None, channel) for with_max in (True, False)]
     weights = [(channel, None, CHANNEL), (None, position, POSITION), (channel, position, PRODUCT)]
+    both = [(channel, position, SUM), (channel, position, SIGMOID)]
     if name == "gate":
-        return [(x, *given) for given in (*weights, (channel, position, SUM))]
+        return [(x, *given) for given in (*weights, *both, (channel, None, SHIFT))]
     if name == "gate_sums":
         peaks = (position, position, top, top_index, top_ties)
         return [
@@ -45,14 +56,17 @@ def samples(name, x):
             (g, x, *weights[1], None, *nothing, False, True),
             (g, x, *weights[2], None, *nothing, False, True),
             (g, x, torch.ones_like(channel), position, PRODUCT, *peaks, True, False),
+            *((g, x, *given, None, *nothing, True, True) for given in both),
         ]
     assert name == "gate_spread", f"{name}: an operator without samples"
-    ones = torch.ones_like(channel)
+    ones, tops = torch.ones_like(channel), (top, top_index, top_ties)
     return [
-        (g, x, *weights[0], None, None, channel, channel, channel, most, index, ties, *nothing),
-        (g, x, *weights[1], None, None, channel, None, *nothing, *nothing),
-        (None, x, None, None, CHANNEL, None, None, channel, None, channel, most, index, ties, *nothing),
-        (g, x, ones, position, PRODUCT, position, ones, channel, None, *nothing, position, top, top_index, top_ties),
+        (g, x, *weights[0], *nothing, channel, channel, channel, most, index, ties, *nothing),
+        (g, x, *weights[1], *nothing, channel, None, *nothing, *nothing),
+        (g, x, channel, position, SIGMOID, *nothing, channel, None, *nothing, *nothing),
+        (None, x, None, None, NONE, *nothing, channel, None, channel, most, index, ties, *nothing),
+        (g, x, *weights[2], position, ones, position, channel, channel, None, *nothing, *nothing),
+        (g, x, ones, position, PRODUCT, position, ones, None, None, channel, None, *nothing, position, *tops),
     ]
 
 

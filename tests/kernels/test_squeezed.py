@@ -7,7 +7,16 @@ import torch
 from torch.utils.checkpoint import checkpoint
 
 from regard.attention import create
-from regard.kernels import Squeezed, add_shift, apply_gate, apply_sum, hold_gate, squeeze_channels, squeeze_positions, use
+from regard.kernels import (
+    Squeezed,
+    add_shift,
+    apply_gate,
+    apply_sum,
+    hold_gate,
+    squeeze_channels,
+    squeeze_positions,
+    use,
+)
 from tests.kernels.cases import (
     assert_as_good,
     draw,

@@ -24,14 +24,14 @@ by_layout = pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", GATES)
 def test_it_is_as_good_as_the_oracle(name, dtype):
-    assert_on_representatives(GATES[name], dtype)
+    assert_on_representatives(GATES[name], dtype, 3 if "sigmoid" in name else 2)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", GATES)
 def test_it_is_as_good_on_everything(name, dtype):
-    assert_on_everything(GATES[name], dtype)
+    assert_on_everything(GATES[name], dtype, 3 if "sigmoid" in name else 2)
 
 
 @by_layout
