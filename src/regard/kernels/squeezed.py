@@ -81,7 +81,7 @@ class Squeezed:
         (2.0, 3.0)
     """
 
-    __slots__ = ("_channel", "_link", "_linked", "_served", "_statistics", "_x")
+    __slots__ = ("_channel", "_link", "_linked", "_modes", "_served", "_statistics", "_x")
 
     def __init__(
         self,
@@ -92,8 +92,9 @@ class Squeezed:
         *,
         served: bool = False,
         channel: Tensor | None = None,
+        modes: tuple[int, ...] | None = None,
     ) -> None:
-        self._channel = channel
+        self._channel, self._modes = channel, modes
         self._x, self._statistics, self._linked, self._link, self._served = x, statistics, linked, link, served
 
     @property
@@ -101,8 +102,10 @@ class Squeezed:
         """The number of axes of the features."""
         return self._x.ndim
 
-    def _take(self) -> tuple[Tensor | None, Link | None]:
-        """The features to go on with, and the link: once, then None, see `Link`."""
+    def _take(self, mode: int | None = None) -> tuple[Tensor | None, Link | None]:
+        """The features to go on with, and the link: once, for a gate that the link can serve, else None, see `Link`."""
+        if self._modes is not None and mode not in self._modes:
+            return None, None
         linked, self._linked = self._linked, None
         return linked, None if linked is None else self._link
 

@@ -10,7 +10,7 @@ from regard.core.options import one_of
 from regard.kernels.channel_stats.impl import cpu, reference
 from regard.kernels.choice import Impl, choose
 from regard.kernels.gate.api import apply_gate
-from regard.kernels.operators import can_serve
+from regard.kernels.operators import POSITION, can_serve
 from regard.kernels.squeezed import Held, Squeezed
 
 Statistic = Literal["mean", "max"]
@@ -43,8 +43,9 @@ def squeeze_channels(x: Tensor | Held, *statistics: Statistic, impl: Impl = "aut
     if isinstance(x, Held):
         gate, squeezed = x._gate, x._squeezed
         x, (linked, link) = squeezed._x, squeezed._take()
-        if linked is None and torch.is_grad_enabled() and (x.requires_grad or gate.requires_grad):
-            x, gate = apply_gate(x, gate), None  # the features went on already
+        trains = torch.is_grad_enabled() and (x.requires_grad or gate.requires_grad)
+        if (linked is None and trains) or len(set(statistics)) < len(statistics):
+            x, gate, linked = apply_gate(x, gate), None, None  # the features went on already, or no kernel serves
     if x.ndim < 3:
         raise ShapeError(f"squeeze_channels: x has shape {tuple(x.shape)}; it must be (b, c, ...) with positions.")
     for statistic in statistics:
@@ -53,7 +54,8 @@ def squeeze_channels(x: Tensor | Held, *statistics: Statistic, impl: Impl = "aut
     served = gate is not None or (len(set(statistics)) == len(statistics) and can_serve(x))
     if choose("squeeze_channels", impl, ("cpu", "reference") if served else ("reference",)) == "cpu":
         made, linked, link = cpu.squeeze_channels(x if linked is None else linked, statistics, gate, link)
-        return Squeezed(x, made, linked, link, served=True, channel=gate)
+        modes = (POSITION,) if gate is None else None
+        return Squeezed(x, made, linked, link, served=True, channel=gate, modes=modes)
     if gate is not None:
         x = x * gate
     return Squeezed(x, reference.squeeze_channels(x, statistics))

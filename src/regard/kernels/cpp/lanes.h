@@ -180,7 +180,19 @@ template <class T> ALWAYS Vec<T> keep_last(Vec<T> v, long count) {
 
 template <class A> ALWAYS A lowest() { return -(A)__builtin_inf(); }
 
-constexpr long kRun = 4096;  // values that one accumulator of a row takes before it is added to the sum
+// No sum may take many values, or it loses the small ones: these are summed before the next level.
+constexpr long kRun = 1024, kRuns = 16;  // values of a row, and runs of them
+
+// Adds a row of sums to another one and begins it anew.
+template <class A> ALWAYS void pour(A* RESTRICT part, A* RESTRICT sum, long n) {
+  typedef Lanes<A> M;
+  long i = 0;
+  for (; i + M::n <= n; i += M::n) {
+    M::store(sum + i, M::load(sum + i) + M::load(part + i));
+    M::store(part + i, typename M::V{});
+  }
+  for (; i < n; i++) sum[i] += part[i], part[i] = 0;
+}
 
 }  // namespace
 }  // namespace regard::LEVEL

@@ -19,7 +19,7 @@ enum Mode { kChannel, kPosition, kProduct, kSum, kShift, kSigmoid, kSigmoidOfPro
 enum Statistic { kMean, kPeak, kSpread, kPower };
 
 // The statistics of each channel over its positions. Channels last, an image is cut into `segments` for the threads,
-// which leave their sums in `work` (4 rows of c for each) and their places in `places` (2 rows), to be joined.
+// which leave their sums in `work` (6 rows of c for each) and their places in `places` (2 rows), to be joined.
 struct Squeeze {
   const void* x;
   long b, c, p, segments;
@@ -41,7 +41,7 @@ struct Gate {
 
 // The sums that are gradients of the weights: of g * x (with the other weight in a product), plus w * x for channels.
 // `to_channel` and `to_position` are null where nobody asks. The channels' sums of a segment are left in `work`
-// (2 rows of c for each).
+// (4 rows of c for each).
 struct Reduce {
   const void *g, *x;
   long b, c, p, segments;

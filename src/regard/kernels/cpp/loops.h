@@ -17,6 +17,7 @@ template <class T, class A, class F> ALWAYS A sum_row(const T* RESTRICT x, long 
   typedef Lanes<T> L;
   typedef Vec<T> V;
   A total = 0;
+  V runs{};
   long i = 0;
   while (i + 4 * L::n <= n) {
     long end = i + kRun < n ? i + kRun : n;
@@ -27,8 +28,10 @@ template <class T, class A, class F> ALWAYS A sum_row(const T* RESTRICT x, long 
       c += f(L::load(x + i + 2 * L::n));
       d += f(L::load(x + i + 3 * L::n));
     }
-    total += sum_lanes<A>((a + b) + (c + d));
+    runs += (a + b) + (c + d);
+    if (i % (kRuns * kRun) == 0) total += sum_lanes<A>(runs), runs = V{};
   }
+  total += sum_lanes<A>(runs);
   V rest{};
   for (; i + L::n <= n; i += L::n) rest += f(L::load(x + i));
   if (i < n && n >= L::n) {
@@ -97,15 +100,11 @@ template <class T, class A> void squeeze_rows(const Squeeze& s, long begin, long
   const T* x = (const T*)s.x;
   for (long row = begin; row < end; row++) {
     const T* from = x + row * s.p;
-    if (s.kind == kSpread) {  // around the first value, so that little is lost where the mean is large
-      A shift = Lanes<T>::wide(from[0]);
-      A sum = 0, squares = 0;
-      sum = sum_row<T, A>(from, s.p, [shift](auto v) FORCED { return v - shift; });
-      squares = sum_row<T, A>(from, s.p, [shift](auto v) FORCED { return (v - shift) * (v - shift); });
-      A mean = sum / (A)s.p;
-      A variance = squares / (A)s.p - mean * mean;
-      ((A*)s.mean)[row] = shift + mean;
-      ((A*)s.second)[row] = __builtin_sqrt(variance > 0 ? variance : (variance != variance ? variance : (A)0));
+    if (s.kind == kSpread) {  // around the mean: around any other value much is lost where that one is far away
+      A mean = sum_row<T, A>(from, s.p, [](auto v) FORCED { return v; }) / (A)s.p;
+      A squares = sum_row<T, A>(from, s.p, [mean](auto v) FORCED { return (v - mean) * (v - mean); });
+      ((A*)s.mean)[row] = mean;
+      ((A*)s.second)[row] = __builtin_sqrt(squares / (A)s.p);
       continue;
     }
     if (s.kind == kPower) {
@@ -122,16 +121,16 @@ template <class T, class A> void squeeze_rows(const Squeeze& s, long begin, long
   }
 }
 
-// Channels last: a segment of the positions of an image, all channels side by side. Sums go through a second row of
-// sums, so that none takes more than 128 values.
+// Channels last: a segment of the positions of an image, all channels side by side. Sums go through three more rows of
+// sums, of 64, 1024 and 16384 positions.
 template <class T, class A, class F> ALWAYS void add_positions(const T* x, long p, long c, A* sum, A* part, F f) {
   typedef Lanes<T> L;
   typedef Lanes<A> M;
   typedef Vec<T> V;
-  for (long i = 0; i < c; i++) sum[i] = 0;
+  A *more = part + c, *most = more + c;
+  for (long i = 0; i < c; i++) sum[i] = 0, part[i] = 0, more[i] = 0, most[i] = 0;
   for (long from = 0; from < p;) {
-    long to = from + 128 < p ? from + 128 : p;
-    for (long i = 0; i < c; i++) part[i] = 0;
+    long to = from + 64 < p ? from + 64 : p;
     for (; from + 4 <= to; from += 4) {
       const T *a = x + from * c, *b = a + c, *d = b + c, *e = d + c;
       long i = 0;
@@ -148,7 +147,9 @@ template <class T, class A, class F> ALWAYS void add_positions(const T* x, long 
       for (; i + L::n <= c; i += L::n) M::store(part + i, M::load(part + i) + f(L::load(a + i), i));
       for (; i < c; i++) part[i] += f((A)L::wide(a[i]), i);
     }
-    for (long i = 0; i < c; i++) sum[i] += part[i];
+    pour(part, more, c);
+    if (to % 1024 == 0 || to == p) pour(more, most, c);
+    if (to % 16384 == 0 || to == p) pour(most, sum, c);
   }
 }
 
@@ -166,13 +167,12 @@ template <class T, class A> void squeeze_segments(const Squeeze& s, long begin, 
     long image = task / s.segments, segment = task % s.segments;
     long from = s.p * segment / s.segments, to = s.p * (segment + 1) / s.segments, c = s.c;
     const T* x = (const T*)s.x + (image * s.p + from) * c;
-    A* work = (A*)s.work + task * 4 * c;
-    A *sum = work, *second = work + c, *part = work + 2 * c, *shift = work + 3 * c;
-    if (s.kind == kSpread) {
-      const T* start = (const T*)s.x + image * s.p * c;
-      for (long i = 0; i < c; i++) shift[i] = L::wide(start[i]);
+    A* work = (A*)s.work + task * 6 * c;
+    A *sum = work, *second = work + c, *shift = work + 2 * c, *part = work + 3 * c;
+    if (s.kind == kSpread) {  // around the segment's mean
+      add_positions<T, A>(x, to - from, c, sum, part, [](auto v, long) FORCED { return v; });
+      for (long i = 0; i < c; i++) shift[i] = sum[i] / (A)(to - from);
       ShiftAt<V, A> at{shift};
-      add_positions<T, A>(x, to - from, c, sum, part, [at](auto v, long i) FORCED { return at.of(v, i); });
       add_positions<T, A>(x, to - from, c, second, part, [at](auto v, long i) FORCED {
         auto d = at.of(v, i);
         return d * d;
@@ -212,16 +212,29 @@ template <class T, class A> void squeeze_segments(const Squeeze& s, long begin, 
   }
 }
 
+// The standard deviation of a channel of an image, of the squares around the means of its segments.
+template <class A> A join_spread(const Squeeze& s, long image, long i, A mean) {
+  const A* work = (const A*)s.work + image * s.segments * 6 * s.c + i;
+  A squares = work[s.c];
+  if (s.segments > 1) {
+    squares = 0;
+    for (long segment = 0; segment < s.segments; segment++, work += 6 * s.c) {
+      A count = s.p * (segment + 1) / s.segments - s.p * segment / s.segments, away = work[2 * s.c] - mean;
+      squares += work[s.c] + away * away * count;
+    }
+  }
+  return __builtin_sqrt(squares / (A)s.p);
+}
+
 template <class T, class A> void squeeze_join(const Squeeze& s, long begin, long end) {
   for (long image = begin; image < end; image++) {
     for (long i = 0; i < s.c; i++) {
       A sum = 0, second = s.kind == kPeak ? lowest<A>() : (A)0;
       int index = 0, ties = 0;
       for (long task = image * s.segments; task < (image + 1) * s.segments; task++) {
-        const A* work = (const A*)s.work + task * 4 * s.c;
+        const A* work = (const A*)s.work + task * 6 * s.c;
         sum += work[i];
         A other = work[s.c + i];
-        if (s.kind == kSpread) second += other;
         if (s.kind != kPeak) continue;
         const int* places = s.places + task * 2 * s.c;
         if (other > second || other != other)
@@ -231,11 +244,7 @@ template <class T, class A> void squeeze_join(const Squeeze& s, long begin, long
       }
       long at = image * s.c + i;
       A mean = sum / (A)s.p;
-      if (s.kind == kSpread) {
-        A variance = second / (A)s.p - mean * mean;
-        mean += ((const A*)s.work + image * s.segments * 4 * s.c)[3 * s.c + i];
-        second = __builtin_sqrt(variance > 0 ? variance : (variance != variance ? variance : (A)0));
-      }
+      if (s.kind == kSpread) second = join_spread<A>(s, image, i, mean);
       ((A*)s.mean)[at] = mean;
       if (s.kind == kSpread || s.kind == kPeak) ((A*)s.second)[at] = second;
       if (s.kind == kPeak) s.index[at] = index, s.ties[at] = second != second ? 0 : ties;
@@ -369,7 +378,7 @@ template <class T, class A> void reduce_rows(const Reduce& s, long begin, long e
     long image = row / s.c * s.p;
     const A* position = s.mode == kProduct ? (const A*)s.position + image : nullptr;
     const A* w = s.w ? (const A*)s.w + image : nullptr;
-    A total = 0;
+    A total = 0, runs = 0;
     for (long from = 0; from < s.p;) {
       long to = from + kRun < s.p ? from + kRun : s.p;
       V a{}, b{};
@@ -397,9 +406,11 @@ template <class T, class A> void reduce_rows(const Reduce& s, long begin, long e
         if (w) above += w[i];
         part += above * L::wide(x[i]);
       }
-      total += part;
+      runs += part;
       from = to;
+      if (from % (kRuns * kRun) == 0) total += runs, runs = 0;
     }
+    total += runs;
     ((A*)s.to_channel)[row] = total;
   }
 }
@@ -412,13 +423,13 @@ template <class T, class A, bool channels_too, int sloped> void reduce_images_of
   long blocks = (s.p + kBlock - 1) / kBlock;
   for (long task = begin; task < end; task++) {
     long image = task / s.segments, segment = task % s.segments;
-    A* to_channel = channels_too ? (A*)s.work + task * 2 * s.c : nullptr;
+    A* to_channel = channels_too ? (A*)s.work + task * 4 * s.c : nullptr;
     if constexpr (channels_too)
       for (long i = 0; i < s.c; i++) to_channel[i] = 0;
     for (long block = blocks * segment / s.segments; block < blocks * (segment + 1) / s.segments; block++) {
       long from = block * kBlock, n = from + kBlock < s.p ? kBlock : s.p - from;
-      A sums[kBlock], parts[kBlock];
-      for (long i = 0; i < n; i++) sums[i] = 0, parts[i] = 0;
+      A sums[kBlock], parts[kBlock], more[kBlock];
+      for (long i = 0; i < n; i++) sums[i] = 0, parts[i] = 0, more[i] = 0;
       for (long c = 0; c < s.c; c++) {
         long row = (image * s.c + c) * s.p + from;
         const T *g = (const T*)s.g + row, *x = (const T*)s.x + row;
@@ -446,8 +457,8 @@ template <class T, class A, bool channels_too, int sloped> void reduce_images_of
           rest += position ? both * position[i] : both;
         }
         if constexpr (channels_too) to_channel[c] += sum_lanes<A>(total) + rest;
-        if (c % 64 == 63 || c + 1 == s.c)
-          for (long i = 0; i < n; i++) sums[i] += parts[i], parts[i] = 0;
+        if (c % 16 == 15 || c + 1 == s.c) pour(parts, more, n);
+        if (c % 256 == 255 || c + 1 == s.c) pour(more, sums, n);
       }
       for (long i = 0; i < n; i++) ((A*)s.to_position)[image * s.p + from + i] = sums[i];
     }
@@ -493,9 +504,14 @@ template <class T, class A> void reduce_segments(const Reduce& s, long begin, lo
   for (long task = begin; task < end; task++) {
     long image = task / s.segments, segment = task % s.segments;
     long from = s.p * segment / s.segments, to = s.p * (segment + 1) / s.segments;
-    A *sum = (A*)s.work + task * 2 * s.c, *part = sum + s.c;
+    A *sum = (A*)s.work + task * 4 * s.c, *part = sum + s.c, *more = part + s.c, *most = more + s.c;
     if (s.to_channel)
-      for (long i = 0; i < s.c; i++) sum[i] = 0, part[i] = 0;
+      for (long i = 0; i < s.c; i++) sum[i] = 0, part[i] = 0, more[i] = 0, most[i] = 0;
+    auto level = [&](long p) FORCED {
+      if ((p - from) % 16 == 15 || p + 1 == to) pour(part, more, s.c);
+      if ((p - from) % 256 == 255 || p + 1 == to) pour(more, most, s.c);
+      if ((p - from) % 4096 == 4095 || p + 1 == to) pour(most, sum, s.c);
+    };
     const A* channel = (const A*)s.channel + image * s.c;
     bool product = s.mode == kProduct;
     for (long p = from; p < to; p++) {
@@ -504,8 +520,7 @@ template <class T, class A> void reduce_segments(const Reduce& s, long begin, lo
       A position = product ? ((const A*)s.position)[at] : (A)1, w = s.w ? ((const A*)s.w)[at] : (A)0;
       if (s.mode == kSigmoid || s.mode == kSigmoidOfProduct) {
         sloped_position<T, A>(s, at, channel, part);
-        if ((p - from) % 64 == 63 || p + 1 == to)
-          for (long i = 0; i < s.c; i++) sum[i] += part[i], part[i] = 0;
+        level(p);
         continue;
       }
       if (s.to_position) {
@@ -527,8 +542,7 @@ template <class T, class A> void reduce_segments(const Reduce& s, long begin, lo
       for (; i + L::n <= s.c; i += L::n)
         M::store(part + i, M::load(part + i) + (L::load(g + i) * positions + ws) * L::load(x + i));
       for (; i < s.c; i++) part[i] += ((A)L::wide(g[i]) * position + w) * (A)L::wide(x[i]);
-      if ((p - from) % 64 == 63 || p + 1 == to)
-        for (i = 0; i < s.c; i++) sum[i] += part[i], part[i] = 0;
+      level(p);
     }
   }
 }
@@ -538,7 +552,7 @@ template <class T, class A> void reduce_join(const Reduce& s, long begin, long e
     for (long i = 0; i < s.c; i++) {
       A sum = 0;
       for (long task = image * s.segments; task < (image + 1) * s.segments; task++)
-        sum += ((const A*)s.work)[task * 2 * s.c + i];
+        sum += ((const A*)s.work)[task * 4 * s.c + i];
       ((A*)s.to_channel)[image * s.c + i] = sum;
     }
 }
@@ -730,9 +744,12 @@ template <class T, class A, bool weighted, bool with_max> void across_block(cons
   typedef typename M::Index Index;
   long blocks = (s.p + kBlock - 1) / kBlock, image = task / blocks, from = task % blocks * kBlock;
   long n = from + kBlock < s.p ? kBlock : s.p - from;
-  A sums[kBlock], parts[kBlock], most[kBlock];
+  A sums[kBlock], parts[kBlock], more_sums[kBlock], most[kBlock];
   Index places[kBlock], ties[kBlock];
-  for (long i = 0; i < n; i++) sums[i] = 0, parts[i] = 0, most[i] = lowest<A>(), places[i] = 0, ties[i] = 0;
+  for (long i = 0; i < n; i++) {
+    sums[i] = 0, parts[i] = 0, more_sums[i] = 0;
+    most[i] = lowest<A>(), places[i] = 0, ties[i] = 0;
+  }
   for (long c = 0; c < s.c; c++) {
     const T* x = (const T*)s.x + (image * s.c + c) * s.p + from;
     A channel = weighted ? ((const A*)s.channel)[image * s.c + c] : (A)1;
@@ -765,8 +782,8 @@ template <class T, class A, bool weighted, bool with_max> void across_block(cons
           ties[i]++;
       }
     }
-    if (c % 64 == 63 || c + 1 == s.c)
-      for (i = 0; i < n; i++) sums[i] += parts[i], parts[i] = 0;
+    if (c % 16 == 15 || c + 1 == s.c) pour(parts, more_sums, n);
+    if (c % 256 == 255 || c + 1 == s.c) pour(more_sums, sums, n);
   }
   for (long i = 0; i < n; i++) {
     long at = image * s.p + from + i;

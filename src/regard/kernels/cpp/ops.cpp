@@ -101,7 +101,7 @@ void squeeze(const Features& f, regard::Squeeze& s, const Tensor& x) {
   }
   s.segments = f.segments(1);
   int64_t tasks = f.b * s.segments;
-  Tensor work = make(x, {tasks * 4 * f.c}, f.wide), found = make(x, {tasks * 2 * f.c}, ScalarType::Int);
+  Tensor work = make(x, {tasks * 6 * f.c}, f.wide), found = make(x, {tasks * 2 * f.c}, ScalarType::Int);
   s.work = work.mutable_data_ptr(), s.places = static_cast<int*>(found.mutable_data_ptr());
   in_parallel(tasks, f.p * f.c / s.segments,
               [&](int64_t begin, int64_t end) { loops().squeeze_segments[f.type](s, begin, end); });
@@ -176,7 +176,7 @@ std::tuple<Tensor, Tensor> gate_sums(Tensor g, Tensor x, MaybeTensor channel, Ma
   }
   s.segments = f.segments(f.last ? 1 : regard::kBlock);
   int64_t tasks = f.b * s.segments;
-  Tensor work = make(x, {to_channel ? tasks * 2 * f.c : 0}, f.wide);
+  Tensor work = make(x, {to_channel ? tasks * 4 * f.c : 0}, f.wide);
   s.work = work.mutable_data_ptr();
   auto& loop = f.last ? loops().reduce_segments[f.type] : loops().reduce_images[f.type];
   in_parallel(tasks, f.p * f.c / s.segments, [&](int64_t begin, int64_t end) { loop(s, begin, end); });

@@ -8,7 +8,7 @@ from torch import Tensor
 from regard.core.errors import ShapeError
 from regard.kernels.choice import Impl, choose
 from regard.kernels.gate.impl import cpu, reference
-from regard.kernels.operators import CHANNEL, SIGMOID, SIGMOID_OF_PRODUCT, SUM, can_serve
+from regard.kernels.operators import CHANNEL, SHIFT, SIGMOID, SIGMOID_OF_PRODUCT, SUM, can_serve
 from regard.kernels.squeezed import Held, Squeezed
 
 
@@ -45,7 +45,7 @@ def apply_gate(x: Tensor | Squeezed, gate: Tensor, *, impl: Impl = "auto") -> Te
     assert mode is not None
     gate = cpu.fit(x, gate)
     channel, position = (gate, None) if mode == CHANNEL else (None, gate)
-    return cpu.apply_gate(x, channel, position, mode, *((None, None) if squeezed is None else squeezed._take()))
+    return cpu.apply_gate(x, channel, position, mode, *((None, None) if squeezed is None else squeezed._take(mode)))
 
 
 Combine = Literal["sum", "sigmoid of sum", "sigmoid of product"]
@@ -85,8 +85,9 @@ def apply_both(x: Tensor | Squeezed, channel: Tensor, position: Tensor, combine:
     served = x._served if isinstance(x, Squeezed) else can_serve(x)
     if choose("apply_both", "auto", ("cpu", "reference") if served else ("reference",)) != "cpu":
         return reference.apply_both(features, channel, position, combine)
-    parts = (cpu.fit(features, channel), cpu.fit(features, position), _MODES[combine])
-    return cpu.apply_gate(features, *parts, *(x._take() if isinstance(x, Squeezed) else (None, None)))
+    mode = _MODES[combine]
+    parts = (cpu.fit(features, channel), cpu.fit(features, position), mode)
+    return cpu.apply_gate(features, *parts, *(x._take(mode) if isinstance(x, Squeezed) else (None, None)))
 
 
 def add_shift(x: Squeezed, shift: Tensor) -> Tensor:
@@ -107,7 +108,7 @@ def add_shift(x: Squeezed, shift: Tensor) -> Tensor:
     """
     if choose("add_shift", "auto", ("cpu", "reference") if x._served else ("reference",)) != "cpu":
         return x._x + shift.to(x._x.dtype)
-    return cpu.add_shift(x._x, shift, *x._take())
+    return cpu.add_shift(x._x, shift, *x._take(SHIFT))
 
 
 def hold_gate(x: Squeezed, gate: Tensor) -> Held | Tensor:
@@ -122,8 +123,10 @@ def hold_gate(x: Squeezed, gate: Tensor) -> Held | Tensor:
         product as of `apply_gate`.
     """
     trains = torch.is_grad_enabled() and (x._x.requires_grad or gate.requires_grad)
-    joins = x._served and not (trains and x._linked is None)
+    joins = x._served and x._modes is None and not (trains and x._linked is None)
     if joins and choose("hold_gate", "auto", ("cpu", "reference")) == "cpu" and cpu.mode_of(x._x, gate) == CHANNEL:
+        if not torch.is_grad_enabled():  # what is made without gradients has none later either
+            x, gate = Squeezed(x._x.detach(), tuple(x), served=True), gate.detach()
         return Held(x, cpu.fit(x._x, gate))
     return apply_gate(x, gate)
 
