@@ -27,6 +27,9 @@ SCHEMAS = (
     " Tensor? h2, Tensor? u, Tensor? v, Tensor? peak, Tensor? most, Tensor? index, Tensor? ties, Tensor? top_peak,"
     " Tensor? top, Tensor? top_index, Tensor? top_ties) -> Tensor",
     "across(Tensor x, Tensor? channel, bool with_max) -> (Tensor, Tensor, Tensor, Tensor)",
+    "branches_select(Tensor[] x, Tensor weights, bool by_position) -> Tensor",
+    "branches_sums(Tensor g, Tensor[] x, Tensor weights, bool by_position) -> Tensor",
+    "branches_spread(Tensor g, Tensor? whole, Tensor weights, Tensor? added, bool by_position) -> Tensor[]",
 )
 """What the operators mean stands in `cpp/level.h`."""
 
@@ -122,6 +125,19 @@ def _fake_across(x: Tensor, channel: Tensor | None, with_max: bool) -> tuple[Ten
     return _statistic(x, b, p), _statistic(x, some, p), index, ties
 
 
+def _fake_selected(x: list[Tensor], weights: Tensor, by_position: bool) -> Tensor:
+    parts = weights.shape[1] // len(x)
+    return torch.empty_like(x[0].narrow(1, 0, x[0].shape[1] // parts) if parts > 1 else x[0])
+
+
+def _fake_branch_sums(g: Tensor, x: list[Tensor], weights: Tensor, by_position: bool) -> Tensor:
+    return torch.empty_like(weights)
+
+
+def _fake_branch_gradients(g: Tensor, whole: Tensor | None, weights: Tensor, *others: object) -> list[Tensor]:
+    return [torch.empty_like(g) for _ in range(weights.shape[1])] if whole is None else [torch.empty_like(whole)]
+
+
 _FAKES: dict[str, Callable[..., Any]] = {
     "squeeze_mean": _fake_one,
     "squeeze_power": _fake_one,
@@ -131,6 +147,9 @@ _FAKES: dict[str, Callable[..., Any]] = {
     "gate_sums": _fake_sums,
     "gate_spread": _fake_gradient,
     "across": _fake_across,
+    "branches_select": _fake_selected,
+    "branches_sums": _fake_branch_sums,
+    "branches_spread": _fake_branch_gradients,
 }
 
 _define()

@@ -1,11 +1,15 @@
 """The result of a squeeze, as a gate takes it: the statistics and the features that they are of."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from regard.kernels.operators import NONE, laid_out_as
+
+if TYPE_CHECKING:
+    from regard.kernels.branch_select.impl import cpu as branches_cpu
 
 Outer = tuple[Tensor, Tensor]
 """A gradient of features that is a number of each position (b, p) times one of each channel (b, c)."""
@@ -129,3 +133,23 @@ class Held:
 
     def __init__(self, squeezed: Squeezed, gate: Tensor) -> None:
         self._squeezed, self._gate = squeezed, gate
+
+
+class SqueezedBranches:
+    """The mean of the sum of branches, and the branches, as `select_branches` takes them.
+
+    Attributes:
+        mean: (b, c), in at least float32.
+    """
+
+    __slots__ = ("_branches", "_count", "_link", "_token", "mean")
+
+    def __init__(
+        self,
+        mean: Tensor,
+        branches: tuple[Tensor, ...],
+        count: int,
+        token: Tensor | None = None,
+        link: "branches_cpu.Link | None" = None,
+    ) -> None:
+        self.mean, self._branches, self._count, self._token, self._link = mean, branches, count, token, link

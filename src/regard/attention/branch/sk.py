@@ -1,13 +1,13 @@
 """The selective kernel convolution."""
 
-from torch import Tensor, nn, relu, stack
+from torch import Tensor, nn, relu
 from torch.nn.modules.conv import _ConvNd
 
 from regard.attention.layers import Linear, Norm, convolution, group_count, hidden_width, softmax
 from regard.attention.own_kernels import expect_identity
 from regard.core import Facts, Features, OptionError, Paper, Start, Tap
 from regard.core.options import at_least, odd
-from regard.kernels import select_branches, squeeze_positions
+from regard.kernels import select_branches, squeeze_branches
 
 MIN_HIDDEN = 32
 """The paper's L: the hidden layer that chooses between the branches is never narrower."""
@@ -127,10 +127,9 @@ class SK(Features):
     def forward(self, x: Tensor) -> Tensor:
         """The chosen mixture of the branches."""
         self.expect(x, (self.dims,))
-        branches = tuple(branch(x) for branch in self.branches)
-        mean = stack([squeeze_positions(branch, "mean")[0] for branch in branches]).sum(0)
-        logits = self.expand(relu(self.norm(self.reduce(mean))))
-        logits = logits.reshape(-1, len(branches), branches[0].shape[1], *(1,) * self.dims)
+        branches = squeeze_branches(tuple(branch(x) for branch in self.branches))
+        logits = self.expand(relu(self.norm(self.reduce(branches.mean))))
+        logits = logits.reshape(-1, len(self.branches), branches.mean.shape[1], *(1,) * self.dims)
         return self.blend(x, select_branches(branches, self.select(softmax(logits, 1))))
 
 

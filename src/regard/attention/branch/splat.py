@@ -1,13 +1,13 @@
 """The split-attention convolution."""
 
-from torch import Tensor, nn, relu, stack
+from torch import Tensor, nn, relu
 from torch.nn.modules.conv import _ConvNd
 
 from regard.attention.layers import Conv1d, Norm, convolution, group_count, hidden_width, sigmoid, softmax
 from regard.attention.own_kernels import expect_identity
 from regard.core import Facts, Features, Paper, Start, Tap, widen
 from regard.core.options import at_least, odd
-from regard.kernels import select_branches, squeeze_positions
+from regard.kernels import select_branches, squeeze_branches
 
 
 class Splat(Features):
@@ -132,10 +132,9 @@ class Splat(Features):
     def forward(self, x: Tensor) -> Tensor:
         """The chosen mixture of the splits."""
         self.expect(x, (self.dims,))
-        splits = relu(self.norm(self.conv(x))).chunk(self.radix, 1)
-        mean = stack([squeeze_positions(split, "mean")[0] for split in splits]).sum(0)
-        hidden = relu(self.reduce_norm(self.reduce(mean.unsqueeze(2))))
+        splits = squeeze_branches(relu(self.norm(self.conv(x))), self.radix)
+        hidden = relu(self.reduce_norm(self.reduce(splits.mean.unsqueeze(2))))
         logits = widen(self.expand(hidden)).squeeze(2).unflatten(1, (self.groups, self.radix, -1)).transpose(1, 2)
         weights = sigmoid(logits) if self.radix == 1 else softmax(logits, 1)
-        weights = weights.reshape(*weights.shape[:2], splits[0].shape[1], *(1,) * self.dims)
+        weights = weights.reshape(*weights.shape[:2], splits.mean.shape[1], *(1,) * self.dims)
         return self.blend(x, select_branches(splits, self.select(weights)))

@@ -79,6 +79,22 @@ struct Across {
   int *index, *ties;
 };
 
+// k branches of one shape, weighted and added up. A row is what lies side by side: the positions of a channel, or,
+// channels last, the channels of a position. The branches may be parts of one tensor, so their rows have a distance of
+// their own; g and y are dense. Weights are "own" where they belong to rows, and "side" where they lie along one.
+constexpr long kMostBranches = 16;
+
+struct Branches {
+  const void* x[kMostBranches];
+  long k, b, rows, width;  // rows of an image, values of a row
+  long image, row;         // values from one image of a branch to the next, and from one row to the next
+  const void *g, *w, *u;   // w (b, k, rows or width); u (b, rows or width), what is added to each gradient, or null
+  void *y, *sums;          // sums (b, k, rows or width): of g * x, the gradient of w
+  void* dx[kMostBranches];  // laid out as x
+  long segments;            // of the rows of an image, for sums along rows, which leave theirs in `work`
+  void* work;               // (2 rows of k * width for each)
+  bool stream;
+};
 
 // One function each for rows and for positions; begin and end count what the name says.
 struct Loops {
@@ -97,6 +113,11 @@ struct Loops {
   void (*spread_positions[3])(const Spread&, long, long);
   void (*across_images[3])(const Across&, long, long);     // contiguous: blocks of positions
   void (*across_positions[3])(const Across&, long, long);  // channels last: positions
+  void (*select_branches[2][3])(const Branches&, long, long);  // by weights, side or own: rows, here and below
+  void (*branch_sums_own[3])(const Branches&, long, long);
+  void (*branch_sums_side[3])(const Branches&, long, long);  // segments
+  void (*branch_sums_join[3])(const Branches&, long, long);  // images
+  void (*spread_branches[2][3])(const Branches&, long, long);
 };
 
 constexpr long kBlock = 512;  // positions of a block of `across_images` and `reduce_images`

@@ -846,6 +846,14 @@ template <class T, class A> void across_positions(const Across& s, long begin, l
   }
 }
 
+}  // namespace
+}  // namespace regard::LEVEL
+
+#include "branches.h"
+
+namespace regard::LEVEL {
+namespace {
+
 #define TYPES(loop) {loop<float, float>, loop<double, double>, loop<bf16, float>}
 #define MODES(loop, T, A) \
   {loop<T, A, kChannel>, loop<T, A, kPosition>, loop<T, A, kProduct>, loop<T, A, kSum>, loop<T, A, kShift>, loop<T, A, kSigmoid>, \
@@ -870,6 +878,11 @@ extern const Loops loops = {
     TYPES(spread_positions),
     TYPES(across_images),
     TYPES(across_positions),
+    {TYPES(select_side), TYPES(select_own)},
+    TYPES(branch_sums_own),
+    TYPES(branch_sums_side),
+    TYPES(branch_sums_join),
+    {TYPES(spread_side), TYPES(spread_own)},
 };
 
 }  // namespace regard::LEVEL

@@ -1,6 +1,14 @@
 """The oracle in plain PyTorch."""
 
+import torch
 from torch import Tensor
+
+from regard.kernels.squeeze.impl import reference as squeeze
+
+
+def squeeze_branches(branches: tuple[Tensor, ...]) -> Tensor:
+    """See `regard.kernels.branch_select.api.squeeze_branches`."""
+    return torch.stack([squeeze.squeeze_positions(branch, ("mean",))[0] for branch in branches]).sum(0)
 
 
 def select_branches(branches: tuple[Tensor, ...], weights: Tensor) -> Tensor:
