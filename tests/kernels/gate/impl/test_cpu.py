@@ -9,6 +9,7 @@ from tests.kernels.cases import (
     EVERYTHING,
     GATES,
     LAYOUTS,
+    UNITS,
     assert_as_good,
     assert_on_everything,
     assert_on_representatives,
@@ -24,20 +25,20 @@ by_layout = pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", GATES)
 def test_it_is_as_good_as_the_oracle(name, dtype):
-    assert_on_representatives(GATES[name], dtype, 3 if "sigmoid" in name else 2)
+    assert_on_representatives(GATES[name], dtype, UNITS + ("sigmoid" in name))
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", GATES)
 def test_it_is_as_good_on_everything(name, dtype):
-    assert_on_everything(GATES[name], dtype, 3 if "sigmoid" in name else 2)
+    assert_on_everything(GATES[name], dtype, UNITS + ("sigmoid" in name))
 
 
 @by_layout
 def test_sums_over_long_rows_lose_no_digits(layout):
     for name in ("by channel", "by position", "of mean"):
-        assert_as_good(GATES[name], [draw((1, 3, 512, 512), torch.float32, layout)], name, units=4)
+        assert_as_good(GATES[name], [draw((1, 3, 512, 512), torch.float32, layout)], name, units=UNITS + 2)
 
 
 @by_layout
