@@ -16,7 +16,7 @@ from regard.core.options import at_least, flag, one_of
 from regard.core.precision import HALF_PRECISION, widen
 from regard.core.products import autocast_dtype, without_autocast
 from regard.core.tap import Tap
-from regard.kernels import Squeezed, apply_gate
+from regard.kernels import Squeezed, apply_gate, convolve_planes
 
 CONVOLVE: dict[int, Callable[..., Tensor]] = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
 
@@ -155,6 +155,12 @@ def convolve(
     >>> convolve(torch.ones(1, 1, 2), torch.ones(1, 1, 2)).flatten().tolist()
     [2.0]
     """
+    if (
+        weight.shape[0] == 1 < weight.shape[1]
+        and bias is None
+        and _keeps_size(weight, stride, padding, dilation, groups)
+    ):
+        return convolve_planes(x, weight)
     own = CONVOLVE[weight.ndim - 2]
     strided = max((stride,) if isinstance(stride, int) else stride) > 1
     unwritten = LEAVES_GRADIENTS_UNWRITTEN and (strided or weight.ndim == 5)
@@ -165,6 +171,20 @@ def convolve(
         wide_bias = None if bias is None else widen(bias)
         y = own(widen(x), widen(weight), wide_bias, stride, padding, dilation, groups)
     return y.to(x.dtype)
+
+
+def _keeps_size(
+    weight: Tensor,
+    stride: int | Sequence[int],
+    padding: int | str | Sequence[int],
+    dilation: int | Sequence[int],
+    groups: int,
+) -> bool:
+    """Whether it is an ordinary convolution by a square of odd size, with zeros that keep the size."""
+    side = weight.shape[-1]
+    square = weight.ndim == 4 and weight.shape[2] == side and side % 2 == 1 and groups == 1
+    plain = (stride, dilation, padding) in ((1, 1, side // 2), ((1, 1), (1, 1), (side // 2, side // 2)))
+    return square and plain
 
 
 def in_dtype_of(weight: Tensor, x: Tensor) -> Tensor:

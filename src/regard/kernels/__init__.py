@@ -5,6 +5,7 @@ from regard.kernels.channel_stats.api import squeeze_channels
 from regard.kernels.choice import use
 from regard.kernels.gate.api import add_shift, apply_both, apply_gate, hold_gate
 from regard.kernels.pair_score.api import score_pairs
+from regard.kernels.planes.api import convolve_planes
 from regard.kernels.squeeze.api import squeeze_positions
 from regard.kernels.squeezed import Held, Squeezed, SqueezedBranches
 from regard.kernels.weighted_sum.api import sum_channels, sum_positions
@@ -16,6 +17,7 @@ __all__ = [
     "add_shift",
     "apply_both",
     "apply_gate",
+    "convolve_planes",
     "hold_gate",
     "score_pairs",
     "select_branches",

@@ -30,6 +30,8 @@ SCHEMAS = (
     "branches_select(Tensor[] x, Tensor weights, bool by_position) -> Tensor",
     "branches_sums(Tensor g, Tensor[] x, Tensor weights, bool by_position) -> Tensor",
     "branches_spread(Tensor g, Tensor? whole, Tensor weights, Tensor? added, bool by_position) -> Tensor[]",
+    "planes(Tensor x, Tensor weight) -> Tensor",
+    "planes_gradients(Tensor g, Tensor x, Tensor weight, Tensor turned, bool to_x, bool to_weight) -> (Tensor, Tensor)",
 )
 """What the operators mean stands in `cpp/level.h`."""
 
@@ -138,6 +140,17 @@ def _fake_branch_gradients(g: Tensor, whole: Tensor | None, weights: Tensor, *ot
     return [torch.empty_like(g) for _ in range(weights.shape[1])] if whole is None else [torch.empty_like(whole)]
 
 
+def _fake_planes(x: Tensor, weight: Tensor) -> Tensor:
+    return x.new_empty(x.shape[0], 1, *x.shape[2:])
+
+
+def _fake_planes_gradients(
+    g: Tensor, x: Tensor, weight: Tensor, turned: Tensor, to_x: bool, to_weight: bool
+) -> tuple[Tensor, Tensor]:
+    b = x.shape[0]
+    return x.new_empty(b if to_x else 0, *x.shape[1:]), x.new_empty(b if to_weight else 0, *weight.shape[1:])
+
+
 _FAKES: dict[str, Callable[..., Any]] = {
     "squeeze_mean": _fake_one,
     "squeeze_power": _fake_one,
@@ -150,6 +163,8 @@ _FAKES: dict[str, Callable[..., Any]] = {
     "branches_select": _fake_selected,
     "branches_sums": _fake_branch_sums,
     "branches_spread": _fake_branch_gradients,
+    "planes": _fake_planes,
+    "planes_gradients": _fake_planes_gradients,
 }
 
 _define()
@@ -196,6 +211,11 @@ def as_served(x: Tensor) -> Tensor:
 
 def laid_out_as(x: Tensor, other: Tensor) -> Tensor:
     """`other`, which has x's shape, in x's strides and dtype."""
-    if other.stride() == x.stride() and other.dtype == x.dtype:
+    if other.dtype == x.dtype and (other.stride() == x.stride() or _lie_alike(x, other)):
         return other
     return torch.empty_like(x).copy_(other)
+
+
+def _lie_alike(x: Tensor, other: Tensor) -> bool:
+    """Whether strides differ in axes of size 1 alone."""
+    return all(a == b or size == 1 for a, b, size in zip(x.stride(), other.stride(), x.shape, strict=True))

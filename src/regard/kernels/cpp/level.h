@@ -96,6 +96,13 @@ struct Branches {
   bool stream;
 };
 
+// The convolution of planes (b, planes, h, w) by weights (planes, k, k) to one, zeros around.
+struct Planes {
+  const void *x, *weight, *g, *turned;  // `turned`: the weights of each plane from the last to the first
+  long b, planes, h, w, k, size;        // `size`: of the memory in `work` for an image
+  void *y, *dx, *to_weight, *work;      // `to_weight` (b, planes, k, k)
+};
+
 // One function each for rows and for positions; begin and end count what the name says.
 struct Loops {
   const char* name;
@@ -118,6 +125,8 @@ struct Loops {
   void (*branch_sums_side[3])(const Branches&, long, long);  // segments
   void (*branch_sums_join[3])(const Branches&, long, long);  // images
   void (*spread_branches[2][3])(const Branches&, long, long);
+  void (*planes_forward[3])(const Planes&, long, long);   // images; not for bfloat
+  void (*planes_backward[3])(const Planes&, long, long);
 };
 
 constexpr long kBlock = 512;  // positions of a block of `across_images` and `reduce_images`

@@ -850,6 +850,7 @@ template <class T, class A> void across_positions(const Across& s, long begin, l
 }  // namespace regard::LEVEL
 
 #include "branches.h"
+#include "planes.h"
 
 namespace regard::LEVEL {
 namespace {
@@ -883,6 +884,8 @@ extern const Loops loops = {
     TYPES(branch_sums_side),
     TYPES(branch_sums_join),
     {TYPES(spread_side), TYPES(spread_own)},
+    {planes_forward<float, float>, planes_forward<double, double>, nullptr},
+    {planes_backward<float, float>, planes_backward<double, double>, nullptr},
 };
 
 }  // namespace regard::LEVEL

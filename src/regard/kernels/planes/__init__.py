@@ -1,0 +1,1 @@
+"""The convolution of a few planes to one."""
