@@ -3,7 +3,7 @@ import copy
 import pytest
 import torch
 
-from regard.kernels import Squeezed, apply_gate, squeeze_positions
+from regard.kernels import Squeezed, SqueezedBranches, apply_gate, squeeze_branches, squeeze_positions
 
 
 def test_it_iterates_over_its_statistics_in_order():
@@ -36,3 +36,10 @@ def test_it_passes_through_a_compiled_function(backend):
 
     x = torch.randn(2, 3, 5)
     assert torch.equal(torch.compile(gate_by_the_mean, backend=backend, fullgraph=True)(x), gate_by_the_mean(x))
+
+
+def test_of_branches_only_the_mean_is_public():
+    squeezed = squeeze_branches((torch.randn(2, 3, 5), torch.randn(2, 3, 5)))
+    assert isinstance(squeezed, SqueezedBranches)
+    assert [name for name in dir(squeezed) if not name.startswith("_")] == ["mean"]
+    assert squeezed.mean.shape == (2, 3)

@@ -112,6 +112,13 @@ def _measure(branches: tuple[Tensor, ...], count: int) -> Tensor:
     return total
 
 
+def _lay_out(g: Tensor, strides: tuple[int, ...]) -> Tensor:
+    """The gradient in the strides of the result; that of an axis of size 1 means nothing."""
+    if all(n == 1 or own == wanted for n, own, wanted in zip(g.shape, g.stride(), strides, strict=True)):
+        return g
+    return torch.empty_strided(g.shape, strides, dtype=g.dtype).copy_(g)
+
+
 class _Squeeze(Function):
     @staticmethod
     def forward(ctx: Any, link: Link, count: int, *branches: Tensor) -> tuple[Tensor, Tensor]:
@@ -149,8 +156,7 @@ class _Select(Function):
     @once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         weights, *branches = ctx.saved_tensors
-        if g.stride() != ctx.strides:
-            g = torch.empty_strided(g.shape, ctx.strides, dtype=g.dtype).copy_(g)
+        g = _lay_out(g, ctx.strides)
         to_weights = to_token = None
         to_branches: list[Tensor | None] = [None] * len(branches)
         if ctx.needs_input_grad[0]:
