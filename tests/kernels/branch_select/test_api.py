@@ -44,7 +44,7 @@ def test_parts_of_one_tensor_are_selected_as_branches():
         torch.testing.assert_close(select_branches(branches, weights), expected)
 
 
-def test_a_squeeze_of_branches_that_do_not_fit_is_refused():
+def test_branches_that_cannot_be_squeezed_are_refused():
     with pytest.raises(ShapeError, match="squeeze_branches: 4 branches are asked for of a tensor of shape"):
         squeeze_branches(BRANCHES[0], 4)
     with pytest.raises(ShapeError, match="squeeze_branches: branches have shapes none"):

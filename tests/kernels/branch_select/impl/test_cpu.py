@@ -114,7 +114,7 @@ def test_every_gradient_is_that_of_small_differences(layout, way):
 
 @by_way
 @by_layout
-def test_no_gradient_of_a_branch_is_added_or_copied(layout, way):
+def test_no_gradient_is_added_or_copied(layout, way):
     given, logits, _ = draw((2, 16, 7, 5), 2, torch.float32, layout, way)
     given = tuple(tensor.requires_grad_() for tensor in given)
     squeezed = squeeze_branches(given) if way == "separate" else squeeze_branches(given[0], 2)
@@ -144,7 +144,7 @@ def test_a_second_selection_gets_its_own_gradient(way):
 
 @by_way
 @pytest.mark.parametrize("asked", ["mean", "selected", "neither"])
-def test_a_part_of_the_results_may_have_a_gradient(way, asked):
+def test_some_results_may_lack_a_gradient(way, asked):
     def part(given, logits, by_position):
         squeezed = squeeze_branches(given) if way == "separate" else squeeze_branches(given[0], 2)
         y = select_branches(squeezed, logits)

@@ -16,7 +16,7 @@ MOST = 16
 
 
 class Link:
-    """What joins the backward passes of a squeeze of branches and of the selection that is made of it.
+    """The connection between the backward passes of a squeeze of branches and of the selection that is made of it.
 
     The squeeze returns a token of the shape of the selection's result, which has no memory of its own, and the
     selection takes it in the place of the branches. Its backward pass leaves its weights here and hands the gradient
@@ -31,7 +31,7 @@ class Link:
         self._weights: Tensor | None = None
 
     def take(self) -> bool:
-        """Whether the selection may be joined: it is the first one."""
+        """Return True for the first selection, which alone is joined."""
         taken, self._is_taken = self._is_taken, True
         return not taken
 
@@ -47,7 +47,7 @@ class Link:
 
 
 def can_serve_all(branches: tuple[Tensor, ...], count: int) -> bool:
-    """Whether the operators take these branches: `count` that are laid out alike, or the parts of a single tensor."""
+    """Check that the operators take these branches: `count` laid out alike, or the parts of a single tensor."""
     first = branches[0]
     if not 1 <= count <= MOST or not can_serve(first):
         return False
@@ -60,7 +60,7 @@ def can_serve_all(branches: tuple[Tensor, ...], count: int) -> bool:
 
 
 def axis_of(branches: tuple[Tensor, ...], weights: Tensor) -> bool | None:
-    """Whether the weights are those of positions, not of channels; None for any other weights.
+    """Return True for weights of positions, False for weights of channels, None for any others.
 
     >>> axis_of((torch.ones(2, 6, 5),), torch.ones(2, 3, 2, 1)), axis_of((torch.ones(2, 6, 5),), torch.ones(2, 3, 1, 5))
     (False, True)
