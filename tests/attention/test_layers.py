@@ -15,6 +15,7 @@ from regard.attention.layers import (
     Conv1d,
     Conv2d,
     Conv3d,
+    GroupedLinear,
     Linear,
     Norm,
     Rescaling,
@@ -34,6 +35,7 @@ from tests.attention.formulas import batch_statistics, normalise
 
 LAYERS = {
     "linear": lambda: Linear(4, 4),
+    "grouped linear": lambda: GroupedLinear(4, 4, 1),
     "convolution": lambda: Conv1d(4, 4, 1),
     "norm": lambda: Norm(4),
 }
@@ -286,3 +288,10 @@ def test_an_explicit_number_of_groups_must_divide():
         group_count("sk", 5, 32, 24, 36)
     with pytest.raises(OptionError, match="groups=0"):
         group_count("sk", 0, 32, 24)
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+def test_a_grouped_linear_layer_is_a_convolution(groups):
+    layer, x = drawn(GroupedLinear(6, 4, groups)), torch.randn(3, 6, dtype=torch.float64)
+    expected = nn.functional.conv1d(x.unsqueeze(2), layer.weight, layer.bias, groups=groups).squeeze(2)
+    torch.testing.assert_close(layer(x), expected)

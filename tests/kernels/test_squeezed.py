@@ -9,7 +9,9 @@ from torch.utils.checkpoint import checkpoint
 from regard.attention import create
 from regard.kernels import (
     Squeezed,
+    SqueezedBranches,
     apply_gate,
+    squeeze_branches,
     squeeze_positions,
     use,
 )
@@ -278,3 +280,10 @@ def test_gradients_of_modules(name):
         return torch.func.functional_call(module, dict(zip(names, values, strict=True)), (x,))
 
     assert torch.autograd.gradcheck(call, (x, *parameters))
+
+
+def test_of_branches_only_the_mean_is_public():
+    squeezed = squeeze_branches((torch.randn(2, 3, 5), torch.randn(2, 3, 5)))
+    assert isinstance(squeezed, SqueezedBranches)
+    assert [name for name in dir(squeezed) if not name.startswith("_")] == ["mean"]
+    assert squeezed.mean.shape == (2, 3)

@@ -127,6 +127,27 @@ class Conv3d(_Convolution, nn.Conv3d):
     """PyTorch's layer with zeros around the features, of an x in any dtype, in the dtype of its weight."""
 
 
+class GroupedLinear(nn.Conv1d):
+    """A linear layer by groups of channels, with the parameters of a convolution over one position.
+
+    Where there is one group it is computed as a product of matrices, which takes a fraction of the time.
+    """
+
+    def __init__(self, channels: int, width: int, groups: int) -> None:
+        super().__init__(channels, width, 1, groups=groups)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(b, width), of an input (b, channels) in any dtype, in the dtype of the weight."""
+        values = in_dtype_of(self.weight, input)
+        if self.groups == 1:
+            return functional.linear(values, self.weight.squeeze(2), self.bias)
+        return convolve(values.unsqueeze(2), self.weight, self.bias, groups=self.groups).squeeze(2)
+
+    def logits(self, input: Tensor) -> Tensor:
+        """(b, width), in at least float32."""
+        return widen(self(input))
+
+
 CONVOLUTIONS: dict[int, type[Conv1d] | type[Conv2d] | type[Conv3d]] = {1: Conv1d, 2: Conv2d, 3: Conv3d}
 
 

@@ -64,6 +64,7 @@ class Link:
             *(u, v, *(peaks or (None,) * 4)),
             *(self.tops or (None,) * 4),
         )
+        self.begin(None, None, NONE)  # the graph may live on, what was left for it need not
         return made
 
 

@@ -3,9 +3,9 @@
 from torch import Tensor, nn, relu
 from torch.nn.modules.conv import _ConvNd
 
-from regard.attention.layers import Conv1d, Norm, convolution, group_count, hidden_width, sigmoid, softmax
+from regard.attention.layers import GroupedLinear, Norm, convolution, group_count, hidden_width, sigmoid, softmax
 from regard.attention.own_kernels import expect_identity
-from regard.core import Facts, Features, Paper, Start, Tap, widen
+from regard.core import Facts, Features, Paper, Start, Tap
 from regard.core.options import at_least, odd
 from regard.kernels import select_branches, squeeze_branches
 
@@ -114,9 +114,9 @@ class Splat(Features):
             bias=False,
         )
         self.norm = Norm(width * radix, strict=strict)
-        self.reduce = Conv1d(width, units, 1, groups=groups)
+        self.reduce = GroupedLinear(width, units, groups)
         self.reduce_norm = Norm(units, strict=strict)
-        self.expand = Conv1d(units, width * radix, 1, groups=groups)
+        self.expand = GroupedLinear(units, width * radix, groups)
         self.select = Tap("branch", shares=() if radix == 1 else "branch")
         self.reset_parameters()
 
@@ -133,8 +133,8 @@ class Splat(Features):
         """The chosen mixture of the splits."""
         self.expect(x, (self.dims,))
         splits = squeeze_branches(relu(self.norm(self.conv(x))), self.radix)
-        hidden = relu(self.reduce_norm(self.reduce(splits.mean.unsqueeze(2))))
-        logits = widen(self.expand(hidden)).squeeze(2).unflatten(1, (self.groups, self.radix, -1)).transpose(1, 2)
+        hidden = relu(self.reduce_norm(self.reduce(splits.mean)))
+        logits = self.expand.logits(hidden).unflatten(1, (self.groups, self.radix, -1)).transpose(1, 2)
         weights = sigmoid(logits) if self.radix == 1 else softmax(logits, 1)
         weights = weights.reshape(*weights.shape[:2], splits.mean.shape[1], *(1,) * self.dims)
         return self.blend(x, select_branches(splits, self.select(weights)))

@@ -51,24 +51,29 @@ template <class T, class A, bool own> void select_branches(const Branches& s, lo
 template <class T, class A> void select_side(const Branches& s, long b, long e) { select_branches<T, A, false>(s, b, e); }
 template <class T, class A> void select_own(const Branches& s, long b, long e) { select_branches<T, A, true>(s, b, e); }
 
-// The sum of g * x over at most kRun values.
+// The sum of g * x over at most kRun values. None of the four sums takes more than 32 before they are added.
 template <class T, class A> ALWAYS A sum_products(const T* RESTRICT g, const T* RESTRICT x, long n) {
   typedef Lanes<T> L;
   typedef Vec<T> V;
-  V a{}, b{}, c{}, d{};
+  V total{}, rest{};
   long i = 0;
-  for (; i + 4 * L::n <= n; i += 4 * L::n) {
-    a += L::load(g + i) * L::load(x + i);
-    b += L::load(g + i + L::n) * L::load(x + i + L::n);
-    c += L::load(g + i + 2 * L::n) * L::load(x + i + 2 * L::n);
-    d += L::load(g + i + 3 * L::n) * L::load(x + i + 3 * L::n);
+  while (i + 4 * L::n <= n) {
+    long end = i + 128 * L::n < n ? i + 128 * L::n : n;
+    V a{}, b{}, c{}, d{};
+    for (; i + 4 * L::n <= end; i += 4 * L::n) {
+      a += L::load(g + i) * L::load(x + i);
+      b += L::load(g + i + L::n) * L::load(x + i + L::n);
+      c += L::load(g + i + 2 * L::n) * L::load(x + i + 2 * L::n);
+      d += L::load(g + i + 3 * L::n) * L::load(x + i + 3 * L::n);
+    }
+    total += (a + b) + (c + d);
   }
-  for (; i + L::n <= n; i += L::n) a += L::load(g + i) * L::load(x + i);
+  for (; i + L::n <= n; i += L::n) rest += L::load(g + i) * L::load(x + i);
   if (i < n && n >= L::n) {
-    b += keep_last<T>(L::load(g + n - L::n) * L::load(x + n - L::n), n - i);
+    rest += keep_last<T>(L::load(g + n - L::n) * L::load(x + n - L::n), n - i);
     i = n;
   }
-  A sum = sum_lanes<A>((a + b) + (c + d));
+  A sum = sum_lanes<A>(total + rest);
   for (; i < n; i++) sum += (A)L::wide(g[i]) * (A)L::wide(x[i]);
   return sum;
 }

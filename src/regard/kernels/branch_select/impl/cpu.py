@@ -16,7 +16,7 @@ MOST = 16
 
 
 class Link:
-    """What joins the backward passes of a squeeze of branches and of the selection that is made of it.
+    """The connection between the backward passes of a squeeze of branches and of the selection that is made of it.
 
     The squeeze returns a token of the shape of the selection's result, which has no memory of its own, and the
     selection takes it in the place of the branches. Its backward pass leaves its weights here and hands the gradient
@@ -31,7 +31,7 @@ class Link:
         self._weights: Tensor | None = None
 
     def take(self) -> bool:
-        """Whether the selection may be joined: it is the first one."""
+        """Return True for the first selection, which alone is joined."""
         taken, self._is_taken = self._is_taken, True
         return not taken
 
@@ -47,7 +47,7 @@ class Link:
 
 
 def can_serve_all(branches: tuple[Tensor, ...], count: int) -> bool:
-    """Whether the operators take these branches: `count` that are laid out alike, or the parts of a single tensor."""
+    """Check that the operators take these branches: `count` laid out alike, or the parts of a single tensor."""
     first = branches[0]
     if not 1 <= count <= MOST or not can_serve(first):
         return False
@@ -60,7 +60,7 @@ def can_serve_all(branches: tuple[Tensor, ...], count: int) -> bool:
 
 
 def axis_of(branches: tuple[Tensor, ...], weights: Tensor) -> bool | None:
-    """Whether the weights are those of positions, not of channels; None for any other weights.
+    """Return True for weights of positions, False for weights of channels, None for any others.
 
     >>> axis_of((torch.ones(2, 6, 5),), torch.ones(2, 3, 2, 1)), axis_of((torch.ones(2, 6, 5),), torch.ones(2, 3, 1, 5))
     (False, True)
@@ -112,6 +112,13 @@ def _measure(branches: tuple[Tensor, ...], count: int) -> Tensor:
     return total
 
 
+def _lay_out(g: Tensor, strides: tuple[int, ...]) -> Tensor:
+    """The gradient in the strides of the result; that of an axis of size 1 means nothing."""
+    if all(n == 1 or own == wanted for n, own, wanted in zip(g.shape, g.stride(), strides, strict=True)):
+        return g
+    return torch.empty_strided(g.shape, strides, dtype=g.dtype).copy_(g)
+
+
 class _Squeeze(Function):
     @staticmethod
     def forward(ctx: Any, link: Link, count: int, *branches: Tensor) -> tuple[Tensor, Tensor]:
@@ -149,8 +156,7 @@ class _Select(Function):
     @once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
         weights, *branches = ctx.saved_tensors
-        if g.stride() != ctx.strides:
-            g = torch.empty_strided(g.shape, ctx.strides, dtype=g.dtype).copy_(g)
+        g = _lay_out(g, ctx.strides)
         to_weights = to_token = None
         to_branches: list[Tensor | None] = [None] * len(branches)
         if ctx.needs_input_grad[0]:
