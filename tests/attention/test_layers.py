@@ -17,6 +17,7 @@ from regard.attention.layers import (
     Conv3d,
     Linear,
     Norm,
+    Pointwise1d,
     Rescaling,
     bottleneck,
     convolution,
@@ -286,3 +287,12 @@ def test_an_explicit_number_of_groups_must_divide():
         group_count("sk", 5, 32, 24, 36)
     with pytest.raises(OptionError, match="groups=0"):
         group_count("sk", 0, 32, 24)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_pointwise_layer_is_pytorchs(bias):
+    layer, theirs, x = Pointwise1d(4, 6, bias=bias).double(), nn.Conv1d(4, 6, 1, bias=bias).double(), features(2, 4, 5)
+    theirs.load_state_dict(layer.state_dict())
+    torch.testing.assert_close(layer(x), theirs(x))
+    assert layer(x).stride() == (30, 1, 6)
+    assert layer.float()(x.half()).dtype == torch.float32

@@ -1,5 +1,6 @@
 """Memory-bound primitives that the mechanisms are composed of, each with an oracle in plain PyTorch."""
 
+from regard.kernels.axes.api import SqueezedAxes, apply_axis_gates, squeeze_axes
 from regard.kernels.branch_select.api import select_branches
 from regard.kernels.channel_stats.api import squeeze_channels
 from regard.kernels.choice import use
@@ -11,10 +12,13 @@ from regard.kernels.squeezed import Held, Squeezed
 __all__ = [
     "Held",
     "Squeezed",
+    "SqueezedAxes",
+    "apply_axis_gates",
     "apply_gate",
     "hold_gate",
     "score_pairs",
     "select_branches",
+    "squeeze_axes",
     "squeeze_channels",
     "squeeze_positions",
     "use",

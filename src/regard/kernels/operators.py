@@ -26,6 +26,9 @@ SCHEMAS = (
     " Tensor? v, Tensor? peak, Tensor? most, Tensor? index, Tensor? ties, Tensor? top_peak, Tensor? top,"
     " Tensor? top_index, Tensor? top_ties) -> Tensor",
     "across(Tensor x, Tensor? channel, bool with_max) -> (Tensor, Tensor, Tensor, Tensor)",
+    "axis_means(Tensor x) -> Tensor",
+    "axis_sums(Tensor g, Tensor x, Tensor rows, Tensor columns) -> (Tensor, Tensor)",
+    "axis_gate(Tensor x, Tensor rows, Tensor columns, Tensor? shares) -> Tensor",
 )
 """What the operators mean stands in `cpp/level.h`."""
 
@@ -116,6 +119,18 @@ def _fake_across(x: Tensor, channel: Tensor | None, with_max: bool) -> tuple[Ten
     return _statistic(x, b, p), _statistic(x, some, p), index, ties
 
 
+def _fake_axis_means(x: Tensor) -> Tensor:
+    return _statistic(x, x.shape[0], x.shape[2] + x.shape[3], x.shape[1])
+
+
+def _fake_axis_sums(g: Tensor, x: Tensor, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
+    return torch.empty_like(rows), torch.empty_like(columns)
+
+
+def _fake_axis_gate(x: Tensor, rows: Tensor, columns: Tensor, shares: Tensor | None) -> Tensor:
+    return torch.empty_like(x)
+
+
 _FAKES: dict[str, Callable[..., Any]] = {
     "squeeze_mean": _fake_one,
     "squeeze_power": _fake_one,
@@ -125,6 +140,9 @@ _FAKES: dict[str, Callable[..., Any]] = {
     "gate_sums": _fake_sums,
     "gate_spread": _fake_gradient,
     "across": _fake_across,
+    "axis_means": _fake_axis_means,
+    "axis_sums": _fake_axis_sums,
+    "axis_gate": _fake_axis_gate,
 }
 
 _define()

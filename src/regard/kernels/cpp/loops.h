@@ -720,6 +720,14 @@ template <class T, class A> void across_positions(const Across& s, long begin, l
   }
 }
 
+}  // namespace
+}  // namespace regard::LEVEL
+
+#include "axes.h"
+
+namespace regard::LEVEL {
+namespace {
+
 #define TYPES(loop) {loop<float, float>, loop<double, double>, loop<bf16, float>}
 #define MODES(loop, T, A) \
   {loop<T, A, kChannel>, loop<T, A, kPosition>, loop<T, A, kProduct>, loop<T, A, kSum>, loop<T, A, kShift>}
@@ -743,6 +751,8 @@ extern const Loops loops = {
     TYPES(spread_positions),
     TYPES(across_images),
     TYPES(across_positions),
+    {TYPES(axis_sums_rows), TYPES(axis_sums_positions)},
+    {TYPES(axis_gate_rows), TYPES(axis_gate_positions)},
 };
 
 }  // namespace regard::LEVEL
