@@ -96,14 +96,14 @@ def apply_axis_gates(x: Tensor | SqueezedAxes, gates: Sequence[Tensor], *, impl:
         >>> apply_axis_gates(x, (rows.view(1, 1, 2, 1), columns.view(1, 1, 1, 2))).tolist()
         [[[[3.0, 5.0], [6.0, 10.0]]]]
     """
-    linked, link = None, None
-    if isinstance(x, SqueezedAxes):
-        x, linked, link = x._x, x._linked, x._link
+    squeezed = x if isinstance(x, SqueezedAxes) else SqueezedAxes(x)
+    x = squeezed._x
     served = _lie_along_both_axes(x, gates) and can_serve(x)
     if not served:
         _expect_fit(x, gates)
     if choose("apply_axis_gates", impl, ("cpu", "reference") if served else ("reference",)) == "cpu":
-        return cpu.apply_axis_gates(x, *gates, linked, link)
+        rows, columns = gates
+        return cpu.apply_axis_gates(x, rows, columns, squeezed._linked, squeezed._link)
     return reference.apply_axis_gates(x, gates)
 
 

@@ -66,6 +66,7 @@ template <class A> void turn(const A* from, long n, long c, long count, A scale,
       Vec<A> square[M::n];
       for (long m = 0; m < M::n; m++) {
         const A* row = from + (i + m < n ? i + m : n - 1) * c + k;
+        __builtin_prefetch(row + kTile);  // of the next tile: no processor foresees so long a stride
         square[m] = load_short<A>(row, count - k < M::n ? count - k : M::n, count - k) * scale;
       }
       transpose<A>(square);
@@ -82,6 +83,7 @@ template <class A> void turn_back(const A* from, long n, long c, long count, A d
       transpose<A>(square);
       for (long m = 0; m < M::n && i + m < n; m++) {
         A* row = to + (i + m) * c + k;
+        __builtin_prefetch(row + kTile, 1);
         Vec<A> values = divisor == 1 ? square[m] : square[m] / divisor;
         if (k + M::n <= count) M::store(row, values);
         else
