@@ -7,8 +7,8 @@ namespace regard::LEVEL {
 namespace {
 
 constexpr long kFlush = 16;   // values that one accumulator takes before it is added to the sum
-constexpr long kNear = 4096;  // sums that stay in the nearest cache
-constexpr long kBand = 1024;  // values of a result that are made there before they are written
+constexpr long kNear = 16384;  // sums that stay in the second cache; more, shorter pieces of rows are slower
+constexpr long kBand = 1024;   // values of a result that are made in the first cache before they are written
 
 // The sums of `count` vectors, as many as one has lanes: neighbouring lanes of two vectors are added, those of the first
 // and then those of the second.
@@ -251,7 +251,7 @@ template <class T, class A, bool gated> void axis_sums_block(const Axes& s, long
   }
 }
 
-// The channels are cut again, into blocks whose sums stay in the nearest cache.
+// The channels are cut again, into blocks whose sums stay in a near cache.
 template <class T, class A, bool gated> void axis_sums_chunk(const Axes& s, long task) {
   long image = task / s.chunks, chunk = task % s.chunks, tiles = s.c / kTile;
   long first = tiles * chunk / s.chunks * kTile, last = tiles * (chunk + 1) / s.chunks * kTile;
