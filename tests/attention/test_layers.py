@@ -18,6 +18,7 @@ from regard.attention.layers import (
     GroupedLinear,
     Linear,
     Norm,
+    Pointwise1d,
     Rescaling,
     bottleneck,
     convolution,
@@ -295,3 +296,12 @@ def test_a_grouped_linear_layer_is_a_convolution(groups):
     layer, x = drawn(GroupedLinear(6, 4, groups)), torch.randn(3, 6, dtype=torch.float64)
     expected = nn.functional.conv1d(x.unsqueeze(2), layer.weight, layer.bias, groups=groups).squeeze(2)
     torch.testing.assert_close(layer(x), expected)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_a_pointwise_layer_is_pytorchs(bias):
+    layer, theirs, x = Pointwise1d(4, 6, bias=bias).double(), nn.Conv1d(4, 6, 1, bias=bias).double(), features(2, 4, 5)
+    theirs.load_state_dict(layer.state_dict())
+    torch.testing.assert_close(layer(x), theirs(x))
+    assert layer(x).stride() == (30, 1, 6)
+    assert layer.float()(x.half()).dtype == torch.float32

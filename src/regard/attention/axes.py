@@ -2,7 +2,7 @@
 
 from torch import Tensor
 
-from regard.core.precision import wide, widen
+from regard.kernels import squeeze_axes
 
 
 def axis_means(x: Tensor) -> list[Tensor]:
@@ -12,10 +12,7 @@ def axis_means(x: Tensor) -> list[Tensor]:
     >>> [means.tolist() for means in axis_means(torch.tensor([[[[1.0, 2.0], [3.0, 6.0]]]]))]
     [[[[1.5, 4.5]]], [[[2.0, 4.0]]]]
     """
-    if x.ndim == 3:
-        return [widen(x)]
-    axes = range(2, x.ndim)
-    return [x.mean([other for other in axes if other != axis], dtype=wide(x.dtype)) for axis in axes]
+    return list(squeeze_axes(x))
 
 
 def laid_along(values: Tensor, axis: int, dims: int) -> Tensor:

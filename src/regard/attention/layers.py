@@ -119,6 +119,27 @@ class Conv1d(_Convolution, nn.Conv1d):
     """PyTorch's layer with zeros around the features, of an x in any dtype, in the dtype of its weight."""
 
 
+class Pointwise1d(nn.Conv1d):
+    """PyTorch's layer with a kernel of one, as a product of a matrix with all positions of x in any dtype.
+
+    In memory the channels of the result lie side by side; where those of x do, nothing is copied.
+
+    Args:
+        features: number of channels of x.
+        out_features: number of channels of the result.
+        bias: whether there is a bias.
+    """
+
+    def __init__(self, features: int, out_features: int, *, bias: bool = True) -> None:
+        super().__init__(features, out_features, 1, bias=bias)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """(b, out_features, n)."""
+        positions = in_dtype_of(self.weight, input).transpose(1, 2)
+        y = functional.linear(positions.flatten(0, 1), self.weight.squeeze(2), self.bias)
+        return y.unflatten(0, positions.shape[:2]).transpose(1, 2)
+
+
 class Conv2d(_Convolution, nn.Conv2d):
     """PyTorch's layer with zeros around the features, of an x in any dtype, in the dtype of its weight."""
 

@@ -1,5 +1,6 @@
 """Memory-bound primitives that the mechanisms are composed of, each with an oracle in plain PyTorch."""
 
+from regard.kernels.axes.api import SqueezedAxes, apply_axis_gates, squeeze_axes
 from regard.kernels.branch_select.api import select_branches, squeeze_branches
 from regard.kernels.channel_stats.api import squeeze_channels
 from regard.kernels.choice import use
@@ -13,14 +14,17 @@ from regard.kernels.weighted_sum.api import sum_channels, sum_positions
 __all__ = [
     "Held",
     "Squeezed",
+    "SqueezedAxes",
     "SqueezedBranches",
     "add_shift",
+    "apply_axis_gates",
     "apply_both",
     "apply_gate",
     "convolve_planes",
     "hold_gate",
     "score_pairs",
     "select_branches",
+    "squeeze_axes",
     "squeeze_branches",
     "squeeze_channels",
     "squeeze_positions",

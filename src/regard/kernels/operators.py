@@ -32,6 +32,9 @@ SCHEMAS = (
     "branches_spread(Tensor g, Tensor? whole, Tensor weights, Tensor? added, bool by_position) -> Tensor[]",
     "planes(Tensor x, Tensor weight) -> Tensor",
     "planes_gradients(Tensor g, Tensor x, Tensor weight, Tensor turned, bool to_x, bool to_weight) -> (Tensor, Tensor)",
+    "axis_means(Tensor x) -> Tensor",
+    "axis_sums(Tensor g, Tensor x, Tensor rows, Tensor columns) -> (Tensor, Tensor)",
+    "axis_gate(Tensor x, Tensor rows, Tensor columns, Tensor? shares) -> Tensor",
 )
 """What the operators mean stands in `cpp/level.h`."""
 
@@ -151,6 +154,18 @@ def _fake_planes_gradients(
     return x.new_empty(b if to_x else 0, *x.shape[1:]), x.new_empty(b if to_weight else 0, *weight.shape[1:])
 
 
+def _fake_axis_means(x: Tensor) -> Tensor:
+    return _statistic(x, x.shape[0], x.shape[2] + x.shape[3], x.shape[1])
+
+
+def _fake_axis_sums(g: Tensor, x: Tensor, rows: Tensor, columns: Tensor) -> tuple[Tensor, Tensor]:
+    return torch.empty_like(rows), torch.empty_like(columns)
+
+
+def _fake_axis_gate(x: Tensor, rows: Tensor, columns: Tensor, shares: Tensor | None) -> Tensor:
+    return torch.empty_like(x)
+
+
 _FAKES: dict[str, Callable[..., Any]] = {
     "squeeze_mean": _fake_one,
     "squeeze_power": _fake_one,
@@ -165,6 +180,9 @@ _FAKES: dict[str, Callable[..., Any]] = {
     "branches_spread": _fake_branch_gradients,
     "planes": _fake_planes,
     "planes_gradients": _fake_planes_gradients,
+    "axis_means": _fake_axis_means,
+    "axis_sums": _fake_axis_sums,
+    "axis_gate": _fake_axis_gate,
 }
 
 _define()

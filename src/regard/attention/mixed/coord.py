@@ -1,13 +1,13 @@
 """Coordinate attention."""
 
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import hardswish
 
-from regard.attention.axes import axis_means, laid_along
-from regard.attention.layers import Conv1d, Norm, Rescaling, hidden_width, sigmoid
+from regard.attention.axes import laid_along
+from regard.attention.layers import Norm, Pointwise1d, Rescaling, hidden_width, sigmoid
 from regard.core import Facts, Paper, Start, Tap
 from regard.core.options import at_least
+from regard.kernels import apply_axis_gates, squeeze_axes
 
 
 class Coord(Rescaling):
@@ -39,6 +39,7 @@ class Coord(Rescaling):
         ShapeError: an x with another number of channels or axes.
 
     Example:
+        >>> import torch
         >>> Coord(64)(torch.randn(2, 64, 7, 5)).shape
         torch.Size([2, 64, 7, 5])
         >>> sum(p.numel() for p in Coord(64).parameters())
@@ -79,9 +80,9 @@ class Coord(Rescaling):
         at_least("coord", "least", least, 1)
         width = hidden_width("coord", channels, reduction, hidden, least)
         self.dims = dims
-        self.reduce = Conv1d(channels, width, 1, bias=bias)
+        self.reduce = Pointwise1d(channels, width, bias=bias)
         self.norm = Norm(width, strict=strict)
-        self.expand = nn.ModuleList(Conv1d(width, channels, 1, bias=bias) for _ in range(dims))
+        self.expand = nn.ModuleList(Pointwise1d(width, channels, bias=bias) for _ in range(dims))
         self.gates = nn.ModuleList(Tap("mixed") for _ in range(dims))
         self.reset_parameters()
 
@@ -97,8 +98,10 @@ class Coord(Rescaling):
     def forward(self, x: Tensor) -> Tensor:
         """x with every value rescaled, once for each axis."""
         self.expect(x, (self.dims,))
-        hidden = hardswish(self.norm(self.reduce(torch.cat(axis_means(x), 2))))
-        parts = hidden.split(list(x.shape[2:]), 2)
-        for axis, (part, expand, tap) in enumerate(zip(parts, self.expand, self.gates, strict=True)):
-            x = self.rescale(x, tap, laid_along(sigmoid(expand(part)), axis, self.dims))
-        return x
+        squeezed = squeeze_axes(x)
+        parts = squeezed.split(hardswish(self.norm(self.reduce(squeezed.joined))))
+        gates = [
+            self.show(x, tap, laid_along(sigmoid(expand(part)), axis, self.dims))
+            for axis, (part, expand, tap) in enumerate(zip(parts, self.expand, self.gates, strict=True))
+        ]
+        return apply_axis_gates(squeezed, gates)

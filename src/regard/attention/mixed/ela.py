@@ -4,11 +4,12 @@ import math
 
 from torch import Tensor, nn
 
-from regard.attention.axes import axis_means, laid_along
+from regard.attention.axes import laid_along
 from regard.attention.group_norm import group_normalise
 from regard.attention.layers import Conv1d, Rescaling, group_count, sigmoid
 from regard.core import Facts, OptionError, Paper, Start, Tap
 from regard.core.options import at_least, odd
+from regard.kernels import apply_axis_gates, squeeze_axes
 
 
 class ELA(Rescaling):
@@ -89,13 +90,15 @@ class ELA(Rescaling):
     def forward(self, x: Tensor) -> Tensor:
         """x with every value rescaled, once for each axis."""
         self.expect(x, (self.dims,))
-        for axis, (means, tap) in enumerate(zip(axis_means(x), self.gates, strict=True)):
+        squeezed, gates = squeeze_axes(x), []
+        for axis, (means, tap) in enumerate(zip(squeezed, self.gates, strict=True)):
             own = axis if len(self.convs) > 1 else 0
             conv, norm = self.convs[own], self.norms[own]
             assert isinstance(conv, nn.Conv1d)
             assert isinstance(norm, nn.GroupNorm)
-            x = self.rescale(x, tap, laid_along(sigmoid(group_normalise(norm, conv(means))), axis, self.dims))
-        return x
+            gate = laid_along(sigmoid(group_normalise(norm, conv(means))), axis, self.dims)
+            gates.append(self.show(x, tap, gate))
+        return apply_axis_gates(squeezed, gates)
 
 
 def _norm_groups(channels: int, norm_groups: int | None) -> int:

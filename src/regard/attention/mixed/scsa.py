@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor, nn
 
-from regard.attention.axes import axis_means, laid_along
+from regard.attention.axes import laid_along
 from regard.attention.layers import Conv1d, Rescaling, group_count, sigmoid, softmax
 from regard.attention.part_norm import PartNorm
 from regard.core import Facts, Paper, Start, Tap, widen
 from regard.core.options import at_least
 from regard.core.products import wide_product
-from regard.kernels import apply_gate
+from regard.kernels import apply_axis_gates, squeeze_axes
 
 KERNEL_SIZES = (3, 5, 7, 9)
 """Of the convolutions along the strips, one for each quarter of the channels."""
@@ -97,9 +97,8 @@ class SCSA(Rescaling):
     def forward(self, x: Tensor) -> Tensor:
         """x with every row, every column and every channel rescaled."""
         self.expect(x, (self.dims,))
-        maps = [self._strip(strip, axis) for axis, strip in enumerate(axis_means(x))]
-        for gate in maps:
-            x = apply_gate(x, gate)
+        squeezed = squeeze_axes(x)
+        x = apply_axis_gates(squeezed, [self._strip(strip, axis) for axis, strip in enumerate(squeezed)])
         pooled, windows = _windows(widen(x), self.window)
         pooled = self.norm(pooled, windows).flatten(2).to(self.query.weight.dtype)
         q, k = (self._in_heads(layer(pooled)) for layer in (self.query, self.key))

@@ -102,6 +102,33 @@ struct Planes {
   long b, planes, h, w, k, size;        // `size`: of the memory in `work` for an image
   void *y, *dx, *to_weight, *work;      // `to_weight` (b, planes, k, k)
 };
+// Values along an axis of the positions, (b, n, c) with the channels side by side; an image is `stride` values long.
+struct Along {
+  const void* values;
+  long stride;
+};
+struct MadeAlong {
+  void* values;
+  long stride;
+};
+
+// Features whose positions have two axes, (b, c, h, w). Sums along each: the means of x, or, with g, the gradients of
+// gates along the axes. And y = x * row_gate * column_gate + row_share / w + column_share / h, with shares or none.
+// Channels last, the channels of an image are cut into `chunks` for the threads.
+struct Axes {
+  const void *g, *x;
+  long b, c, h, w, chunks;
+  Along row_gate, column_gate, row_share, column_share;
+  MadeAlong rows, columns;
+  void *y, *work;
+  bool stream;
+};
+
+constexpr long kTile = 16;  // channels that are taken together, contiguous
+
+// Values of `work` for a tile of channels: four times what lies along an axis, with room for a vector behind each, and
+// a row.
+constexpr long axis_work(long h, long w) { return kTile * (2 * h + 2 * w + 4) + w + 2 * kTile; }
 
 // One function each for rows and for positions; begin and end count what the name says.
 struct Loops {
@@ -127,6 +154,8 @@ struct Loops {
   void (*spread_branches[2][3])(const Branches&, long, long);
   void (*planes_forward[3])(const Planes&, long, long);   // images; not for bfloat
   void (*planes_backward[3])(const Planes&, long, long);
+  void (*axis_sums[2][3])(const Axes&, long, long);  // by layout: tiles of channels; chunks of channels
+  void (*axis_gate[2][3])(const Axes&, long, long);  // by layout: tiles of channels; rows of positions
 };
 
 constexpr long kBlock = 512;  // positions of a block of `across_images` and `reduce_images`

@@ -851,6 +851,7 @@ template <class T, class A> void across_positions(const Across& s, long begin, l
 
 #include "branches.h"
 #include "planes.h"
+#include "axes.h"
 
 namespace regard::LEVEL {
 namespace {
@@ -886,6 +887,8 @@ extern const Loops loops = {
     {TYPES(spread_side), TYPES(spread_own)},
     {planes_forward<float, float>, planes_forward<double, double>, nullptr},
     {planes_backward<float, float>, planes_backward<double, double>, nullptr},
+    {TYPES(axis_sums_rows), TYPES(axis_sums_positions)},
+    {TYPES(axis_gate_rows), TYPES(axis_gate_positions)},
 };
 
 }  // namespace regard::LEVEL

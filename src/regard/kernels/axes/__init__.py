@@ -1,0 +1,1 @@
+"""Means along the axes of positions, and gates along them."""

@@ -1,0 +1,1 @@
+"""The ways to compute it; they never import one another."""
