@@ -13,12 +13,14 @@ import torch
 
 from regard.kernels import (
     add_shift,
+    apply_both,
     apply_gate,
-    apply_sum,
     hold_gate,
     operators,
     squeeze_channels,
     squeeze_positions,
+    sum_channels,
+    sum_positions,
     use,
 )
 
@@ -118,16 +120,42 @@ def gate_by_position(x, channel, position):
     return [apply_gate(x, position)]
 
 
-def gate_by_sum(squash):
-    def compute(x, channel, position):
-        return [apply_sum(x, channel, position, squash=squash)]
-
-    return compute
+def gate_by_both(combine):
+    return lambda x, channel, position: [apply_both(x, channel, position, combine)]
 
 
-def squeeze_and_gate_by_sum(x, channel, position):
+def squeeze_and_gate_by_both(x, channel, position):
     squeezed = squeeze_positions(x, "mean")
-    return [apply_sum(squeezed, _per_channel(squeezed, channel), position, squash=True), *squeezed]
+    return [apply_both(squeezed, _per_channel(squeezed, channel), position, "sigmoid of sum"), *squeezed]
+
+
+def score(x, channel, position):
+    return [*sum_channels(x, channel[0].flatten()), *sum_positions(x, position)]
+
+
+def score_and_gate(x, channel, position):
+    """The gate of `sse`."""
+    scored = sum_channels(x, channel[0].flatten())
+    return [apply_gate(scored, torch.sigmoid(scored[0] + position)), *scored]
+
+
+def score_and_gate_by_both(x, channel, position):
+    """The gates of `scse`."""
+    squeezed = squeeze_positions(x, "mean")
+    scored = sum_channels(squeezed, channel[0].flatten())
+    return [apply_both(scored, _per_channel(squeezed, channel), torch.sigmoid(scored[0])), *squeezed, *scored]
+
+
+def sum_and_shift(x, channel, position):
+    """The context of `gc`."""
+    scored = sum_channels(x, channel[0].flatten())
+    summed = sum_positions(scored, torch.sigmoid(scored[0] + position))
+    return [add_shift(summed, _per_channel(summed, channel)), *summed, *scored]
+
+
+def sum_and_gate(x, channel, position):
+    summed = sum_positions(x, position)
+    return [apply_gate(summed, _per_channel(summed, channel)), *summed]
 
 
 def squeeze_and_shift(x, channel, position):
@@ -142,9 +170,8 @@ SQUEEZES = {"+".join(s): squeeze(*s) for s in STATISTICS}
 GATES = {
     "by channel": gate_by_channel,
     "by position": gate_by_position,
-    "by sum": gate_by_sum(squash=False),
-    "by sigmoid of sum": gate_by_sum(squash=True),
-    "of mean, by sigmoid of sum": squeeze_and_gate_by_sum,
+    **{f"by {combine}": gate_by_both(combine) for combine in ("sum", "sigmoid of sum", "sigmoid of product")},
+    "of mean, by sigmoid of sum": squeeze_and_gate_by_both,
     "of mean, shift": squeeze_and_shift,
     "of a squeeze, by position": squeeze_and_gate_positions,
     **{f"of {'+'.join(s)}": squeeze_and_gate(*s) for s in STATISTICS},
@@ -157,9 +184,21 @@ SQUEEZES_OF_CHANNELS = {
     "both gates, of means": gate_both(("mean",), ("mean",)),
     "both gates, of maxima": gate_both(("max",), ("max",)),
 }
+WEIGHTED_SUMS = {
+    "scores and contexts": score,
+    "scores and gate": score_and_gate,
+    "scores and both gates": score_and_gate_by_both,
+    "context and shift": sum_and_shift,
+    "context and gate": sum_and_gate,
+}
 EVERYTHING = {
     f"{primitive}: {name}": compute
-    for primitive, computes in (("squeeze", SQUEEZES), ("gate", GATES), ("across", SQUEEZES_OF_CHANNELS))
+    for primitive, computes in (
+        ("squeeze", SQUEEZES),
+        ("gate", GATES),
+        ("across", SQUEEZES_OF_CHANNELS),
+        ("sum", WEIGHTED_SUMS),
+    )
     for name, compute in computes.items()
 }
 """What the primitives make of features, a weight for each channel and one for each position, by name."""

@@ -10,6 +10,7 @@ from regard.kernels.operators import (
     PRODUCT,
     SHIFT,
     SIGMOID,
+    SIGMOID_OF_PRODUCT,
     SUM,
     can_serve,
     laid_out_as,
@@ -17,7 +18,11 @@ from regard.kernels.operators import (
 from tests.kernels.cases import DTYPES, EVERYTHING, Poisoned, draw, lay_out, needs_extension, run
 
 B, C, P = SHAPE = (2, 9, 15)
-NAMES = tuple(schema.partition("(")[0] for schema in operators.SCHEMAS)
+NAMES = tuple(
+    name
+    for name in (schema.partition("(")[0] for schema in operators.SCHEMAS)
+    if not name.startswith(("axis_", "branches_"))  # in the tests of `axes` and `branch_select`
+)
 
 
 def features(dtype, layout, seed=0):
@@ -43,10 +48,15 @@ def samples(name, x):
     nothing = (None,) * 4
     if name.startswith("squeeze_"):
         return [(x,)]
+    if name.startswith("planes"):
+        few = x[:, :2].to(wide(x).dtype).contiguous()
+        weight = torch.randn(1, 2, 3, 3, dtype=few.dtype)
+        gradients = [(few[:, :1].contiguous(), few, weight, weight, *asked) for asked in ((True, True), (False, True))]
+        return [(few, weight)] if name == "planes" else gradients
     if name == "across":
         return [(x, gate, with_max) for gate in (None, channel) for with_max in (True, False)]
     weights = [(channel, None, CHANNEL), (None, position, POSITION), (channel, position, PRODUCT)]
-    both = [(channel, position, SUM), (channel, position, SIGMOID)]
+    both = [(channel, position, SUM), (channel, position, SIGMOID), (channel, position, SIGMOID_OF_PRODUCT)]
     if name == "gate":
         return [(x, *given) for given in (*weights, *both, (channel, None, SHIFT))]
     if name == "gate_sums":

@@ -2,7 +2,7 @@
 
 import torch
 
-from regard.kernels import add_shift, apply_gate, apply_sum, hold_gate, squeeze_channels, squeeze_positions
+from regard.kernels import add_shift, apply_both, apply_gate, hold_gate, squeeze_channels, squeeze_positions
 from tests.kernels.cases import gate_both, look_across_and_gate, squeeze_and_gate
 
 LINKED = {
@@ -91,8 +91,8 @@ def held_after_a_squeeze_of_channels(x, channel, position):
 def sums_after_squeezes(x, channel, position):
     squeezed, across = squeeze_positions(x, "mean"), squeeze_channels(x, "mean")
     return [
-        apply_sum(across, channel, position),
-        apply_sum(squeezed, channel, position, squash=True),
+        apply_both(across, channel, position),
+        apply_both(squeezed, channel, position, "sigmoid of sum"),
         add_shift(across, channel),
         add_shift(squeezed, channel),
         apply_gate(across, position),

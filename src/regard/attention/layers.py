@@ -222,7 +222,7 @@ def _keeps_size(
     dilation: int | Sequence[int],
     groups: int,
 ) -> bool:
-    """Whether it is an ordinary convolution by a square of odd size, with zeros that keep the size."""
+    """Returns whether it is an ordinary convolution by a square of odd size, with zeros that keep the size."""
     side = weight.shape[-1]
     square = weight.ndim == 4 and weight.shape[2] == side and side % 2 == 1 and groups == 1
     plain = (stride, dilation, padding) in ((1, 1, side // 2), ((1, 1), (1, 1), (side // 2, side // 2)))

@@ -191,7 +191,7 @@ LEVEL, WHY_NOT = _load()
 
 
 def can_serve(x: Tensor) -> bool:
-    """Whether the operators take these features: in memory of the CPU, dense, and in an ordinary pass.
+    """Returns whether the operators take these features: in memory of the CPU, dense, and in an ordinary pass.
 
     Compilers, exports, transforms of functions (`torch.func`) and forward derivatives get the oracle, which they can
     look into.
@@ -210,7 +210,7 @@ def can_serve(x: Tensor) -> bool:
 
 
 def _is_ordinary() -> bool:
-    """Whether no transform of functions, forward derivative or trace is under way."""
+    """Returns whether no transform of functions, forward derivative or trace is under way."""
     return forward_ad._current_level < 0 and _transforms() is None and not _tracing()
 
 
@@ -235,5 +235,5 @@ def laid_out_as(x: Tensor, other: Tensor) -> Tensor:
 
 
 def _lie_alike(x: Tensor, other: Tensor) -> bool:
-    """Whether strides differ in axes of size 1 alone."""
+    """Returns whether strides differ in axes of size 1 alone."""
     return all(a == b or size == 1 for a, b, size in zip(x.stride(), other.stride(), x.shape, strict=True))
