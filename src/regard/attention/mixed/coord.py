@@ -99,7 +99,8 @@ class Coord(Rescaling):
         """x with every value rescaled, once for each axis."""
         self.expect(x, (self.dims,))
         squeezed = squeeze_axes(x)
-        parts = squeezed.split(hardswish(self.norm(self.reduce(squeezed.joined))))
+        hidden = self.reduce(squeezed.joined).contiguous()  # compilers mistake the strides of a norm's gradient
+        parts = squeezed.split(hardswish(self.norm(hidden)))
         gates = [
             self.show(x, tap, laid_along(sigmoid(expand(part)), axis, self.dims))
             for axis, (part, expand, tap) in enumerate(zip(parts, self.expand, self.gates, strict=True))
