@@ -46,6 +46,8 @@ def samples(name, x):
     most, index, ties = at(x, 2)
     top, top_index, top_ties = at(x, 1)
     nothing = (None,) * 4
+    if name == "squeeze_peak":
+        return [(x, True), (x, False)]
     if name.startswith("squeeze_"):
         return [(x,)]
     if name.startswith("planes"):
@@ -54,7 +56,7 @@ def samples(name, x):
         gradients = [(few[:, :1].contiguous(), few, weight, weight, *asked) for asked in ((True, True), (False, True))]
         return [(few, weight)] if name == "planes" else gradients
     if name == "across":
-        return [(x, gate, with_max) for gate in (None, channel) for with_max in (True, False)]
+        return [(x, gate, maxima) for gate in (None, channel) for maxima in range(3)]
     weights = [(channel, None, CHANNEL), (None, position, POSITION), (channel, position, PRODUCT)]
     both = [(channel, position, SUM), (channel, position, SIGMOID), (channel, position, SIGMOID_OF_PRODUCT)]
     if name == "gate":

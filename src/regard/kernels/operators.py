@@ -19,14 +19,14 @@ SCHEMAS = (
     "squeeze_mean(Tensor x) -> Tensor",
     "squeeze_power(Tensor x) -> Tensor",
     "squeeze_spread(Tensor x) -> (Tensor, Tensor)",
-    "squeeze_peak(Tensor x) -> (Tensor, Tensor, Tensor, Tensor)",
+    "squeeze_peak(Tensor x, bool find) -> (Tensor, Tensor, Tensor, Tensor)",
     "gate(Tensor x, Tensor? channel, Tensor? position, int mode) -> Tensor",
     "gate_sums(Tensor g, Tensor x, Tensor? channel, Tensor? position, int mode, Tensor? w, Tensor? peak, Tensor? top,"
     " Tensor? place, Tensor? ties, bool to_channel, bool to_position) -> (Tensor, Tensor)",
     "gate_spread(Tensor? g, Tensor x, Tensor? channel, Tensor? position, int mode, Tensor? w, Tensor? h, Tensor? w2,"
     " Tensor? h2, Tensor? u, Tensor? v, Tensor? peak, Tensor? most, Tensor? index, Tensor? ties, Tensor? top_peak,"
     " Tensor? top, Tensor? top_index, Tensor? top_ties) -> Tensor",
-    "across(Tensor x, Tensor? channel, bool with_max) -> (Tensor, Tensor, Tensor, Tensor)",
+    "across(Tensor x, Tensor? channel, int maxima) -> (Tensor, Tensor, Tensor, Tensor)",
     "branches_select(Tensor[] x, Tensor weights, bool by_position) -> Tensor",
     "branches_sums(Tensor g, Tensor[] x, Tensor weights, bool by_position) -> Tensor",
     "branches_spread(Tensor g, Tensor? whole, Tensor weights, Tensor? added, bool by_position) -> Tensor[]",
@@ -40,6 +40,9 @@ SCHEMAS = (
 
 CHANNEL, POSITION, PRODUCT, SUM, SHIFT, SIGMOID, SIGMOID_OF_PRODUCT, NONE = range(8)
 """How a value is weighted, as in `cpp/level.h`."""
+
+UNASKED, RAISED, FOUND = range(3)
+"""Whether maxima are asked for, and with their places, as in `cpp/level.h`."""
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float64)
 
@@ -92,8 +95,9 @@ def _fake_spread(x: Tensor) -> tuple[Tensor, Tensor]:
     return _fake_one(x), _fake_one(x)
 
 
-def _fake_peak(x: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    index, ties = (_statistic(x, *x.shape[:2], dtype=torch.int32) for _ in range(2))
+def _fake_peak(x: Tensor, find: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    some = x.shape[0] if find else 0
+    index, ties = (_statistic(x, some, x.shape[1], dtype=torch.int32) for _ in range(2))
     return _fake_one(x), _fake_one(x), index, ties
 
 
@@ -123,11 +127,10 @@ def _fake_gradient(g: Tensor | None, x: Tensor, *others: object) -> Tensor:
     return torch.empty_like(x)
 
 
-def _fake_across(x: Tensor, channel: Tensor | None, with_max: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _fake_across(x: Tensor, channel: Tensor | None, maxima: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     b, _, p = _sizes(x)
-    some = b if with_max else 0
-    index, ties = (_statistic(x, some, p, dtype=torch.int32) for _ in range(2))
-    return _statistic(x, b, p), _statistic(x, some, p), index, ties
+    index, ties = (_statistic(x, b if maxima == FOUND else 0, p, dtype=torch.int32) for _ in range(2))
+    return _statistic(x, b, p), _statistic(x, b if maxima != UNASKED else 0, p), index, ties
 
 
 def _fake_selected(x: list[Tensor], weights: Tensor, by_position: bool) -> Tensor:

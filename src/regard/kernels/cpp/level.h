@@ -16,6 +16,9 @@ enum Type { kFloat, kDouble, kBfloat };
 // `kSigmoid` and `kSigmoidOfProduct` weight by 1 + sigmoid(channel + position) and 1 + sigmoid(channel * position).
 enum Mode { kChannel, kPosition, kProduct, kSum, kShift, kSigmoid, kSigmoidOfProduct, kNone };
 
+// Whether maxima are asked for, and with their places, which a backward pass needs.
+enum Maxima { kUnasked, kRaised, kFound };
+
 enum Statistic { kMean, kPeak, kSpread, kPower };
 
 // The statistics of each channel over its positions. Channels last, an image is cut into `segments` for the threads,
@@ -25,7 +28,7 @@ struct Squeeze {
   long b, c, p, segments;
   Statistic kind;
   void *mean, *second;  // (b, c): the mean (of squares: kPower); the maximum or the standard deviation
-  int *index, *ties;    // (b, c): the first place of the maximum, and how many places have it
+  int *index, *ties;    // (b, c): the first place of the maximum, and how many places have it; or null
   void* work;
   int* places;
 };
@@ -74,7 +77,7 @@ struct Across {
   const void* x;
   long b, c, p;
   const void* channel;  // (b, c), or null
-  int with_max;
+  Maxima maxima;
   void *sum, *most;  // (b, p): the sum, the maximum
   int *index, *ties;
 };

@@ -116,7 +116,7 @@ template <class T, class A> void squeeze_rows(const Squeeze& s, long begin, long
       auto same = [](auto v, long) FORCED { return v; };
       A most = max_row<T, A>(from, s.p, same);
       ((A*)s.second)[row] = most;
-      find_row<T, A>(from, s.p, most, s.index + row, s.ties + row, same);
+      if (s.index) find_row<T, A>(from, s.p, most, s.index + row, s.ties + row, same);
     }
   }
 }
@@ -159,6 +159,43 @@ template <class V, class A> struct ShiftAt {  // a row of shifts, read as a vect
   ALWAYS A of(A v, long i) const { return v - shift[i]; }
 };
 
+// The maxima of channels, raised by another position.
+template <class T, class A> ALWAYS void raise_position(const T* x, long c, A* most) {
+  typedef Lanes<T> L;
+  typedef Lanes<A> M;
+  long i = 0;
+  for (; i + L::n <= c; i += L::n) M::store(most + i, larger(L::load(x + i), M::load(most + i)));
+  for (; i < c; i++) most[i] = larger((A)L::wide(x[i]), most[i]);
+}
+
+// The same, with the first position of each and how many have it.
+template <class T, class A> ALWAYS void find_position(const T* x, long c, int p, A* most, int* index, int* ties) {
+  typedef Lanes<T> L;
+  typedef Lanes<A> M;
+  long i = 0;
+  if constexpr (sizeof(A) == 4) {
+    typedef typename M::I I;
+    for (; i + L::n <= c; i += L::n) {
+      Vec<T> v = L::load(x + i), best = M::load(most + i);
+      I more = (I)((v > best) | (v != v)), same = (I)(v == best), place, count;
+      __builtin_memcpy(&place, index + i, sizeof place);
+      __builtin_memcpy(&count, ties + i, sizeof count);
+      place = more ? p - I{} : place;
+      count = more ? 1 - I{} : count - same;
+      M::store(most + i, more ? v : best);
+      __builtin_memcpy(index + i, &place, sizeof place);
+      __builtin_memcpy(ties + i, &count, sizeof count);
+    }
+  }
+  for (; i < c; i++) {
+    A v = L::wide(x[i]);
+    if (v > most[i] || v != v)
+      most[i] = v, index[i] = p, ties[i] = 1;
+    else if (v == most[i])
+      ties[i]++;
+  }
+}
+
 template <class T, class A> void squeeze_segments(const Squeeze& s, long begin, long end) {
   typedef Lanes<T> L;
   typedef Lanes<A> M;
@@ -179,34 +216,21 @@ template <class T, class A> void squeeze_segments(const Squeeze& s, long begin, 
       });
     } else if (s.kind == kPower) {
       add_positions<T, A>(x, to - from, c, sum, part, [](auto v, long) FORCED { return v * v; });
-    } else {
+    } else if (s.kind == kMean) {
       add_positions<T, A>(x, to - from, c, sum, part, [](auto v, long) FORCED { return v; });
-    }
-    if (s.kind != kPeak) continue;
-    int *index = s.places + task * 2 * c, *ties = index + c;
-    for (long i = 0; i < c; i++) second[i] = lowest<A>(), index[i] = 0, ties[i] = 0;
-    for (long p = from; p < to; p++, x += c) {
-      long i = 0;
-      if constexpr (sizeof(A) == 4) {
-        typedef typename M::I I;
-        for (; i + L::n <= c; i += L::n) {
-          V v = L::load(x + i), most = M::load(second + i);
-          I more = (I)((v > most) | (v != v)), same = (I)(v == most), place, count;
-          __builtin_memcpy(&place, index + i, sizeof place);
-          __builtin_memcpy(&count, ties + i, sizeof count);
-          place = more ? (int)p - I{} : place;
-          count = more ? 1 - I{} : count - same;
-          M::store(second + i, more ? v : most);
-          __builtin_memcpy(index + i, &place, sizeof place);
-          __builtin_memcpy(ties + i, &count, sizeof count);
-        }
-      }
-      for (; i < c; i++) {
-        A v = L::wide(x[i]);
-        if (v > second[i] || v != v)
-          second[i] = v, index[i] = (int)p, ties[i] = 1;
-        else if (v == second[i])
-          ties[i]++;
+    } else {  // the maximum of what the cache still holds, piece by piece
+      long piece = 32768 / c + 1 > (to - from) / 64 ? 32768 / c + 1 : (to - from) / 64;
+      int *index = s.places + task * 2 * c, *ties = index + c;
+      for (long i = 0; i < c; i++) sum[i] = 0, second[i] = lowest<A>(), index[i] = 0, ties[i] = 0;
+      for (long first = from; first < to; first += piece) {
+        long next = first + piece < to ? first + piece : to;
+        const T* here = x + (first - from) * c;
+        add_positions<T, A>(here, next - first, c, shift, part, [](auto v, long) FORCED { return v; });
+        for (long i = 0; i < c; i++) sum[i] += shift[i];
+        if (s.index)
+          for (long p = first; p < next; p++, here += c) find_position<T, A>(here, c, (int)p, second, index, ties);
+        else
+          for (long p = first; p < next; p++, here += c) raise_position<T, A>(here, c, second);
       }
     }
   }
@@ -247,7 +271,7 @@ template <class T, class A> void squeeze_join(const Squeeze& s, long begin, long
       if (s.kind == kSpread) second = join_spread<A>(s, image, i, mean);
       ((A*)s.mean)[at] = mean;
       if (s.kind == kSpread || s.kind == kPeak) ((A*)s.second)[at] = second;
-      if (s.kind == kPeak) s.index[at] = index, s.ties[at] = second != second ? 0 : ties;
+      if (s.index) s.index[at] = index, s.ties[at] = second != second ? 0 : ties;
     }
   }
 }
@@ -736,7 +760,7 @@ template <class T, class A> void spread_positions(const Spread& s, long b, long 
 // ---- statistics of each position over its channels -----------------------------------------------------------------
 
 // Contiguous: a block of positions of an image, its channels one after the other.
-template <class T, class A, bool weighted, bool with_max> void across_block(const Across& s, long task) {
+template <class T, class A, bool weighted, int maxima> void across_block(const Across& s, long task) {
   typedef Lanes<T> L;
   typedef Lanes<A> M;
   typedef Vec<T> V;
@@ -759,7 +783,8 @@ template <class T, class A, bool weighted, bool with_max> void across_block(cons
       V v = L::load(x + i);
       if constexpr (weighted) v *= channels;
       M::store(parts + i, M::load(parts + i) + v);
-      if constexpr (with_max) {
+      if constexpr (maxima == kRaised) M::store(most + i, larger(v, M::load(most + i)));
+      if constexpr (maxima == kFound) {
         V best = M::load(most + i);
         I more = (I)((v > best) | (v != v)), same = (I)(v == best), place, count;
         __builtin_memcpy(&place, places + i, sizeof place);
@@ -775,7 +800,7 @@ template <class T, class A, bool weighted, bool with_max> void across_block(cons
       A v = L::wide(x[i]);
       if constexpr (weighted) v *= channel;
       parts[i] += v;
-      if constexpr (with_max) {
+      if constexpr (maxima != kUnasked) {
         if (v > most[i] || v != v)
           most[i] = v, places[i] = c, ties[i] = 1;
         else if (v == most[i])
@@ -788,15 +813,15 @@ template <class T, class A, bool weighted, bool with_max> void across_block(cons
   for (long i = 0; i < n; i++) {
     long at = image * s.p + from + i;
     ((A*)s.sum)[at] = sums[i];
-    if constexpr (with_max) {
-      ((A*)s.most)[at] = most[i];
+    if constexpr (maxima != kUnasked) ((A*)s.most)[at] = most[i];
+    if constexpr (maxima == kFound) {
       s.index[at] = (int)places[i], s.ties[at] = most[i] != most[i] ? 0 : (int)ties[i];
     }
   }
 }
 
 // Channels last: a position, its channels side by side.
-template <class T, class A, bool weighted, bool with_max> void across_position(const Across& s, long row) {
+template <class T, class A, bool weighted, int maxima> void across_position(const Across& s, long row) {
   typedef Lanes<T> L;
   typedef Lanes<A> M;
   typedef Vec<T> V;
@@ -821,28 +846,32 @@ template <class T, class A, bool weighted, bool with_max> void across_position(c
   A sum = sum_lanes<A>(a + b);
   for (; i < s.c; i++) sum += product((A)L::wide(x[i]), i);
   ((A*)s.sum)[row] = sum;
-  if constexpr (with_max) {
+  if constexpr (maxima != kUnasked) {
     A most = max_row<T, A>(x, s.c, product);
     ((A*)s.most)[row] = most;
-    find_row<T, A>(x, s.c, most, s.index + row, s.ties + row, product);
+    if constexpr (maxima == kFound) find_row<T, A>(x, s.c, most, s.index + row, s.ties + row, product);
   }
 }
 
 template <class T, class A> void across_images(const Across& s, long begin, long end) {
   for (long task = begin; task < end; task++) {
-    if (s.with_max)
-      s.channel ? across_block<T, A, true, true>(s, task) : across_block<T, A, false, true>(s, task);
+    if (s.maxima == kFound)
+      s.channel ? across_block<T, A, true, kFound>(s, task) : across_block<T, A, false, kFound>(s, task);
+    else if (s.maxima == kRaised)
+      s.channel ? across_block<T, A, true, kRaised>(s, task) : across_block<T, A, false, kRaised>(s, task);
     else
-      s.channel ? across_block<T, A, true, false>(s, task) : across_block<T, A, false, false>(s, task);
+      s.channel ? across_block<T, A, true, kUnasked>(s, task) : across_block<T, A, false, kUnasked>(s, task);
   }
 }
 
 template <class T, class A> void across_positions(const Across& s, long begin, long end) {
   for (long row = begin; row < end; row++) {
-    if (s.with_max)
-      s.channel ? across_position<T, A, true, true>(s, row) : across_position<T, A, false, true>(s, row);
+    if (s.maxima == kFound)
+      s.channel ? across_position<T, A, true, kFound>(s, row) : across_position<T, A, false, kFound>(s, row);
+    else if (s.maxima == kRaised)
+      s.channel ? across_position<T, A, true, kRaised>(s, row) : across_position<T, A, false, kRaised>(s, row);
     else
-      s.channel ? across_position<T, A, true, false>(s, row) : across_position<T, A, false, false>(s, row);
+      s.channel ? across_position<T, A, true, kUnasked>(s, row) : across_position<T, A, false, kUnasked>(s, row);
   }
 }
 

@@ -44,13 +44,14 @@ std::tuple<Tensor, Tensor> squeeze_spread(Tensor x) {
   return {mean, deviation};
 }
 
-std::tuple<Tensor, Tensor, Tensor, Tensor> squeeze_peak(Tensor x) {
+std::tuple<Tensor, Tensor, Tensor, Tensor> squeeze_peak(Tensor x, bool find) {
   Features f(x);
   regard::Squeeze s{};
   Tensor mean = make(x, {f.b, f.c}, f.wide), most = make(x, {f.b, f.c}, f.wide);
-  Tensor index = make(x, {f.b, f.c}, ScalarType::Int), ties = make(x, {f.b, f.c}, ScalarType::Int);
+  Tensor index = make(x, {find ? f.b : 0, f.c}, ScalarType::Int), ties = make(x, {find ? f.b : 0, f.c}, ScalarType::Int);
   s.kind = regard::kPeak, s.mean = mean.mutable_data_ptr(), s.second = most.mutable_data_ptr();
-  s.index = static_cast<int*>(index.mutable_data_ptr()), s.ties = static_cast<int*>(ties.mutable_data_ptr());
+  s.index = find ? static_cast<int*>(index.mutable_data_ptr()) : nullptr;
+  s.ties = find ? static_cast<int*>(ties.mutable_data_ptr()) : nullptr;
   squeeze(f, s, x);
   return {mean, most, index, ties};
 }
@@ -124,12 +125,13 @@ Tensor gate_spread(MaybeTensor g, Tensor x, MaybeTensor channel, MaybeTensor pos
   return dx;
 }
 
-std::tuple<Tensor, Tensor, Tensor, Tensor> across(Tensor x, MaybeTensor channel, bool with_max) {
+std::tuple<Tensor, Tensor, Tensor, Tensor> across(Tensor x, MaybeTensor channel, int64_t maxima) {
   Features f(x);
+  bool with_max = maxima != regard::kUnasked, found = maxima == regard::kFound;
   Tensor sum = make(x, {f.b, f.p}, f.wide), most = make(x, {with_max ? f.b : 0, f.p}, f.wide);
-  Tensor index = make(x, {with_max ? f.b : 0, f.p}, ScalarType::Int);
-  Tensor ties = make(x, {with_max ? f.b : 0, f.p}, ScalarType::Int);
-  regard::Across s{data(x), f.b, f.c, f.p, data(channel), with_max, sum.mutable_data_ptr(), most.mutable_data_ptr(),
+  Tensor index = make(x, {found ? f.b : 0, f.p}, ScalarType::Int);
+  Tensor ties = make(x, {found ? f.b : 0, f.p}, ScalarType::Int);
+  regard::Across s{data(x), f.b, f.c, f.p, data(channel), static_cast<regard::Maxima>(maxima), sum.mutable_data_ptr(), most.mutable_data_ptr(),
                    static_cast<int*>(index.mutable_data_ptr()), static_cast<int*>(ties.mutable_data_ptr())};
   if (f.last) {
     in_parallel(f.b * f.p, f.c,

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from regard.kernels.operators import NONE, PRODUCT, laid_out_as
+from regard.kernels.operators import FOUND, NONE, PRODUCT, RAISED, UNASKED, laid_out_as
 from regard.kernels.squeezed import Link
 
 
@@ -23,17 +23,17 @@ def squeeze_channels(
         link: of the squeeze that the gate was made of.
     """
     if not torch.is_grad_enabled() or not (x.requires_grad or (gate is not None and gate.requires_grad)):
-        return _order(statistics, *_measure(x, gate, "max" in statistics)[:2]), None, None
+        return _order(statistics, *_measure(x, gate, RAISED if "max" in statistics else UNASKED)[:2]), None, None
     link = Link() if link is None else link
     linked, *made = _Across.apply(x, gate, statistics, link)
     return tuple(made), linked, link
 
 
-def _measure(x: Tensor, gate: Tensor | None, with_max: bool) -> tuple[Tensor, ...]:
+def _measure(x: Tensor, gate: Tensor | None, maxima: int) -> tuple[Tensor, ...]:
     """The mean and the maximum of each position, (b, 1, ...), the channel that has it, and how many have it."""
-    total, most, index, ties = torch.ops.regard.across.default(x, gate, with_max)
+    total, most, index, ties = torch.ops.regard.across.default(x, gate, maxima)
     shape = (x.shape[0], 1, *x.shape[2:])
-    return total.div_(x.shape[1]).view(shape), most.view(shape) if with_max else most, index, ties
+    return total.div_(x.shape[1]).view(shape), most if maxima == UNASKED else most.view(shape), index, ties
 
 
 def _order(statistics: tuple[str, ...], mean: Tensor, most: Tensor) -> tuple[Tensor, ...]:
@@ -46,7 +46,7 @@ class _Across(Function):
         ctx: Any, x: Tensor, gate: Tensor | None, statistics: tuple[str, ...], link: Link
     ) -> tuple[Tensor, ...]:
         ctx.set_materialize_grads(False)
-        mean, most, index, ties = _measure(x, gate, "max" in statistics)
+        mean, most, index, ties = _measure(x, gate, FOUND if "max" in statistics else UNASKED)
         ctx.statistics, ctx.link = statistics, link
         ctx.save_for_backward(x, gate, most, index, ties)
         return (x, *_order(statistics, mean, most))

@@ -18,19 +18,19 @@ SERVED = (("mean",), ("max",), ("mean", "max"), ("max", "mean"), ("mean", "std")
 def squeeze_positions(x: Tensor, statistics: tuple[str, ...]) -> tuple[tuple[Tensor, ...], Tensor | None, Link | None]:
     """See `regard.kernels.squeeze.api.squeeze_positions`; also x as the gate shall take it, and their link."""
     if not (torch.is_grad_enabled() and x.requires_grad):
-        return _pick(_measure(x, statistics), statistics), None, None
+        return _pick(_measure(x, statistics, False), statistics), None, None
     link = Link()
     linked, *made = _Squeeze.apply(x, statistics, link)
     return tuple(made), linked, link
 
 
-def _measure(x: Tensor, statistics: tuple[str, ...]) -> tuple[Tensor, ...]:
+def _measure(x: Tensor, statistics: tuple[str, ...], trains: bool) -> tuple[Tensor, ...]:
     if statistics == ("mean",):
         return (torch.ops.regard.squeeze_mean.default(x),)
     if statistics == ("power",):
         return (torch.ops.regard.squeeze_power.default(x),)
     if "max" in statistics:
-        made: tuple[Tensor, ...] = torch.ops.regard.squeeze_peak.default(x)
+        made: tuple[Tensor, ...] = torch.ops.regard.squeeze_peak.default(x, trains)
         return made
     made = torch.ops.regard.squeeze_spread.default(x)
     return made
@@ -47,7 +47,7 @@ class _Squeeze(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, statistics: tuple[str, ...], link: Link) -> tuple[Tensor, ...]:
         ctx.set_materialize_grads(False)
-        made = _measure(x, statistics)
+        made = _measure(x, statistics, True)
         ctx.statistics, ctx.link, ctx.shape = statistics, link, x.shape
         ctx.save_for_backward(*(() if statistics == ("mean",) else (x, *made)))
         return (x, *_pick(made, statistics))

@@ -9,7 +9,7 @@ from torch.autograd.function import once_differentiable
 
 from regard.core.precision import wide
 from regard.core.products import wide_product
-from regard.kernels.operators import NONE
+from regard.kernels.operators import NONE, UNASKED
 from regard.kernels.squeezed import Link, nothing_above
 
 
@@ -39,7 +39,7 @@ def sum_positions(
 
 def _over_channels(x: Tensor, weight: Tensor) -> Tensor:
     """(b, 1, ...), of weights (c,) or (b, c)."""
-    total = torch.ops.regard.across.default(x, weight.expand(x.shape[:2]).contiguous(), False)[0]
+    total = torch.ops.regard.across.default(x, weight.expand(x.shape[:2]).contiguous(), UNASKED)[0]
     made: Tensor = total.view(x.shape[0], 1, *x.shape[2:])
     return made
 
