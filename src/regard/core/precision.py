@@ -7,6 +7,9 @@ HALF_PRECISION = (torch.float16, torch.bfloat16)
 """Half precision."""
 
 
+_WIDE = (torch.float32, torch.float64)
+
+
 def wide(dtype: torch.dtype) -> torch.dtype:
     """`dtype`, or float32 where that is wider.
 
@@ -18,4 +21,4 @@ def wide(dtype: torch.dtype) -> torch.dtype:
 
 def widen(x: Tensor) -> Tensor:
     """`x` in at least float32."""
-    return x.to(wide(x.dtype))
+    return x if x.dtype in _WIDE else x.to(torch.float32)

@@ -56,7 +56,11 @@ def apply_gate(
         linked: x as a squeeze gives it, see `Link`.
         link: of that squeeze.
     """
-    trains = torch.is_grad_enabled() and any(part is not None and part.requires_grad for part in (x, channel, position))
+    trains = torch.is_grad_enabled() and (
+        x.requires_grad
+        or (channel is not None and channel.requires_grad)
+        or (position is not None and position.requires_grad)
+    )
     if not trains:
         made: Tensor = torch.ops.regard.gate.default(x, channel, position, mode)
         return made
