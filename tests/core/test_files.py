@@ -3,11 +3,12 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from regard.core import RunError
-from regard.core.files import as_bytes, replacing, write_whole
+from regard.core.files import as_bytes, expect_writable, replacing, write_whole
 
 
 @contextmanager
@@ -41,6 +42,20 @@ def test_a_folder_that_is_a_file_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(RunError, match=r"c\.txt: could not be written: .*left behind\. Ask someone\."):
         write_whole(tmp_path / "file" / "c.txt", b"text", remedy="Ask someone.")
+
+
+def test_an_unwritable_path_is_found_before():
+    with pytest.raises(RunError, match="could not be written"):
+        expect_writable(Path("/dev/null/results.json"))
+
+
+def test_a_writable_path_is_left_alone(tmp_path):
+    (tmp_path / "old.json").write_text("old")
+    expect_writable(tmp_path / "old.json")
+    expect_writable(tmp_path / "new" / "new.json")
+    assert [one.name for one in sorted(tmp_path.rglob("*"))] == ["new", "old.json"]
+    with pytest.raises(RunError, match="is a folder"):
+        expect_writable(tmp_path)
 
 
 def test_a_full_disk_keeps_the_old_file(tmp_path):

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from regard.cli.main import main
-from regard.core import OptionError
+from regard.core import OptionError, RunError
 from regard.recipes import bench as story
 from regard.recipes.bench import bench
 from regard.recipes.bench_networks import NetworkPlan
@@ -90,17 +90,31 @@ def test_the_other_regime_is_measured_apart(plans, monkeypatch):
     ("options", "said"),
     [
         ({"shapes": ("64x56",)}, "--shapes 64x56 is not allowed; write CHANNELSxHEIGHTxWIDTH, as in 64x56x56"),
-        ({"shapes": ("large",)}, "shape='large' is not allowed"),
+        ({"shapes": ("large",)}, "--shapes large is not allowed; write CHANNELSxHEIGHTxWIDTH"),
+        ({"shapes": ("0x7x7",)}, "shape='0x7x7' is not allowed"),
+        ({"mechanisms": ("se", "cbam:reduction=0")}, "reduction=0 is not allowed"),
         ({"batches": (0,)}, "batches=0 is not allowed"),
         ({"rounds": 0}, "rounds=0 is not allowed"),
         ({"mechanisms": ("additive",)}, "additive cannot be measured here"),
         ({"mechanisms": ("eca",), "networks": True}, "eca is not measured in whole networks"),
+        ({"shapes": ("8x4x4",), "networks": True}, "are not allowed with --networks"),
     ],
 )
 def test_wrong_options_are_refused(plans, options, said):
     with pytest.raises(OptionError, match=said):
         bench(**options)
     assert plans == []
+
+
+def test_an_unwritable_file_is_told_first(plans, tmp_path):
+    with pytest.raises(RunError, match="is a folder"):
+        bench(["se"], out=str(tmp_path))
+    assert plans == []
+
+
+def test_mechanisms_that_compute_their_start_are_measured(plans):
+    bench(["stn"], shapes=("8x4x4",), batches=(2,))
+    assert len(plans) == 4
 
 
 def test_a_set_allocator_leaves_one_regime(plans, monkeypatch):

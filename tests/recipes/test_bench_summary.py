@@ -49,6 +49,12 @@ def test_a_refused_contestant_counts_nowhere():
     assert sentence == ("eca 16x256x56x56, contiguous, inference: timm was not timed: wrong: the output differs")
 
 
+def test_a_missing_twin_is_told_once():
+    missing = [dataclasses.replace(one, twin="none: timm is not installed") for one in CASES[:2]]
+    assert list(refusals(missing)) == ["se was not measured against a twin: timm is not installed"]
+    assert summarise([missing[0], CASES[1]])[0].twin == "timm"
+
+
 def test_our_own_error_leaves_no_gain():
     wrong = case(eager=2.0, refused={AUTO: "wrong: the output differs"})
     del wrong.timings[AUTO]

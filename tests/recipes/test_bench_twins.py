@@ -36,6 +36,10 @@ def test_options_leave_a_mechanism_without_twin():
     assert pair.name == "none: no twin with these options"
 
 
+def test_a_mechanism_without_any_twin_says_so():
+    assert make_pair("simam", 8).name == "none: no other library is known to have the same"
+
+
 def test_a_missing_library_is_named(monkeypatch):
     monkeypatch.setattr(bench_twins, "find_spec", lambda name: None)
     assert make_pair("se", 32).name == "none: timm is not installed"

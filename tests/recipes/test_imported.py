@@ -128,9 +128,11 @@ def test_files_that_are_no_checkpoints(tmp_path):
             lambda s: s.update({"layer1.0.conv1.weight": torch.ones(64, 64, 1, 1)}),
             r"layer1\.0\.conv1\.weight has shape \(64, 64, 1, 1\), and our",
         ),
+        (lambda s: s.update({"bn1.bias": torch.full((64,), torch.nan)}), r"bn1\.bias has values that are not finite"),
+        (lambda s: s.update({"bn1.bias": torch.ones(64).int()}), r"bn1\.bias has dtype torch\.int32"),
     ],
 )
-def test_missing_extra_and_misshapen_tensors_are_named(theirs, tmp_path, change, said):
+def test_tensors_that_do_not_fit_are_named(theirs, tmp_path, change, said):
     state = dict(theirs.state_dict())
     change(state)
     save_file(state, tmp_path / "theirs.safetensors")

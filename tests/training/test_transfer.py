@@ -108,6 +108,26 @@ def test_files_that_hold_no_weights(tmp_path):
         read_state(tmp_path / "none.pth")
 
 
+@pytest.mark.parametrize(
+    ("tensor", "said"),
+    [
+        (torch.ones(2, device="meta"), "'gate' is a meta tensor"),
+        (torch.ones(2).to_sparse(), "'gate' is a sparse tensor"),
+        (torch.ones(2, dtype=torch.complex64), "'gate' is a complex tensor"),
+    ],
+)
+def test_tensors_of_an_unusual_form_are_refused(tensor, said, tmp_path):
+    torch.save({"weight": torch.ones(2), "gate": tensor}, tmp_path / "old.pth")
+    with pytest.raises(CheckpointError, match=rf"old\.pth: {said}.*save them as such"):
+        read_state(tmp_path / "old.pth")
+
+
+def test_tensors_without_names_are_refused(tmp_path):
+    torch.save({"weight": torch.ones(2), 3: torch.ones(2)}, tmp_path / "old.pth")
+    with pytest.raises(CheckpointError, match="no weights by name"):
+        read_state(tmp_path / "old.pth")
+
+
 def test_a_length_like_a_pickle_is_no_pickle(tmp_path):
     path, given = tmp_path / "weights.safetensors", {"weight": torch.ones(2)}
     for length in range(0, 512, 4):

@@ -50,6 +50,23 @@ def replacing(path: Path, *, remedy: str = REMEDY) -> Iterator[Path]:
                 aside.unlink()
 
 
+def expect_writable(path: Path, *, remedy: str = REMEDY) -> None:
+    """Raises an error if a file cannot be written there, for work whose result it would lose.
+
+    Parent folders are created.
+
+    Raises:
+        RunError: the path is a folder, or its folder cannot be written to.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=path.parent).close()
+    except OSError as error:
+        raise unwritable(path, error.strerror or str(error), remedy=remedy) from error
+    if path.is_dir():
+        raise RunError(f"{path} is a folder: give the name of a file.")
+
+
 def as_bytes(text: str) -> bytes:
     """The text in UTF-8; characters that it cannot encode, such as a byte of a file's name, are escaped.
 

@@ -74,9 +74,10 @@ def convert_network(net: nn.Module, state: Mapping[str, Tensor], library: Librar
     """
     one_of("weights", "library", library, get_args(Library))
     if not isinstance(net, ResNet | VAN):
+        name = getattr(net, "name", type(net).__name__)
         raise CheckpointError(
-            f"{type(net).__name__}: no other library's weights are known for this network: take one of the networks "
-            "with weights in `regard list --networks`, or a plain one, for example resnet50."
+            f"{name}: no other library's weights are known for this network: take one of the networks with weights in "
+            "`regard list --networks`, or a plain one, for example resnet50."
         )
     names = rename(net, state, library)
     if isinstance(net, ResNet):
@@ -93,6 +94,7 @@ def convert_network(net: nn.Module, state: Mapping[str, Tensor], library: Librar
     if faults:
         more = f" {len(faults)} tensors do not fit." if len(faults) > 1 else ""
         raise CheckpointError(f"These weights are not those of {net.name} from {library}: {faults[0]}.{more} {_REMEDY}")
+    _expect_numbers(state)
     converted |= {
         name: state[outside[name]].to(value).reshape(value.shape).clone() if name in outside else value.clone()
         for name, value in needed.items()
@@ -291,6 +293,22 @@ def _faults(needed: Mapping[str, Tensor], names: Mapping[str, str], state: Mappi
     for name, there in names.items():
         if name not in needed and not name.endswith("num_batches_tracked"):
             yield f"{there}, of shape {tuple(state[there].shape)}, has no counterpart"
+
+
+def _expect_numbers(state: Mapping[str, Tensor]) -> None:
+    """Raises an error for the first tensor of integers, and for one with values that are not finite."""
+    for name, value in state.items():
+        if name.endswith("num_batches_tracked"):
+            continue
+        if not value.is_floating_point():
+            raise CheckpointError(
+                f"{name} has dtype {value.dtype}, and weights are floating-point numbers. Nothing was loaded."
+            )
+        if not value.float().isfinite().all():
+            raise CheckpointError(
+                f"{name} has values that are not finite: the training of these weights diverged, or the file is "
+                "damaged. Nothing was loaded."
+            )
 
 
 def _attention_paths(net: nn.Module) -> list[str]:

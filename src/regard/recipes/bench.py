@@ -4,18 +4,22 @@ import itertools
 import time
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal
 
+import torch
 from rich.console import Group, RenderableType
 from rich.progress import track
 from rich.text import Text
 
+from regard.attention import create
 from regard.core import OptionError
 from regard.core.allocator import describe_allocator, obstacle, reuse_memory, set_by_user
 from regard.core.devices import set_threads
+from regard.core.files import expect_writable
 from regard.core.options import at_least
 from regard.recipes.bench_modules import FORMATS, ModulePlan, measure_module
 from regard.recipes.bench_networks import MECHANISMS, ROUNDS, NetworkPlan, measure_network
@@ -123,6 +127,11 @@ def bench(
     usual = QUICK_ROUNDS if quick else ROUNDS if networks else MODULE_ROUNDS
     number = usual if rounds is None else at_least("bench", "rounds", rounds, 1)
     if networks:
+        if (tuple(shapes), tuple(batches), compiled) != (SHAPES, BATCHES, "some"):
+            raise OptionError(
+                "regard bench: --shapes, --batches and --compiled are not allowed with --networks, whose input is "
+                "fixed: leave them out."
+            )
         plans = _plan_networks(mechanisms)
     else:
         if quick:
@@ -130,6 +139,8 @@ def bench(
             batches = QUICK_BATCHES if tuple(batches) == BATCHES else batches
             compiled = "none" if compiled == "some" else compiled
         plans = _plan_modules(mechanisms, shapes, batches, compiled)
+    if out is not None:
+        expect_writable(Path(out))
     budget = set_threads(threads)
     regimes = [_measure(Work(plans, number, reuse=True))]
     if out_of_the_box:
@@ -149,17 +160,16 @@ def _plan_modules(
     mechanisms: Sequence[str], shapes: Sequence[str], batches: Sequence[int], compiled: str
 ) -> tuple[Plan, ...]:
     """Checks the options and returns the cases, a mechanism after the other."""
-    for mechanism in mechanisms:
-        expect_measurable(mechanism)
     for batch in batches:
         at_least("bench", "batches", batch, 1)
-    sizes = [read_shape(shape) for shape in shapes]
-    for size in sizes:
-        if len(size) != 3:
+    for shape in shapes:
+        if shape.count("x") != 2:
             raise OptionError(
-                f"regard bench: --shapes {format_shape(size)} is not allowed; write CHANNELSxHEIGHTxWIDTH, as in "
-                f"{SHAPES[0]}."
+                f"regard bench: --shapes {shape} is not allowed; write CHANNELSxHEIGHTxWIDTH, as in {SHAPES[0]}."
             )
+    sizes = [read_shape(shape) for shape in shapes]
+    for mechanism, channels in itertools.product(mechanisms, dict.fromkeys(size[0] for size in sizes)):
+        _expect_options(mechanism, channels)
     modes: tuple[Mode, ...] = ("inference", "training")
     return tuple(
         ModulePlan(
@@ -177,6 +187,14 @@ def _plan_modules(
         )
         for mechanism, batch, size, layout, mode in itertools.product(mechanisms, batches, sizes, FORMATS, modes)
     )
+
+
+def _expect_options(mechanism: str, channels: int) -> None:
+    """Builds a mechanism without memory, so that wrong options are found before anything is measured."""
+    spec = expect_measurable(mechanism)
+    # Some compute their first weights from values, which a tensor without memory has not.
+    with torch.device("meta"), suppress(NotImplementedError):
+        create(spec, channels=channels)
 
 
 def _plan_networks(mechanisms: Sequence[str]) -> tuple[Plan, ...]:

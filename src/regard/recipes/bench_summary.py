@@ -10,6 +10,9 @@ from regard.recipes.shapes import format_shape
 COPY_SHAPE = (256, 56, 56)
 """The channels and sizes at which times are given in copies, where the bench has them."""
 
+NO_TWIN = "none"
+"""The beginning of the name of a twin that does not exist; the reason follows."""
+
 EQUAL = 0.005
 """The part by which ours may be slower and still count as equally fast."""
 
@@ -158,13 +161,19 @@ def _faults(pairs: Sequence[tuple[Case, Case]]) -> tuple[float, float] | None:
     return sum(a for a, _ in counted) / len(counted), sum(b for _, b in counted) / len(counted)
 
 
-def refusals(cases: Iterable[Case]) -> Iterator[str]:
-    """A sentence for each contestant that was not timed."""
+def refusals(cases: Sequence[Case]) -> Iterator[str]:
+    """A sentence for each twin that is missing, and for each contestant that was not timed."""
+    for mechanism, reason in dict.fromkeys((case.mechanism, case.twin) for case in cases if not _has_twin(case)):
+        yield f"{mechanism} was not measured against a twin: {reason.removeprefix(f'{NO_TWIN}: ')}"
     names = {AUTO: "regard", REFERENCE: "regard in plain PyTorch"}
     for case in cases:
         for other, reason in case.refused.items():
             twin = case.twin.partition(".")[0] + (", compiled," if other == COMPILED else "")
             yield f"{describe(case)}: {names.get(other, twin)} was not timed: {reason}"
+
+
+def _has_twin(case: Case) -> bool:
+    return not case.twin.startswith(NO_TWIN)
 
 
 def describe(case: Case) -> str:
@@ -203,7 +212,7 @@ def copies_of(cases: Iterable[Case], contestant: str = AUTO) -> float | None:
 
 
 def _row(cases: Sequence[Case]) -> Row:
-    first = cases[0]
+    first = next(filter(_has_twin, cases), cases[0])
     return Row(
         mechanism=first.mechanism,
         mode=first.mode,

@@ -113,7 +113,8 @@ def make_pair(mechanism: str, channels: int) -> Pair:
     ours = create(spec, channels=channels, **(twin.ours if twin else {}))
     _fill_zeros(ours)
     if twin is None or not twin.installed:
-        reason = "no twin with these options" if twin is None else f"{twin.library} is not installed"
+        known = "no twin with these options" if spec.options else "no other library is known to have the same"
+        reason = known if twin is None else f"{twin.library} is not installed"
         return Pair(_on_branches(ours), None, f"none: {reason}", _inputs(ours), dict)
     try:
         theirs = twin.build(ours, channels)

@@ -85,6 +85,7 @@ def _load_torch(path: Path) -> Any:
     with path.open("rb") as file, warnings.catch_warnings():
         # PyTorch asks the user to report a pickle of a protocol that it refuses; our error says what to do.
         warnings.filterwarnings("ignore", message="Detected pickle protocol")
+        warnings.filterwarnings("ignore", message="Validating sparse tensor")  # which are refused
         return torch.load(file, map_location="cpu", weights_only=True)
 
 
@@ -93,13 +94,34 @@ def _unwrap(found: Any, path: Path) -> dict[str, Tensor]:
     for name in _WRAPPERS:
         if isinstance(found, Mapping) and isinstance(found.get(name), Mapping):
             found = found[name]
-    if not isinstance(found, Mapping) or not found or not all(isinstance(value, Tensor) for value in found.values()):
+    if not isinstance(found, Mapping) or not found or not all(_is_named(*entry) for entry in found.items()):
         raise CheckpointError(f"{path}: the file contains no weights by name; it must be a state dict.")
     state = dict(found)
+    for name, value in state.items():
+        if (form := _unusual_form(value)) is not None:
+            raise CheckpointError(
+                f"{path}: {name!r} is a {form} tensor, and weights are dense tensors of real numbers: save them as "
+                "such, for example as .safetensors."
+            )
     for prefix in _PREFIXES:
         if all(name.startswith(prefix) for name in state):
             state = {name.removeprefix(prefix): value for name, value in state.items()}
     return state
+
+
+def _is_named(name: object, value: object) -> bool:
+    return isinstance(name, str) and isinstance(value, Tensor)
+
+
+def _unusual_form(value: Tensor) -> str | None:
+    """Returns the form of a tensor that no module of ours can take, or None."""
+    if value.is_meta:
+        return "meta"  # its values were never stored
+    if value.is_quantized:
+        return "quantised"
+    if value.layout != torch.strided:
+        return "sparse"
+    return "complex" if value.is_complex() else None
 
 
 def transfer(
