@@ -46,7 +46,6 @@ HELPERS = {
     "own_kernels": ("sk", 3),
     "part_norm": ("scsa", 1),
     "pooling": ("caa", 1),
-    "products": ("transposed", 1),
     "resampling": ("stn", 1),
     "sampling": ("stn", 1),
     "strips": ("lska", 3),

@@ -54,7 +54,7 @@ def test_a_network_with_its_options(tmp_path, net):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"network__name": "resnet20"}, "weights.safetensors: These weights are not those of this se_resnet20"),
+        ({"network__name": "resnet20"}, "These weights are not those of this resnet20 with se:reduction=4"),
         ({"network__name": "resnet9"}, "no network named 'resnet9'"),
         ({"network__options": {"depth": 3}}, "depth"),
         ({"network": {}}, r"lacks the field 'network\.name'.*Train again"),

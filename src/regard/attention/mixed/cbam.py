@@ -1,6 +1,6 @@
 """The convolutional block attention module."""
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from regard.attention.channel.cbam_channel import CBAMChannel, Pool
 from regard.attention.spatial.cbam_spatial import CBAMSpatial
@@ -76,4 +76,11 @@ class CBAM(Features):
     def forward(self, x: Tensor) -> Tensor:
         """x with every channel and then every position rescaled."""
         self.expect(x, (self.spatial.dims,))
+        if _is_hooked(self.channel) or _is_hooked(self.spatial):
+            return self.spatial(self.channel(x))  # as what looks at a half by a hook expects
         return self.spatial.attend(self.channel.hold(x))
+
+
+def _is_hooked(half: nn.Module) -> bool:
+    hooks = (half._forward_hooks, half._forward_pre_hooks, half._backward_hooks, half._backward_pre_hooks)
+    return any(hooks)
