@@ -42,7 +42,7 @@ CHANNEL, POSITION, PRODUCT, SUM, SHIFT, SIGMOID, SIGMOID_OF_PRODUCT, NONE = rang
 """How a value is weighted, as in `cpp/level.h`."""
 
 UNASKED, RAISED, FOUND = range(3)
-"""Whether maxima are asked for, and with their places, as in `cpp/level.h`."""
+"""No maxima, maxima alone, or also where they are, as in `cpp/level.h`."""
 
 DTYPES = (torch.float32, torch.bfloat16, torch.float64)
 
