@@ -127,7 +127,7 @@ class Squeezed:
 class Held:
     """Features and a gate for each channel, not multiplied yet: what comes next may be done in the same passes.
 
-    `squeeze_channels` and `apply_gate` take it as the product that it stands for.
+    `squeeze_channels` takes it as the product that it stands for, and what that gives takes a gate for each position.
     """
 
     __slots__ = ("_gate", "_squeezed")

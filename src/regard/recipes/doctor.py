@@ -19,13 +19,25 @@ from regard import __version__
 from regard.core.allocator import SETTINGS, describe_allocator, loaded_allocator, obstacle, set_by_user
 from regard.core.errors import OptionError
 from regard.core.shared_memory import SHARED, free_bytes
-from regard.kernels import apply_gate, operators, select_branches, squeeze_channels, squeeze_positions
+from regard.kernels import (
+    apply_gate,
+    convolve_planes,
+    operators,
+    select_branches,
+    squeeze_axes,
+    squeeze_channels,
+    squeeze_positions,
+    sum_channels,
+)
 
 _EXTRAS = {"timm": ("timm",), "video": ("av",), "sound": ("soundfile",), "onnx": ("onnx", "onnxscript", "onnxruntime")}
 _PRIMITIVES: dict[str, Callable[[torch.Tensor], object]] = {
     "squeeze_positions": lambda x: squeeze_positions(x, "mean", impl="cpu"),
     "squeeze_channels": lambda x: squeeze_channels(x, "mean", impl="cpu"),
+    "sum_channels": lambda x: sum_channels(x, x.new_ones(8), impl="cpu"),
+    "squeeze_axes": lambda x: squeeze_axes(x, impl="cpu"),
     "apply_gate": lambda x: apply_gate(x, x.new_ones(1, 8, 1, 1), impl="cpu"),
+    "convolve_planes": lambda x: convolve_planes(x[:, :2].contiguous(), x.new_ones(1, 2, 3, 3), impl="cpu"),
     "select_branches": lambda x: select_branches((x, x), x.new_ones(1, 2, 8, 1, 1), impl="cpu"),
 }
 _GIGABYTE = 1e9

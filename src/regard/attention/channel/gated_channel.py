@@ -1,5 +1,6 @@
 """The gated channel transformation."""
 
+import math
 from typing import Literal
 
 import torch
@@ -8,6 +9,7 @@ from torch import Tensor, nn, tanh
 from regard.attention.layers import Rescaling
 from regard.core import Facts, Paper, Start, Tap, widen
 from regard.core.options import positive
+from regard.kernels import Squeezed, squeeze_positions
 
 Mode = Literal["l2", "l1"]
 
@@ -79,14 +81,15 @@ class GatedChannel(Rescaling):
     def forward(self, x: Tensor) -> Tensor:
         """x with every channel rescaled."""
         self.expect(x)
-        logits = widen(self.gamma) * self._relative_size(x) + widen(self.beta)
-        return self.rescale(x, self.gate, 1 + tanh(logits))
+        squeezed = squeeze_positions(x, "power") if self.mode == "l2" else x
+        logits = widen(self.gamma) * self._relative_size(squeezed, x) + widen(self.beta)
+        return self.rescale(squeezed, self.gate, 1 + tanh(logits))
 
-    def _relative_size(self, x: Tensor) -> Tensor:
+    def _relative_size(self, squeezed: Tensor | Squeezed, x: Tensor) -> Tensor:
         """The size of each channel (b, c), as alpha scales it, over all channels' mean size."""
-        values = widen(x).flatten(2)
         if self.mode == "l1":
-            sizes = widen(self.alpha) * values.abs().sum(2)
+            sizes = widen(self.alpha) * widen(x).flatten(2).abs().sum(2)
             return sizes / (sizes.abs().mean(1, keepdim=True) + self.epsilon)
-        sizes = widen(self.alpha) * (values.square().sum(2) + self.epsilon).sqrt()
+        squares = squeezed[0] * math.prod(x.shape[2:])
+        sizes = widen(self.alpha) * (squares + self.epsilon).sqrt()
         return sizes / (sizes.square().mean(1, keepdim=True) + self.epsilon).sqrt()

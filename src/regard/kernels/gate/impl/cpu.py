@@ -119,7 +119,7 @@ def add_shift(x: Tensor, shift: Tensor, linked: Tensor | None, link: Link | None
 class _Shift(Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, shift: Tensor, link: Link | None) -> Tensor:
-        ctx.link, ctx.dtype = link, shift.dtype
+        ctx.link = link
         made: Tensor = torch.ops.regard.gate.default(x, shift, None, SHIFT)
         return made
 
