@@ -36,10 +36,12 @@ def read_results(folder: Path = HERE) -> dict[str, BenchResults]:
 
 def section(name: str, results: BenchResults | None) -> str:
     """The text of one section of the page: tables, or that nothing was measured yet."""
-    made = f"Made by `{COMMANDS[name]}`."
     if results is None:
-        return f"Not measured yet. {made.replace('Made', 'To be made')}"
-    parts = [made, markdown(results)]
+        return f"Not measured yet. To be made by `{COMMANDS[name]}`."
+    command = COMMANDS[name].replace(" --out ", f" --rounds {results.rounds} --out ")
+    if len(results.regimes) == 1:
+        command = command.replace(" --out-of-the-box", "")
+    parts = [f"Made by `{command}`.", markdown(results)]
     if rows := speed_rows(results.regimes[0].cases):
         parts.insert(1, f"![{describe_speed(rows)}](../assets/{PLOT.name})")
     return "\n\n".join(parts)
