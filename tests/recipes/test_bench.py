@@ -9,6 +9,7 @@ import torch
 from regard.cli.main import main
 from regard.core import OptionError, RunError
 from regard.recipes import bench as story
+from regard.recipes import console
 from regard.recipes.bench import bench
 from regard.recipes.bench_networks import NetworkPlan
 from regard.recipes.bench_results import read_bench
@@ -59,7 +60,7 @@ def test_networks_are_measured_instead(plans):
 
 def test_the_command_writes_what_it_measured(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(story, "reuse_memory", lambda: False)
-    monkeypatch.setenv("COLUMNS", "120")  # a narrow terminal breaks the heads of the table
+    monkeypatch.setattr(console.out, "width", 120)  # a narrow terminal breaks the heads of the table
     words = "bench se --shapes 8x4x4 --batches 2 --rounds 2 --compiled none --threads 1"
     assert main([*words.split(), "--out", str(tmp_path / "bench.json")]) == 0
     found = read_bench(tmp_path / "bench.json")
